@@ -1,0 +1,19 @@
+"""The `monitor` command: a click group, and nothing else. A subcommand is imported when it is used."""
+
+from __future__ import annotations
+
+import click
+
+from monitor import __version__
+from monitor.commands.lazy import LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at={
+        "train": ("monitor.commands.train:train", "Train a model and watch it."),
+    },
+)
+@click.version_option(__version__, prog_name="monitor")
+def main() -> None:
+    """Train PyTorch models and watch them live, in TensorBoard, in Visdom, on the console."""

@@ -1,0 +1,1 @@
+"""The subcommands of `monitor`, one file a group."""

@@ -1,0 +1,118 @@
+"""Pictures for the dashboards: grids of samples, captioned predictions, plotted curves, all as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from monitor.records import Curve, Images, Predictions
+
+PAD = 2  # pixels between pictures
+SMALLEST = 56  # pixels; smaller samples are enlarged to this width before they get a caption
+CAPTION = 16  # pixels
+RIGHT, WRONG, PAPER, GROUND = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
+
+
+class Picture(NamedTuple):
+    """A PNG picture and its size in pixels."""
+
+    png: bytes
+    width: int
+    height: int
+
+
+def of_images(record: Images) -> Picture:
+    """Lay N×C×H×W pictures out in a grid about twice as wide as high."""
+    tiles = _rgb(record.images)
+    count, height, width, _ = tiles.shape
+    columns = _columns(count, height, width)
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + PAD) + PAD, columns * (width + PAD) + PAD, 3), GROUND, np.uint8)
+    for index, tile in enumerate(tiles):
+        top, left = PAD + index // columns * (height + PAD), PAD + index % columns * (width + PAD)
+        sheet[top : top + height, left : left + width] = tile
+    return _png(Image.fromarray(sheet))
+
+
+def of_predictions(record: Predictions) -> Picture:
+    """Lay samples out in a grid, each captioned *predicted / true*; wrong ones have a red frame and caption."""
+    tiles = _rgb(record.images)
+    count, height, width, _ = tiles.shape
+    scale = max(1, math.ceil(SMALLEST / width))
+    tile_width, tile_height = width * scale + 2 * PAD, height * scale + 2 * PAD + CAPTION
+    columns = _columns(count, tile_height, tile_width)
+    rows = math.ceil(count / columns)
+    sheet = Image.new("RGB", (columns * (tile_width + PAD) + PAD, rows * (tile_height + PAD) + PAD), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(11)
+    for index, tile in enumerate(tiles):
+        left, top = PAD + index % columns * (tile_width + PAD), PAD + index // columns * (tile_height + PAD)
+        wrong = record.predicted[index] != record.target[index]
+        frame = (left, top, left + tile_width - 1, top + tile_height - CAPTION - 1)
+        draw.rectangle(frame, fill=WRONG if wrong else PAPER)
+        picture = Image.fromarray(tile).resize((width * scale, height * scale), Image.Resampling.NEAREST)
+        sheet.paste(picture, (left + PAD, top + PAD))
+        said, true = (_short(record.label(int(n))) for n in (record.predicted[index], record.target[index]))
+        draw.text(
+            (left + tile_width // 2, top + tile_height - CAPTION // 2),
+            f"{said} / {true}",
+            fill=WRONG if wrong else RIGHT,
+            font=font,
+            anchor="mm",
+        )
+    return _png(sheet)
+
+
+def of_curve(record: Curve) -> Picture:
+    """Plot a curve, for dashboards that show no x–y plots of their own."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(record.x, record.y)
+    # A lone $ would start a formula, and an unfinished formula is an error.
+    titles = (
+        text.replace("$", r"\$") for text in (f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+    )
+    axes.set(**dict(zip(("title", "xlabel", "ylabel"), titles)))
+    axes.grid(alpha=0.3)
+    canvas.draw()
+    return _png(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+
+
+def labels(record: Predictions) -> str:
+    """Write predicted and true classes as text, and how many agree."""
+    right = int((record.predicted == record.target).sum())
+    rows = [
+        f"{index}: {record.label(int(said))} / {record.label(int(true))}" + ("" if said == true else "  wrong")
+        for index, (said, true) in enumerate(zip(record.predicted, record.target))
+    ]
+    head = f"step {record.step}: {right} of {len(rows)} right; sample: predicted / true"
+    return "\n".join([head, *rows])
+
+
+def _columns(count: int, height: int, width: int) -> int:
+    return max(1, min(count, round(math.sqrt(2 * count * height / width))))
+
+
+def _rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn N×C×H×W into N×H×W×3."""
+    tiles = images.transpose(0, 2, 3, 1)
+    return np.repeat(tiles, 3, axis=3) if tiles.shape[3] == 1 else tiles
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 8 else label[:7] + "…"
+
+
+def _png(picture: Image.Image) -> Picture:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=6)
+    return Picture(buffer.getvalue(), *picture.size)

@@ -1,0 +1,356 @@
+"""`Logger`: what a training loop sees. Validate, snapshot, enqueue; nothing else happens on the training thread."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from time import perf_counter, time
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from monitor import validate
+from monitor.errors import SinkError
+from monitor.pipeline import Pipeline
+from monitor.records import Config, Curve, Histogram, Images, Predictions, Progress, Scalar, Text
+from monitor.run import Run
+from monitor.sinks import registry
+from monitor.sinks.base import Sink
+from monitor.snapshot import Copy, Deferred, DeviceScalar, to_uint8
+from monitor.worker import SinkStats
+
+log = logging.getLogger("monitor")
+
+MAX_IMAGES = 256  # of one call; a grid of more cannot be told apart on a screen
+_BOUND = 2**63  # of a step
+_live: weakref.WeakSet[Logger] = weakref.WeakSet()
+
+
+class Stats(NamedTuple):
+    """What became of the records, per sink, and what logging cost the training thread."""
+
+    sinks: dict[str, SinkStats]
+    calls: int  # log calls
+    seconds: float  # spent in log calls; measured on a sample of them, as measuring costs more than the call
+    share: float  # of the wall time since the logger was made
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name}: {s.logged} logged, {s.delivered} delivered"
+            + "".join(f", {count} {what}" for what, count in s._asdict().items() if what in _TROUBLE and count)
+            for name, s in self.sinks.items()
+        ]
+        parts.append(f"{self.calls} log calls took {self.seconds:.3f} s, {self.share:.2%} of the run")
+        return "; ".join(parts)
+
+
+_TROUBLE = ("pending", "dropped", "failed", "retries")
+
+
+class Logger:
+    """Stream what a training run logs to any number of sinks.
+
+    Log calls may come from any thread. They raise `TypeError` or `ValueError` on what cannot be logged, and nothing
+    else; trouble in a sink is told through `logging.getLogger("monitor")` and never reaches the loop.
+    """
+
+    def __init__(
+        self,
+        run: str | os.PathLike[str] | Run,
+        sinks: Iterable[str | Sink] = ("tensorboard", "console"),
+        config: Mapping[str, Any] | None = None,
+        *,
+        strict: bool = False,
+        close_timeout: float = 5.0,
+    ) -> None:
+        """Make the run directory and start one worker a sink.
+
+        `run` is a directory, or a `Run`. `strict` makes `flush` and `close` raise `SinkError` where something was
+        not delivered. `close_timeout` is in seconds, for the `with` statement and the interpreter's exit. Raises
+        `SpecError` or `MissingExtra` for a sink that cannot be had, `OSError` for a directory that cannot be written.
+        """
+        made = registry.make_all(sinks)
+        if isinstance(run, Run) and config is not None:
+            raise TypeError("config goes with a directory; a Run has its own")
+        self.run = run if isinstance(run, Run) else Run(run, config)
+        self._strict, self._close_timeout = strict, close_timeout
+        self._tags: set[str] = set()  # checked once, then known
+        self._closing = threading.Lock()
+        self._closed = False
+        self._started = perf_counter()
+        self._ended: float | None = None
+        self._sampling = False
+        self._sampled = self._slow = 0
+        self._sampled_seconds = self._slow_seconds = 0.0
+        self._pipeline = Pipeline(made, self.run, self._tick)
+        self._put = self._pipeline.inbox.append
+        self._put(Config(self.run.config, time()))
+        atexit.register(self._at_exit)
+        _live.add(self)
+
+    # Log calls
+
+    def scalar(self, tag: str, value: Any, step: int) -> None:
+        """Add a point to the curve `tag`: a number, or an array or tensor of one element, on any device.
+
+        A CPU value is read now; a value on a GPU is cloned there and read by a worker, so the call never waits for it.
+        Raises `TypeError` or `ValueError` for anything else, a tag that is no text, or a step that is no int.
+        """
+        try:
+            if type(value) is float and type(step) is int and tag in self._tags and -_BOUND <= step < _BOUND:
+                if self._sampling:
+                    self._sample(self.scalar, tag, value, step)
+                else:
+                    self._put((tag, value, step, time()))
+                return
+        except TypeError:
+            pass  # an unhashable tag; told below
+        self._measured(self._scalar, tag, value, step)
+
+    def scalars(self, values: Mapping[str, Any], step: int) -> None:
+        """Add a point to each of several curves at one step; as `scalar`, and all or none of them."""
+        try:
+            tags = self._tags
+            if type(values) is dict and type(step) is int and -_BOUND <= step < _BOUND:
+                for tag, value in values.items():
+                    if type(value) is not float or tag not in tags:
+                        break
+                else:
+                    if self._sampling:
+                        self._sample(self.scalars, values, step)
+                    else:
+                        self._put((None, values.copy(), step, time()))
+                    return
+        except TypeError:
+            pass
+        self._measured(self._scalars, values, step)
+
+    def images(self, tag: str, images: Any, step: int) -> None:
+        """Show a grid of pictures: N×C×H×W (or N×H×W), C of 1 or 3, uint8, bool, or float in [0, 1] (clipped).
+
+        The first 256 are kept. Raises `TypeError` or `ValueError` for any other shape or dtype.
+        """
+        self._measured(self._images, tag, images, step)
+
+    def predictions(
+        self, tag: str, images: Any, predicted: Any, target: Any, step: int, names: Sequence[str] = ()
+    ) -> None:
+        """Show samples with their predicted and true classes; wrong ones are marked.
+
+        `images` as in `images`; `predicted` and `target` are N integers each, `names` the classes' names.
+        """
+        self._measured(self._predictions, tag, images, predicted, target, step, names)
+
+    def text(self, tag: str, text: str, step: int) -> None:
+        """Add a note, shown as plain text."""
+        self._measured(self._text, tag, text, step)
+
+    def histogram(self, tag: str, values: Any, step: int) -> None:
+        """Show the distribution of the values of an array or tensor of real numbers, of any shape but empty."""
+        self._measured(self._histogram, tag, values, step)
+
+    def curve(self, tag: str, x: Any, y: Any, step: int, x_title: str = "x", y_title: str = "y") -> None:
+        """Show an x–y plot, replaced as a whole at the next call; `x` and `y` hold the same number of real numbers."""
+        self._measured(self._curve, tag, x, y, step, x_title, y_title)
+
+    def progress(self, epoch: int, epochs: int, step: int, steps: int) -> None:
+        """Say that `epoch` of `epochs` are done, at `step` of `steps`; the console shows a line for it."""
+        done, of = validate.step(epoch, "epoch"), validate.step(epochs, "epochs")
+        self._put(Progress(done, of, validate.step(step), validate.step(steps, "steps"), time()))
+
+    # The rest of a logger's life
+
+    def stats(self) -> Stats:
+        """Return what became of the records and what logging cost. Does no I/O."""
+        sinks = self._pipeline.stats()
+        fast = self._pipeline.fast_calls
+        seconds = self._slow_seconds + (fast * self._sampled_seconds / self._sampled if self._sampled else 0.0)
+        wall = (self._ended or perf_counter()) - self._started
+        return Stats(sinks, fast + self._slow, seconds, seconds / wall if wall else 0.0)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until all that was logged is visible in every sink, at most `timeout` seconds; tell whether it is.
+
+        Raises `SinkError` under `strict` where it is not.
+        """
+        if self._closed:
+            return True
+        behind = self._pipeline.flush(timeout)
+        self._report("flush", [f"{name} is behind" for name in behind])
+        return not behind
+
+    def close(self, timeout: float | None = None, status: str = "finished", error: str | None = None) -> bool:
+        """Deliver what is left, at most `timeout` seconds, and end the run; tell whether all was delivered.
+
+        `status` and `error` go into `run.json`. Idempotent. Raises `SinkError` under `strict` if something is missing.
+        """
+        with self._closing:
+            if self._closed:
+                return True
+            self._closed = True
+        self._put = self._refuse
+        self._ended = perf_counter()
+        self.run.status = status
+        self._pipeline.close(self._close_timeout if timeout is None else timeout)
+        atexit.unregister(self._at_exit)
+        _live.discard(self)
+        stats = self.stats()
+        lost = [
+            f"{name}: {s.pending + s.dropped + s.failed} of {s.logged} records not delivered"
+            + (f" ({s.last_error})" if s.last_error else "")
+            for name, s in stats.sinks.items()
+            if s.pending or s.dropped or s.failed
+        ]
+        try:
+            self.run.finish(status, error, logged={name: s._asdict() for name, s in stats.sinks.items()})
+        except OSError as failure:
+            log.warning("%s: its end could not be written: %s", self.run.path / "run.json", failure)
+        for line in lost:
+            log.warning("%s", line)
+        log.info("%s: %s; %s", self.run.path, status, stats)
+        self._report("close", lost)
+        return not lost
+
+    def __enter__(self) -> Logger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        status, error = _outcome(kind, value)
+        try:
+            self.close(status=status, error=error)
+        except SinkError as failure:
+            log.error("%s", failure)  # the exception of the loop is the one that must be seen
+
+    # How it is done
+
+    def _measured(self, call: Any, *arguments: Any) -> None:
+        """Do a call off the fast path, and note how long it took."""
+        started = perf_counter()
+        call(*arguments)
+        self._slow_seconds += perf_counter() - started
+        self._slow += 1
+
+    def _sample(self, call: Any, *arguments: Any) -> None:
+        """Measure one call of the fast path, to stand for those that are too cheap to measure."""
+        self._sampling = False
+        started = perf_counter()
+        call(*arguments)
+        self._sampled_seconds += perf_counter() - started
+        self._sampled += 1
+
+    def _scalar(self, tag: str, value: Any, step: int) -> None:
+        tag, at = validate.tag(tag, self._tags), validate.step(step)
+        read, now = validate.scalar(value, tag), time()
+        self._put(Scalar(tag, read, at, now) if type(read) is float else DeviceScalar(tag, read, at, now))
+
+    def _scalars(self, values: Mapping[str, Any], step: int) -> None:
+        if not isinstance(values, Mapping):
+            raise TypeError(f"scalars takes a mapping of tags to values, not {type(values).__name__}")
+        at = validate.step(step)
+        ready = {validate.tag(tag, self._tags): validate.scalar(value, tag) for tag, value in values.items()}
+        now = time()
+        for tag, value in ready.items():
+            self._put(Scalar(tag, value, at, now) if type(value) is float else DeviceScalar(tag, value, at, now))
+
+    def _images(self, tag: str, images: Any, step: int) -> None:
+        tag, at, now = validate.tag(tag, self._tags), validate.step(step), time()
+        copy = Copy(validate.images(images, tag), MAX_IMAGES)
+        self._put(Deferred(Images, copy.nbytes, lambda: Images(tag, to_uint8(copy.numpy()), at, now)))
+
+    def _predictions(self, tag: str, images: Any, predicted: Any, target: Any, step: int, names: Sequence[str]) -> None:
+        tag, at, now = validate.tag(tag, self._tags), validate.step(step), time()
+        images = validate.images(images, tag)
+        labels = [
+            validate.labels(value, len(images), f"{tag}: {what}")
+            for value, what in ((predicted, "predicted"), (target, "target"))
+        ]
+        copy, said, true = (Copy(value, MAX_IMAGES) for value in (images, *labels))
+        called = tuple(str(name) for name in names)
+
+        def build() -> Predictions:
+            return Predictions(
+                tag, to_uint8(copy.numpy()), said.numpy().astype("int64"), true.numpy().astype("int64"), called, at, now
+            )
+
+        self._put(Deferred(Predictions, copy.nbytes + said.nbytes + true.nbytes, build))
+
+    def _text(self, tag: str, text: str, step: int) -> None:
+        tag, at = validate.tag(tag, self._tags), validate.step(step)
+        self._put(Text(tag, validate.text(text, tag), at, time()))
+
+    def _histogram(self, tag: str, values: Any, step: int) -> None:
+        tag, at, now = validate.tag(tag, self._tags), validate.step(step), time()
+        copy = Copy(validate.numbers(values, tag))
+        self._put(
+            Deferred(Histogram, copy.nbytes, lambda: Histogram(tag, copy.numpy().ravel().astype("float64"), at, now))
+        )
+
+    def _curve(self, tag: str, x: Any, y: Any, step: int, x_title: str, y_title: str) -> None:
+        tag, at, now = validate.tag(tag, self._tags), validate.step(step), time()
+        titles = validate.text(x_title, "x_title"), validate.text(y_title, "y_title")
+        xs, ys = Copy(validate.numbers(x, f"{tag}: x")), Copy(validate.numbers(y, f"{tag}: y"))
+        if xs.shape != ys.shape:
+            raise ValueError(f"{tag}: x and y must have one shape, not {list(xs.shape)} and {list(ys.shape)}")
+
+        def build() -> Curve:
+            flat_x, flat_y = (copy.numpy().ravel().astype("float64") for copy in (xs, ys))
+            return Curve(tag, flat_x, flat_y, at, now, *titles)
+
+        self._put(Deferred(Curve, xs.nbytes + ys.nbytes, build))
+
+    def _tick(self) -> None:
+        self._sampling = True  # the next scalar call is measured
+
+    def _refuse(self, record: Any) -> None:
+        raise RuntimeError(f"this logger is closed; nothing more can be logged to {self.run.path}")
+
+    def _report(self, when: str, lines: list[str]) -> None:
+        if lines and self._strict:
+            raise SinkError(f"{when}: " + "; ".join(lines))
+
+    def _at_exit(self) -> None:
+        try:
+            self.close()
+        except SinkError as failure:
+            log.error("%s", failure)
+
+    def _in_forked_child(self) -> None:
+        """Become a no-op: the workers live in the parent, and so does what was logged before the fork."""
+        warned = False
+
+        def ignore(record: Any) -> None:
+            nonlocal warned
+            if not warned:
+                warned = True
+                log.warning("logging from a forked child process is ignored; log from the process that made the Logger")
+
+        self._put = ignore
+        self._closed = True
+        atexit.unregister(self._at_exit)
+
+
+def _outcome(kind: type[BaseException], value: BaseException | None) -> tuple[str, str]:
+    error = " ".join(f"{kind.__name__}: {value}".split()).removesuffix(":")
+    if issubclass(kind, KeyboardInterrupt):
+        return "interrupted", error
+    if issubclass(kind, SystemExit):
+        code = getattr(value, "code", None)
+        return ("finished", error) if code in (None, 0) else ("failed", error)
+    return "failed", error
+
+
+def _after_fork() -> None:
+    for logger in list(_live):
+        logger._in_forked_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

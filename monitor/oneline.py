@@ -1,0 +1,37 @@
+"""Commands whose errors are one line: what was given, and what is accepted."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from monitor.errors import MonitorError
+
+
+class OneLine(click.Command):
+    """A command whose errors are one line on stderr, with exit status 2 for bad input, and no traceback."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **kwargs)  # type: ignore[call-overload]
+        try:
+            status = super().main(*args, standalone_mode=False, **kwargs)  # type: ignore[call-overload]
+        except click.ClickException as error:
+            fail(error.format_message(), 2)
+        except MonitorError as error:
+            fail(str(error), 2)
+        except click.Abort:
+            fail("interrupted", 130)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+class OneLineGroup(OneLine, click.Group):
+    """A group of such commands."""
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """End the program with one line on stderr."""
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    sys.exit(status)

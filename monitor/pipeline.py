@@ -1,0 +1,85 @@
+"""From one inbox to every sink's queue.
+
+A log call appends to the inbox, a deque, and is done: no lock, whatever the number of sinks. Each worker, before it
+takes its batch, moves the inbox into all queues. That is the only place where the two sides meet.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from monitor.records import Scalar
+from monitor.run import Run
+from monitor.sinks.base import Sink
+from monitor.worker import Item, SinkStats, SinkWorker
+
+log = logging.getLogger("monitor")
+
+
+class Pipeline:
+    """Fan what is put into `inbox` out to one worker a sink.
+
+    An inbox entry is `(tag, value, step, time)`; with None for the tag, the value is a dict of tags to values; anything
+    else is a record, or one that is still to be resolved.
+    """
+
+    def __init__(self, sinks: Iterable[Sink], run: Run, tick: Callable[[], None]) -> None:
+        """Start the workers; `tick` is called each time the inbox is emptied."""
+        self.inbox: deque[Any] = deque()
+        self._tick = tick
+        self._feeding = threading.Lock()
+        self.fast_calls = 0  # entries that came as plain tuples
+        self.workers: list[SinkWorker] = []
+        taken: dict[str, int] = {}
+        for sink in sinks:
+            name = sink.name or type(sink).__name__
+            taken[name] = taken.get(name, 0) + 1
+            unique = name if taken[name] == 1 else f"{name}-{taken[name]}"
+            self.workers.append(SinkWorker(unique, sink, run, self.feed))
+
+    def feed(self) -> None:
+        """Move the inbox into the workers' queues, in order."""
+        with self._feeding:
+            inbox = self.inbox
+            items: list[Item] = []
+            for _ in range(len(inbox)):  # what comes in meanwhile waits for the next time
+                entry = inbox.popleft()
+                if type(entry) is not tuple:
+                    items.append(entry)
+                    continue
+                self.fast_calls += 1
+                if entry[0] is not None:
+                    items.append(Scalar._make(entry))
+                else:
+                    _, values, step, when = entry
+                    items += [Scalar(tag, value, step, when) for tag, value in values.items()]
+            if items:
+                for worker in self.workers:
+                    worker.put(items)
+            self._tick()
+
+    def stats(self) -> dict[str, SinkStats]:
+        """Return the counts of every sink, with all that was logged before the call counted in."""
+        self.feed()
+        return {worker.name: worker.stats() for worker in self.workers}
+
+    def flush(self, timeout: float) -> list[str]:
+        """Wait until all that was logged is visible in every sink, `timeout` seconds in all; name the sinks behind."""
+        deadline = time.monotonic() + timeout
+        self.feed()
+        for worker in self.workers:
+            worker.wake()
+        return [worker.name for worker in self.workers if not worker.wait(deadline)]
+
+    def close(self, timeout: float) -> list[str]:
+        """Deliver the rest and end the workers, `timeout` seconds in all; name those that did not end."""
+        deadline = time.monotonic() + timeout
+        self.feed()
+        for worker in self.workers:
+            worker.begin_close(deadline)
+        return [worker.name for worker in self.workers if not worker.join()]

@@ -1,0 +1,98 @@
+"""What can be logged: one immutable tuple type a kind.
+
+`time` is seconds since the epoch, read at the log call. Arrays are NumPy arrays that nobody else holds: what was logged
+is a snapshot, and the training loop may go on with its tensors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Scalar(NamedTuple):
+    """One point of the curve `tag`."""
+
+    tag: str
+    value: float
+    step: int
+    time: float
+
+
+class Images(NamedTuple):
+    """Pictures, N×C×H×W uint8 with one or three channels."""
+
+    tag: str
+    images: NDArray[np.uint8]
+    step: int
+    time: float
+
+
+class Predictions(NamedTuple):
+    """Samples with what was predicted and what is true: N integers each; `names` are those of the classes."""
+
+    tag: str
+    images: NDArray[np.uint8]
+    predicted: NDArray[np.int64]
+    target: NDArray[np.int64]
+    names: tuple[str, ...]
+    step: int
+    time: float
+
+    def label(self, index: int) -> str:
+        """Return the name of class `index`, or the number itself where the classes have no names."""
+        return self.names[index] if 0 <= index < len(self.names) else str(index)
+
+
+class Text(NamedTuple):
+    """A note; plain text, shown as it is."""
+
+    tag: str
+    text: str
+    step: int
+    time: float
+
+
+class Histogram(NamedTuple):
+    """The distribution of `values`, a flat float64 array."""
+
+    tag: str
+    values: NDArray[np.float64]
+    step: int
+    time: float
+
+
+class Curve(NamedTuple):
+    """An x–y plot, replaced as a whole; `x` and `y` are float64 of one length."""
+
+    tag: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    step: int
+    time: float
+    x_title: str = "x"
+    y_title: str = "y"
+
+
+class Config(NamedTuple):
+    """The run's settings, by name."""
+
+    values: dict[str, Any]
+    time: float
+
+
+class Progress(NamedTuple):
+    """How far the training is: `epoch` of `epochs` are done, at `step` of `steps`."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    time: float
+
+
+Record = Scalar | Images | Predictions | Text | Histogram | Curve | Config | Progress
+KINDS: frozenset[type] = frozenset({Scalar, Images, Predictions, Text, Histogram, Curve, Config, Progress})

@@ -1,0 +1,142 @@
+"""The run directory: `run.json` beside the event files, with all that tells one run from another."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("training-monitor", "torch", "torchvision", "tensorboardX", "visdom", "numpy")
+FILE = "run.json"
+
+
+class Run:
+    """One training run: a directory that nobody else writes to.
+
+    Where `directory` holds a run already, the new one goes beside it (`mlp-2`, `mlp-3`, …): two runs are never mixed.
+    Raises `OSError` where the directory cannot be made or written.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], config: Mapping[str, Any] | None = None, *, seed: int | None = None
+    ) -> None:
+        self.config: dict[str, Any] = {str(key): plain(value) for key, value in (config or {}).items()}
+        self._seed = seed
+        self._lock = threading.Lock()
+        self.path = _claim(Path(directory))
+        self.name = self.path.name
+        self.started = time.time()
+        self.status = "running"
+        self._fields: dict[str, Any] = {
+            "name": self.name,
+            "status": self.status,
+            "start": timestamp(self.started),
+            "end": None,
+            "seed": self.config.get("seed") if seed is None else seed,
+            "config": self.config,
+            "command": list(sys.orig_argv),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "versions": versions(),
+            "git": git_revision(),
+        }
+        self._write()
+
+    def finish(self, status: str, error: str | None = None, **fields: Any) -> None:
+        """Write the final status: finished, failed or interrupted; `error` says why it is not finished."""
+        with self._lock:
+            self.status = status
+            self._fields.update(fields, status=status, end=timestamp(time.time()))
+            if error is not None:
+                self._fields["error"] = error
+            self._write()
+
+    def update(self, **fields: Any) -> None:
+        """Put more fields into `run.json`."""
+        with self._lock:
+            self._fields.update(fields)
+            self._write()
+
+    def _write(self) -> None:
+        scratch = self.path / f".{FILE}.{os.getpid()}"
+        scratch.write_text(json.dumps(self._fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        scratch.replace(self.path / FILE)
+
+
+def _claim(wanted: Path) -> Path:
+    """Make the first free directory of `wanted`, `wanted-2`, …; two processes never get the same one."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        path.mkdir(exist_ok=True)
+        try:
+            # Exclusive creation is the claim: an empty directory that was there before is taken, a run is not.
+            (path / FILE).open("x").close()
+        except FileExistsError:
+            number += 1
+            continue
+        return path
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it: numbers, strings, lists and objects as they are, the rest as text."""
+    if value is None or isinstance(value, bool | str):
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "size", None) == 1:
+        return plain(item())
+    return str(value)
+
+
+def timestamp(seconds: float) -> str:
+    """Write seconds since the epoch as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape a run."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_revision() -> dict[str, Any] | None:
+    """Return the revision of the working directory's checkout and whether it has changes; None outside of one."""
+    import subprocess
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, timeout=5, check=True, stdin=subprocess.DEVNULL
+        ).stdout.strip()
+
+    try:
+        return {
+            "revision": git("rev-parse", "HEAD"),
+            "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,86 @@
+"""The console: a progress bar with the newest values on a terminal, one plain line an epoch elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text as RichText
+
+from monitor import records as r
+from monitor.records import Record
+from monitor.run import Run
+from monitor.sinks.base import Sink
+
+
+class ConsoleSink(Sink):
+    """Show how far the run is, and the newest value of every scalar; texts as they come."""
+
+    name = "console"
+    accepts = frozenset({r.Scalar, r.Text, r.Progress})
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console
+        self._newest: dict[str, float] = {}
+        self._step = 0
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._at = r.Progress(0, 0, 0, 0, 0.0)
+        self._lines: list[str] = []
+
+    def open(self, run: Run) -> None:
+        if self._console is None:
+            self._console = Console()
+        if self._console.is_terminal and self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=24),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[values]}", markup=False),
+                console=self._console,
+                auto_refresh=False,  # drawn by this sink's own thread
+            )
+            self._task = self._bar.add_task(run.name, total=None, values="")
+            self._bar.start()
+
+    def write(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if isinstance(record, r.Scalar):
+                self._newest[record.tag] = record.value
+                self._step = max(self._step, record.step)
+            elif isinstance(record, r.Text):
+                self._lines.append(f"{record.tag} (step {record.step}): {record.text}")
+            elif isinstance(record, r.Progress):
+                self._at = record
+                self._step = max(self._step, record.step)
+                if record.epoch:
+                    self._lines.append(
+                        f"epoch {record.epoch}/{record.epochs}  step {record.step}/{record.steps}  {self._values()}"
+                    )
+
+    def flush(self) -> None:
+        if self._console is None:
+            return
+        while self._lines:
+            self._console.print(RichText(self._lines[0]), soft_wrap=True)
+            del self._lines[0]
+        if self._bar is not None:
+            where = f"epoch {min(self._at.epoch + 1, self._at.epochs)}/{self._at.epochs}" if self._at.epochs else ""
+            self._bar.update(
+                self._task,
+                description=f"{where} step {self._step}".strip(),
+                completed=self._step,
+                total=self._at.steps or None,
+                values=self._values(),
+                refresh=True,
+            )
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _values(self) -> str:
+        return "  ".join(f"{tag} {value:.4g}" for tag, value in self._newest.items())

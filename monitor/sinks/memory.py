@@ -1,0 +1,44 @@
+"""A sink that keeps the records, for tests and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from monitor.records import Record, Scalar
+from monitor.run import Run
+from monitor.sinks.base import Sink
+
+R = TypeVar("R")
+
+
+class MemorySink(Sink):
+    """Keep every record in `records`, in the order in which they were logged. Memory grows with the run."""
+
+    name = "memory"
+    interval = 0.05
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.run: Run | None = None
+        self.closed = False
+
+    def open(self, run: Run) -> None:
+        self.run = run
+
+    def write(self, records: Sequence[Record]) -> None:
+        self.records.extend(records)
+
+    def flush(self) -> None:
+        pass  # a written record is visible at once
+
+    def close(self) -> None:
+        self.closed = True
+
+    def of(self, kind: type[R]) -> list[R]:
+        """Return the records of one kind."""
+        return [record for record in self.records if isinstance(record, kind)]
+
+    def series(self, tag: str) -> list[tuple[int, float]]:
+        """Return the (step, value) points of the scalar `tag`."""
+        return [(record.step, record.value) for record in self.of(Scalar) if record.tag == tag]

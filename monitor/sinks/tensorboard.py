@@ -1,0 +1,147 @@
+"""TensorBoard, through tensorboardX's encoders: every kind of record in one event file a run.
+
+Scalars are float32 there, as TensorBoard stores them. All scalars of one step travel in one event.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tensorboardX import summary
+from tensorboardX.proto.api_pb2 import Status
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
+from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
+
+from monitor import grid
+from monitor.grid import Picture
+from monitor.records import Config, Curve, Histogram, Images, Predictions, Record, Scalar, Text
+from monitor.run import Run
+from monitor.sinks.base import Sink
+from monitor.sinks.eventfile import EventFile
+
+BINS = 64  # of a histogram
+TOGETHER = 0.001  # seconds; scalars of one step that were logged within this share an event, and so a wall time
+
+
+class TensorBoardSink(Sink):
+    """Write event files into the run directory. What was logged is on disk within a second."""
+
+    name = "tensorboard"
+    accepts = frozenset({Scalar, Images, Predictions, Text, Histogram, Curve, Config})
+
+    def __init__(self) -> None:
+        self._file: EventFile | None = None
+        self._run: Run | None = None
+        self._encoders: dict[type, Callable[[Any], Sequence[Any]]] = {
+            Images: lambda r: [_image(r.tag, grid.of_images(r))],
+            Predictions: _predictions,
+            Text: lambda r: summary.text(r.tag, r.text).value,
+            Histogram: _histogram,
+            Curve: lambda r: [_image(r.tag, grid.of_curve(r))],
+            Config: _config,
+        }
+
+    def open(self, run: Run) -> None:
+        self._run = run
+        self._file = EventFile(run.path)
+
+    def write(self, records: Sequence[Record]) -> None:
+        assert self._file is not None
+        event: Event | None = None  # collects the scalars of one step
+        for record in records:
+            if isinstance(record, Scalar):
+                if event is None or event.step != record.step or abs(event.wall_time - record.time) > TOGETHER:
+                    if event is not None:
+                        self._file.add(event)
+                    event = Event(wall_time=record.time, step=record.step)
+                event.summary.value.add(tag=record.tag, simple_value=record.value)
+                continue
+            if event is not None:
+                self._file.add(event)
+                event = None
+            values = self._encoders[type(record)](record)
+            step = 0 if isinstance(record, Config) else record.step
+            self._file.add(Event(wall_time=record.time, step=step, summary=Summary(value=values)))
+        if event is not None:
+            self._file.add(event)
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is None or self._run is None:
+            return
+        status = "STATUS_SUCCESS" if self._run.status == "finished" else "STATUS_FAILURE"
+        end = SessionEndInfo(status=Status.Value(status), end_time_secs=time.time())
+        value = _hparams("_hparams_/session_end_info", HParamsPluginData(session_end_info=end))
+        self._file.add(Event(wall_time=time.time(), summary=Summary(value=[value])))
+        self._file.flush()
+        self._file.close()
+        self._file = None
+
+
+def _image(tag: str, picture: Picture) -> Any:
+    image = Summary.Image(height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png)
+    return Summary.Value(tag=tag, image=image)
+
+
+def _predictions(record: Predictions) -> Sequence[Any]:
+    text = summary.text(f"{record.tag}/labels", _block(grid.labels(record)))
+    return [_image(record.tag, grid.of_predictions(record)), *text.value]
+
+
+def _histogram(record: Histogram) -> Sequence[Any]:
+    import numpy as np
+
+    finite = record.values[np.isfinite(record.values)]
+    if not len(finite):
+        note = f"all {len(record.values)} values are NaN or infinite"
+        return summary.text(record.tag, note).value  # type: ignore[no-any-return]
+    counts, edges = np.histogram(finite, bins=BINS)
+    # TensorBoard's buckets are the counts up to each limit: the first limit opens the first bucket.
+    value = summary.histogram_raw(
+        record.tag,
+        min=finite.min(),
+        max=finite.max(),
+        num=len(finite),
+        sum=finite.sum(),
+        sum_squares=finite.dot(finite),
+        bucket_limits=edges.tolist(),
+        bucket_counts=[0, *counts.tolist()],
+    )
+    return value.value  # type: ignore[no-any-return]
+
+
+def _config(record: Config) -> Sequence[Any]:
+    """Make the run's row in HPARAMS, and the same as text.
+
+    The experiment is left out on purpose: TensorBoard then gathers the columns of all runs by itself, also where their
+    settings differ; written by one run it would hide the columns of the others.
+    """
+    start = SessionStartInfo(start_time_secs=record.time)
+    for name, value in record.values.items():
+        if isinstance(value, bool):
+            start.hparams[name].bool_value = value
+        elif isinstance(value, int | float):
+            start.hparams[name].number_value = float(value)
+        elif value is not None:
+            start.hparams[name].string_value = str(value)
+    rows = _block("\n".join(f"{name}: {value}" for name, value in record.values.items()))
+    return [
+        _hparams("_hparams_/session_start_info", HParamsPluginData(session_start_info=start)),
+        *summary.text("config", rows or "no settings").value,
+    ]
+
+
+def _hparams(tag: str, content: Any) -> Any:
+    plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=content.SerializeToString())
+    return Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))
+
+
+def _block(text: str) -> str:
+    """Indent text, so that Markdown keeps its lines apart and marks nothing up."""
+    return "\n".join(f"    {line}" for line in text.splitlines())

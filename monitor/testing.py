@@ -1,0 +1,102 @@
+"""What a test of a sink needs: a record of every kind, the contract as one function, a wait with a deadline.
+
+def test_my_sink(tmp_path):
+    check_sink(MySink, Run(tmp_path / "run"))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from monitor.records import (
+    KINDS,
+    Config,
+    Curve,
+    Histogram,
+    Images,
+    Predictions,
+    Progress,
+    Record,
+    Scalar,
+    Text,
+)
+from monitor.run import Run
+from monitor.sinks.base import Sink
+
+
+def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
+    """Return records of every kind, two steps of each that has steps."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (6, 1, 28, 28), np.uint8)
+    coloured = rng.integers(0, 256, (6, 3, 8, 12), np.uint8)
+    x = np.linspace(0, 10, 50)
+    found: list[Record] = [
+        Config({"lr": 0.01, "optimizer": "sgd", "nesterov": False, "hidden": [200, 200]}, start),
+        Progress(0, 2, 0, 2, start),
+    ]
+    for step in (0, 1):
+        now = start + step
+        said, true = np.arange(6), np.array([0, 1, 2, 3, 4, 9])
+        found += [
+            Scalar("train/loss", 2.5 - step, step, now),
+            Scalar("test/loss", 2.25 - step, step, now),
+            Scalar("test/accuracy", 0.5 + step / 4, step, now),
+            Scalar("alone", 7.0, step, now),
+            Images("samples", images, step, now),
+            Images("coloured", coloured, step, now),
+            Predictions("predictions", images, said, true, tuple("abcdefghij"), step, now),
+            Text("notes", f"step {step}: <b>plain</b> text & more", step, now),
+            Histogram("weights/fc1", rng.normal(size=1000), step, now),
+            Curve("decision", x, 1 / (1 + np.exp(3 - x)), step, now, "Hours", "Probability of pass"),
+            Progress(step + 1, 2, step + 1, 2, now),
+        ]
+    return found
+
+
+def check_sink(make: Callable[[], Sink], run: Run, read_back: Callable[[Sequence[Record]], None] | None = None) -> None:
+    """Check a sink against the contract, through its whole life; raise `AssertionError` with what it breaks.
+
+    `make` returns a new sink. `read_back`, if given, is called with the records that were delivered, after the flush
+    and again after the close: it looks them up in the real place and raises if they are not there.
+    """
+    before = _files(run)
+    sink = make()
+    assert isinstance(sink, Sink), f"{sink!r} is no monitor.Sink"
+    assert _files(run) == before, "the constructor must not touch the disk"
+    assert sink.accepts, "accepts names no record kind"
+    assert sink.accepts <= KINDS, f"accepts names what is no record kind: {sink.accepts - KINDS}"
+    assert 0 < sink.interval <= sink.max_interval, "0 < interval <= max_interval, in seconds, must hold"
+    records = [record for record in sample_records() if type(record) in sink.accepts]
+    sink.open(run)
+    sink.write(records[:1])
+    sink.write([])
+    sink.write(records[1:])
+    sink.flush()
+    if read_back is not None:
+        read_back(records)
+    sink.flush()  # again, with nothing new
+    run.status = "finished"
+    sink.close()
+    sink.close()  # closing twice is harmless
+    if read_back is not None:
+        read_back(records)
+    if sink.name:
+        made = type(sink).from_spec(urlsplit(sink.name))
+        assert isinstance(made, type(sink)), f"from_spec({sink.name!r}) makes {made!r}"
+
+
+def wait_until(condition: Callable[[], object], timeout: float = 10.0, what: str = "the condition") -> None:
+    """Wait until `condition` returns something true; raise `AssertionError` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {timeout} s")
+        time.sleep(0.01)
+
+
+def _files(run: Run) -> set[str]:
+    return {str(path) for path in run.path.rglob("*")}

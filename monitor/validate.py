@@ -1,0 +1,133 @@
+"""Check what the caller logs, at the call: each error says what was given and what is accepted."""
+
+from __future__ import annotations
+
+import operator
+from numbers import Real
+from typing import Any
+
+from monitor.snapshot import is_tensor
+
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
+
+
+def tag(value: Any, known: set[str]) -> str:
+    """Return `value` if it is non-empty text that UTF-8 can hold, and remember it in `known`."""
+    if not isinstance(value, str):
+        raise TypeError(f"a tag must be text such as 'train/loss', not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"a tag must not be empty, as {value!r} is; give text such as 'train/loss'")
+    checked = text(value, "a tag")
+    known.add(checked)
+    return checked
+
+
+def text(value: Any, what: str) -> str:
+    """Return `value` if it is text that UTF-8 can hold."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what}: must be text, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what}: {value!r} holds a surrogate at {error.start}, which is no character") from None
+    return str(value)
+
+
+def step(value: Any, what: str = "step") -> int:
+    """Return `value` as an int of 64 bits."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except (TypeError, RuntimeError):
+        raise TypeError(f"{what} must be an int, not {value!r} of type {type(value).__name__}") from None
+    if not LOWEST <= number <= HIGHEST:
+        raise ValueError(f"{what} must be within 64 bits ({LOWEST} to {HIGHEST}), not {number}")
+    return number
+
+
+def scalar(value: Any, what: str) -> Any:
+    """Return a number as a float, read now; a tensor on a GPU as it is."""
+    if is_tensor(value) and value.numel() == 1 and value.is_floating_point():  # a loss, the usual case
+        return value if value.is_cuda else float(value.item())
+    if isinstance(value, Real) and not hasattr(value, "shape"):
+        return _float(value, what, value)
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        if type(value).__name__ == "Decimal":
+            return _float(value, what, value)
+        raise TypeError(f"{what}: a scalar is a number or a one-element array or tensor, not {type(value).__name__}")
+    if _count(shape) != 1:
+        raise ValueError(f"{what}: a scalar has one element, not shape {list(shape)}; reduce it first (mean, sum)")
+    _real(value, what)
+    if is_tensor(value):
+        return value if value.device.type == "cuda" else _float(value.item(), what, value)
+    return _float(value.item() if callable(getattr(value, "item", None)) else value, what, value)
+
+
+def images(value: Any, what: str) -> Any:
+    """Return `value` if its shape and dtype are those of images."""
+    value = _array(value, what)
+    shape = list(value.shape)
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in (1, 3)) or 0 in shape:
+        raise ValueError(f"{what}: images are N×C×H×W with 1 or 3 channels, or N×H×W, none of them empty; not {shape}")
+    dtype = _dtype(value)
+    if dtype not in ("uint8", "bool") and "float" not in dtype:
+        raise TypeError(f"{what}: images are uint8, bool, or float in [0, 1]; not {dtype}")
+    return value
+
+
+def labels(value: Any, count: int, what: str) -> Any:
+    """Return `value` if it is one integer a sample."""
+    value = _array(value, what)
+    if list(value.shape) != [count]:
+        raise ValueError(f"{what}: needs one class a sample, shape [{count}]; not {list(value.shape)}")
+    dtype = _dtype(value)
+    if "int" not in dtype:
+        raise TypeError(f"{what}: classes are integers, not {dtype}")
+    return value
+
+
+def numbers(value: Any, what: str) -> Any:
+    """Return `value` if it is an array of real numbers and not empty."""
+    value = _array(value, what)
+    _real(value, what)
+    if _count(value.shape) == 0:
+        raise ValueError(f"{what}: has no values, shape {list(value.shape)}")
+    return value
+
+
+def _array(value: Any, what: str) -> Any:
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return value
+    import numpy as np
+
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{what}: needs an array or a tensor, not {type(value).__name__}: {error}") from None
+    return array
+
+
+def _dtype(value: Any) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _real(value: Any, what: str) -> None:
+    dtype = _dtype(value)
+    if not dtype.startswith(("int", "uint", "float", "bfloat", "bool")):
+        raise TypeError(f"{what}: real numbers are needed, not {dtype}")
+
+
+def _float(number: Any, what: str, given: Any) -> float:
+    try:
+        return float(number)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{what}: {type(given).__name__} does not fit a float of 64 bits: {error}") from None
+
+
+def _count(shape: Any) -> int:
+    count = 1
+    for size in shape:
+        count *= int(size)
+    return count

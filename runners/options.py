@@ -1,0 +1,72 @@
+"""What all runners share on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from monitor.errors import MonitorError
+from monitor.sinks import registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def run_options(command: F) -> F:
+    """Add the options of every runner: sinks, log directory, name, seed, device, how often to log."""
+    for option in reversed(
+        [
+            click.option("--sink", "sinks", multiple=True, default=("tensorboard", "console"), callback=_sinks,
+                         help="Where to log; repeatable. Also visdom://host:port/env."),
+            click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
+                         help="Where runs go."),
+            click.option("--name", callback=_name, help="The run's name.  [default: runner, date and time]"),
+            click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Same seed, same curve."),
+            click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, …"),
+            click.option("--log-every", type=click.IntRange(min=1), default=1,
+                         help="Steps from one point of train/loss to the next."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what no sink takes before anything is loaded or written."""
+    for spec in value:
+        try:
+            registry.make(spec)
+        except MonitorError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+    return value
+
+
+def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (not value.strip() or value != Path(value).name or value.startswith(".")):
+        raise click.BadParameter(f"{value!r} is no name for a directory; give one without '/' or a leading dot.")
+    return value
+
+
+def widths(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
+    """Read `200,200` as widths of layers; empty means no hidden layer."""
+    parts = [part.strip() for part in value.split(",")] if value.strip() else []
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{value!r} is no list of widths, such as 200,200.", ctx, param)
+    return [int(part) for part in parts]
+
+
+def device_of(name: str) -> Any:
+    """Return the torch device; `auto` is a GPU where there is one."""
+    import torch
+
+    try:
+        if name == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise click.BadParameter(f"{name!r} is not to be had here: {reason}", param_hint="'--device'") from error
+    return device

@@ -1,0 +1,105 @@
+"""Fixtures: real servers, real data, and a watch over what a test leaves behind."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.testing import wait_until
+from tests.servers import VisdomServer
+
+DATA = Path(os.environ.get("MONITOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def children() -> set[int]:
+    """Return the pids of this process's living children."""
+    found = subprocess.run(["ps", "-o", "pid=,stat=", "--ppid", str(os.getpid())], capture_output=True, text=True)
+    rows = [line.split() for line in found.stdout.splitlines()]
+    return {int(pid) for pid, state in rows if not state.startswith("Z")}
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind() -> Iterator[None]:
+    """Fail a test that leaves a worker thread or a child process behind."""
+    before = threads()
+    yield
+    wait_until(lambda: threads() <= before, 5, f"the end of the threads {threads() - before}")
+
+
+def threads() -> set[str]:
+    return {f"{t.name} {t.ident}" for t in threading.enumerate() if t.name.startswith("monitor-")}
+
+
+@pytest.fixture
+def visdom_server(tmp_path: Path) -> Iterator[VisdomServer]:
+    server = VisdomServer(tmp_path / "visdom-envs")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data directory with a private copy of the real MNIST files."""
+    source = DATA / "MNIST" / "raw"
+    if not source.is_dir():
+        pytest.skip(f"no MNIST in {DATA}; set MONITOR_TEST_DATA to a folder that has MNIST/raw")
+    folder = tmp_path_factory.mktemp("data")
+    shutil.copytree(source, folder / "MNIST" / "raw")
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data directory with MNIST's layout and few random images, unpacked, as torchvision leaves them."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    raw = tmp_path_factory.mktemp("small") / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", 400), ("t10k", 100)):
+        labels = rng.integers(0, 10, count, np.uint8)
+        images = rng.integers(0, 60, (count, 28, 28), np.uint8)
+        for image, label in zip(images, labels):  # a bright row tells the class, so that there is something to learn
+            image[2 * label + 4] = 255
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            head = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (raw / f"{part}-{kind}-ubyte").write_bytes(head + array.tobytes())
+    return raw.parents[1]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a Python process; what still runs at the end of the test is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, **options: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,  # type: ignore[call-overload]
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def packed(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
