@@ -11,13 +11,13 @@ from math import isfinite
 
 STRETCHES = 1000  # at most; a half of that at least, once the series is long
 
-Point = tuple[int, float]  # step, value
+Point = tuple[int, int, float]  # how many came before it, step, value
 
 
 class _Stretch:
-    """Consecutive points, by their first, last, lowest and highest; `gap` is the first step without a finite value."""
+    """Consecutive points, by their first, last, lowest and highest, and the first that is not finite."""
 
-    __slots__ = ("count", "first", "gap", "highest", "last", "lowest")
+    __slots__ = ("bad", "count", "first", "highest", "last", "lowest")
 
     def __init__(self) -> None:
         self.count = 0
@@ -25,37 +25,37 @@ class _Stretch:
         self.last: Point | None = None
         self.lowest: Point | None = None
         self.highest: Point | None = None
-        self.gap: int | None = None
+        self.bad: Point | None = None
 
     def merge(self, other: _Stretch) -> None:
         """Take in the stretch that follows."""
         self.count += other.count
-        if self.gap is None:
-            self.gap = other.gap
-        if other.first is None or other.lowest is None or other.highest is None:
-            return
-        if self.first is None or self.lowest is None or self.highest is None:
-            self.first, self.lowest, self.highest = other.first, other.lowest, other.highest
-        else:
-            if other.lowest[1] < self.lowest[1]:
-                self.lowest = other.lowest
-            if other.highest[1] > self.highest[1]:
-                self.highest = other.highest
-        self.last = other.last
+        self.bad = self.bad or other.bad
+        self.first = self.first or other.first
+        self.last = other.last or self.last
+        if self.lowest is None or (other.lowest is not None and other.lowest[2] < self.lowest[2]):
+            self.lowest = other.lowest
+        if self.highest is None or (other.highest is not None and other.highest[2] > self.highest[2]):
+            self.highest = other.highest
+
+    def points(self) -> list[Point]:
+        """Return what is known of the stretch, in the order in which it came."""
+        return sorted({p for p in (self.first, self.lowest, self.highest, self.last, self.bad) if p is not None})
 
 
 class Series:
-    """The points of one curve, in the order in which they came; memory does not grow past about 4 × 1,000 points."""
+    """The points of one curve, in the order in which they came; memory stays under 5 × 1,000 points."""
 
     def __init__(self, stretches: int = STRETCHES) -> None:
         self._most = stretches
         self._width = 1  # points a stretch
         self._stretches: list[_Stretch] = []
         self.count = 0
-        self.first_bad: Point | None = None  # the first NaN or infinity
+        self.first_bad: tuple[int, float] | None = None  # step and value of the first NaN or infinity
 
     def add(self, step: int, value: float) -> None:
         """Append a point; NaN and infinity are kept as a gap."""
+        point = (self.count, step, value)
         self.count += 1
         stretches = self._stretches
         if not stretches or stretches[-1].count >= self._width:
@@ -66,36 +66,21 @@ class Series:
         stretch = stretches[-1]
         stretch.count += 1
         if not isfinite(value):
-            if self.first_bad is None:
-                self.first_bad = (step, value)
-            if stretch.gap is None:
-                stretch.gap = step
+            stretch.bad = stretch.bad or point
+            self.first_bad = self.first_bad or (step, value)
             return
-        point = (step, value)
         stretch.last = point
         if stretch.first is None or stretch.lowest is None or stretch.highest is None:
             stretch.first = stretch.lowest = stretch.highest = point
-        elif value < stretch.lowest[1]:
+        elif value < stretch.lowest[2]:
             stretch.lowest = point
-        elif value > stretch.highest[1]:
+        elif value > stretch.highest[2]:
             stretch.highest = point
 
     def points(self) -> tuple[list[int], list[float | None]]:
         """Return steps and values for a plot; None is a gap in the line."""
-        steps: list[int] = []
-        values: list[float | None] = []
-        for stretch in self._stretches:
-            if stretch.first is not None and stretch.last is not None:
-                ends = (stretch.first, stretch.last)
-                middle = {p for p in (stretch.lowest, stretch.highest) if p is not None and p not in ends}
-                inner = sorted(middle, reverse=stretch.first[0] > stretch.last[0])
-                for step, value in (stretch.first, *inner, *(() if stretch.first == stretch.last else (stretch.last,))):
-                    steps.append(step)
-                    values.append(value)
-            if stretch.gap is not None:
-                steps.append(stretch.gap)
-                values.append(None)
-        return steps, values
+        points = [point for stretch in self._stretches for point in stretch.points()]
+        return [step for _, step, _ in points], [value if isfinite(value) else None for _, _, value in points]
 
     def _halve(self) -> None:
         """Merge neighbours in pairs."""

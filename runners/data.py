@@ -11,7 +11,7 @@ import hashlib
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +78,8 @@ def mnist(directory: Path, mirror: str | None = None) -> Data:
     """Return MNIST, 60,000 + 10,000 images of 28×28."""
     from torchvision.datasets import MNIST
 
+    if directory.exists() and not directory.is_dir():
+        raise DataError(f"--data-dir {directory}: is no directory")
     # Where the user names a mirror, it is asked first: whoever names one often reaches nothing else.
     mirrors = [*([mirror.rstrip("/") + "/"] if mirror else []), *MNIST.mirrors]
     files: list[bytes] = []
@@ -168,7 +170,8 @@ def _download(folder: Path, files: list[tuple[str, str]], mirrors: list[str]) ->
                     download_url(mirror + name, str(folder), filename=name, md5=md5)
                     break
                 except (OSError, RuntimeError, ValueError) as error:
-                    (folder / name).unlink(missing_ok=True)
+                    with suppress(OSError):
+                        (folder / name).unlink()
                     failures.append(f"{mirror}: {' '.join(str(error).split())}")
             else:
                 raise Unavailable("no download: " + "; ".join(failures))

@@ -1,0 +1,253 @@
+"""What a training loop sees: snapshots, errors at the call, counts that add up, an end in good order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from monitor import Logger, Run, SinkError
+from monitor import records as r
+from monitor.sinks.memory import MemorySink
+from monitor.testing import wait_until
+
+
+@pytest.fixture
+def sink() -> MemorySink:
+    return MemorySink()
+
+
+def make(folder: Path, *sinks: Any, **options: Any) -> Logger:
+    return Logger(folder / "run", list(sinks), **options)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.5, 1, True, np.float32(0.5), np.array(0.5), np.array([2]), torch.tensor(0.5, requires_grad=True),
+     torch.tensor([3]), torch.tensor(0.5, dtype=torch.bfloat16), torch.tensor(True), float("inf"), 2**53],
+    ids=repr,
+)  # fmt: skip
+def test_a_scalar_is_any_one_real_number(tmp_path: Path, sink: MemorySink, value: Any) -> None:
+    with make(tmp_path, sink) as log:
+        log.scalar("a", value, 3)
+        log.scalars({"b": value, "c": 0.25}, np.int64(4))
+    wanted = float(value) if isinstance(value, float | int) else value.item()
+    assert sink.series("a") == [(3, wanted)]
+    assert sink.series("b") == [(4, wanted)]
+    assert sink.series("c") == [(4, 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "step", "error", "says"),
+    [
+        ("", 1.0, 0, ValueError, "a tag must not be empty, as '' is"),
+        ("  ", 1.0, 0, ValueError, "a tag must not be empty"),
+        (3, 1.0, 0, TypeError, "a tag must be text such as 'train/loss', not int"),
+        (["a"], 1.0, 0, TypeError, "a tag must be text such as 'train/loss', not list"),
+        ("\ud800", 1.0, 0, ValueError, "surrogate"),
+        ("a", "high", 0, TypeError, "a: a scalar is a number or a one-element array or tensor, not str"),
+        ("a", None, 0, TypeError, "not NoneType"),
+        ("a", 1j, 0, TypeError, "not complex"),
+        ("a", 10**400, 0, ValueError, "does not fit a float of 64 bits"),
+        ("a", torch.ones(3), 0, ValueError, r"a: a scalar has one element, not shape \[3\]; reduce it first"),
+        ("a", np.ones((2, 2)), 0, ValueError, r"not shape \[2, 2\]"),
+        ("a", torch.tensor(1j), 0, TypeError, "a: real numbers are needed, not complex64"),
+        ("a", 1.0, 0.5, TypeError, "step must be an int, not 0.5 of type float"),
+        ("a", 1.0, "7", TypeError, "step must be an int, not '7' of type str"),
+        ("a", 1.0, None, TypeError, "step must be an int"),
+        ("a", 1.0, True, TypeError, "step must be an int, not True of type bool"),
+        ("a", 1.0, 2**63, ValueError, "step must be within 64 bits"),
+    ],
+)
+def test_what_is_no_scalar_raises_at_the_call_and_loses_nothing(
+    tmp_path: Path, sink: MemorySink, tag: Any, value: Any, step: Any, error: type[Exception], says: str
+) -> None:
+    with make(tmp_path, sink) as log:
+        log.scalar("a", 1.0, 0)
+        with pytest.raises(error, match=says) as caught:
+            log.scalar(tag, value, step)
+        assert "\n" not in str(caught.value)
+        if not isinstance(tag, list):
+            with pytest.raises(error, match=says):
+                log.scalars({"a": 2.0, tag: value}, step)
+        log.scalar("a", 3.0, 2)
+    assert sink.series("a") == [(0, 1.0), (2, 3.0)], "all of a call or none of it"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda log: log.images("s", torch.ones(28, 28), 0), ValueError, r"N×C×H×W .* not \[28, 28\]"),
+        (lambda log: log.images("s", torch.ones(5, 2, 28, 28), 0), ValueError, r"not \[5, 2, 28, 28\]"),
+        (lambda log: log.images("s", torch.ones(0, 1, 28, 28), 0), ValueError, "none of them empty"),
+        (lambda log: log.images("s", torch.ones(5, 1, 8, 8, dtype=torch.int64), 0), TypeError, "not int64"),
+        (lambda log: log.images("s", "cat.png", 0), ValueError, "images are"),
+        (lambda log: log.predictions("p", torch.ones(5, 8, 8), [1], [1, 2, 3, 4, 5], 0), ValueError,
+         r"p: predicted: needs one class a sample, shape \[5\]; not \[1\]"),
+        (lambda log: log.predictions("p", torch.ones(1, 8, 8), [1], [0.5], 0), TypeError, "target: classes are int"),
+        (lambda log: log.text("t", 7, 0), TypeError, "t: must be text, not int"),
+        (lambda log: log.text("t", "\udfff", 0), ValueError, "surrogate"),
+        (lambda log: log.histogram("h", [], 0), ValueError, "has no values"),
+        (lambda log: log.histogram("h", ["a"], 0), TypeError, "real numbers are needed"),
+        (lambda log: log.curve("c", [1, 2], [1, 2, 3], 0), ValueError, r"one shape, not \[2\] and \[3\]"),
+        (lambda log: log.scalars([1.0], 0), TypeError, "a mapping of tags to values, not list"),
+        (lambda log: log.progress(0.5, 1, 0, 1), TypeError, "epoch must be an int"),
+    ],
+)  # fmt: skip
+def test_other_bad_input_raises_at_the_call(
+    tmp_path: Path, sink: MemorySink, call: Any, error: type[Exception], says: str
+) -> None:
+    with make(tmp_path, sink) as log, pytest.raises(error, match=says):
+        call(log)
+    assert [type(record) for record in sink.records] == [r.Config]
+
+
+def test_what_is_logged_is_the_value_at_the_call(tmp_path: Path, sink: MemorySink) -> None:
+    with make(tmp_path, sink) as log:
+        scalar, images, values = torch.tensor(1.0), torch.zeros(2, 1, 4, 4), np.arange(3.0)
+        group = {"b": 1.0}
+        log.scalar("b", 0.0, 0)
+        log.scalar("a", scalar, 0)
+        log.scalars(group, 1)
+        log.images("i", images, 0)
+        log.histogram("h", values, 0)
+        log.curve("c", values, values, 0)
+        log.predictions("p", images, torch.tensor([1, 2]), np.array([1, 3]), 0)
+        scalar += 1
+        images += 1
+        values += 1
+        group["b"] = 9.0
+    assert sink.series("a") == [(0, 1.0)]
+    assert sink.series("b") == [(0, 0.0), (1, 1.0)]
+    assert sink.of(r.Images)[0].images.max() == 0
+    assert sink.of(r.Histogram)[0].values.tolist() == [0, 1, 2]
+    assert sink.of(r.Curve)[0].y.tolist() == [0, 1, 2]
+    assert sink.of(r.Predictions)[0].target.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("images", "wanted"),
+    [
+        (torch.tensor([0.0, 0.5, 1.0, 7.0]).reshape(1, 1, 2, 2), [0, 128, 255, 255]),
+        (torch.tensor([0.0, 0.5, 1.0, float("nan")], dtype=torch.bfloat16).reshape(1, 2, 2), [0, 128, 255, 0]),
+        (np.array([0, 1, 2, 255], np.uint8).reshape(1, 1, 2, 2), [0, 1, 2, 255]),
+        (np.array([True, False, True, True]).reshape(1, 2, 2), [255, 0, 255, 255]),
+        (torch.arange(8, dtype=torch.uint8).reshape(1, 1, 2, 4)[..., ::2], [0, 2, 4, 6]),
+    ],
+)
+def test_images_become_uint8(tmp_path: Path, sink: MemorySink, images: Any, wanted: list[int]) -> None:
+    with make(tmp_path, sink) as log:
+        log.images("i", images, 0)
+    (record,) = sink.of(r.Images)
+    assert record.images.shape == (1, 1, 2, 2)
+    assert record.images.ravel().tolist() == wanted
+
+
+def test_a_mistake_in_the_loop_is_not_masked_and_fails_the_run(tmp_path: Path, sink: MemorySink) -> None:
+    def loop() -> None:
+        with make(tmp_path, sink) as log:
+            log.scalar("a", 1.0, 0)
+            raise ZeroDivisionError("in the loop")
+
+    with pytest.raises(ZeroDivisionError, match="in the loop"):
+        loop()
+    assert sink.series("a") == [(0, 1.0)]
+    assert sink.closed
+    assert '"status": "failed"' in (tmp_path / "run" / "run.json").read_text()
+    assert "ZeroDivisionError" in (tmp_path / "run" / "run.json").read_text()
+
+
+def test_closing_twice_is_harmless_and_logging_afterwards_is_an_error(tmp_path: Path, sink: MemorySink) -> None:
+    log = make(tmp_path, sink)
+    assert log.close()
+    assert log.close()
+    assert log.flush()
+    with pytest.raises(RuntimeError, match="this logger is closed"):
+        log.scalar("a", 1.0, 0)
+    with pytest.raises(RuntimeError, match="this logger is closed"):
+        log.text("a", "late", 0)
+
+
+def test_eight_threads_lose_nothing_and_the_counts_add_up(tmp_path: Path, sink: MemorySink) -> None:
+    done = threading.Event()
+    with make(tmp_path, sink, MemorySink()) as log:
+
+        def work(number: int) -> None:
+            for step in range(2000):
+                log.scalar(f"t{number}", float(step), step)
+
+        def watch() -> None:
+            while not done.is_set():
+                for s in log.stats().sinks.values():
+                    assert s.logged == s.delivered + s.pending + s.dropped + s.failed
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        watcher = threading.Thread(target=watch)
+        for thread in [watcher, *threads]:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        done.set()
+        watcher.join()
+        assert log.flush()
+        stats = log.stats()
+        assert set(stats.sinks) == {"memory", "memory-2"}
+        for s in stats.sinks.values():
+            assert (s.logged, s.delivered, s.pending, s.dropped, s.failed) == (16001, 16001, 0, 0, 0)
+        assert stats.calls == 16000
+        assert 0 < stats.share < 1
+    for number in range(8):
+        assert sink.series(f"t{number}") == [(step, float(step)) for step in range(2000)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_logs_nothing_and_warns_once(tmp_path: Path, sink: MemorySink) -> None:
+    said = tmp_path / "child"
+    with make(tmp_path, sink) as log:
+        log.scalar("a", 1.0, 0)
+        pid = os.fork()
+        if pid == 0:
+            logging.getLogger("monitor").addHandler(logging.FileHandler(said))
+            log.scalar("a", 2.0, 1)
+            log.scalar("a", 3.0, 2)
+            log.close()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        log.scalar("a", 4.0, 3)
+    assert sink.series("a") == [(0, 1.0), (3, 4.0)]
+    assert said.read_text().count("forked child") == 1
+
+
+def test_strict_raises_what_a_sink_could_not_deliver(tmp_path: Path) -> None:
+    class Bad(MemorySink):
+        def write(self, records: Any) -> None:
+            raise KeyError("no place")
+
+    log = make(tmp_path, Bad(), strict=True)
+    log.scalar("a", 1.0, 0)
+    with pytest.raises(SinkError, match=r"memory: 2 of 2 records not delivered .*KeyError: 'no place'"):
+        log.close()
+    calm = make(tmp_path, Bad())
+    assert not calm.close()
+
+
+def test_the_fifteen_lines_of_the_readme_take_a_run_object(tmp_path: Path, sink: MemorySink) -> None:
+    run = Run(tmp_path / "mine", {"lr": 0.5})
+    with Logger(run, [sink]) as log:
+        log.scalar("a", 1.0, 0)
+    assert sink.run is run
+    with pytest.raises(TypeError, match="config goes with a directory"):
+        Logger(Run(tmp_path / "other"), [], config={})
+
+
+def test_a_sinks_worker_delivers_by_itself(tmp_path: Path, sink: MemorySink) -> None:
+    with make(tmp_path, sink) as log:
+        log.scalar("a", 1.0, 0)
+        wait_until(lambda: sink.series("a"), 5, "delivery without a flush")
