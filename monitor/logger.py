@@ -10,44 +10,21 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter, time
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-from monitor import validate
+from monitor import entries
 from monitor.errors import SinkError
 from monitor.pipeline import Pipeline
-from monitor.records import Config, Curve, Histogram, Images, Predictions, Progress, Scalar, Text
+from monitor.records import Config
 from monitor.run import Run
 from monitor.sinks import registry
 from monitor.sinks.base import Sink
-from monitor.snapshot import Copy, Deferred, DeviceScalar, to_uint8
-from monitor.worker import SinkStats
+from monitor.stats import Stats
 
 log = logging.getLogger("monitor")
 
-MAX_IMAGES = 256  # of one call; a grid of more cannot be told apart on a screen
 _BOUND = 2**63  # of a step
 _live: weakref.WeakSet[Logger] = weakref.WeakSet()
-
-
-class Stats(NamedTuple):
-    """What became of the records, per sink, and what logging cost the training thread."""
-
-    sinks: dict[str, SinkStats]
-    calls: int  # log calls
-    seconds: float  # spent in log calls; measured on a sample of them, as measuring costs more than the call
-    share: float  # of the wall time since the logger was made
-
-    def __str__(self) -> str:
-        parts = [
-            f"{name}: {s.logged} logged, {s.delivered} delivered"
-            + "".join(f", {count} {what}" for what, count in s._asdict().items() if what in _TROUBLE and count)
-            for name, s in self.sinks.items()
-        ]
-        parts.append(f"{self.calls} log calls took {self.seconds:.3f} s, {self.share:.2%} of the run")
-        return "; ".join(parts)
-
-
-_TROUBLE = ("pending", "dropped", "failed", "retries")
 
 
 class Logger:
@@ -108,7 +85,7 @@ class Logger:
                 return
         except TypeError:
             pass  # an unhashable tag; told below
-        self._measured(self._scalar, tag, value, step)
+        self._measured(entries.scalar, tag, value, step)
 
     def scalars(self, values: Mapping[str, Any], step: int) -> None:
         """Add a point to each of several curves at one step; as `scalar`, and all or none of them."""
@@ -126,14 +103,14 @@ class Logger:
                     return
         except TypeError:
             pass
-        self._measured(self._scalars, values, step)
+        self._measured(entries.scalars, values, step)
 
     def images(self, tag: str, images: Any, step: int) -> None:
         """Show a grid of pictures: N×C×H×W (or N×H×W), C of 1 or 3, uint8, bool, or float in [0, 1] (clipped).
 
         The first 256 are kept. Raises `TypeError` or `ValueError` for any other shape or dtype.
         """
-        self._measured(self._images, tag, images, step)
+        self._measured(entries.images, tag, images, step)
 
     def predictions(
         self, tag: str, images: Any, predicted: Any, target: Any, step: int, names: Sequence[str] = ()
@@ -142,24 +119,23 @@ class Logger:
 
         `images` as in `images`; `predicted` and `target` are N integers each, `names` the classes' names.
         """
-        self._measured(self._predictions, tag, images, predicted, target, step, names)
+        self._measured(entries.predictions, tag, images, predicted, target, step, names)
 
     def text(self, tag: str, text: str, step: int) -> None:
         """Add a note, shown as plain text."""
-        self._measured(self._text, tag, text, step)
+        self._measured(entries.text, tag, text, step)
 
     def histogram(self, tag: str, values: Any, step: int) -> None:
         """Show the distribution of the values of an array or tensor of real numbers, of any shape but empty."""
-        self._measured(self._histogram, tag, values, step)
+        self._measured(entries.histogram, tag, values, step)
 
     def curve(self, tag: str, x: Any, y: Any, step: int, x_title: str = "x", y_title: str = "y") -> None:
         """Show an x–y plot, replaced as a whole at the next call; `x` and `y` hold the same number of real numbers."""
-        self._measured(self._curve, tag, x, y, step, x_title, y_title)
+        self._measured(entries.curve, tag, x, y, step, x_title, y_title)
 
     def progress(self, epoch: int, epochs: int, step: int, steps: int) -> None:
         """Say that `epoch` of `epochs` are done, at `step` of `steps`; the console shows a line for it."""
-        done, of = validate.step(epoch, "epoch"), validate.step(epochs, "epochs")
-        self._put(Progress(done, of, validate.step(step), validate.step(steps, "steps"), time()))
+        self._measured(entries.progress, epoch, epochs, step, steps)
 
     # The rest of a logger's life
 
@@ -198,12 +174,7 @@ class Logger:
         atexit.unregister(self._at_exit)
         _live.discard(self)
         stats = self.stats()
-        lost = [
-            f"{name}: {s.pending + s.dropped + s.failed} of {s.logged} records not delivered"
-            + (f" ({s.last_error})" if s.last_error else "")
-            for name, s in stats.sinks.items()
-            if s.pending or s.dropped or s.failed
-        ]
+        lost = stats.undelivered()
         try:
             self.run.finish(status, error, logged={name: s._asdict() for name, s in stats.sinks.items()})
         except OSError as failure:
@@ -232,9 +203,10 @@ class Logger:
     # How it is done
 
     def _measured(self, call: Any, *arguments: Any) -> None:
-        """Do a call off the fast path, and note how long it took."""
+        """Do a call off the fast path, all or nothing, and note how long it took."""
         started = perf_counter()
-        call(*arguments)
+        for entry in call(self._tags, *arguments):
+            self._put(entry)
         self._slow_seconds += perf_counter() - started
         self._slow += 1
 
@@ -245,66 +217,6 @@ class Logger:
         call(*arguments)
         self._sampled_seconds += perf_counter() - started
         self._sampled += 1
-
-    def _scalar(self, tag: str, value: Any, step: int) -> None:
-        tag, at = validate.tag(tag, self._tags), validate.step(step)
-        read, now = validate.scalar(value, tag), time()
-        self._put(Scalar(tag, read, at, now) if type(read) is float else DeviceScalar(tag, read, at, now))
-
-    def _scalars(self, values: Mapping[str, Any], step: int) -> None:
-        if not isinstance(values, Mapping):
-            raise TypeError(f"scalars takes a mapping of tags to values, not {type(values).__name__}")
-        at = validate.step(step)
-        ready = {validate.tag(tag, self._tags): validate.scalar(value, tag) for tag, value in values.items()}
-        now = time()
-        for tag, value in ready.items():
-            self._put(Scalar(tag, value, at, now) if type(value) is float else DeviceScalar(tag, value, at, now))
-
-    def _images(self, tag: str, images: Any, step: int) -> None:
-        tag, at, now = validate.tag(tag, self._tags), validate.step(step), time()
-        copy = Copy(validate.images(images, tag), MAX_IMAGES)
-        self._put(Deferred(Images, copy.nbytes, lambda: Images(tag, to_uint8(copy.numpy()), at, now)))
-
-    def _predictions(self, tag: str, images: Any, predicted: Any, target: Any, step: int, names: Sequence[str]) -> None:
-        tag, at, now = validate.tag(tag, self._tags), validate.step(step), time()
-        images = validate.images(images, tag)
-        labels = [
-            validate.labels(value, len(images), f"{tag}: {what}")
-            for value, what in ((predicted, "predicted"), (target, "target"))
-        ]
-        copy, said, true = (Copy(value, MAX_IMAGES) for value in (images, *labels))
-        called = tuple(str(name) for name in names)
-
-        def build() -> Predictions:
-            return Predictions(
-                tag, to_uint8(copy.numpy()), said.numpy().astype("int64"), true.numpy().astype("int64"), called, at, now
-            )
-
-        self._put(Deferred(Predictions, copy.nbytes + said.nbytes + true.nbytes, build))
-
-    def _text(self, tag: str, text: str, step: int) -> None:
-        tag, at = validate.tag(tag, self._tags), validate.step(step)
-        self._put(Text(tag, validate.text(text, tag), at, time()))
-
-    def _histogram(self, tag: str, values: Any, step: int) -> None:
-        tag, at, now = validate.tag(tag, self._tags), validate.step(step), time()
-        copy = Copy(validate.numbers(values, tag))
-        self._put(
-            Deferred(Histogram, copy.nbytes, lambda: Histogram(tag, copy.numpy().ravel().astype("float64"), at, now))
-        )
-
-    def _curve(self, tag: str, x: Any, y: Any, step: int, x_title: str, y_title: str) -> None:
-        tag, at, now = validate.tag(tag, self._tags), validate.step(step), time()
-        titles = validate.text(x_title, "x_title"), validate.text(y_title, "y_title")
-        xs, ys = Copy(validate.numbers(x, f"{tag}: x")), Copy(validate.numbers(y, f"{tag}: y"))
-        if xs.shape != ys.shape:
-            raise ValueError(f"{tag}: x and y must have one shape, not {list(xs.shape)} and {list(ys.shape)}")
-
-        def build() -> Curve:
-            flat_x, flat_y = (copy.numpy().ravel().astype("float64") for copy in (xs, ys))
-            return Curve(tag, flat_x, flat_y, at, now, *titles)
-
-        self._put(Deferred(Curve, xs.nbytes + ys.nbytes, build))
 
     def _tick(self) -> None:
         self._sampling = True  # the next scalar call is measured

@@ -16,7 +16,8 @@ from typing import Any
 from monitor.records import Scalar
 from monitor.run import Run
 from monitor.sinks.base import Sink
-from monitor.worker import Item, SinkStats, SinkWorker
+from monitor.stats import SinkStats
+from monitor.worker import Item, SinkWorker
 
 log = logging.getLogger("monitor")
 

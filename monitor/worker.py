@@ -11,12 +11,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from monitor.records import Images, Predictions, Record
 from monitor.run import Run
 from monitor.sinks.base import Sink
 from monitor.snapshot import Deferred, DeviceScalar, resolve_device_scalars
+from monitor.stats import SinkStats
 
 log = logging.getLogger("monitor")
 
@@ -26,18 +26,6 @@ FIRST_RETRY, LAST_RETRY = 0.25, 2.0  # seconds
 CLOSING_RETRY = 0.1  # seconds
 GRACE = 1.0  # seconds that `close` gives a sink that was failing before
 SHARE = 0.01  # of the interpreter's time that a worker may take
-
-
-class SinkStats(NamedTuple):
-    """What became of the records of one sink: logged = delivered + pending + dropped + failed, at any moment."""
-
-    logged: int
-    delivered: int
-    pending: int
-    dropped: int
-    failed: int
-    retries: int
-    last_error: str | None
 
 
 def kind_of(item: Item) -> type:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import contextlib
 import os
 import shutil
 import subprocess
@@ -19,23 +19,26 @@ from tests.servers import VisdomServer
 DATA = Path(os.environ.get("MONITOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
-def children() -> set[int]:
-    """Return the pids of this process's living children."""
-    found = subprocess.run(["ps", "-o", "pid=,stat=", "--ppid", str(os.getpid())], capture_output=True, text=True)
-    rows = [line.split() for line in found.stdout.splitlines()]
-    return {int(pid) for pid, state in rows if not state.startswith("Z")}
-
-
 @pytest.fixture(autouse=True)
 def leaves_nothing_behind() -> Iterator[None]:
     """Fail a test that leaves a worker thread or a child process behind."""
-    before = threads()
+    before = threads() | children()
     yield
-    wait_until(lambda: threads() <= before, 5, f"the end of the threads {threads() - before}")
+    wait_until(lambda: threads() | children() <= before, 5, f"the end of {threads() | children() - before}")
 
 
 def threads() -> set[str]:
     return {f"{t.name} {t.ident}" for t in threading.enumerate() if t.name.startswith("monitor-")}
+
+
+def children() -> set[str]:
+    """Return this process's children, by name and pid."""
+    found = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        for pid in task.read_text().split():
+            with contextlib.suppress(OSError):
+                found.add(Path(f"/proc/{pid}/comm").read_text().strip() + f" {pid}")
+    return found
 
 
 @pytest.fixture
@@ -99,7 +102,3 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-def packed(data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0)

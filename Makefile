@@ -1,0 +1,39 @@
+# `make demo` trains and shows; `make test` tests. Both set up .venv the first time, and again when the pins change.
+PYTHON ?= python3
+BIN := .venv/bin
+PINS := $(CURDIR)/constraints.txt
+# visdom builds only with an old setuptools: old pips read the first variable for that, new ones the second.
+PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip --disable-pip-version-check install --quiet
+SOURCES := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/monitor train mlp --epochs 2
+
+test: .venv/installed-tests
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/installed: $(SOURCES) | $(BIN)/python
+	@echo "Installing into .venv; this takes a minute or two."
+	$(PIP) --editable '.[visdom]'
+	@touch $@
+
+.venv/installed-tests: $(SOURCES) | $(BIN)/python
+	@echo "Installing into .venv; this takes a minute or two."
+	$(PIP) --editable '.[visdom,test]'
+	@touch .venv/installed $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Error: $(PYTHON) is older than Python 3.10; name a newer one, as in: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "Error: $(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,87 @@
+"""From the arguments of a log call to what goes into the inbox: checked, and copied.
+
+Each function returns the entries of one call, all or none of them: a mistake raises before anything is enqueued. What
+takes longer than a copy is left to the worker that resolves the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import time
+from typing import Any
+
+from monitor import validate
+from monitor.records import Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
+from monitor.snapshot import Copy, Deferred, DeviceScalar, to_uint8
+
+Entries = Sequence[Record | Deferred | DeviceScalar]
+
+MAX_IMAGES = 256  # of one call; a grid of more cannot be told apart on a screen
+
+
+def scalar(known: set[str], tag: str, value: Any, step: int) -> Entries:
+    tag, at = validate.tag(tag, known), validate.step(step)
+    return (_point(tag, validate.scalar(value, tag), at, time()),)
+
+
+def scalars(known: set[str], values: Mapping[str, Any], step: int) -> Entries:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"scalars takes a mapping of tags to values, not {type(values).__name__}")
+    at, now = validate.step(step), time()
+    return [_point(validate.tag(tag, known), validate.scalar(value, tag), at, now) for tag, value in values.items()]
+
+
+def images(known: set[str], tag: str, given: Any, step: int) -> Entries:
+    tag, at, now = validate.tag(tag, known), validate.step(step), time()
+    copy = Copy(validate.images(given, tag), MAX_IMAGES)
+    return (Deferred(Images, copy.nbytes, lambda: Images(tag, to_uint8(copy.numpy()), at, now)),)
+
+
+def predictions(
+    known: set[str], tag: str, given: Any, predicted: Any, target: Any, step: int, names: Sequence[str]
+) -> Entries:
+    tag, at, now = validate.tag(tag, known), validate.step(step), time()
+    given = validate.images(given, tag)
+    said = Copy(validate.labels(predicted, len(given), f"{tag}: predicted"), MAX_IMAGES)
+    true = Copy(validate.labels(target, len(given), f"{tag}: target"), MAX_IMAGES)
+    called = tuple(str(name) for name in names)
+    copy = Copy(given, MAX_IMAGES)
+
+    def build() -> Predictions:
+        classes = [labels.numpy().astype("int64") for labels in (said, true)]
+        return Predictions(tag, to_uint8(copy.numpy()), classes[0], classes[1], called, at, now)
+
+    return (Deferred(Predictions, copy.nbytes + said.nbytes + true.nbytes, build),)
+
+
+def text(known: set[str], tag: str, given: str, step: int) -> Entries:
+    tag, at = validate.tag(tag, known), validate.step(step)
+    return (Text(tag, validate.text(given, tag), at, time()),)
+
+
+def histogram(known: set[str], tag: str, values: Any, step: int) -> Entries:
+    tag, at, now = validate.tag(tag, known), validate.step(step), time()
+    copy = Copy(validate.numbers(values, tag))
+    return (Deferred(Histogram, copy.nbytes, lambda: Histogram(tag, _flat(copy), at, now)),)
+
+
+def curve(known: set[str], tag: str, x: Any, y: Any, step: int, x_title: str, y_title: str) -> Entries:
+    tag, at, now = validate.tag(tag, known), validate.step(step), time()
+    across, up = validate.text(x_title, "x_title"), validate.text(y_title, "y_title")
+    xs, ys = Copy(validate.numbers(x, f"{tag}: x")), Copy(validate.numbers(y, f"{tag}: y"))
+    if xs.shape != ys.shape:
+        raise ValueError(f"{tag}: x and y must have one shape, not {list(xs.shape)} and {list(ys.shape)}")
+    return (Deferred(Curve, xs.nbytes + ys.nbytes, lambda: Curve(tag, _flat(xs), _flat(ys), at, now, across, up)),)
+
+
+def progress(known: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:
+    done, of = validate.step(epoch, "epoch"), validate.step(epochs, "epochs")
+    return (Progress(done, of, validate.step(step), validate.step(steps, "steps"), time()),)
+
+
+def _point(tag: str, value: Any, step: int, now: float) -> Scalar | DeviceScalar:
+    return Scalar(tag, value, step, now) if type(value) is float else DeviceScalar(tag, value, step, now)
+
+
+def _flat(copy: Copy) -> Any:
+    return copy.numpy().ravel().astype("float64")
