@@ -21,12 +21,12 @@ lint: .venv/installed-tests
 
 .venv/installed: $(SOURCES) | $(BIN)/python
 	@echo "Installing into .venv; this takes a minute or two."
-	$(PIP) --editable '.[visdom]'
+	@$(PIP) --editable '.[visdom]'
 	@touch $@
 
 .venv/installed-tests: $(SOURCES) | $(BIN)/python
 	@echo "Installing into .venv; this takes a minute or two."
-	$(PIP) --editable '.[visdom,test]'
+	@$(PIP) --editable '.[visdom,test]'
 	@touch .venv/installed $@
 
 $(BIN)/python:

@@ -14,7 +14,7 @@ from monitor.records import Curve, Images, Predictions
 
 PAD = 2  # pixels between pictures
 SMALLEST = 56  # pixels; smaller samples are enlarged to this width before they get a caption
-CAPTION = 16  # pixels
+CAPTION = 20  # pixels
 RIGHT, WRONG, PAPER, GROUND = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
 
 
@@ -49,7 +49,7 @@ def of_predictions(record: Predictions) -> Picture:
     rows = math.ceil(count / columns)
     sheet = Image.new("RGB", (columns * (tile_width + PAD) + PAD, rows * (tile_height + PAD) + PAD), PAPER)
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(11)
+    font = ImageFont.load_default(16)
     for index, tile in enumerate(tiles):
         left, top = PAD + index % columns * (tile_width + PAD), PAD + index // columns * (tile_height + PAD)
         wrong = record.predicted[index] != record.target[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ class OneLine(click.Command):
     def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **kwargs)  # type: ignore[call-overload]
+        show_messages()
         try:
             status = super().main(*args, standalone_mode=False, **kwargs)  # type: ignore[call-overload]
         except click.ClickException as error:
@@ -35,3 +37,25 @@ def fail(message: str, status: int) -> NoReturn:
     """End the program with one line on stderr."""
     click.echo("Error: " + " ".join(message.split()), err=True)
     sys.exit(status)
+
+
+class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
+    """Write to what is stderr at the time: a progress bar puts itself in its place for a while."""
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        pass
+
+
+def show_messages() -> None:
+    """Show the package's messages on stderr, one line each."""
+    log = logging.getLogger("monitor")
+    if not log.handlers:
+        handler = _Stderr()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
@@ -19,7 +18,6 @@ from monitor import Logger
 @contextmanager
 def start(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Logger]:
     """Open the logger of a run, and say at its end where it is. Ctrl-C and SIGTERM end it in good order."""
-    _show_messages()
     name = given["name"] or f"{runner}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
         log = Logger(given["logdir"] / name, given["sinks"], config)
@@ -53,13 +51,3 @@ def _sigterm_as_exit() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _show_messages() -> None:
-    """Show the package's messages on stderr, one line each."""
-    log = logging.getLogger("monitor")
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)

@@ -1,0 +1,75 @@
+"""The snippets of the README and of the docs run as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests import events
+from tests.servers import VisdomServer
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def snippets(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+
+
+def run(code: str, page: Path, names: dict[str, Any]) -> None:
+    exec(compile(code, str(page), "exec"), names)
+
+
+def test_the_readmes_fifteen_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visdom_server: VisdomServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = snippets(ROOT / "README.md")
+    assert len(code.splitlines()) <= 15
+    x = torch.rand(8, 1, 28, 28)
+    names: dict[str, Any] = {
+        "loader": [(x, torch.arange(8))] * 3,
+        "model": torch.nn.Linear(784, 10),
+        "train_step": lambda model, x, y: torch.nn.functional.cross_entropy(model(x.flatten(1)), y),
+        "accuracy": 0.5,
+        "predicted": torch.arange(8),
+        "target": torch.arange(8),
+        "weight": torch.rand(10, 784),
+        "hours": torch.linspace(0, 10, 50),
+        "probability": torch.linspace(0, 1, 50),
+    }
+    run(code.replace('"visdom"', f'"{visdom_server.spec()}"'), ROOT / "README.md", names)
+    assert [step for step, _ in events.series(tmp_path / "runs" / "mlp", "train/loss")] == [0, 1, 2]
+    titles = set(visdom_server.windows("mlp"))
+    assert {
+        "train loss",
+        "test loss &amp; accuracy",
+        "samples",
+        "predictions",
+        "notes",
+        "weights/fc1",
+        "decision",
+    } <= titles
+    assert "delivered" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_the_docs_snippets(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "docs"}
+    for code in snippets(page):
+        run(code, page, names)
+    for name, value in list(names.items()):
+        if name.startswith("test_"):
+            value(tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
