@@ -1,7 +1,7 @@
 """A bounded series of points that looks like the whole one.
 
 A screen has some thousand columns, so a curve of millions of points needs no more than the first, last, lowest and
-highest point of each of about a thousand stretches: an outlier stays visible, however long the run is. When the
+highest point of each of some hundred stretches: an outlier stays visible, however long the run is. When the
 stretches run out, neighbours are merged, and each holds twice as many points from then on.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-STRETCHES = 1000  # at most; a half of that at least, once the series is long
+STRETCHES = 400  # at most; a half of that at least, once the series is long
 
 Point = tuple[int, int, float]  # how many came before it, step, value
 
@@ -44,7 +44,7 @@ class _Stretch:
 
 
 class Series:
-    """The points of one curve, in the order in which they came; memory stays under 5 × 1,000 points."""
+    """The points of one curve, in the order in which they came; memory stays under 5 × 400 points."""
 
     def __init__(self, stretches: int = STRETCHES) -> None:
         self._most = stretches

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.errors import MonitorError
+from monitor.errors import MissingExtra, MonitorError
 from monitor.sinks import registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,8 +18,10 @@ def run_options(command: F) -> F:
     """Add the options of every runner: sinks, log directory, name, seed, device, how often to log."""
     for option in reversed(
         [
-            click.option("--sink", "sinks", multiple=True, default=("tensorboard", "console"), callback=_sinks,
-                         help="Where to log; repeatable. Also visdom://host:port/env."),
+            click.option("--sink", "sinks", multiple=True, callback=_sinks,
+                         help="Where to log; repeatable. Also visdom://host:port/env.  "
+                         "[default: tensorboard, visdom where it is installed, console]"),
+            click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser."),
             click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
                          help="Where runs go."),
             click.option("--name", callback=_name, help="The run's name.  [default: runner, date and time]"),
@@ -34,13 +36,24 @@ def run_options(command: F) -> F:
 
 
 def _sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what no sink takes before anything is loaded or written."""
+    """Refuse what no sink takes before anything is loaded or written; without any, use all dashboards."""
+    ctx.params["all_dashboards"] = not value
+    if not value:
+        return tuple(spec for spec in ("tensorboard", "visdom", "console") if _installed(spec))
     for spec in value:
         try:
             registry.make(spec)
         except MonitorError as error:
             raise click.BadParameter(str(error), ctx, param) from error
     return value
+
+
+def _installed(spec: str) -> bool:
+    try:
+        registry.make(spec)
+    except MissingExtra:
+        return False
+    return True
 
 
 def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

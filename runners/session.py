@@ -1,39 +1,130 @@
-"""A runner's run, from the log directory to the line that says how to look at it."""
+"""A runner's run, from its dashboards' start to the line that says how to look at it."""
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
+import time
+import webbrowser
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor import Logger
+from monitor import Logger, Run, Sink
+from monitor.dashboards import children
+from monitor.dashboards.children import Dashboard
+from monitor.sinks import registry
+
+if TYPE_CHECKING:
+    from monitor.sinks.visdom import VisdomSink
+
+log = logging.getLogger("monitor")
 
 
 @contextmanager
 def start(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Logger]:
-    """Open the logger of a run, and say at its end where it is. Ctrl-C and SIGTERM end it in good order."""
+    """Open the logger of a run, and the dashboards it streams to; say at the end where it is.
+
+    Ctrl-C and SIGTERM end it in good order. On a terminal the dashboards stay up after the training, until Ctrl-C.
+    """
+    with ExitStack() as cleanup:
+        cleanup.enter_context(_sigterm_as_exit())
+        run = _run(runner, config, given)
+        sinks = [registry.make(spec) for spec in given["sinks"]]
+        boards = _dashboards(run, sinks, given, cleanup)
+        try:
+            with Logger(run, sinks) as logger:
+                yield logger
+        except KeyboardInterrupt:
+            click.echo(f"Interrupted. The run so far is in {run.path}", err=True)
+            sys.exit(130)
+        finally:
+            _save(run, sinks)
+        click.echo(f"Run: {run.path}")
+        if any(board.process for board in boards) and sys.stdout.isatty():
+            click.echo("Training finished; dashboards stay up until Ctrl-C")
+            _wait_for_ctrl_c()
+        else:
+            click.echo(f"Look at it with: monitor serve tensorboard --logdir {given['logdir']}")
+            if (run.path / "visdom").is_dir():
+                click.echo(f"            or: monitor serve visdom --env-dir {run.path / 'visdom'}")
+
+
+def _run(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Run:
     name = given["name"] or f"{runner}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
-        log = Logger(given["logdir"] / name, given["sinks"], config)
+        return Run(given["logdir"] / name, config)
     except OSError as error:
         raise click.BadParameter(
             f"{str(given['logdir'])!r} cannot be written: {error.strerror or error}", param_hint="'--logdir'"
         ) from error
-    with _sigterm_as_exit():
-        try:
-            with log:
-                yield log
-        except KeyboardInterrupt:
-            click.echo(f"Interrupted. The run so far is in {log.run.path}", err=True)
-            sys.exit(130)
-    click.echo(f"Run: {log.run.path}")
-    click.echo(f"Look at it with: tensorboard --logdir {given['logdir']}")
+
+
+def _dashboards(run: Run, sinks: list[Sink], given: Mapping[str, Any], cleanup: ExitStack) -> list[Dashboard]:
+    """Find or start the servers behind the sinks, and print their addresses; a Visdom sink without one is taken out."""
+    pages: list[str] = []
+    boards: list[Dashboard] = []
+
+    def add(board: Dashboard, page: str) -> None:
+        cleanup.callback(board.stop)
+        boards.append(board)
+        pages.append(page)
+        click.echo(f"{board.name}: {page}")
+
+    for sink in list(sinks):
+        if sink.name == "visdom":
+            board = _visdom(sink, run)  # type: ignore[arg-type]
+            if board is None:
+                sinks.remove(sink)
+            else:
+                add(board, sink.url_of(run))  # type: ignore[attr-defined]
+    if given["all_dashboards"]:
+        tensorboard = children.tensorboard(given["logdir"], log.warning)
+        if tensorboard is not None:
+            add(tensorboard, tensorboard.url)
+    if given["open_browser"] and pages:
+        webbrowser.open(pages[0])
+    return boards
+
+
+def _visdom(sink: VisdomSink, run: Run) -> Dashboard | None:
+    """Find the sink's server, or start one where the sink's address is on this machine and nobody listens there."""
+    url = f"http://{sink.host}:{sink.port}"
+    if sink.given and (children.listens(sink.host, sink.port) or not children.is_local(sink.host)):
+        return Dashboard("Visdom", url)  # the user named it; the sink copes with what it does
+    if not sink.given and children.answers_as_visdom(url):
+        return Dashboard("Visdom", url)
+    from monitor.dashboards import assets
+
+    assets.ensure(log.warning)
+    port = 0 if children.listens(sink.host, sink.port) else sink.port
+    board = children.visdom(sink.host, port, run.path / "visdom", log.warning)
+    if board is not None:
+        sink.connect_to(board.url)
+    return board
+
+
+def _save(run: Run, sinks: list[Sink]) -> None:
+    """Keep Visdom's windows with the run: its server forgets them when it ends."""
+    for sink in sinks:
+        if sink.name == "visdom":
+            try:
+                sink.save(run.path / "visdom")  # type: ignore[attr-defined]
+            except OSError as error:
+                log.warning("visdom: the windows are not saved with the run: %s", error)
+
+
+def _wait_for_ctrl_c() -> None:
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        click.echo()
 
 
 @contextmanager

@@ -1,21 +1,20 @@
-"""Real servers for the tests, each a process of its own on a free port of 127.0.0.1."""
+"""Real servers for the tests, each on a free port of 127.0.0.1."""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import requests
 
 from monitor.testing import wait_until
-
-SCRIPT = """
-import sys
-from visdom.server.run_server import start_server
-start_server(port=int(sys.argv[1]), base_url="", env_path=sys.argv[2], bind_local=True)
-"""
 
 
 def free_port() -> int:
@@ -24,13 +23,39 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Served:
+    """A process that runs `monitor serve …` and has printed its address."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "monitor", "serve", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline().strip()
+        self.url = self.line.partition(": ")[2]
+        if not self.url:
+            raise AssertionError(self.process.communicate(timeout=10)[1])
+        self.port = int(self.url.rpartition(":")[2])
+
+    def stop(self, number: int = signal.SIGKILL) -> str:
+        """End the process; return what it wrote to stderr."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.communicate(timeout=20)[1]
+
+
 class VisdomServer:
-    """visdom's own server. `stop` and `start` again to see what a restart does; its state is lost then."""
+    """Visdom's server. `stop` and `start` again to see what a restart does; its state is lost then."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.served: Served | None = None
         self.start()
 
     @property
@@ -41,34 +66,17 @@ class VisdomServer:
         return f"visdom://127.0.0.1:{self.port}/{env}"
 
     def start(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        with (self.folder.parent / "visdom.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", SCRIPT, str(self.port), str(self.folder)],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
-        wait_until(self.answers, 30, "the Visdom server's answer")
-
-    def answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, "the Visdom server ended"
-        try:
-            return requests.post(f"{self.url}/env_state", json={}, timeout=2).ok
-        except requests.RequestException:
-            return False
+        self.served = Served("visdom", "--port", str(self.port), "--env-dir", str(self.folder))
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(10)
-            self.process = None
+        if self.served is not None:
+            self.served.stop()
+            self.served = None
 
     def envs(self) -> list[str]:
         return list(requests.post(f"{self.url}/env_state", json={}, timeout=5).json())
 
-    def windows(self, env: str) -> dict[str, dict]:
+    def windows(self, env: str) -> dict[str, dict[str, Any]]:
         """Return the windows of an env by their titles."""
         answer = requests.post(f"{self.url}/win_data", json={"win": None, "eid": env}, timeout=5)
         return {window["title"]: window for window in answer.json().values()} if answer.ok else {}
@@ -78,3 +86,56 @@ class VisdomServer:
         window = self.windows(env)[title]
         (trace,) = (trace for trace in window["content"]["data"] if trace["name"] == name)
         return list(zip(trace["x"], trace["y"]))
+
+
+class BadServer:
+    """A server in trouble: `hang` accepts and never answers, `error` answers 500, `drop` closes every second connection
+    and passes the others on to `behind`.
+    """
+
+    def __init__(self, trouble: str, behind: int = 0) -> None:
+        self.connections = 0
+        self.over = threading.Event()
+        owner = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                owner.connections += 1
+                if trouble == "hang":
+                    owner.over.wait()
+                elif trouble == "error":
+                    self.request.recv(65536)
+                    self.request.sendall(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                elif owner.connections % 2 == 0:
+                    owner.relay(self.request, behind)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            block_on_close = False
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def relay(self, request: socket.socket, port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as upstream:
+
+            def pump(source: socket.socket, target: socket.socket) -> None:
+                try:
+                    while data := source.recv(65536):
+                        target.sendall(data)
+                    target.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass
+
+            back = threading.Thread(target=pump, args=(upstream, request), daemon=True)
+            back.start()
+            pump(request, upstream)
+            back.join()
+
+    def stop(self) -> None:
+        self.over.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

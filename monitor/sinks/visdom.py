@@ -6,30 +6,30 @@ everything back, the cost of an update does not grow with the run, and no point 
 
 from __future__ import annotations
 
-import html
-from base64 import b64encode
+import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 from urllib.parse import SplitResult, unquote
+
+import orjson
 
 from monitor import grid
 from monitor.errors import SpecError
-from monitor.grid import Picture
 from monitor.records import Config, Curve, Histogram, Images, Predictions, Record, Scalar, Text
 from monitor.run import Run
 from monitor.series import Series
+from monitor.sinks import visdom_windows as windows
 from monitor.sinks.base import Sink
 from monitor.sinks.visdom_client import VisdomClient
 
 HOST, PORT = "127.0.0.1", 8097
-PLOT = {"width": 420, "height": 320}
-TEXT = {"width": 320, "height": 320}
-WIDEST = 640  # pixels of a picture's window
-# Windows go up in this order, as a fresh page lays them out in the order of their coming.
+# The order of the windows on a fresh page; of the curves, those of the training and of the test come first.
 ORDER = ("curves", "images", "predictions", "labels", "plot", "text", "histogram")
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
+GROUPS = ("train", "test", "val")
+PING = 2.0  # seconds between two looks at a server that nothing is sent to
 
-Message = dict[str, Any]
+
+Message = windows.Message
 
 
 class VisdomSink(Sink):
@@ -43,33 +43,63 @@ class VisdomSink(Sink):
     accepts = frozenset({Scalar, Images, Predictions, Text, Histogram, Curve, Config})
     max_interval = 2.0
 
-    def __init__(self, host: str = HOST, port: int = PORT, env: str | None = None) -> None:
-        self._env = env
-        self._client = VisdomClient(f"http://{host}:{port}")
+    def __init__(self, host: str = HOST, port: int = PORT, env: str | None = None, username: str | None = None) -> None:
+        self.host, self.port = host, port
+        self.given = False  # whether the address was named, or is the usual one
+        self._env = windows.clean(env) if env else None
+        self._username = username
+        self._client = VisdomClient(f"http://{host}:{port}", username)
         self._run = ""
         self._curves: dict[str, dict[str, Series]] = {}  # by window, by trace
-        self._windows: dict[str, tuple[str, Message]] = {}  # the other windows: kind and message, by key
-        self._changed: dict[str, str] = {}  # the kinds of the windows that the server has not got, by key
-        self._server = ""  # what tells one life of the server from the next
+        self._windows: dict[str, Message] = {}  # the other windows, by key
+        self._seen: dict[str, int] = {}  # keys of all windows, numbered as they came
+        self._changed: set[str] = set()  # keys of the windows that the server has not got as they are now
+        self._shown: set[str] = set()  # keys of the windows that this server has got before
+        self._life: tuple[int, int] | None = None
+        self._asked = 0.0  # when the server last answered
 
     @classmethod
     def from_spec(cls, spec: SplitResult) -> VisdomSink:
         if not spec.scheme:
             return cls()
-        env = unquote(spec.path.strip("/")).replace("/", "_") or None
-        if spec.port == 0 or spec.query or spec.fragment or spec.username:
-            raise SpecError(f"sink {spec.geturl()!r}: accepted: visdom or visdom://host:port/env, port 1 to 65535")
+        accepted = "visdom or visdom://host:port/env, port 1 to 65535"
+        if spec.password is not None:
+            raise SpecError(f"a password is no part of a sink; set VISDOM_PASSWORD_FILE. Accepted: {accepted}")
+        if spec.port == 0 or spec.query or spec.fragment:
+            raise SpecError(f"sink {spec.geturl()!r}: accepted: {accepted}")
         host = spec.hostname or HOST
-        return cls(f"[{host}]" if ":" in host else host, spec.port or PORT, env)
+        host = f"[{host}]" if ":" in host else host
+        sink = cls(host, spec.port or PORT, unquote(spec.path.strip("/")) or None, spec.username)
+        sink.given = spec.netloc != ""
+        return sink
 
-    @property
-    def url(self) -> str:
-        """Return the address of the env's page."""
-        return self._client.page(self._env or self._run)
+    def connect_to(self, url: str) -> None:
+        """Use the server at `url` instead; before `open` only."""
+        self._client = VisdomClient(url, self._username)
+
+    def url_of(self, run: Run) -> str:
+        """Return the address of the page that shows `run`."""
+        return self._client.page(self._env or windows.clean(run.name))
+
+    def save(self, folder: Path) -> None:
+        """Write the env as the server has it into `folder`, for `monitor serve visdom --env-dir`; after `close` only.
+
+        Raises `OSError` where the server does not answer or the folder cannot be written.
+        """
+        env = self._env
+        assert env is not None
+        try:
+            content = orjson.dumps({"jsons": self._client.windows(env), "reload": {}})
+        finally:
+            self._client.close()
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = folder / f".{env}.part"
+        scratch.write_bytes(content)
+        scratch.replace(folder / f"{env}.json")
 
     def open(self, run: Run) -> None:
         self._run = run.name
-        self._env = self._env or run.name.replace("/", "_")
+        self._env = self._env or windows.clean(run.name)
 
     def write(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -81,127 +111,61 @@ class VisdomSink(Sink):
                 if series is None:
                     series = traces[trace] = Series()
                 series.add(record.step, record.value)
-                self._changed[f"curves {key}"] = "curves"
+                self._mark(f"curves {key}")
             elif isinstance(record, Images):
-                self._put("images", record.tag, _picture(record.tag, grid.of_images(record), record.step))
+                self._put("images", record.tag, windows.picture(record.tag, grid.of_images(record)))
             elif isinstance(record, Predictions):
-                self._put("predictions", record.tag, _picture(record.tag, grid.of_predictions(record), record.step))
-                self._put("labels", record.tag, _text(f"{record.tag} (labels)", grid.labels(record)))
+                self._put("predictions", record.tag, windows.picture(record.tag, grid.of_predictions(record)))
+                self._put("labels", record.tag, windows.text(f"{record.tag} (labels)", grid.labels(record)))
             elif isinstance(record, Text):
-                self._put("text", record.tag, _text(record.tag, f"step {record.step}\n{record.text}"))
+                self._put("text", record.tag, windows.text(record.tag, f"step {record.step}\n{record.text}"))
             elif isinstance(record, Histogram):
-                self._put("histogram", record.tag, _histogram(record))
+                self._put("histogram", record.tag, windows.histogram(record))
             elif isinstance(record, Curve):
-                self._put("plot", record.tag, _plot(record))
+                self._put("plot", record.tag, windows.plot(record))
             elif isinstance(record, Config):
                 rows = "\n".join(f"{name}: {value}" for name, value in record.values.items())
-                self._put("text", "config", _text(f"{self._run}: config", rows))
+                self._put("text", "config", windows.text(f"{self._run}: config", rows))
 
     def flush(self) -> None:
-        for key, kind in sorted(self._changed.items(), key=lambda item: ORDER.index(item[1])):
-            message = self._message(key, kind)
-            self._client.send({**message, "eid": self._env, "win": f"{self._run} {key}"})
-            del self._changed[key]
+        assert self._env is not None
+        if not self._changed and time.monotonic() - self._asked < PING:
+            return
+        self._client.ping(self._env)
+        if self._client.life != self._life:  # perhaps another server: it gets everything
+            self._life = self._client.life
+            self._shown.clear()
+            self._changed.update(self._seen)
+        for key in sorted(self._changed, key=self._rank):
+            self._client.send(self._message(key))
+            self._shown.add(key)
+            self._changed.discard(key)
+        self._asked = time.monotonic()
 
     def close(self) -> None:
         self._client.close()
 
     def _put(self, kind: str, tag: str, message: Message) -> None:
         key = f"{kind} {tag}"
-        self._windows[key] = (kind, message)
-        self._changed[key] = kind
+        self._windows[key] = message
+        self._mark(key)
 
-    def _message(self, key: str, kind: str) -> Message:
-        if kind != "curves":
-            return self._windows[key][1]
-        group = key.removeprefix("curves ")
-        return _curves(group, self._curves[group])
+    def _mark(self, key: str) -> None:
+        self._seen.setdefault(key, len(self._seen))
+        self._changed.add(key)
 
+    def _rank(self, key: str) -> tuple[int, int, int]:
+        kind, _, tag = key.partition(" ")
+        group = GROUPS.index(tag) if kind == "curves" and tag in GROUPS else len(GROUPS)
+        return ORDER.index(kind), group, self._seen[key]
 
-def _curves(group: str, traces: dict[str, Series]) -> Message:
-    """Make a window of one line a trace."""
-    data, notes = [], []
-    for number, (name, series) in enumerate(traces.items()):
-        x, y = series.points()
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines" if series.count > 1 else "markers",
-                "name": safe(name),
-                "x": x,
-                "y": y,
-                "line": {"color": COLOURS[number % len(COLOURS)]},
-            }
-        )
-        if series.first_bad is not None:
-            step, value = series.first_bad
-            notes.append(f"{safe(name)} is {value} at step {step}")
-    names = list(traces)
-    title = group if len(names) > 3 else group if names == [group] else f"{group} {' & '.join(names)}"
-    layout = _layout(title, "step", names[0] if len(names) == 1 else "value")
-    if notes:
-        layout["annotations"] = [
-            {
-                "text": "<br>".join(notes),
-                "xref": "paper",
-                "yref": "paper",
-                "x": 0,
-                "y": 1,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "showarrow": False,
-                "font": {"color": "#d00000", "size": 11},
-            }
-        ]
-    return {"data": data, "layout": layout, "opts": {"title": safe(title), **PLOT}}
-
-
-def _plot(record: Curve) -> Message:
-    layout = _layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
-    data = [{"type": "scatter", "mode": "lines", "name": safe(record.tag), "x": record.x, "y": record.y}]
-    return {"data": data, "layout": layout, "opts": {"title": safe(record.tag), **PLOT}}
-
-
-def _histogram(record: Histogram) -> Message:
-    import numpy as np
-
-    values = record.values[np.isfinite(record.values)]
-    counts, edges = np.histogram(values, bins=min(50, max(10, int(len(values) ** 0.5))))
-    lost = len(record.values) - len(values)
-    title = f"{record.tag} · step {record.step}" + (f" · {lost} not finite" if lost else "")
-    data = [{"type": "bar", "x": (edges[:-1] + edges[1:]) / 2, "y": counts, "width": np.diff(edges)}]
-    layout = {**_layout(title, "value", "count"), "showlegend": False, "bargap": 0}
-    return {"data": data, "layout": layout, "opts": {"title": safe(record.tag), **PLOT}}
-
-
-def _picture(title: str, picture: Picture, step: int) -> Message:
-    source = "data:image/png;base64," + b64encode(picture.png).decode()
-    scale = min(2.0, WIDEST / picture.width)
-    return {
-        "data": [{"type": "image", "content": {"src": source, "caption": f"step {step}"}}],
-        "opts": {"title": safe(title), "width": picture.width * scale, "height": picture.height * scale + 20},
-    }
-
-
-def _text(title: str, text: str) -> Message:
-    return {
-        "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{safe(text)}</pre>'}],
-        "opts": {"title": safe(title), **TEXT},
-    }
-
-
-def _layout(title: str, x: str, y: str) -> Message:
-    return {
-        "title": {"text": safe(title), "font": {"size": 14}},
-        "xaxis": {"title": {"text": safe(x)}},
-        "yaxis": {"title": {"text": safe(y)}},
-        "showlegend": True,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-        "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
-        "uirevision": "keep",  # a refresh leaves the user's zoom alone
-    }
-
-
-def safe(text: str) -> str:
-    """Make text inert where Visdom puts it into a page as HTML."""
-    return html.escape(text)
+    def _message(self, key: str) -> Message:
+        """Make the whole message of a window; its size is sent once, as the page takes it for a wish to be resized."""
+        kind, _, tag = key.partition(" ")
+        message = windows.curves(tag, self._curves[tag]) if kind == "curves" else self._windows[key]
+        opts = dict(message["opts"])
+        if key in self._shown:
+            del opts["width"], opts["height"]
+        first, second, third = self._rank(key)
+        opts["order"] = first * 10**6 + second * 10**4 + third
+        return {**message, "opts": opts, "eid": self._env, "win": f"{self._run} {key}"}

@@ -1,0 +1,119 @@
+"""`monitor serve visdom | tensorboard`: the dashboards' own servers, on this machine alone unless told."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from monitor.oneline import OneLine, OneLineGroup, fail
+
+F = TypeVar("F", bound=Callable[..., Any])
+HOST = "127.0.0.1"
+
+
+@click.group(cls=OneLineGroup)
+def serve() -> None:
+    """Serve a dashboard until Ctrl-C."""
+
+
+def server_options(default_port: int, port_help: str) -> Callable[[F], F]:
+    """Add what both servers take."""
+
+    def add(command: F) -> F:
+        for option in (
+            click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser."),
+            click.option("--parent", type=int, hidden=True, help="End with this process."),
+            click.option("--host", default=HOST, show_default=True, help="Address to listen on."),
+            click.option(
+                "--port", type=click.IntRange(0, 65535), default=default_port, show_default=True, help=port_help
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+@serve.command(cls=OneLine)
+@server_options(8097, "0 takes a free one.")
+@click.option("--env-dir", type=click.Path(file_okay=False, path_type=Path), help="Where saved envs are.")
+@click.option("--username", help="Ask for a login; needs --password-file.")
+@click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A file with the password in its first line.")  # fmt: skip
+@click.option("--readonly", is_flag=True, help="Let nobody change anything from the page.")
+def visdom(
+    host: str,
+    port: int,
+    env_dir: Path | None,
+    username: str | None,
+    password_file: Path | None,
+    readonly: bool,
+    parent: int | None,
+    open_browser: bool,
+) -> None:
+    """Serve Visdom's page for live plots."""
+    try:
+        from monitor.dashboards import assets, visdom
+    except ImportError as error:
+        raise click.UsageError(
+            f"serve visdom needs packages that are not installed ({error.name}); pip install 'training-monitor[visdom]'"
+        ) from error
+    login = _login(username, password_file, visdom.Login)
+    if login is None and not visdom.is_loopback(host):
+        raise click.BadParameter(
+            f"{host!r} can be reached from other machines: set a login with --username NAME and --password-file FILE.",
+            param_hint="'--host'",
+        )
+    if env_dir is None:
+        from platformdirs import user_data_path
+
+        env_dir = user_data_path("training-monitor") / "visdom"
+    if parent is None:  # a training run has seen to them before
+        assets.ensure(lambda line: click.echo(line, err=True))
+    try:
+        env_dir.mkdir(parents=True, exist_ok=True)
+        visdom.serve(
+            host, port, env_dir, login=login, readonly=readonly, parent=parent, ready=_ready("Visdom", open_browser)
+        )
+    except OSError as error:
+        fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
+
+
+@serve.command(cls=OneLine)
+@server_options(6006, "The next free one is taken where it is busy.")
+@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+              help="Where runs are.")  # fmt: skip
+def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_browser: bool) -> None:
+    """Serve TensorBoard over the runs of a log directory."""
+    from monitor.dashboards import tensorboard
+
+    try:
+        tensorboard.serve(host, port, logdir, parent=parent, ready=_ready("TensorBoard", open_browser))
+    except OSError as error:
+        fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
+
+
+def _login(username: str | None, password_file: Path | None, make: Callable[[str, str], Any]) -> Any:
+    if (username is None) != (password_file is None):
+        raise click.UsageError("--username and --password-file go together.")
+    if username is None or password_file is None:
+        return None
+    password = password_file.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    if not (username and password):
+        raise click.UsageError(f"--username is empty, or {password_file} has no password in its first line.")
+    return make(username, password)
+
+
+def _ready(name: str, open_browser: bool) -> Callable[[str], None]:
+    def tell(url: str) -> None:
+        click.echo(f"{name}: {url}")
+        sys.stdout.flush()
+        if open_browser:
+            webbrowser.open(url)
+
+    return tell

@@ -1,0 +1,1 @@
+// In MathJax's place: Visdom's page asks for it, and needs it for nothing but LaTeX in plots.

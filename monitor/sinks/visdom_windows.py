@@ -1,0 +1,124 @@
+"""The windows of Visdom's page: what a record looks like there, as the message that puts it up.
+
+Whatever a user logs is inert: it is escaped where the page takes HTML, and control characters are shown, not obeyed.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from base64 import b64encode
+from typing import Any
+
+import numpy as np
+
+from monitor.grid import Picture
+from monitor.records import Curve, Histogram
+from monitor.series import Series
+
+PLOT = {"width": 410, "height": 300}
+TEXT = {"width": 300, "height": 300}
+WIDEST = 500  # pixels of a picture's window
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+Message = dict[str, Any]
+
+
+def curves(group: str, traces: dict[str, Series]) -> Message:
+    """Make a window of one line a trace."""
+    data, notes = [], []
+    for number, (name, series) in enumerate(traces.items()):
+        x, y = series.points()
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines" if series.count > 1 else "markers",
+                "name": safe(name),
+                "x": x,
+                "y": y,
+                "line": {"color": COLOURS[number % len(COLOURS)]},
+                "marker": {"line": {}},  # the page's smoothing wants to find it
+            }
+        )
+        if series.first_bad is not None:
+            step, value = series.first_bad
+            notes.append(f"{safe(name)} is {value} at step {step}")
+    names = list(traces)
+    title = group if len(names) > 3 else group if names == [group] else f"{group} {' & '.join(names)}"
+    frame = layout(title, "step", names[0] if len(names) == 1 else "value")
+    if notes:
+        frame["annotations"] = [
+            {
+                "text": "<br>".join(notes),
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0,
+                "y": 1,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"color": "#d00000", "size": 11},
+            }
+        ]
+    return {"data": data, "layout": frame, "opts": {"title": visible(title), **PLOT}}
+
+
+def plot(record: Curve) -> Message:
+    frame = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+    line = {"type": "scatter", "mode": "lines", "name": safe(record.tag), "x": record.x, "y": record.y}
+    data = [{**line, "marker": {"line": {}}}]
+    return {"data": data, "layout": frame, "opts": {"title": visible(record.tag), **PLOT}}
+
+
+def histogram(record: Histogram) -> Message:
+    values = record.values[np.isfinite(record.values)]
+    counts, edges = np.histogram(values, bins=min(50, max(10, int(len(values) ** 0.5))))
+    lost = len(record.values) - len(values)
+    title = f"{record.tag} · step {record.step}" + (f" · {lost} not finite" if lost else "")
+    data = [{"type": "bar", "x": (edges[:-1] + edges[1:]) / 2, "y": counts, "width": np.diff(edges)}]
+    frame = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
+    return {"data": data, "layout": frame, "opts": {"title": visible(record.tag), **PLOT}}
+
+
+def picture(title: str, drawn: Picture) -> Message:
+    source = "data:image/png;base64," + b64encode(drawn.png).decode()
+    scale = min(2.0, WIDEST / drawn.width)
+    return {
+        "data": [{"type": "image", "content": {"src": source}}],
+        "opts": {"title": visible(title), "width": drawn.width * scale, "height": drawn.height * scale},
+    }
+
+
+def text(title: str, body: str) -> Message:
+    return {
+        "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{safe(body)}</pre>'}],
+        "opts": {"title": visible(title), **TEXT},
+    }
+
+
+def layout(title: str, x: str, y: str) -> Message:
+    return {
+        "title": {"text": safe(title), "font": {"size": 13}},
+        "xaxis": {"title": {"text": safe(x), "standoff": 8}, "automargin": True},
+        "yaxis": {"title": {"text": safe(y), "standoff": 8}, "automargin": True},
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        "margin": {"l": 45, "r": 15, "t": 50, "b": 35},
+        "uirevision": "keep",  # a refresh leaves the user's zoom alone
+    }
+
+
+def clean(name: str) -> str:
+    """Make a name of an env: the page puts it into addresses and scripts as it is."""
+    return re.sub(r"[^\w.-]+", "-", name.replace("/", "_")).strip("-") or "run"
+
+
+def visible(text: str) -> str:
+    """Show control characters, and those that turn the direction of text, instead of obeying them."""
+    return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def safe(text: str) -> str:
+    """Make text inert where Visdom puts it into a page as HTML."""
+    return html.escape(visible(text))
