@@ -11,6 +11,7 @@ from monitor.commands.lazy import LazyGroup
 @click.group(
     cls=LazyGroup,
     commands_at={
+        "assets": ("monitor.commands.assets:assets", "Get the files that Visdom's page needs."),
         "serve": ("monitor.commands.serve:serve", "Serve a dashboard: visdom or tensorboard."),
         "train": ("monitor.commands.train:train", "Train a model and watch it."),
     },

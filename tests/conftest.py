@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from monitor.dashboards.assets import fetch
 from monitor.testing import wait_until
+from tests.browser import lacking
 from tests.servers import VisdomServer
 
 DATA = Path(os.environ.get("MONITOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+CANNOT_REACH = re.compile(r"not installed|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|not done after")
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +47,7 @@ def children() -> set[str]:
 
 
 @pytest.fixture
-def visdom_server(tmp_path: Path) -> Iterator[VisdomServer]:
+def visdom_server(tmp_path: Path, assets: Path) -> Iterator[VisdomServer]:
     server = VisdomServer(tmp_path / "visdom-envs")
     yield server
     server.stop()
@@ -102,3 +107,23 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the files of Visdom's page, that npm filled, once for all tests."""
+    folder = tmp_path_factory.mktemp("assets")
+    lines: list[str] = []
+    state = fetch(lines.append, directory=folder, timeout=90)
+    if lines and CANNOT_REACH.search(lines[0]):
+        lacking(f"no packages are to be had: {lines[0]}")
+    assert lines == []
+    assert state.complete
+    return folder
+
+
+@pytest.fixture
+def assets(files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let this process and those that it starts find the files of Visdom's page."""
+    monkeypatch.setenv("MONITOR_ASSETS_DIR", str(files))
+    return files

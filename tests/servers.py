@@ -8,13 +8,12 @@ import socket
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 import requests
-
-from monitor.testing import wait_until
 
 
 def free_port() -> int:
@@ -27,11 +26,12 @@ class Served:
     """A process that runs `monitor serve …` and has printed its address."""
 
     def __init__(self, *arguments: str, **environment: str) -> None:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         self.process = subprocess.Popen(
             [sys.executable, "-m", "monitor", "serve", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.errors,
             text=True,
             env={**os.environ, **environment},
         )
@@ -39,14 +39,18 @@ class Served:
         self.line = self.process.stdout.readline().strip()
         self.url = self.line.partition(": ")[2]
         if not self.url:
-            raise AssertionError(self.process.communicate(timeout=10)[1])
+            raise AssertionError(self.stop())
         self.port = int(self.url.rpartition(":")[2])
 
     def stop(self, number: int = signal.SIGKILL) -> str:
         """End the process; return what it wrote to stderr."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.communicate(timeout=20)[1]
+        self.process.communicate(timeout=20)
+        self.errors.seek(0)
+        said = self.errors.read().decode()
+        self.errors.close()
+        return said
 
 
 class VisdomServer:

@@ -169,7 +169,12 @@ def test_hostile_strings_are_text(page: Page, visdom_server: VisdomServer, tmp_p
         assert any(f"step 0\n{bad}" in text for text in shown), bad
     assert any("turned \\u202e back \\u0007 bell \\u001b[31m" in text for text in shown)
     assert page.evaluate("() => window.hit") is None
-    assert page.evaluate("() => document.querySelectorAll('.window img[src=x], .window svg[onload], .window pre *').length") == 0
+    assert (
+        page.evaluate(
+            "() => document.querySelectorAll('.window img[src=x], .window svg[onload], .window pre *').length"
+        )
+        == 0
+    )
     assert page.troubles == []
 
 
@@ -199,7 +204,9 @@ def test_nan_and_infinity_leave_a_gap_and_a_note(page: Page, visdom_server: Visd
     assert page.troubles == []
 
 
-def test_a_login_keeps_everybody_else_out(page: Page, tmp_path: Path, assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_keeps_everybody_else_out(
+    page: Page, tmp_path: Path, assets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = tmp_path / "password"
     secret.write_text("open sesame\n")
     arguments = ("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), "--username", "ali",
@@ -213,10 +220,11 @@ def test_a_login_keeps_everybody_else_out(page: Page, tmp_path: Path, assets: Pa
             assert log.flush()
         assert "sesame" not in (tmp_path / "runs" / "guarded" / "run.json").read_text()
         page.goto(f"{server.url}/env/guarded")
-        page.fill("input[name=username], #username, input[type=text]", "ali")
-        page.fill("input[type=password]", "open sesame")
-        page.click("button, input[type=submit]")
-        page.wait("() => document.querySelector('#app')")
+        page.fill("#inputUsername", "ali")
+        page.fill("#inputPassword", "open sesame")
+        page.click("#submitButton")
+        page.locator("text=online").wait_for()
+        page.wait_for_load_state("networkidle")
         page.goto(f"{server.url}/env/guarded")
         assert page.points("train loss") == [(0, 1.0)]
         assert page.troubles == []
@@ -235,6 +243,6 @@ def test_tensorboard_shows_the_run(page: Page, tmp_path: Path) -> None:
         page.goto(f"{server.url}/#hparams")
         page.reload()
         page.locator("text=shown").first.wait_for(timeout=20_000)
-        assert {host for host in page.hosts} == {server.url.removeprefix("http://")}
+        assert page.hosts == {server.url.removeprefix("http://")}
     finally:
         server.stop()

@@ -29,7 +29,8 @@ def invoke(*arguments: object) -> Result:
 def train(folder: Path, data: Path, *arguments: object) -> Result:
     return invoke(
         "train", "mlp", "--data", "mnist", "--data-dir", data, "--logdir", folder / "runs", "--name", "a",
-        "--batch-size", 50, "--hidden", 16, *arguments,
+        "--batch-size", 50, "--hidden", 16,
+        *(() if "--sink" in arguments else ("--sink", "tensorboard", "--sink", "console")), *arguments,
     )  # fmt: skip
 
 
@@ -90,8 +91,8 @@ def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom
     run = tmp_path / "runs" / "a"
     for title, name, tag in (
         ("train loss", "loss", "train/loss"),
-        ("test loss &amp; accuracy", "loss", "test/loss"),
-        ("test loss &amp; accuracy", "accuracy", "test/accuracy"),
+        ("test loss & accuracy", "loss", "test/loss"),
+        ("test loss & accuracy", "accuracy", "test/accuracy"),
     ):
         wanted = events.series(run, tag)
         found = visdom_server.trace("course", title, name)
@@ -101,7 +102,7 @@ def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom
     assert windows["samples"]["type"] == windows["predictions"]["type"] == "image"
     assert "predicted / true" in windows["predictions (labels)"]["content"]
     assert "weights/fc1.weight" in windows
-    assert "optimizer: sgd" in windows["a: config"]["content"]
+    assert "optimizer: sgd" in windows["config"]["content"]
 
 
 def test_a_visdom_server_that_stops_changes_nothing(

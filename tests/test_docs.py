@@ -47,7 +47,7 @@ def test_the_readmes_fifteen_lines(
     titles = set(visdom_server.windows("mlp"))
     assert {
         "train loss",
-        "test loss &amp; accuracy",
+        "test loss & accuracy",
         "samples",
         "predictions",
         "notes",

@@ -76,8 +76,8 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
     def read_back(records: Sequence[r.Record]) -> None:
         windows = visdom_server.windows(env)
         assert visdom_server.trace(env, "train loss", "loss") == [(0, 2.5), (1, 1.5)]
-        assert visdom_server.trace(env, "test loss &amp; accuracy", "loss") == [(0, 2.25), (1, 1.25)]
-        assert visdom_server.trace(env, "test loss &amp; accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
+        assert visdom_server.trace(env, "test loss & accuracy", "loss") == [(0, 2.25), (1, 1.25)]
+        assert visdom_server.trace(env, "test loss & accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
         assert visdom_server.trace(env, "alone", "alone") == [(0, 7.0), (1, 7.0)]
         for title in ("samples", "coloured", "predictions"):
             assert windows[title]["type"] == "image"
@@ -90,7 +90,7 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert decision["data"][0]["x"] == pytest.approx(curve.x.tolist())
         assert decision["data"][0]["y"] == pytest.approx(curve.y.tolist())
         assert decision["layout"]["xaxis"]["title"]["text"] == "Hours"
-        assert "optimizer: sgd" in windows["run: config"]["content"]
+        assert "optimizer: sgd" in windows["config"]["content"]
         assert len(windows) == 11
 
     check_sink(lambda: VisdomSink(port=visdom_server.port, env=env), run, read_back)

@@ -34,7 +34,6 @@ from monitor.dashboards.parent import leave_with
 
 PAGE = Path(__file__).parent / "page"
 MAX_BODY = 2**30  # bytes, as visdom has it
-log = logging.getLogger("monitor")
 
 
 class Login(NamedTuple):
@@ -156,7 +155,7 @@ class Application(visdom_app.Application):  # type: ignore[misc]
         if self._wants_login(request):
             if request.method == "GET" and request.path.startswith(("/env/", "/compare/")):
                 return self.get_handler_delegate(request, web_handlers.IndexHandler, {"app": self}, [b""])
-            if not (request.path == "/" or request.path.startswith("/static/")):
+            if request.path not in ("/", "/favicon.ico") and not request.path.startswith("/static/"):
                 answer = {"status": 401, "why": "This dashboard wants a login."}
                 return self.get_handler_delegate(request, Refused, answer)
         return super().find_handler(request, **kwargs)
@@ -215,6 +214,8 @@ async def _serve(
     parent: int | None,
     ready: Callable[[str], None],
 ) -> None:
+    # visdom logs every request that it cannot answer, with its whole body, and a message for each window.
+    logging.getLogger().addHandler(logging.NullHandler())
     sockets = tornado.netutil.bind_sockets(port, host, family=_family(host))
     port = sockets[0].getsockname()[1]
     app = Application(host, port, env_dir, readonly, login)

@@ -7,13 +7,13 @@ everything back, the cost of an update does not grow with the run, and no point 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, unquote
 
 import orjson
 
-from monitor import grid
 from monitor.errors import SpecError
 from monitor.records import Config, Curve, Histogram, Images, Predictions, Record, Scalar, Text
 from monitor.run import Run
@@ -24,7 +24,15 @@ from monitor.sinks.visdom_client import VisdomClient
 
 HOST, PORT = "127.0.0.1", 8097
 # The order of the windows on a fresh page; of the curves, those of the training and of the test come first.
-ORDER = ("curves", "images", "predictions", "labels", "plot", "text", "histogram")
+ORDER = ("curves", "images", "predictions", "labels", "plot", "text", "config", "histogram")
+# The kinds of windows that show a record, which is a window's whole state.
+KINDS: dict[type, tuple[str, ...]] = {
+    Images: ("images",),
+    Predictions: ("predictions", "labels"),
+    Histogram: ("histogram",),
+    Curve: ("plot",),
+}
+NOTES = 100  # of one tag; the newest are shown
 GROUPS = ("train", "test", "val")
 PING = 2.0  # seconds between two looks at a server that nothing is sent to
 
@@ -51,11 +59,12 @@ class VisdomSink(Sink):
         self._client = VisdomClient(f"http://{host}:{port}", username)
         self._run = ""
         self._curves: dict[str, dict[str, Series]] = {}  # by window, by trace
-        self._windows: dict[str, Message] = {}  # the other windows, by key
+        self._notes: dict[str, deque[Text]] = {}
+        self._state: dict[str, Record] = {}  # what the other windows show, by key; drawn when it is sent
         self._seen: dict[str, int] = {}  # keys of all windows, numbered as they came
         self._changed: set[str] = set()  # keys of the windows that the server has not got as they are now
         self._shown: set[str] = set()  # keys of the windows that this server has got before
-        self._life: tuple[int, int] | None = None
+        self._life = 0
         self._asked = 0.0  # when the server last answered
 
     @classmethod
@@ -112,20 +121,17 @@ class VisdomSink(Sink):
                     series = traces[trace] = Series()
                 series.add(record.step, record.value)
                 self._mark(f"curves {key}")
-            elif isinstance(record, Images):
-                self._put("images", record.tag, windows.picture(record.tag, grid.of_images(record)))
-            elif isinstance(record, Predictions):
-                self._put("predictions", record.tag, windows.picture(record.tag, grid.of_predictions(record)))
-                self._put("labels", record.tag, windows.text(f"{record.tag} (labels)", grid.labels(record)))
             elif isinstance(record, Text):
-                self._put("text", record.tag, windows.text(record.tag, f"step {record.step}\n{record.text}"))
-            elif isinstance(record, Histogram):
-                self._put("histogram", record.tag, windows.histogram(record))
-            elif isinstance(record, Curve):
-                self._put("plot", record.tag, windows.plot(record))
+                notes = self._notes.setdefault(record.tag, deque(maxlen=NOTES))
+                notes.append(record)
+                self._mark(f"text {record.tag}")
             elif isinstance(record, Config):
-                rows = "\n".join(f"{name}: {value}" for name, value in record.values.items())
-                self._put("text", "config", windows.text(f"{self._run}: config", rows))
+                self._state["config config"] = record
+                self._mark("config config")
+            else:
+                for kind in KINDS[type(record)]:
+                    self._state[f"{kind} {record.tag}"] = record  # type: ignore[union-attr]
+                    self._mark(f"{kind} {record.tag}")  # type: ignore[union-attr]
 
     def flush(self) -> None:
         assert self._env is not None
@@ -145,11 +151,6 @@ class VisdomSink(Sink):
     def close(self) -> None:
         self._client.close()
 
-    def _put(self, kind: str, tag: str, message: Message) -> None:
-        key = f"{kind} {tag}"
-        self._windows[key] = message
-        self._mark(key)
-
     def _mark(self, key: str) -> None:
         self._seen.setdefault(key, len(self._seen))
         self._changed.add(key)
@@ -162,7 +163,12 @@ class VisdomSink(Sink):
     def _message(self, key: str) -> Message:
         """Make the whole message of a window; its size is sent once, as the page takes it for a wish to be resized."""
         kind, _, tag = key.partition(" ")
-        message = windows.curves(tag, self._curves[tag]) if kind == "curves" else self._windows[key]
+        if kind == "curves":
+            message = windows.curves(tag, self._curves[tag])
+        elif kind == "text":
+            message = windows.notes(self._notes[tag])
+        else:
+            message = windows.MAKERS[kind](self._state[key])
         opts = dict(message["opts"])
         if key in self._shown:
             del opts["width"], opts["height"]

@@ -12,34 +12,27 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-import requests
+import urllib3
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 CONNECT, READ = 2.0, 5.0  # seconds
 
 
 class VisdomClient:
-    """Talk to the server at `url`, such as `http://127.0.0.1:8097`. Every failure is an `OSError`.
+    """Talk to the server at `url`, such as `http://127.0.0.1:8097`.
+
+    Every failure is an `OSError`; a call blocks for 7 s at most.
 
     Without a login given, it is VISDOM_USERNAME with VISDOM_PASSWORD, or with the file VISDOM_PASSWORD_FILE.
     """
 
     def __init__(self, url: str, username: str | None = None, password: str | None = None) -> None:
         self.url = url.rstrip("/")
-        self._login = _login(username, password)
-        self._session: requests.Session | None = None
-        self._sessions = 0
-
-    @property
-    def life(self) -> tuple[int, int]:
-        """Tell one connection from the next: after a change the server may be another, that knows nothing.
-
-        An open connection proves that the server is the same; only a new one can hide a restart.
-        """
-        if self._session is None:
-            return self._sessions, 0
-        adapter = self._session.get_adapter(self.url)
-        assert isinstance(adapter, requests.adapters.HTTPAdapter)
-        return self._sessions, adapter.poolmanager.connection_from_url(self.url).num_connections
+        self._user = username, password
+        self._cookie: str | None = None
+        self.life = 0  # connections made; with a new one the server may be another, that knows nothing
+        self._pool = self._new_pool()
 
     def ping(self, env: str) -> None:
         """Ask the server for a sign of life."""
@@ -51,8 +44,7 @@ class VisdomClient:
 
     def windows(self, env: str) -> dict[str, Any]:
         """Return the windows of an env by their ids."""
-        found = self._post("/win_data", {"win": None, "eid": env})
-        return dict(orjson.loads(found))
+        return dict(orjson.loads(self._post("/win_data", {"win": None, "eid": env})))
 
     def page(self, env: str) -> str:
         """Return the address of an env's page."""
@@ -60,48 +52,58 @@ class VisdomClient:
 
     def close(self) -> None:
         """Drop the connection; the next call makes a new one."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self._pool.close()
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> urllib3.HTTPConnectionPool:
+        client = self
+
+        class Connection(urllib3.connection.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                client.life += (
+                    1  # a lasting connection proves that the server is the same, a new one can hide a restart
+                )
+
+        timeout = urllib3.Timeout(connect=CONNECT, read=READ)
+        pool = urllib3.connection_from_url(self.url, maxsize=1, timeout=timeout, retries=False)
+        pool.ConnectionCls = Connection
+        return pool
 
     def _post(self, path: str, message: dict[str, Any]) -> bytes:
+        user = _login(*self._user)
+        if user is not None and self._cookie is None:
+            self._cookie = self._log_in(*user)
         # orjson writes NaN and infinity as null: what leaves is strict JSON.
-        body = orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
-        try:
-            if self._session is None:
-                self._session = self._connect()
-            answer = self._session.post(self.url + path, data=body, timeout=(CONNECT, READ), allow_redirects=False)
-            self._check(answer)
-        except requests.RequestException as error:  # an OSError; said in the words a user needs
-            self.close()
-            what = "does not answer" if isinstance(error, requests.Timeout) else "cannot be reached"
-            raise ConnectionError(f"the Visdom server at {self.url} {what} ({type(error).__name__})") from error
-        except OSError:
-            self.close()
-            raise
-        return answer.content
-
-    def _connect(self) -> requests.Session:
-        session = requests.Session()
-        self._sessions += 1
-        session.trust_env = False  # a proxy for the web is none for a dashboard on this machine
-        if self._login is not None:
-            username, password = self._login
-            hashed = hashlib.sha256(password.encode()).hexdigest()
-            body = orjson.dumps({"username": username, "password": hashed})
-            answer = session.post(self.url + "/", data=body, timeout=(CONNECT, READ), allow_redirects=False)
-            if answer.status_code in (400, 401):
-                raise PermissionError(f"the Visdom server at {self.url} refuses the login of {username!r}")
-            self._check(answer)
-        return session
-
-    def _check(self, answer: requests.Response) -> None:
-        if answer.status_code in (400, 401):
+        answer = self._request(path, orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY))
+        if answer.status in (400, 401):
+            self._cookie = None  # a restarted server has forgotten it
             raise PermissionError(
                 f"the Visdom server at {self.url} wants a login: set VISDOM_USERNAME and VISDOM_PASSWORD_FILE"
             )
-        if answer.status_code != 200:
-            raise ConnectionError(f"the server at {self.url} answers {answer.status_code} {answer.reason}")
+        self._check(answer)
+        return answer.data
+
+    def _log_in(self, username: str, password: str) -> str:
+        body = {"username": username, "password": hashlib.sha256(password.encode()).hexdigest()}
+        answer = self._request("/", orjson.dumps(body))
+        if answer.status in (400, 401):
+            raise PermissionError(f"the Visdom server at {self.url} refuses the login of {username!r}")
+        self._check(answer)
+        return answer.headers.get("Set-Cookie", "").partition(";")[0]
+
+    def _request(self, path: str, body: bytes) -> urllib3.BaseHTTPResponse:
+        headers = {"Content-Type": "application/json", **({"Cookie": self._cookie} if self._cookie else {})}
+        try:
+            return self._pool.urlopen("POST", path, body=body, headers=headers, redirect=False)
+        except Urllib3Timeout as error:
+            raise TimeoutError(f"the Visdom server at {self.url} does not answer") from error
+        except (HTTPError, OSError) as error:
+            raise ConnectionError(f"the Visdom server at {self.url} cannot be reached") from error
+
+    def _check(self, answer: urllib3.BaseHTTPResponse) -> None:
+        if answer.status != 200:
+            raise ConnectionError(f"the server at {self.url} answers {answer.status} {answer.reason or ''}".rstrip())
 
 
 def _login(username: str | None, password: str | None) -> tuple[str, str] | None:

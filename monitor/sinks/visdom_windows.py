@@ -8,12 +8,14 @@ from __future__ import annotations
 import html
 import re
 from base64 import b64encode
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from monitor import grid
 from monitor.grid import Picture
-from monitor.records import Curve, Histogram
+from monitor.records import Config, Curve, Histogram, Text
 from monitor.series import Series
 
 PLOT = {"width": 410, "height": 300}
@@ -27,7 +29,8 @@ Message = dict[str, Any]
 
 def curves(group: str, traces: dict[str, Series]) -> Message:
     """Make a window of one line a trace."""
-    data, notes = [], []
+    data: list[Message] = []
+    notes: list[str] = []
     for number, (name, series) in enumerate(traces.items()):
         x, y = series.points()
         data.append(
@@ -95,6 +98,25 @@ def text(title: str, body: str) -> Message:
         "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{safe(body)}</pre>'}],
         "opts": {"title": visible(title), **TEXT},
     }
+
+
+def notes(records: Iterable[Text]) -> Message:
+    records = list(records)
+    return text(records[-1].tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
+
+
+def config(record: Config) -> Message:
+    return text("config", "\n".join(f"{name}: {value}" for name, value in record.values.items()))
+
+
+MAKERS: dict[str, Callable[[Any], Message]] = {
+    "images": lambda record: picture(record.tag, grid.of_images(record)),
+    "predictions": lambda record: picture(record.tag, grid.of_predictions(record)),
+    "labels": lambda record: text(f"{record.tag} (labels)", grid.labels(record)),
+    "histogram": histogram,
+    "plot": plot,
+    "config": config,
+}
 
 
 def layout(title: str, x: str, y: str) -> Message:

@@ -1,0 +1,70 @@
+"""`monitor assets`: get the files that Visdom's page needs, check them, carry them to a machine without a network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from monitor.oneline import OneLine, OneLineGroup, fail
+
+
+@click.group(cls=OneLineGroup)
+def assets() -> None:
+    """Get the files that Visdom's page needs."""
+
+
+@assets.command(cls=OneLine)
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="A folder or an exported zip to take them from."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up after this time.",
+)
+def fetch(source: Path | None, timeout: float) -> None:
+    """Get what is missing, with npm or from a folder or zip."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from monitor.dashboards.assets import WAYS_OUT, cache_dir, fetch
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("files for Visdom's page", total=None)
+        state = fetch(
+            lambda line: click.echo(line, err=True),
+            source,
+            timeout=timeout,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if not state.complete:
+        fail(f"not all files for Visdom's page could be had: {', '.join(state.bad + state.missing)}. {WAYS_OUT}", 1)
+    click.echo(f"{len(state.good)} files in {cache_dir()}")
+
+
+@assets.command(cls=OneLine)
+@click.argument("archive", metavar="FILE", type=click.Path(path_type=Path))
+def export(archive: Path) -> None:
+    """Write the files into a zip, for `fetch --from` on another machine."""
+    from monitor.dashboards.assets import export
+
+    export(archive)
+    click.echo(f"wrote {archive}")
+
+
+@assets.command(cls=OneLine)
+def status() -> int:
+    """Say which files are missing or damaged; exit status 1 if one is."""
+    from monitor.dashboards.assets import ASSETS, cache_dir, verify
+
+    state = verify(cache_dir())
+    for word, names in (("damaged", state.bad), ("missing", state.missing)):
+        for name in names:
+            click.echo(f"{word}  {name}")
+    click.echo(f"{len(state.good)} of {len(ASSETS)} files in {cache_dir()}")
+    return 0 if state.complete else 1

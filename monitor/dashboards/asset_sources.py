@@ -1,0 +1,173 @@
+"""Where the files for Visdom's page come from: a folder, a zip, npm, Visdom's own downloader.
+
+Each source is a generator of files and contents. The contents are unchecked, but at most one byte longer than they
+should be. A source leaves out what it does not have; a file that cannot be read comes as `b""`. Names in archives are
+compared and never become paths.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from monitor.dashboards.manifest import Asset
+
+Files = Iterator[tuple[Asset, bytes]]
+Report = Callable[[str], object]
+
+MOST_UNPACKED = 64 * 2**20  # bytes; the largest of the pinned packages has 4 MB
+# What a damaged archive raises. Encrypted or unknown compression is a RuntimeError.
+BROKEN = (OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+
+# Visdom's downloader has no timeouts, so the timer ends it even where we were killed before we could. MathJax, which it
+# gets last and with `requests`, is for LaTeX in plots alone.
+DOWNLOAD = """
+import os, sys, threading
+timer = threading.Timer(float(sys.argv[1]), os._exit, [1])
+timer.daemon = True
+timer.start()
+import requests
+from visdom.server.build import download_scripts
+requests.get = lambda *_, **__: sys.exit()
+download_scripts(install_dir=".")
+"""
+# The names under which the downloader leaves a file, where they are not the names that the page asks for.
+LEFT_AS = {
+    "fonts/glyphicons-halflings-regular.svg": "fonts/glyphicons-halflings-regular.svg#glyphicons_halflingsregular",
+}
+
+
+def from_folder(wanted: Sequence[Asset], folder: Path, left_as: dict[str, str] | None = None) -> Files:
+    """Yield what lies in a folder, under the names that the page asks for, or those in `left_as`."""
+    for asset in wanted:
+        path = folder / (left_as or {}).get(asset.name, asset.name)
+        if path.is_file():
+            yield asset, _read(partial(_open, path), asset)
+
+
+def from_zip(wanted: Sequence[Asset], path: Path) -> Files:
+    """Yield what a zip has, under the names that the page asks for. Raises `BadZipFile`."""
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+        for asset in wanted:
+            if asset.name in names:
+                yield asset, _read(partial(archive.open, asset.name), asset)
+
+
+def from_npm(wanted: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
+    """Let npm get the packages into `folder`, and yield files out of them. Blocks for `timeout` seconds at most."""
+    npm = shutil.which("npm")
+    if npm is None:
+        report("npm: not installed")
+        return
+    packages = sorted({asset.package for asset in wanted})
+    options = ["--loglevel=error", "--ignore-scripts", "--no-update-notifier", f"--cache={folder / 'cache'}"]
+    options += ["--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=1000"]
+    wrong = run([npm, "pack", *packages, *options], folder, timeout)
+    if wrong:
+        report(f"npm: {wrong}")
+    for package in packages:
+        # As npm names it: the pinned packages have no scope.
+        tarball = folder / (package.replace("@", "-") + ".tgz")
+        if tarball.is_file():
+            yield from _from_tarball([asset for asset in wanted if asset.package == package], tarball)
+
+
+def from_visdom(wanted: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
+    """Let Visdom's own downloader fill `folder`, and yield what it got. Blocks for `timeout` seconds at most."""
+    if find_spec("visdom") is None:
+        report("visdom's downloader: visdom is not installed")
+        return
+    wrong = run([sys.executable, "-B", "-c", DOWNLOAD, str(timeout)], folder, timeout)
+    if wrong:
+        report(f"visdom's downloader: {wrong}")
+    yield from from_folder(wanted, folder / "static", LEFT_AS)
+
+
+def run(command: list[str], folder: Path, timeout: float) -> str | None:
+    """Run a command in a folder, without input, and return what went wrong, or None.
+
+    Blocks for `timeout` seconds at most; a command that takes longer is killed with all its process group.
+    """
+    if timeout <= 0:
+        return "no time left"
+    with (folder / "stderr").open("w+b") as stderr:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return f"cannot be started ({error.strerror})"
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return f"not done after {timeout:.0f} s, stopped"
+        finally:
+            if process.poll() is None:
+                _kill(process)
+        if status == 0:
+            return None
+        stderr.seek(0)
+        code = re.search(rb"error code (\w+)", stderr.read(100_000))
+        return f"ended with status {status}" + (f" ({code[1].decode()})" if code else "")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads its group and has not been waited for, with the group."""
+    with suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
+
+
+def _from_tarball(wanted: Sequence[Asset], path: Path) -> Files:
+    try:
+        with gzip.open(path) as packed:
+            unpacked = io.BytesIO(packed.read(MOST_UNPACKED))
+        with tarfile.open(fileobj=unpacked, mode="r:") as tarball:
+            members = {member.name: member for member in tarball if member.isreg()}
+            for asset in wanted:
+                member = members.get(f"package/{asset.path}")
+                if member is not None:
+                    yield asset, _read(partial(tarball.extractfile, member), asset)
+    except BROKEN:
+        yield from ((asset, b"") for asset in wanted)
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _read(opened: Callable[[], IO[bytes] | None], asset: Asset) -> bytes:
+    """Read a file, one byte more than it should have at most; a file that cannot be read is empty."""
+    try:
+        file = opened()
+        if file is None:
+            return b""
+        with file:
+            return file.read(asset.size + 1)
+    except BROKEN:
+        return b""

@@ -1,0 +1,213 @@
+"""The files that Visdom's page needs, in a cache of our own: got once, checked, and never taken unchecked.
+
+Visdom's server gets them from several hosts, unchecked and partly over plain HTTP, when it starts and has none. Here a
+file enters the cache only with the pinned content, whoever delivered it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from monitor.dashboards import asset_sources as sources
+from monitor.dashboards.manifest import ASSETS, Asset
+from monitor.errors import MonitorError
+
+__all__ = ["ASSETS", "WAYS_OUT", "Asset", "State", "cache_dir", "ensure", "export", "fetch", "verify"]
+
+WAYS_OUT = (
+    "Install npm and run `monitor assets fetch`, or run `monitor assets export FILE.zip` on a machine that has the "
+    "files and then `monitor assets fetch --from FILE.zip` on this one."
+)
+Progress = Callable[[int, int], object]
+
+
+class State(NamedTuple):
+    """What is in a folder, by the names of the files."""
+
+    good: list[str]
+    bad: list[str]  # with another content than the pinned one, or unreadable
+    missing: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Say whether every file is there and good."""
+        return not self.bad and not self.missing
+
+
+def cache_dir() -> Path:
+    """Return the folder of the files: `MONITOR_ASSETS_DIR`, or one in the user's cache. It need not exist."""
+    import platformdirs
+
+    named = os.environ.get("MONITOR_ASSETS_DIR")
+    return Path(named) if named else platformdirs.user_cache_path("training-monitor", False) / "visdom-assets"
+
+
+def verify(directory: Path) -> State:
+    """Look at every file of a folder, and check its content. Reads 4.5 MB at most: some 10 ms."""
+    state = State([], [], [])
+    content = dict(sources.from_folder(ASSETS, directory))
+    for asset in ASSETS:
+        if asset in content:
+            (state.good if asset.is_content(content[asset]) else state.bad).append(asset.name)
+        else:
+            (state.bad if os.path.lexists(directory / asset.name) else state.missing).append(asset.name)
+    return state
+
+
+def fetch(
+    report: sources.Report,
+    source: Path | None = None,
+    directory: Path | None = None,
+    timeout: float = 120.0,
+    progress: Progress | None = None,
+) -> State:
+    """Get what the cache lacks: from `source` alone if it is given, else with npm, then with Visdom's downloader.
+
+    Blocks for about `timeout` seconds at most. Several processes may do this at a time. Files that cannot be had are no
+    error: look at the state that is returned. Raises `MonitorError` for a folder that cannot be written, and for a
+    source that is neither a folder nor a zip.
+
+    Args:
+        report: is told in a line what fails and why.
+        source: a folder, or a zip that `export` made.
+        directory: where the files belong, `cache_dir()` by default.
+        timeout: seconds for all of it.
+        progress: is told how many files are there, of how many.
+    """
+    if source is not None and not source.is_dir() and not (source.is_file() and zipfile.is_zipfile(source)):
+        raise MonitorError(f"{source}: {'neither a folder nor a zip' if source.exists() else 'does not exist'}")
+    cache = _Cache(directory or cache_dir(), report, progress)
+    deadline = time.monotonic() + timeout
+    try:
+        cache.remove_bad()
+        if source is not None:
+            cache.take_from(source)
+            return verify(cache.folder)
+        for where, get in (("npm", sources.from_npm), ("visdom's downloader", sources.from_visdom)):
+            wanted = cache.lacking()
+            if not wanted:
+                break
+            # A killed program's children may still be writing there for a moment.
+            with tempfile.TemporaryDirectory(prefix="monitor-assets-", ignore_cleanup_errors=True) as temporary:
+                cache.take(where, get(wanted, Path(temporary), deadline - time.monotonic(), report))
+        return verify(cache.folder)
+    except OSError as error:
+        raise MonitorError(f"{cache.folder}: cannot be filled ({error})") from error
+
+
+def ensure(report: Callable[[str], object]) -> bool:
+    """Get what the cache lacks, if anything; tell whether all is there, and if not, `report` what lacks and what helps.
+
+    Blocks while it fetches, for two minutes at most.
+    """
+    if verify(cache_dir()).complete:
+        return True
+    report("Getting the files that Visdom's page needs; this happens once")
+    try:
+        state = fetch(report)
+    except MonitorError as error:
+        report(f"{error}. {WAYS_OUT}")
+        return False
+    if not state.complete:
+        report(f"Visdom's page lacks {', '.join([*state.bad, *state.missing])}. {WAYS_OUT}")
+    return state.complete
+
+
+def export(archive: Path, directory: Path | None = None) -> None:
+    """Write all files into a zip, for `fetch(source=...)` elsewhere. Raises `MonitorError` if one is missing or bad."""
+    folder = directory or cache_dir()
+    content = {asset: data for asset, data in sources.from_folder(ASSETS, folder) if asset.is_content(data)}
+    lacking = [asset.name for asset in ASSETS if asset not in content]
+    if lacking:
+        raise MonitorError(f"{folder} is not complete, run `monitor assets fetch` first: {', '.join(lacking)}")
+
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for asset, data in content.items():  # with a fixed date, so that the same files make the same zip
+                file.writestr(zipfile.ZipInfo(asset.name), data, zipfile.ZIP_DEFLATED)
+
+    try:
+        _put(archive, write)
+    except OSError as error:
+        raise MonitorError(f"{archive}: cannot be written ({error.strerror or error})") from error
+
+
+class _Cache(NamedTuple):
+    """A folder to be filled, and who is told of it."""
+
+    folder: Path
+    report: sources.Report
+    progress: Progress | None
+
+    def lacking(self) -> list[Asset]:
+        """Return what is not there, and tell the progress."""
+        good = verify(self.folder).good
+        self.tell(len(good))
+        return [asset for asset in ASSETS if asset.name not in good]
+
+    def take_from(self, source: Path) -> None:
+        """Take what lacks from a folder or a zip."""
+        wanted = self.lacking()
+        try:
+            got = sources.from_folder(wanted, source) if source.is_dir() else sources.from_zip(wanted, source)
+            self.take(str(source), got)
+        except (zipfile.BadZipFile, NotImplementedError) as error:
+            raise MonitorError(f"{source}: a damaged zip ({error})") from error
+
+    def take(self, where: str, got: sources.Files) -> None:
+        """Take what a source yields, if it has the pinned content."""
+        done = len(verify(self.folder).good)
+        for asset, content in got:
+            if asset.is_content(content):
+                path = self.folder / asset.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _put(path, partial(Path.write_bytes, data=content))
+                done += 1
+                self.tell(done)
+            else:
+                self.report(f"{asset.name} from {where}: wrong checksum, not used")
+
+    def remove_bad(self) -> None:
+        """Remove the bad files. Another process may just have replaced one by a good one, which is put back."""
+        bad = verify(self.folder).bad
+        for asset in (asset for asset in ASSETS if asset.name in bad):
+            path = self.folder / asset.name
+            aside = _beside(path)
+            try:
+                with suppress(FileNotFoundError):
+                    path.replace(aside)
+                if aside.is_file() and asset.is_content(aside.read_bytes()):
+                    aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
+
+    def tell(self, done: int) -> None:
+        if self.progress:
+            self.progress(done, len(ASSETS))
+
+
+def _put(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file, which then is at the path at once and whole. Raises `OSError`."""
+    temporary = _beside(path)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)  # readable to all, where a folder is shared
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """Make an empty file with a new name in the same folder, to be moved or removed by the caller."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    return Path(name)
