@@ -161,6 +161,7 @@ def test_hostile_strings_are_text(page: Page, visdom_server: VisdomServer, tmp_p
     (env,) = (env for env in visdom_server.envs() if env != "main")
     count = len(visdom_server.windows(env))
     page.goto(visdom_server.url)  # the list of envs is put into a script there
+    page.wait_for_load_state("networkidle")
     opened(page, visdom_server, env)
     page.wait("n => document.querySelectorAll('.window').length >= n", count)
     page.wait("() => [...document.querySelectorAll('.js-plotly-plot')].every(p => p._fullLayout)")

@@ -317,20 +317,28 @@ def bad_server(request: pytest.FixtureRequest, visdom_server: VisdomServer) -> I
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, small_mnist: Path) -> Path:
+    """Return a run without a Visdom server."""
+    logdir = tmp_path_factory.mktemp("calm")
+    subprocess.run([sys.executable, *mlp(small_mnist, logdir, "calm", *STEADY)], timeout=100, check=True)
+    return logdir / "calm"
+
+
+STEADY = ("--epochs", "20", "--sink", "tensorboard")
+
+
 @pytest.mark.parametrize("bad_server", ["hang", "error", "drop"], indirect=True)
 def test_a_server_in_trouble_changes_nothing(
-    tmp_path: Path, small_mnist: Path, start: Start, bad_server: BadServer
+    tmp_path: Path, small_mnist: Path, start: Start, bad_server: BadServer, calm: Path
 ) -> None:
-    arguments = ("--epochs", "20", "--sink", "tensorboard")
     sink = ("--sink", f"visdom://127.0.0.1:{bad_server.port}/trouble")
-    troubled = start(*mlp(small_mnist, tmp_path, "troubled", *arguments, *sink))
+    troubled = start(*mlp(small_mnist, tmp_path, "troubled", *STEADY, *sink))
     _, err = troubled.communicate(timeout=100)
     assert troubled.returncode == 0, err
     assert "Traceback" not in err
-    calm = start(*mlp(small_mnist, tmp_path, "calm", *arguments))
-    calm.communicate(timeout=100)
-    assert events.series(tmp_path / "troubled", "train/loss") == events.series(tmp_path / "calm", "train/loss")
-    one, two = (events.read(tmp_path / name).Histograms("weights/fc2.weight")[-1] for name in ("troubled", "calm"))
+    assert events.series(tmp_path / "troubled", "train/loss") == events.series(calm, "train/loss")
+    one, two = (events.read(run).Histograms("weights/fc2.weight")[-1] for run in (tmp_path / "troubled", calm))
     assert one.histogram_value == two.histogram_value
     assert bad_server.connections > 0
     facts = json.loads((tmp_path / "troubled" / "run.json").read_text())["logged"]

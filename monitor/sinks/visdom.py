@@ -91,20 +91,20 @@ class VisdomSink(Sink):
         return self._client.page(self._env or windows.clean(run.name))
 
     def save(self, folder: Path) -> None:
-        """Write the env as the server has it into `folder`, for `monitor serve visdom --env-dir`; after `close` only.
+        """Write the env into `folder`, for `monitor serve visdom --env-dir`; after `close` only.
 
-        Raises `OSError` where the server does not answer or the folder cannot be written.
+        It is written from what the sink knows, whatever became of the server. Raises `OSError` where the folder cannot
+        be written.
         """
-        env = self._env
-        assert env is not None
-        try:
-            content = orjson.dumps({"jsons": self._client.windows(env), "reload": {}})
-        finally:
-            self._client.close()
+        from visdom.utils.server_utils import window
+
+        kept = {}
+        for number, key in enumerate(sorted(self._seen, key=self._rank)):
+            kept[f"{self._run} {key}"] = {**window(self._message(key)), "i": number}
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = folder / f".{env}.part"
-        scratch.write_bytes(content)
-        scratch.replace(folder / f"{env}.json")
+        scratch = folder / f".{self._env}.part"
+        scratch.write_bytes(orjson.dumps({"jsons": kept, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY))
+        scratch.replace(folder / f"{self._env}.json")
 
     def open(self, run: Run) -> None:
         self._run = run.name
@@ -143,7 +143,10 @@ class VisdomSink(Sink):
             self._shown.clear()
             self._changed.update(self._seen)
         for key in sorted(self._changed, key=self._rank):
-            self._client.send(self._message(key))
+            message = self._message(key)
+            if key in self._shown:  # a page takes a size for a wish to be resized
+                del message["opts"]["width"], message["opts"]["height"]
+            self._client.send(message)
             self._shown.add(key)
             self._changed.discard(key)
         self._asked = time.monotonic()
@@ -161,7 +164,7 @@ class VisdomSink(Sink):
         return ORDER.index(kind), group, self._seen[key]
 
     def _message(self, key: str) -> Message:
-        """Make the whole message of a window; its size is sent once, as the page takes it for a wish to be resized."""
+        """Make the whole message of a window."""
         kind, _, tag = key.partition(" ")
         if kind == "curves":
             message = windows.curves(tag, self._curves[tag])
@@ -170,8 +173,6 @@ class VisdomSink(Sink):
         else:
             message = windows.MAKERS[kind](self._state[key])
         opts = dict(message["opts"])
-        if key in self._shown:
-            del opts["width"], opts["height"]
         first, second, third = self._rank(key)
         opts["order"] = first * 10**6 + second * 10**4 + third
         return {**message, "opts": opts, "eid": self._env, "win": f"{self._run} {key}"}
