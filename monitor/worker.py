@@ -24,7 +24,7 @@ Item = Record | Deferred | DeviceScalar
 MAX_PENDING_BYTES = 256 * 2**20  # of arrays that wait for one sink
 FIRST_RETRY, LAST_RETRY = 0.25, 2.0  # seconds
 CLOSING_RETRY = 0.1  # seconds
-GRACE = 0.5  # seconds that `close` gives a sink that was failing before
+GRACE = 0.2  # seconds that `close` gives a sink that was failing before: the end of a run must not wait for it
 SHARE = 0.01  # of the interpreter's time that a worker may take
 
 

@@ -96,11 +96,10 @@ class VisdomSink(Sink):
         It is written from what the sink knows, whatever became of the server. Raises `OSError` where the folder cannot
         be written.
         """
-        from visdom.utils.server_utils import window
-
         kept = {}
         for number, key in enumerate(sorted(self._seen, key=self._rank)):
-            kept[f"{self._run} {key}"] = {**window(self._message(key)), "i": number}
+            message = self._message(key)
+            kept[message["win"]] = windows.as_kept(message, number)
         folder.mkdir(parents=True, exist_ok=True)
         scratch = folder / f".{self._env}.part"
         scratch.write_bytes(orjson.dumps({"jsons": kept, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY))

@@ -119,6 +119,24 @@ MAKERS: dict[str, Callable[[Any], Message]] = {
 }
 
 
+def as_kept(message: Message, number: int) -> Message:
+    """Return a window as Visdom's server keeps it in an env's file; `number` is its place on the page."""
+    first, opts = message["data"][0], message["opts"]
+    plotted = "layout" in message
+    return {
+        "command": "window",
+        "id": message["win"],
+        "title": opts["title"],
+        "inflate": True,
+        "width": opts["width"],
+        "height": opts["height"],
+        "contentID": f"window_{number}",
+        "type": "plot" if plotted else first["type"],
+        "content": {"data": message["data"], "layout": message["layout"]} if plotted else first["content"],
+        "i": number,
+    }
+
+
 def layout(title: str, x: str, y: str) -> Message:
     return {
         "title": {"text": safe(title), "font": {"size": 13}},
