@@ -21,6 +21,7 @@ from monitor.series import Series
 PLOT = {"width": 410, "height": 300}
 TEXT = {"width": 300, "height": 300}
 WIDEST = 500  # pixels of a picture's window
+BAR = 24  # pixels that the page leaves free above a picture
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -89,7 +90,7 @@ def picture(title: str, drawn: Picture) -> Message:
     scale = min(2.0, WIDEST / drawn.width)
     return {
         "data": [{"type": "image", "content": {"src": source}}],
-        "opts": {"title": visible(title), "width": drawn.width * scale, "height": drawn.height * scale},
+        "opts": {"title": visible(title), "width": drawn.width * scale, "height": drawn.height * scale + BAR},
     }
 
 
@@ -139,12 +140,12 @@ def as_kept(message: Message, number: int) -> Message:
 
 def layout(title: str, x: str, y: str) -> Message:
     return {
-        "title": {"text": safe(title), "font": {"size": 13}},
+        "title": {"text": safe(title), "font": {"size": 13}, "x": 0.03, "xanchor": "left", "y": 0.98, "yanchor": "top"},
         "xaxis": {"title": {"text": safe(x), "standoff": 8}, "automargin": True},
         "yaxis": {"title": {"text": safe(y), "standoff": 8}, "automargin": True},
         "showlegend": True,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
-        "margin": {"l": 45, "r": 15, "t": 50, "b": 35},
+        "margin": {"l": 45, "r": 15, "t": 55, "b": 35},
         "uirevision": "keep",  # a refresh leaves the user's zoom alone
     }
 
