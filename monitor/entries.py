@@ -44,7 +44,7 @@ def predictions(
     given = validate.images(given, tag)
     said = Copy(validate.labels(predicted, len(given), f"{tag}: predicted"), MAX_IMAGES)
     true = Copy(validate.labels(target, len(given), f"{tag}: target"), MAX_IMAGES)
-    called = tuple(str(name) for name in names)
+    called = tuple(validate.text(name, f"{tag}: a class name") for name in names)
     copy = Copy(given, MAX_IMAGES)
 
     def build() -> Predictions:

@@ -13,7 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from monitor.records import Curve, Images, Predictions
 
 PAD = 2  # pixels between pictures
+DRAWABLE = 1e150  # what Matplotlib can lay an axis out for
 SMALLEST = 56  # pixels; smaller samples are enlarged to this width before they get a caption
+TALLEST = 512  # pixels; they are not enlarged beyond this height
 CAPTION = 20  # pixels
 RIGHT, WRONG, PAPER, GROUND = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
 
@@ -43,7 +45,7 @@ def of_predictions(record: Predictions) -> Picture:
     """Lay samples out in a grid, each captioned *predicted / true*; wrong ones have a red frame and caption."""
     tiles = _rgb(record.images)
     count, height, width, _ = tiles.shape
-    scale = max(1, math.ceil(SMALLEST / width))
+    scale = max(1, min(math.ceil(SMALLEST / width), TALLEST // height))
     tile_width, tile_height = width * scale + 2 * PAD, height * scale + 2 * PAD + CAPTION
     columns = _columns(count, tile_height, tile_width)
     rows = math.ceil(count / columns)
@@ -76,15 +78,21 @@ def of_curve(record: Curve) -> Picture:
     figure = Figure(figsize=(6.4, 4), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot(record.x, record.y)
-    # A lone $ would start a formula, and an unfinished formula is an error.
-    titles = (
-        text.replace("$", r"\$") for text in (f"{record.tag} · step {record.step}", record.x_title, record.y_title)
-    )
+    axes.plot(*(np.clip(values, -DRAWABLE, DRAWABLE) for values in (record.x, record.y)))
+    titles = (_drawable(text) for text in (f"{record.tag} · step {record.step}", record.x_title, record.y_title))
     axes.set(**dict(zip(("title", "xlabel", "ylabel"), titles)))
     axes.grid(alpha=0.3)
     canvas.draw()
     return _png(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+
+
+def _drawable(text: str) -> str:
+    """Return text as Matplotlib can draw it: without formulas, and without characters that its font has not got."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    # A lone $ would start a formula, and an unfinished formula is an error.
+    return "".join(c if ord(c) in known and c.isprintable() else "\ufffd" for c in text).replace("$", r"\$")
 
 
 def labels(record: Predictions) -> str:

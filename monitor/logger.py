@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -200,6 +201,10 @@ class Logger:
         except SinkError as failure:
             log.error("%s", failure)  # the exception of the loop is the one that must be seen
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Become a no-op in another process, where a spawned `DataLoader` worker takes it along."""
+        return _Elsewhere, ()
+
     # How it is done
 
     def _measured(self, call: Any, *arguments: Any) -> None:
@@ -229,24 +234,35 @@ class Logger:
             raise SinkError(f"{when}: " + "; ".join(lines))
 
     def _at_exit(self) -> None:
+        error = getattr(sys, "last_value", None)  # what ended the program, if nobody caught it
+        status, why = _outcome(type(error), error) if error is not None else ("finished", None)
         try:
-            self.close()
+            self.close(status=status, error=why)
         except SinkError as failure:
             log.error("%s", failure)
 
     def _in_forked_child(self) -> None:
         """Become a no-op: the workers live in the parent, and so does what was logged before the fork."""
-        warned = False
-
-        def ignore(record: Any) -> None:
-            nonlocal warned
-            if not warned:
-                warned = True
-                log.warning("logging from a forked child process is ignored; log from the process that made the Logger")
-
-        self._put = ignore
+        self._put = _Elsewhere()._warn_once
         self._closed = True
         atexit.unregister(self._at_exit)
+
+
+class _Elsewhere:
+    """What a `Logger` is in a child process: it takes every call, does nothing, and says so once."""
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    def _warn_once(self, *_: Any, **__: Any) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning("logging from a child process is ignored; log from the process that made the Logger")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._warn_once
 
 
 def _outcome(kind: type[BaseException], value: BaseException | None) -> tuple[str, str]:

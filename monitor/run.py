@@ -67,6 +67,7 @@ class Run:
             self._write()
 
     def _write(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)  # it may have been removed since
         scratch = self.path / f".{FILE}.{os.getpid()}"
         scratch.write_text(json.dumps(self._fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
         scratch.replace(self.path / FILE)

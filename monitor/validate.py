@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
-from numbers import Real
+from numbers import Number
 from typing import Any
 
 from monitor.snapshot import is_tensor
 
+FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "float128", "longdouble"})
+INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 
@@ -48,21 +50,32 @@ def step(value: Any, what: str = "step") -> int:
 
 def scalar(value: Any, what: str) -> Any:
     """Return a number as a float, read now; a tensor on a GPU as it is."""
-    if is_tensor(value) and value.numel() == 1 and value.is_floating_point():  # a loss, the usual case
-        return value if value.is_cuda else float(value.item())
-    if isinstance(value, Real) and not hasattr(value, "shape"):
-        return _float(value, what, value)
+    if is_tensor(value):
+        return _tensor_scalar(value, what)
     shape = getattr(value, "shape", None)
     if shape is None:
-        if type(value).__name__ == "Decimal":
-            return _float(value, what, value)
+        if isinstance(value, Number) and not isinstance(value, complex):
+            return _float(value, what)
         raise TypeError(f"{what}: a scalar is a number or a one-element array or tensor, not {type(value).__name__}")
     if _count(shape) != 1:
         raise ValueError(f"{what}: a scalar has one element, not shape {list(shape)}; reduce it first (mean, sum)")
     _real(value, what)
-    if is_tensor(value):
-        return value if value.device.type == "cuda" else _float(value.item(), what, value)
-    return _float(value.item() if callable(getattr(value, "item", None)) else value, what, value)
+    return _float(value.item() if callable(getattr(value, "item", None)) else value, what)
+
+
+def _tensor_scalar(value: Any, what: str) -> Any:
+    if value.numel() != 1:
+        raise ValueError(
+            f"{what}: a scalar has one element, not shape {list(value.shape)}; reduce it first (mean, sum)"
+        )
+    if not value.is_floating_point():
+        _real(value, what)
+    if value.is_cuda:
+        return value
+    try:
+        return float(value.item())
+    except (RuntimeError, NotImplementedError) as error:
+        raise TypeError(f"{what}: {_dtype(value)} on {value.device} has no value to read: {error}") from None
 
 
 def images(value: Any, what: str) -> Any:
@@ -72,7 +85,7 @@ def images(value: Any, what: str) -> Any:
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in (1, 3)) or 0 in shape:
         raise ValueError(f"{what}: images are N×C×H×W with 1 or 3 channels, or N×H×W, none of them empty; not {shape}")
     dtype = _dtype(value)
-    if dtype not in ("uint8", "bool") and "float" not in dtype:
+    if dtype not in ("uint8", "bool") and dtype not in FLOATS:
         raise TypeError(f"{what}: images are uint8, bool, or float in [0, 1]; not {dtype}")
     return value
 
@@ -83,7 +96,7 @@ def labels(value: Any, count: int, what: str) -> Any:
     if list(value.shape) != [count]:
         raise ValueError(f"{what}: needs one class a sample, shape [{count}]; not {list(value.shape)}")
     dtype = _dtype(value)
-    if "int" not in dtype:
+    if dtype not in INTEGERS:
         raise TypeError(f"{what}: classes are integers, not {dtype}")
     return value
 
@@ -98,6 +111,8 @@ def numbers(value: Any, what: str) -> Any:
 
 
 def _array(value: Any, what: str) -> Any:
+    if is_tensor(value) and (value.device.type == "meta" or str(value.layout) != "torch.strided" or value.is_quantized):
+        raise TypeError(f"{what}: needs a dense tensor with values, not {value.layout} on {value.device}")
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return value
     import numpy as np
@@ -115,15 +130,15 @@ def _dtype(value: Any) -> str:
 
 def _real(value: Any, what: str) -> None:
     dtype = _dtype(value)
-    if not dtype.startswith(("int", "uint", "float", "bfloat", "bool")):
+    if dtype not in FLOATS and dtype not in INTEGERS and dtype != "bool":
         raise TypeError(f"{what}: real numbers are needed, not {dtype}")
 
 
-def _float(number: Any, what: str, given: Any) -> float:
+def _float(number: Any, what: str) -> float:
     try:
         return float(number)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{what}: {type(given).__name__} does not fit a float of 64 bits: {error}") from None
+        raise ValueError(f"{what}: {type(number).__name__} does not fit a float of 64 bits: {error}") from None
 
 
 def _count(shape: Any) -> int:

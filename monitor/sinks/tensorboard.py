@@ -15,7 +15,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 
-from monitor import grid
+from monitor import buckets, grid
 from monitor.grid import Picture
 from monitor.records import Config, Curve, Histogram, Images, Predictions, Record, Scalar, Text
 from monitor.run import Run
@@ -101,15 +101,17 @@ def _histogram(record: Histogram) -> Sequence[Any]:
     if not len(finite):
         note = f"all {len(record.values)} values are NaN or infinite"
         return summary.text(record.tag, note).value  # type: ignore[no-any-return]
-    counts, edges = np.histogram(finite, bins=BINS)
+    counts, edges = buckets.of(finite, BINS)
     # TensorBoard's buckets are the counts up to each limit: the first limit opens the first bucket.
+    with np.errstate(over="ignore"):
+        total, squares = finite.sum(), np.square(finite).sum()
     value = summary.histogram_raw(
         record.tag,
         min=finite.min(),
         max=finite.max(),
         num=len(finite),
-        sum=finite.sum(),
-        sum_squares=finite.dot(finite),
+        sum=total,
+        sum_squares=squares,
         bucket_limits=edges.tolist(),
         bucket_counts=[0, *counts.tolist()],
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor import grid
+from monitor import buckets, grid
 from monitor.grid import Picture
 from monitor.records import Config, Curve, Histogram, Text
 from monitor.series import Series
@@ -21,6 +21,7 @@ from monitor.series import Series
 PLOT = {"width": 410, "height": 300}
 TEXT = {"width": 300, "height": 300}
 WIDEST = 500  # pixels of a picture's window
+BINS = 50  # of a histogram
 BAR = 24  # pixels that the page leaves free above a picture
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -77,10 +78,10 @@ def plot(record: Curve) -> Message:
 
 def histogram(record: Histogram) -> Message:
     values = record.values[np.isfinite(record.values)]
-    counts, edges = np.histogram(values, bins=min(50, max(10, int(len(values) ** 0.5))))
+    counts, edges = buckets.of(values, BINS)
     lost = len(record.values) - len(values)
     title = f"{record.tag} · step {record.step}" + (f" · {lost} not finite" if lost else "")
-    data = [{"type": "bar", "x": (edges[:-1] + edges[1:]) / 2, "y": counts, "width": np.diff(edges)}]
+    data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
     frame = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
     return {"data": data, "layout": frame, "opts": {"title": visible(record.tag), **PLOT}}
 
