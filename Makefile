@@ -6,7 +6,7 @@ PINS := $(CURDIR)/constraints.txt
 PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench fuzz soak clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --epochs 2
@@ -34,6 +34,15 @@ $(BIN)/python:
 		{ echo "Error: $(PYTHON) is older than Python 3.10; name a newer one, as in: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "Error: $(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
+
+bench: .venv/installed-tests
+	$(BIN)/python -m tests.benchmarks
+
+fuzz: .venv/installed-tests
+	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 tests/test_values.py
+
+soak: .venv/installed-tests
+	$(BIN)/python -m tests.benchmarks.soak
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

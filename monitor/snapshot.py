@@ -179,5 +179,5 @@ def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
     if images.dtype == np.bool_:
         images = images.astype(np.uint8) * 255
     elif images.dtype != np.uint8:
-        images = np.round(np.nan_to_num(np.clip(images.astype(np.float32), 0, 1), nan=0) * 255)
+        images = np.round(np.nan_to_num(np.clip(images, 0, 1).astype(np.float32), nan=0) * 255)
     return np.asarray(images, dtype=np.uint8)

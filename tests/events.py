@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
 def read(run: Path) -> Any:
     """Return TensorBoard's accumulator over all event files of a run, with nothing sampled away."""
     found = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0, "histograms": 0, "tensors": 0})
-    return found.Reload()
+    with np.errstate(all="ignore"):  # its own sums over huge values
+        return found.Reload()
 
 
 def series(run: Path, tag: str) -> list[tuple[int, float]]:
-    return [(event.step, event.value) for event in read(run).Scalars(tag)]
+    """Return the points of a scalar, none where there is no such tag."""
+    found = read(run)
+    return [(event.step, event.value) for event in found.Scalars(tag)] if tag in found.Tags()["scalars"] else []
 
 
 def text(run: Path, tag: str) -> list[str]:
