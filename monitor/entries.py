@@ -70,7 +70,8 @@ def curve(known: set[str], tag: str, x: Any, y: Any, step: int, x_title: str, y_
     across, up = validate.text(x_title, "x_title"), validate.text(y_title, "y_title")
     xs, ys = Copy(validate.numbers(x, f"{tag}: x")), Copy(validate.numbers(y, f"{tag}: y"))
     if xs.shape != ys.shape:
-        raise ValueError(f"{tag}: x and y must have one shape, not {list(xs.shape)} and {list(ys.shape)}")
+        shapes = f"{list(xs.shape)} and {list(ys.shape)}"
+        raise ValueError(f"{' '.join(tag.split())}: x and y must have one shape, not {shapes}")
     return (Deferred(Curve, xs.nbytes + ys.nbytes, lambda: Curve(tag, _flat(xs), _flat(ys), at, now, across, up)),)
 
 

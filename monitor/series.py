@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-STRETCHES = 400  # at most; a half of that at least, once the series is long
+STRETCHES = 256  # at most; a half of that at least, once the series is long
 
 Point = tuple[int, int, float]  # how many came before it, step, value
 
@@ -44,7 +44,7 @@ class _Stretch:
 
 
 class Series:
-    """The points of one curve, in the order in which they came; memory stays under 5 × 400 points."""
+    """The points of one curve, in the order in which they came; memory stays under 5 × 256 points."""
 
     def __init__(self, stretches: int = STRETCHES) -> None:
         self._most = stretches

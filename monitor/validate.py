@@ -27,11 +27,11 @@ def tag(value: Any, known: set[str]) -> str:
 def text(value: Any, what: str) -> str:
     """Return `value` if it is text that UTF-8 can hold."""
     if not isinstance(value, str):
-        raise TypeError(f"{what}: must be text, not {type(value).__name__}")
+        raise _wrong(TypeError, what, f"must be text, not {type(value).__name__}")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{what}: {value!r} holds a surrogate at {error.start}, which is no character") from None
+        raise _wrong(ValueError, what, f"{value!r} holds a surrogate at {error.start}, which is no character") from None
     return str(value)
 
 
@@ -56,17 +56,21 @@ def scalar(value: Any, what: str) -> Any:
     if shape is None:
         if isinstance(value, Number) and not isinstance(value, complex):
             return _float(value, what)
-        raise TypeError(f"{what}: a scalar is a number or a one-element array or tensor, not {type(value).__name__}")
+        raise _wrong(
+            TypeError, what, f"a scalar is a number or a one-element array or tensor, not {type(value).__name__}"
+        )
     if _count(shape) != 1:
-        raise ValueError(f"{what}: a scalar has one element, not shape {list(shape)}; reduce it first (mean, sum)")
+        raise _wrong(
+            ValueError, what, f"a scalar has one element, not shape {list(shape)}; reduce it first (mean, sum)"
+        )
     _real(value, what)
     return _float(value.item() if callable(getattr(value, "item", None)) else value, what)
 
 
 def _tensor_scalar(value: Any, what: str) -> Any:
     if value.numel() != 1:
-        raise ValueError(
-            f"{what}: a scalar has one element, not shape {list(value.shape)}; reduce it first (mean, sum)"
+        raise _wrong(
+            ValueError, what, f"a scalar has one element, not shape {list(value.shape)}; reduce it first (mean, sum)"
         )
     if not value.is_floating_point():
         _real(value, what)
@@ -75,7 +79,7 @@ def _tensor_scalar(value: Any, what: str) -> Any:
     try:
         return float(value.item())
     except (RuntimeError, NotImplementedError) as error:
-        raise TypeError(f"{what}: {_dtype(value)} on {value.device} has no value to read: {error}") from None
+        raise _wrong(TypeError, what, f"{_dtype(value)} on {value.device} has no value to read: {error}") from None
 
 
 def images(value: Any, what: str) -> Any:
@@ -83,10 +87,12 @@ def images(value: Any, what: str) -> Any:
     value = _array(value, what)
     shape = list(value.shape)
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in (1, 3)) or 0 in shape:
-        raise ValueError(f"{what}: images are N×C×H×W with 1 or 3 channels, or N×H×W, none of them empty; not {shape}")
+        raise _wrong(
+            ValueError, what, f"images are N×C×H×W with 1 or 3 channels, or N×H×W, none of them empty; not {shape}"
+        )
     dtype = _dtype(value)
     if dtype not in ("uint8", "bool") and dtype not in FLOATS:
-        raise TypeError(f"{what}: images are uint8, bool, or float in [0, 1]; not {dtype}")
+        raise _wrong(TypeError, what, f"images are uint8, bool, or float in [0, 1]; not {dtype}")
     return value
 
 
@@ -94,10 +100,10 @@ def labels(value: Any, count: int, what: str) -> Any:
     """Return `value` if it is one integer a sample."""
     value = _array(value, what)
     if list(value.shape) != [count]:
-        raise ValueError(f"{what}: needs one class a sample, shape [{count}]; not {list(value.shape)}")
+        raise _wrong(ValueError, what, f"needs one class a sample, shape [{count}]; not {list(value.shape)}")
     dtype = _dtype(value)
     if dtype not in INTEGERS:
-        raise TypeError(f"{what}: classes are integers, not {dtype}")
+        raise _wrong(TypeError, what, f"classes are integers, not {dtype}")
     return value
 
 
@@ -106,13 +112,13 @@ def numbers(value: Any, what: str) -> Any:
     value = _array(value, what)
     _real(value, what)
     if _count(value.shape) == 0:
-        raise ValueError(f"{what}: has no values, shape {list(value.shape)}")
+        raise _wrong(ValueError, what, f"has no values, shape {list(value.shape)}")
     return value
 
 
 def _array(value: Any, what: str) -> Any:
     if is_tensor(value) and (value.device.type == "meta" or str(value.layout) != "torch.strided" or value.is_quantized):
-        raise TypeError(f"{what}: needs a dense tensor with values, not {value.layout} on {value.device}")
+        raise _wrong(TypeError, what, f"needs a dense tensor with values, not {value.layout} on {value.device}")
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return value
     import numpy as np
@@ -120,7 +126,7 @@ def _array(value: Any, what: str) -> Any:
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{what}: needs an array or a tensor, not {type(value).__name__}: {error}") from None
+        raise _wrong(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}: {error}") from None
     return array
 
 
@@ -131,14 +137,14 @@ def _dtype(value: Any) -> str:
 def _real(value: Any, what: str) -> None:
     dtype = _dtype(value)
     if dtype not in FLOATS and dtype not in INTEGERS and dtype != "bool":
-        raise TypeError(f"{what}: real numbers are needed, not {dtype}")
+        raise _wrong(TypeError, what, f"real numbers are needed, not {dtype}")
 
 
 def _float(number: Any, what: str) -> float:
     try:
         return float(number)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{what}: {type(number).__name__} does not fit a float of 64 bits: {error}") from None
+        raise _wrong(ValueError, what, f"{type(number).__name__} does not fit a float of 64 bits: {error}") from None
 
 
 def _count(shape: Any) -> int:
@@ -146,3 +152,8 @@ def _count(shape: Any) -> int:
     for size in shape:
         count *= int(size)
     return count
+
+
+def _wrong(kind: type[Exception], what: str, why: str) -> Exception:
+    """Make an error of one line, also where a tag has several."""
+    return kind(" ".join(f"{what}: {why}".split()))

@@ -12,9 +12,9 @@ from monitor.series import Series
 
 def test_a_short_series_is_kept_whole() -> None:
     series = Series()
-    for step in range(400):
+    for step in range(256):
         series.add(step, step / 7)
-    assert series.points() == (list(range(400)), [step / 7 for step in range(400)])
+    assert series.points() == (list(range(256)), [step / 7 for step in range(256)])
 
 
 def test_an_outlier_among_a_million_points_stays() -> None:

@@ -1,0 +1,40 @@
+"""`make bench`: one table, printed and written to `docs/benchmarks.md`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+
+from monitor.run import versions
+from tests.benchmarks import calls, loops, scale
+from tests.benchmarks.measure import Row
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+HEAD = """# Benchmarks
+
+Written by `make bench`. Each figure is a ratio of medians from repeats that took turns in one run; on another machine,
+or on a busy one, the times differ and the ratios less so.
+"""
+
+
+def main() -> int:
+    found: list[Row] = []
+    for part in (calls.rows, scale.import_rows, loops.rows, scale.rows, loops.course_rows):
+        for row in part():
+            print(f"{'reached' if row.reached else 'MISSED '}  {row.what}: {row.found}  (must: {row.must})", flush=True)
+            found.append(row)
+    found.sort(key=lambda row: row.reached)
+    lines = ["| what | must reach | found | |", "| --- | --- | --- | --- |"]
+    lines += [f"| {r.what} | {r.must} | {r.found} | {'reached' if r.reached else '**missed**'} |" for r in found]
+    packages = ", ".join(f"{name} {version}" for name, version in versions().items())
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+    tail = f"\nMeasured on {date.today().isoformat()}: {machine}; {packages}.\n"
+    PAGE.write_text(HEAD + "\n" + "\n".join(lines) + "\n" + tail)
+    return sum(not row.reached for row in found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

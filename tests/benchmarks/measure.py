@@ -1,0 +1,77 @@
+"""Measure several ways of one thing side by side, and put the rows into a table."""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.servers import Served
+
+
+class Row(NamedTuple):
+    """What was measured, in words, what must be reached, and whether it was."""
+
+    what: str
+    must: str
+    found: str
+    reached: bool
+
+
+def interleaved(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
+    """Run each way in turn, again and again; return the median of what each returns."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats):
+        names = list(ways) if repeat % 2 == 0 else list(reversed(ways))
+        for name in names:
+            gc.collect()
+            found[name].append(ways[name]())
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def timed(call: Callable[[], Any], count: int) -> Callable[[], float]:
+    """Return a way that measures the seconds a call, over `count` of them."""
+
+    def way() -> float:
+        began = time.perf_counter()
+        for _ in range(count):
+            call()
+        return (time.perf_counter() - began) / count
+
+    return way
+
+
+def cpu(pid: int) -> float:
+    """Return the CPU seconds of a process and its ended children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def visdom_server() -> Iterator[Served]:
+    with tempfile.TemporaryDirectory() as folder:
+        server = Served("visdom", "--port", "0", "--env-dir", folder)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def visdom_client(server: Served) -> Iterator[Any]:
+    """Visdom's own client, as a course uses it."""
+    import logging
+
+    import visdom
+
+    logging.getLogger("visdom").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield visdom.Visdom(server="http://127.0.0.1", port=server.port, env="peer", use_incoming_socket=False)

@@ -1,0 +1,106 @@
+"""What grows with the run, and what must not."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+
+from monitor import Logger
+from tests.benchmarks.measure import Row, cpu, interleaved, visdom_server
+
+MEMORY = """
+import math, sys, tempfile
+from pathlib import Path
+from monitor import Logger
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+values = {f"group{n // 5}/tag{n}": 0.0 for n in range(20)}
+with tempfile.TemporaryDirectory() as folder, Logger(f"{folder}/run", ["tensorboard", sys.argv[1]]) as log:
+    for step in range(250_000):
+        for tag in values:
+            values[tag] = math.sin(step / 1000)
+        log.scalars(values, step)
+        if step % 500 == 499:  # 10,000 scalars at a time: as fast as they are taken
+            assert log.flush(60)
+        if step + 1 in (25_000, 250_000):
+            print(resident())
+"""
+
+
+def rows() -> list[Row]:
+    with visdom_server() as server:
+        return [growth(server.port, server.process.pid), memory(server.port)]
+
+
+def growth(port: int, pid: int) -> Row:
+    """Measure the CPU time of client and server for 1,000 points that are flushed in ten pieces."""
+    with tempfile.TemporaryDirectory() as folder:
+        logs = {size: Logger(f"{folder}/r{size}", [f"visdom://127.0.0.1:{port}"]) for size in (1_000, 100_000)}
+        step = dict.fromkeys(logs, 0)
+
+        def add(size: int, count: int) -> None:
+            for _ in range(count):
+                logs[size].scalar("train/loss", math.sin(step[size] / 50), step[size])
+                step[size] += 1
+            assert logs[size].flush(60)
+
+        def way(size: int) -> float:
+            began = cpu(os.getpid()) + cpu(pid)
+            for _ in range(10):
+                add(size, 100)
+            return cpu(os.getpid()) + cpu(pid) - began
+
+        for size in logs:
+            add(size, size)
+        found = interleaved({str(size): lambda size=size: way(size) for size in logs}, 7)
+        for log in logs.values():
+            log.close()
+    ratio = found["100000"] / found["1000"]
+    return Row(
+        "Visdom, CPU of client and server per 1,000 points, at 100,000 points in the series against at 1,000",
+        "≤ 1.2 ×",
+        f"{ratio:.2f} × ({found['100000'] * 1e3:.0f} ms against {found['1000'] * 1e3:.0f} ms)",
+        ratio <= 1.2,
+    )
+
+
+def memory(port: int) -> Row:
+    command = [sys.executable, "-c", MEMORY, f"visdom://127.0.0.1:{port}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    early, late = (int(line) / 2**20 for line in done.stdout.split())
+    return Row(
+        "resident memory after 5,000,000 scalars in 20 series, both sinks on, against after 500,000",
+        "≤ +30 MB",
+        f"{late - early:+.1f} MB ({early:.0f} MB, then {late:.0f} MB)",
+        late - early <= 30,
+    )
+
+
+def import_rows() -> list[Row]:
+    def child(*arguments: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    found = interleaved(
+        {
+            "bare": lambda: child("-c", "pass"),
+            "import": lambda: child("-c", "import monitor"),
+            "help": lambda: child("-m", "monitor", "--help"),
+        },
+        11,
+    )
+    beyond = (found["import"] - found["bare"]) * 1e3
+    return [
+        Row(
+            "`import monitor` beyond a bare interpreter; `monitor --help`, in CPU time",
+            "≤ 60 ms; ≤ 250 ms",
+            f"{beyond:.0f} ms; {found['help'] * 1e3:.0f} ms",
+            beyond <= 60 and found["help"] <= 0.25,
+        )
+    ]
