@@ -14,21 +14,33 @@ from monitor import validate
 from monitor.records import Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
 from monitor.snapshot import Copy, Deferred, DeviceScalar, to_uint8
 
-Entries = Sequence[Record | Deferred | DeviceScalar]
+# As `Pipeline.inbox` takes them; a tuple is several scalars of one step: None, values by tag, step, time.
+Entries = Sequence[Record | Deferred | DeviceScalar | tuple[None, dict[str, float], int, float]]
 
 MAX_IMAGES = 256  # of one call; a grid of more cannot be told apart on a screen
 
 
 def scalar(known: set[str], tag: str, value: Any, step: int) -> Entries:
     tag, at = validate.tag(tag, known), validate.step(step)
-    return (_point(tag, validate.scalar(value, tag), at, time()),)
+    read, now = validate.scalar(value, tag), time()
+    return (Scalar(tag, read, at, now) if type(read) is float else DeviceScalar(tag, read, at, now),)
 
 
 def scalars(known: set[str], values: Mapping[str, Any], step: int) -> Entries:
     if not isinstance(values, Mapping):
         raise TypeError(f"scalars takes a mapping of tags to values, not {type(values).__name__}")
     at, now = validate.step(step), time()
-    return [_point(validate.tag(tag, known), validate.scalar(value, tag), at, now) for tag, value in values.items()]
+    here: dict[str, float] = {}
+    away: list[DeviceScalar] = []
+    for tag, value in values.items():
+        if tag not in known:
+            validate.tag(tag, known)
+        read = value if type(value) is float else validate.scalar(value, tag)
+        if type(read) is float:
+            here[tag] = read
+        else:
+            away.append(DeviceScalar(tag, read, at, now))
+    return [(None, here, at, now), *away] if here else away
 
 
 def images(known: set[str], tag: str, given: Any, step: int) -> Entries:
@@ -78,10 +90,6 @@ def curve(known: set[str], tag: str, x: Any, y: Any, step: int, x_title: str, y_
 def progress(known: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:
     done, of = validate.step(epoch, "epoch"), validate.step(epochs, "epochs")
     return (Progress(done, of, validate.step(step), validate.step(steps, "steps"), time()),)
-
-
-def _point(tag: str, value: Any, step: int, now: float) -> Scalar | DeviceScalar:
-    return Scalar(tag, value, step, now) if type(value) is float else DeviceScalar(tag, value, step, now)
 
 
 def _flat(copy: Copy) -> Any:

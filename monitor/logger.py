@@ -61,7 +61,7 @@ class Logger:
         self._started = perf_counter()
         self._ended: float | None = None
         self._sampling = False
-        self._sampled = self._slow = 0
+        self._sampled = self._slow = self._slow_tuples = 0
         self._sampled_seconds = self._slow_seconds = 0.0
         self._pipeline = Pipeline(made, self.run, self._tick)
         self._put = self._pipeline.inbox.append
@@ -143,7 +143,7 @@ class Logger:
     def stats(self) -> Stats:
         """Return what became of the records and what logging cost. Does no I/O."""
         sinks = self._pipeline.stats()
-        fast = self._pipeline.fast_calls
+        fast = self._pipeline.tuples - self._slow_tuples
         seconds = self._slow_seconds + (fast * self._sampled_seconds / self._sampled if self._sampled else 0.0)
         wall = (self._ended or perf_counter()) - self._started
         return Stats(sinks, fast + self._slow, seconds, seconds / wall if wall else 0.0)
@@ -212,6 +212,7 @@ class Logger:
         started = perf_counter()
         for entry in call(self._tags, *arguments):
             self._put(entry)
+            self._slow_tuples += type(entry) is tuple
         self._slow_seconds += perf_counter() - started
         self._slow += 1
 

@@ -34,7 +34,7 @@ class Pipeline:
         self.inbox: deque[Any] = deque()
         self._tick = tick
         self._feeding = threading.Lock()
-        self.fast_calls = 0  # entries that came as plain tuples
+        self.tuples = 0  # entries that came as plain tuples
         self.workers: list[SinkWorker] = []
         taken: dict[str, int] = {}
         for sink in sinks:
@@ -53,7 +53,7 @@ class Pipeline:
                 if type(entry) is not tuple:
                     items.append(entry)
                     continue
-                self.fast_calls += 1
+                self.tuples += 1
                 if entry[0] is not None:
                     items.append(Scalar._make(entry))
                 else:

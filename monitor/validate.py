@@ -15,6 +15,8 @@ LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 def tag(value: Any, known: set[str]) -> str:
     """Return `value` if it is non-empty text that UTF-8 can hold, and remember it in `known`."""
+    if type(value) is str and value in known:
+        return value
     if not isinstance(value, str):
         raise TypeError(f"a tag must be text such as 'train/loss', not {type(value).__name__}")
     if not value.strip():
@@ -37,6 +39,8 @@ def text(value: Any, what: str) -> str:
 
 def step(value: Any, what: str = "step") -> int:
     """Return `value` as an int of 64 bits."""
+    if type(value) is int and LOWEST <= value <= HIGHEST:
+        return value
     try:
         if isinstance(value, bool):
             raise TypeError

@@ -25,7 +25,7 @@ MAX_PENDING_BYTES = 256 * 2**20  # of arrays that wait for one sink
 FIRST_RETRY, LAST_RETRY = 0.25, 2.0  # seconds
 CLOSING_RETRY = 0.1  # seconds
 GRACE = 0.2  # seconds that `close` gives a sink that was failing before: the end of a run must not wait for it
-SHARE = 0.01  # of the interpreter's time that a worker may take
+SHARE = 0.01  # of the time that a worker may be at work
 
 
 def kind_of(item: Item) -> type:
@@ -115,10 +115,10 @@ class SinkWorker:
             self._wake.clear()
             with self._changed:
                 closing = self._closing
-            started = time.thread_time()
+            started = time.perf_counter()
             self._feed()
             self._deliver()
-            spent = time.thread_time() - started
+            spent = time.perf_counter() - started  # of the server too: on a small machine the training wants its time
             delay = self._retry or min(self.sink.max_interval, max(self.sink.interval, spent / SHARE))
             if closing:
                 if not self._retry or time.monotonic() + CLOSING_RETRY >= self._deadline:

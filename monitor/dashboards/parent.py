@@ -1,4 +1,4 @@
-"""A server that was started for a training run ends with it, however the run dies."""
+"""How a dashboard behaves beside a training: it gives way to it, and ends with it, however that dies."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import threading
 import time
 
 INTERVAL = 0.25  # seconds
-NICE = 10  # the dashboard gives way to the training
+NICE = 10
+
+
+def give_way() -> None:
+    """Let the training on this machine have the processor first."""
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
 
 
 def leave_with(parent: int) -> None:
     """End this process as soon as `parent` is no longer its parent, also where that one was killed."""
-    with contextlib.suppress(OSError):
-        os.nice(NICE)
 
     def watch() -> None:
         while os.getppid() == parent:

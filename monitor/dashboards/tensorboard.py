@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from monitor.dashboards.parent import leave_with
+from monitor.dashboards.parent import give_way, leave_with
 
 TRIES = 100  # ports
 
@@ -39,6 +39,7 @@ def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, read
     """
     from tensorboard import program
 
+    give_way()
     if parent is not None:
         leave_with(parent)
     stop = threading.Event()

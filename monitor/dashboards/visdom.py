@@ -30,7 +30,7 @@ from visdom.server.handlers import web_handlers
 from visdom.utils.server_utils import check_auth, extract_eid, gather_envs, register_window, window
 
 from monitor.dashboards import assets
-from monitor.dashboards.parent import leave_with
+from monitor.dashboards.parent import give_way, leave_with
 
 PAGE = Path(__file__).parent / "page"
 MAX_BODY = 2**30  # bytes, as visdom has it
@@ -224,6 +224,7 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    give_way()
     if parent is not None:
         leave_with(parent)
     name = f"[{host}]" if ":" in host else host

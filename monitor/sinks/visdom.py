@@ -49,7 +49,7 @@ class VisdomSink(Sink):
 
     name = "visdom"
     accepts = frozenset({Scalar, Images, Predictions, Text, Histogram, Curve, Config})
-    max_interval = 2.0
+    max_interval = 3.0
 
     def __init__(self, host: str = HOST, port: int = PORT, env: str | None = None, username: str | None = None) -> None:
         self.host, self.port = host, port
