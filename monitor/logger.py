@@ -50,6 +50,10 @@ class Logger:
         not delivered. `close_timeout` is in seconds, for the `with` statement and the interpreter's exit. Raises
         `SpecError` or `MissingExtra` for a sink that cannot be had, `OSError` for a directory that cannot be written.
         """
+        if isinstance(sinks, str):
+            raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
+        if config is not None and not isinstance(config, Mapping):
+            raise TypeError(f"config is a mapping of names to values, not {type(config).__name__}")
         made = registry.make_all(sinks)
         if isinstance(run, Run) and config is not None:
             raise TypeError("config goes with a directory; a Run has its own")

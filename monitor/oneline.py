@@ -20,6 +20,9 @@ class OneLine(click.Command):
         show_messages()
         try:
             status = super().main(*args, standalone_mode=False, **kwargs)  # type: ignore[call-overload]
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(2)
         except click.ClickException as error:
             fail(error.format_message(), 2)
         except MonitorError as error:

@@ -127,6 +127,8 @@ def _array(value: Any, what: str) -> Any:
         return value
     import numpy as np
 
+    if isinstance(value, str | bytes):
+        raise _wrong(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:

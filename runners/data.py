@@ -82,16 +82,15 @@ def mnist(directory: Path, mirror: str | None = None) -> Data:
         raise DataError(f"--data-dir {directory}: is no directory")
     # Where the user names a mirror, it is asked first: whoever names one often reaches nothing else.
     mirrors = [*([mirror.rstrip("/") + "/"] if mirror else []), *MNIST.mirrors]
-    files: list[bytes] = []
-    missing = [(name, md5) for name, md5 in MNIST.resources if _find(directory, name) is None]
+    found = {name: _find(directory, name) for name, _ in MNIST.resources}
+    decoded = {name: _idx(_read(path, md5), path) for name, md5 in MNIST.resources if (path := found[name])}
+    missing = [(name, md5) for name, md5 in MNIST.resources if name not in decoded]
     if missing:
         _download(directory / "MNIST" / "raw", missing, mirrors)
-    for name, md5 in MNIST.resources:
-        path = _find(directory, name)
-        if path is None:
-            raise Unavailable(f"{name} is not in {directory}")
-        files.append(_read(path, md5))
-    train_images, train_labels, test_images, test_labels = (_idx(data) for data in files)
+    for name, md5 in missing:
+        path = directory / "MNIST" / "raw" / name
+        decoded[name] = _idx(_read(path, md5), path)
+    train_images, train_labels, test_images, test_labels = (decoded[name] for name, _ in MNIST.resources)
     return Data("mnist", _split(train_images, train_labels), _split(test_images, test_labels), tuple("0123456789"))
 
 
@@ -140,7 +139,7 @@ def _read(path: Path, md5: str) -> bytes:
     return data
 
 
-def _idx(data: bytes) -> Tensor:
+def _idx(data: bytes, path: Path) -> Tensor:
     """Decode an IDX file of bytes: a magic number, the sizes as big-endian 32-bit numbers, then the values.
 
     Source: the format's description beside the MNIST files, http://yann.lecun.com/exdb/mnist/.
@@ -152,7 +151,7 @@ def _idx(data: bytes) -> Tensor:
     for size in sizes:
         count *= size
     if dimensions not in (1, 3) or len(data) != head + count:
-        raise DataError("a file of MNIST is damaged: its header does not fit its length; remove it, or get it anew")
+        raise DataError(f"{path}: damaged (its header does not fit its length); remove it, or get it anew")
     return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=head).reshape(sizes)
 
 
@@ -160,6 +159,7 @@ def _download(folder: Path, files: list[tuple[str, str]], mirrors: list[str]) ->
     """Get the files through torchvision, which checks their sums; nothing unchecked stays behind."""
     from torchvision.datasets.utils import download_url
 
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     with _timeout(TIMEOUT):
         for name, md5 in files:
             failures = []
@@ -174,6 +174,9 @@ def _download(folder: Path, files: list[tuple[str, str]], mirrors: list[str]) ->
                         (folder / name).unlink()
                     failures.append(f"{mirror}: {' '.join(str(error).split())}")
             else:
+                for path in made:
+                    with suppress(OSError):
+                        path.rmdir()  # only if nothing is in it
                 raise Unavailable("no download: " + "; ".join(failures))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from monitor.oneline import OneLine
-from runners.options import device_of, run_options, widths
+from runners.options import device_of, finite, run_options, url, widths
 
 ACTIVATIONS = ("relu", "leaky-relu", "selu", "softplus", "elu", "tanh", "sigmoid")
 OPTIMIZERS = (
@@ -19,14 +19,14 @@ OPTIMIZERS = (
 @click.command(name="mlp", cls=OneLine, context_settings={"show_default": True})
 @click.option("--epochs", type=click.IntRange(min=1), default=10, help="Passes over the training set.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=200, help="Samples a step.")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.01, help="Learning rate.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite, default=0.01, help="Learning rate.")
 @click.option("--hidden", callback=widths, default="200,200", help="Widths of the hidden layers.")
 @click.option("--activation", type=click.Choice(ACTIVATIONS), default="relu", help="After each hidden layer.")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="sgd", help="One of torch.optim.")
 @click.option("--data", type=click.Choice(["auto", "mnist", "digits"]), default="auto",
               help="auto: MNIST, or scikit-learn's digits where MNIST cannot be had.")  # fmt: skip
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where MNIST is, or goes.  [default: a user cache]")
-@click.option("--mnist-mirror", metavar="URL", help="Download MNIST from here first.")
+@click.option("--mnist-mirror", metavar="URL", callback=url, help="Download MNIST from here first.")
 @click.option("--test-every", default="epoch", metavar="epoch|STEPS", callback=lambda c, p, v: test_every(v),
               help="When to try the test set.")  # fmt: skip
 @run_options

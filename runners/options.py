@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,7 +46,7 @@ def _sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
             registry.make(spec)
         except MonitorError as error:
             raise click.BadParameter(str(error), ctx, param) from error
-    return value
+    return tuple(dict.fromkeys(value))
 
 
 def _installed(spec: str) -> bool:
@@ -57,8 +58,12 @@ def _installed(spec: str) -> bool:
 
 
 def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and (not value.strip() or value != Path(value).name or value.startswith(".")):
+    if value is None:
+        return None
+    if not value.strip() or value != Path(value).name or value.startswith(".") or not value.isprintable():
         raise click.BadParameter(f"{value!r} is no name for a directory; give one without '/' or a leading dot.")
+    if len(value.encode("utf-8", "replace")) > 200:
+        raise click.BadParameter(f"{value[:20]!r}… is too long; 200 bytes are accepted.")
     return value
 
 
@@ -68,6 +73,20 @@ def widths(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise click.BadParameter(f"{value!r} is no list of widths, such as 200,200.", ctx, param)
     return [int(part) for part in parts]
+
+
+def finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Refuse NaN and infinity, which compare with no range."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no finite number.", ctx, param)
+    return value
+
+
+def url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no address of the web."""
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise click.BadParameter(f"{value!r} is no URL, such as http://host/mnist/.", ctx, param)
+    return value
 
 
 def device_of(name: str) -> Any:

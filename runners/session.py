@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -11,6 +12,7 @@ import webbrowser
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,26 +35,42 @@ def start(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> I
     Ctrl-C and SIGTERM end it in good order. On a terminal the dashboards stay up after the training, until Ctrl-C.
     """
     with ExitStack() as cleanup:
-        cleanup.enter_context(_sigterm_as_exit())
+        cleanup.enter_context(_signals_as_exit())
         run = _run(runner, config, given)
-        sinks = [registry.make(spec) for spec in given["sinks"]]
-        boards = _dashboards(run, sinks, given, cleanup)
+        try:
+            sinks = [registry.make(spec) for spec in given["sinks"]]
+            boards = _dashboards(run, sinks, given, cleanup)
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+            run.finish(
+                "interrupted" if interrupted else "failed", f"{type(error).__name__} while the dashboards started"
+            )
+            raise
         try:
             with Logger(run, sinks) as logger:
                 yield logger
         except KeyboardInterrupt:
-            click.echo(f"Interrupted. The run so far is in {run.path}", err=True)
+            _say(f"Interrupted. The run so far is in {run.path}", err=True)
             sys.exit(130)
         finally:
-            _save(run, sinks)
-        click.echo(f"Run: {run.path}")
+            kept = _save(run, sinks)
+        _say(f"Run: {run.path}")
         if any(board.process for board in boards) and sys.stdout.isatty():
-            click.echo("Training finished; dashboards stay up until Ctrl-C")
+            _say("Training finished; dashboards stay up until Ctrl-C")
             _wait_for_ctrl_c()
-        else:
-            click.echo(f"Look at it with: monitor serve tensorboard --logdir {given['logdir']}")
-            if (run.path / "visdom").is_dir():
-                click.echo(f"            or: monitor serve visdom --env-dir {run.path / 'visdom'}")
+            return
+        ways = [f"monitor serve tensorboard --logdir {given['logdir']}"] * any(s.name == "tensorboard" for s in sinks)
+        ways += [f"monitor serve visdom --env-dir {run.path / 'visdom'}"] * kept
+        for number, way in enumerate(ways):
+            _say(("            or: " if number else "Look at it with: ") + way)
+
+
+def _say(line: str, err: bool = False) -> None:
+    """Print a line, as long as somebody reads it: a closed pipe or terminal must not end a training."""
+    try:
+        click.echo(line, err=err)
+    except OSError:
+        setattr(sys, "stderr" if err else "stdout", Path(os.devnull).open("w"))  # noqa: SIM115 - for the rest of it
 
 
 def _run(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Run:
@@ -74,7 +92,7 @@ def _dashboards(run: Run, sinks: list[Sink], given: Mapping[str, Any], cleanup: 
         cleanup.callback(board.stop)
         boards.append(board)
         pages.append(page)
-        click.echo(f"{board.name}: {page}")
+        _say(f"{board.name}: {page}")
 
     for sink in list(sinks):
         if sink.name == "visdom":
@@ -101,7 +119,7 @@ def _visdom(sink: VisdomSink, run: Run) -> Dashboard | None:
         return Dashboard("Visdom", url)
     from monitor.dashboards import assets
 
-    assets.ensure(log.warning)
+    assets.ensure(log.warning, log.info)
     port = 0 if children.listens(sink.host, sink.port) else sink.port
     board = children.visdom(sink.host, port, run.path / "visdom", log.warning)
     if board is not None:
@@ -109,14 +127,17 @@ def _visdom(sink: VisdomSink, run: Run) -> Dashboard | None:
     return board
 
 
-def _save(run: Run, sinks: list[Sink]) -> None:
-    """Keep Visdom's windows with the run: its server forgets them when it ends."""
+def _save(run: Run, sinks: list[Sink]) -> bool:
+    """Keep Visdom's windows with the run, as its server forgets them when it ends; tell whether there are any."""
+    kept = False
     for sink in sinks:
         if sink.name == "visdom":
             try:
                 sink.save(run.path / "visdom")  # type: ignore[attr-defined]
+                kept = True
             except OSError as error:
                 log.warning("visdom: the windows are not saved with the run: %s", error)
+    return kept
 
 
 def _wait_for_ctrl_c() -> None:
@@ -124,12 +145,12 @@ def _wait_for_ctrl_c() -> None:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        click.echo()
+        _say("")
 
 
 @contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
-    """Let SIGTERM unwind the program, so that what was logged is delivered."""
+def _signals_as_exit() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP of a terminal that is closed, unwind the program, so that all is delivered."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -137,8 +158,9 @@ def _sigterm_as_exit() -> Iterator[None]:
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -132,7 +132,7 @@ def test_a_visdom_server_that_stops_changes_nothing(
     assert [e.histogram_value for e in one.Histograms(tags[2])] == [e.histogram_value for e in two.Histograms(tags[2])]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_in_good_order(
     tmp_path: Path, small_mnist: Path, start: Start, number: signal.Signals, status: int
 ) -> None:
@@ -173,6 +173,10 @@ BAD = [
     (["--epochs", "-1"], "--epochs", "-1 is not in the range x>=1"),
     (["--batch-size", "0"], "--batch-size", "0 is not in the range x>=1"),
     (["--lr", "0"], "--lr", "0.0 is not in the range x>0"),
+    (["--lr", "nan"], "--lr", "nan is no finite number"),
+    (["--mnist-mirror", "here"], "--mnist-mirror", "'here' is no URL"),
+    (["--name", "x" * 300], "--name", "is too long"),
+    (["--name", "a\nb"], "--name", "is no name for a directory"),
     (["--lr", "fast"], "--lr", "'fast' is not a valid float"),
     (["--hidden", "200,x"], "--hidden", "'200,x' is no list of widths"),
     (["--activation", "step"], "--activation", "'step' is not one of 'relu', 'leaky-relu'"),
@@ -229,3 +233,33 @@ def test_help_lists_commands_and_runners_without_torch() -> None:
         done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         assert says in done.stdout
+
+
+def test_a_reader_that_goes_away_does_not_end_the_training(tmp_path: Path, small_mnist: Path) -> None:
+    command = (
+        f"{sys.executable} -m runners.mlp --data mnist --data-dir {small_mnist} --logdir {tmp_path} --name a --epochs 3 "
+        "--sink tensorboard --sink console | head -c 1"
+    )
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert [step for step, _ in events.series(tmp_path / "a", "test/loss")] == [2, 4, 6]
+    assert json.loads((tmp_path / "a" / "run.json").read_text())["status"] == "finished"
+
+
+def test_the_console_spells_control_characters_out_and_cuts_what_is_long(tmp_path: Path) -> None:
+    import io
+
+    from rich.console import Console
+
+    from monitor import Logger
+    from monitor.sinks.console import ConsoleSink
+
+    out = io.StringIO()
+    with Logger(tmp_path / "run", [ConsoleSink(Console(file=out, width=100_000))]) as log:
+        log.text("t", "bell \x07 and \x1b[31mred\x1b[0m", 0)
+        log.text("long", "x" * 1_000_000, 0)
+    assert "bell \\u0007 and \\u001b[31mred" in out.getvalue()
+    assert len(out.getvalue()) < 3000
+    assert "more characters" in out.getvalue()

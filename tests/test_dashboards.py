@@ -232,6 +232,17 @@ def test_where_nobody_listens_a_server_is_started_there(tmp_path: Path, small_mn
     assert not answers(f"http://127.0.0.1:{port}")
 
 
+def test_ctrl_c_while_the_dashboards_start_leaves_no_lie(tmp_path: Path, small_mnist: Path, start: Start) -> None:
+    process = start(*mlp(small_mnist, tmp_path, "early", "--epochs", "100000"))
+    kept = tmp_path / "early" / "run.json"
+    wait_until(lambda: kept.is_file() and kept.stat().st_size, 30, "the run")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert json.loads(kept.read_text())["status"] == "interrupted"
+
+
 def test_no_server_outlives_a_killed_run(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     process = start(*mlp(small_mnist, tmp_path, "d", "--epochs", "100000"))
     assert process.stdout is not None

@@ -87,7 +87,7 @@ def test_what_is_no_scalar_raises_at_the_call_and_loses_nothing(
         (lambda log: log.images("s", torch.ones(5, 2, 28, 28), 0), ValueError, r"not \[5, 2, 28, 28\]"),
         (lambda log: log.images("s", torch.ones(0, 1, 28, 28), 0), ValueError, "none of them empty"),
         (lambda log: log.images("s", torch.ones(5, 1, 8, 8, dtype=torch.int64), 0), TypeError, "not int64"),
-        (lambda log: log.images("s", "cat.png", 0), ValueError, "images are"),
+        (lambda log: log.images("s", "cat.png", 0), TypeError, "needs an array or a tensor, not str"),
         (lambda log: log.predictions("p", torch.ones(5, 8, 8), [1], [1, 2, 3, 4, 5], 0), ValueError,
          r"p: predicted: needs one class a sample, shape \[5\]; not \[1\]"),
         (lambda log: log.predictions("p", torch.ones(1, 8, 8), [1], [0.5], 0), TypeError, "target: classes are int"),

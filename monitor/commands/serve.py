@@ -74,9 +74,14 @@ def visdom(
 
         env_dir = user_data_path("training-monitor") / "visdom"
     if parent is None:  # a training run has seen to them before
-        assets.ensure(lambda line: click.echo(line, err=True))
+        assets.ensure(*[lambda line: click.echo(line, err=True)] * 2)
     try:
         env_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(
+            f"{str(env_dir)!r} cannot be made: {error.strerror or error}", param_hint="'--env-dir'"
+        ) from error
+    try:
         visdom.serve(
             host, port, env_dir, login=login, readonly=readonly, parent=parent, ready=_ready("Visdom", open_browser)
         )
@@ -92,6 +97,8 @@ def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_bro
     """Serve TensorBoard over the runs of a log directory."""
     from monitor.dashboards import tensorboard
 
+    if not logdir.is_dir():
+        click.echo(f"There is no folder {str(logdir)!r} yet; runs are shown as they come.", err=True)
     try:
         tensorboard.serve(host, port, logdir, parent=parent, ready=_ready("TensorBoard", open_browser))
     except OSError as error:

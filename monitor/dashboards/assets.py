@@ -103,14 +103,16 @@ def fetch(
         raise MonitorError(f"{cache.folder}: cannot be filled ({error})") from error
 
 
-def ensure(report: Callable[[str], object]) -> bool:
+def ensure(report: Callable[[str], object], notice: Callable[[str], object]) -> bool:
     """Get what the cache lacks, if anything; tell whether all is there, and if not, `report` what lacks and what helps.
+
+    `notice` is told that it begins.
 
     Blocks while it fetches, for two minutes at most.
     """
     if verify(cache_dir()).complete:
         return True
-    report("Getting the files that Visdom's page needs; this happens once")
+    notice("Getting the files that Visdom's page needs; this happens once")
     try:
         state = fetch(report)
     except MonitorError as error:

@@ -69,7 +69,11 @@ def _start(name: str, arguments: list[str], report: Report) -> Dashboard | None:
             stderr=errors,
             start_new_session=True,  # Ctrl-C is for the training, which then stops its dashboards
         )
-        line = _first_line(process, STARTING)
+        try:
+            line = _first_line(process, STARTING)
+        except BaseException:  # Ctrl-C: it must not stay behind
+            Dashboard(name, "", process).stop()
+            raise
         if line.startswith(f"{name}: http"):
             return Dashboard(name, line.partition(": ")[2], process)
         ended = process.poll() is not None

@@ -39,7 +39,6 @@ def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, read
     """
     from tensorboard import program
 
-    give_way()
     if parent is not None:
         leave_with(parent)
     stop = threading.Event()
@@ -52,6 +51,7 @@ def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, read
     board.launch()
     url = f"http://{f'[{host}]' if ':' in host else host}:{free}"
     _wait_for(url, 30)
+    give_way()  # only now: while it starts, somebody waits for it
     ready(url)
     stop.wait()
 

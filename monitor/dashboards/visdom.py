@@ -224,7 +224,6 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    give_way()
     if parent is not None:
         leave_with(parent)
     name = f"[{host}]" if ":" in host else host
@@ -232,6 +231,7 @@ async def _serve(
         name = socket.gethostname()
     probe = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else name
     await tornado.httpclient.AsyncHTTPClient().fetch(f"http://{probe}:{port}/", request_timeout=30)
+    give_way()  # only now: while it starts, somebody waits for it
     ready(f"http://{name}:{port}")
     await stop.wait()
     server.stop()

@@ -11,7 +11,19 @@ from rich.text import Text as RichText
 from monitor import records as r
 from monitor.records import Record
 from monitor.run import Run
+from monitor.shown import visible
 from monitor.sinks.base import Sink
+
+LONGEST = 2000  # characters of a text
+
+
+class _Console(Console):
+    """A console that stays quiet once nobody reads it; rich's own ends the program then."""
+
+    gone = False
+
+    def on_broken_pipe(self) -> None:
+        self.gone = True
 
 
 class ConsoleSink(Sink):
@@ -31,7 +43,7 @@ class ConsoleSink(Sink):
 
     def open(self, run: Run) -> None:
         if self._console is None:
-            self._console = Console()
+            self._console = _Console()
         if self._console.is_terminal and self._bar is None:
             self._bar = Progress(
                 TextColumn("{task.description}", markup=False),
@@ -51,7 +63,7 @@ class ConsoleSink(Sink):
                 self._newest[record.tag] = record.value
                 self._step = max(self._step, record.step)
             elif isinstance(record, r.Text):
-                self._lines.append(f"{record.tag} (step {record.step}): {record.text}")
+                self._lines.append(visible(f"{record.tag} (step {record.step}): {record.text}", LONGEST))
             elif isinstance(record, r.Progress):
                 self._at = record
                 self._step = max(self._step, record.step)
@@ -61,7 +73,7 @@ class ConsoleSink(Sink):
                     )
 
     def flush(self) -> None:
-        if self._console is None:
+        if self._console is None or getattr(self._console, "gone", False):
             return
         while self._lines:
             self._console.print(RichText(self._lines[0]), soft_wrap=True)

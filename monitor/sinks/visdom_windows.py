@@ -17,6 +17,7 @@ from monitor import buckets, grid
 from monitor.grid import Picture
 from monitor.records import Config, Curve, Histogram, Text
 from monitor.series import Series
+from monitor.shown import visible
 
 PLOT = {"width": 410, "height": 300}
 TEXT = {"width": 300, "height": 300}
@@ -24,7 +25,6 @@ WIDEST = 500  # pixels of a picture's window
 BINS = 50  # of a histogram
 BAR = 24  # pixels that the page leaves free above a picture
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
-HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 Message = dict[str, Any]
 
@@ -154,11 +154,6 @@ def layout(title: str, x: str, y: str) -> Message:
 def clean(name: str) -> str:
     """Make a name of an env: the page puts it into addresses and scripts as it is."""
     return re.sub(r"[^\w.-]+", "-", name.replace("/", "_")).strip("-") or "run"
-
-
-def visible(text: str) -> str:
-    """Show control characters, and those that turn the direction of text, instead of obeying them."""
-    return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def safe(text: str) -> str:
