@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from monitor.records import Images, Predictions, Record
 from monitor.run import Run
@@ -21,6 +22,7 @@ from monitor.stats import SinkStats
 log = logging.getLogger("monitor")
 
 Item = Record | Deferred | DeviceScalar
+_UNRESOLVED: set[type] = {Deferred, DeviceScalar}
 MAX_PENDING_BYTES = 256 * 2**20  # of arrays that wait for one sink
 FIRST_RETRY, LAST_RETRY = 0.25, 2.0  # seconds
 CLOSING_RETRY = 0.1  # seconds
@@ -60,15 +62,17 @@ class SinkWorker:
 
     def put(self, items: Sequence[Item]) -> None:
         """Queue those of the items that the sink accepts. Never blocks on I/O."""
-        accepts = self.sink.accepts
-        wanted = [item for item in items if kind_of(item) in accepts]
+        accepts, kinds = self.sink.accepts, set(map(type, items))
+        # Most batches are scalars alone; looking at each of them would be most of the work.
+        wanted = items if kinds <= accepts else [item for item in items if kind_of(item) in accepts]
         if not wanted:
             return
+        size = sum(item.nbytes for item in wanted if isinstance(item, Deferred)) if Deferred in kinds else 0
         told = None
         with self._changed:
             self._logged += len(wanted)
             self._queue.extend(wanted)
-            self._bytes += sum(item.nbytes for item in wanted if isinstance(item, Deferred))
+            self._bytes += size
             if self._bytes > MAX_PENDING_BYTES:
                 told = self._drop_oldest()
         if told:
@@ -165,8 +169,10 @@ class SinkWorker:
             self._told = {cause for cause in self._told if not cause.startswith("OSError")}
             log.info("%s: back, nothing was lost", self.name)
 
-    def _resolve(self, items: Sequence[Item]) -> list[Record]:
+    def _resolve(self, items: list[Item]) -> list[Record]:
         """Build the records that are not built yet; one that cannot be built fails alone."""
+        if not _UNRESOLVED & set(map(type, items)):
+            return cast("list[Record]", items)
         records: list[Record] = []
         good: list[Item] = []
         try:

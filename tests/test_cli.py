@@ -237,8 +237,8 @@ def test_help_lists_commands_and_runners_without_torch() -> None:
 
 def test_a_reader_that_goes_away_does_not_end_the_training(tmp_path: Path, small_mnist: Path) -> None:
     command = (
-        f"{sys.executable} -m runners.mlp --data mnist --data-dir {small_mnist} --logdir {tmp_path} --name a --epochs 3 "
-        "--sink tensorboard --sink console | head -c 1"
+        f"{sys.executable} -m runners.mlp --data mnist --data-dir {small_mnist} --logdir {tmp_path} --name a "
+        "--epochs 3 --sink tensorboard --sink console | head -c 1"
     )
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
