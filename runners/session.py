@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -85,32 +85,32 @@ def _run(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Ru
 
 def _dashboards(run: Run, sinks: list[Sink], given: Mapping[str, Any], cleanup: ExitStack) -> list[Dashboard]:
     """Find or start the servers behind the sinks, and print their addresses; a Visdom sink without one is taken out."""
+    starting: list[tuple[Dashboard, VisdomSink | None]] = []
+    for sink in sinks:
+        if sink.name == "visdom":
+            starting.append((_visdom(cast("VisdomSink", sink), run), cast("VisdomSink", sink)))
+            cleanup.callback(starting[-1][0].stop)
+    if given["all_dashboards"]:
+        starting.append((children.tensorboard(given["logdir"]), None))
+        cleanup.callback(starting[-1][0].stop)
     pages: list[str] = []
     boards: list[Dashboard] = []
-
-    def add(board: Dashboard, page: str) -> None:
-        cleanup.callback(board.stop)
+    for board, shown in starting:  # all of them are on their way by now
+        if not board.wait(log.warning):
+            if shown is not None:
+                sinks.remove(shown)
+            continue
+        if shown is not None and board.process is not None:
+            shown.connect_to(board.url)
         boards.append(board)
-        pages.append(page)
-        _say(f"{board.name}: {page}")
-
-    for sink in list(sinks):
-        if sink.name == "visdom":
-            board = _visdom(sink, run)  # type: ignore[arg-type]
-            if board is None:
-                sinks.remove(sink)
-            else:
-                add(board, sink.url_of(run))  # type: ignore[attr-defined]
-    if given["all_dashboards"]:
-        tensorboard = children.tensorboard(given["logdir"], log.warning)
-        if tensorboard is not None:
-            add(tensorboard, tensorboard.url)
+        pages.append(board.url if shown is None else shown.url_of(run))
+        _say(f"{board.name}: {pages[-1]}")
     if given["open_browser"] and pages:
         webbrowser.open(pages[0])
     return boards
 
 
-def _visdom(sink: VisdomSink, run: Run) -> Dashboard | None:
+def _visdom(sink: VisdomSink, run: Run) -> Dashboard:
     """Find the sink's server, or start one where the sink's address is on this machine and nobody listens there."""
     url = f"http://{sink.host}:{sink.port}"
     if sink.given and (children.listens(sink.host, sink.port) or not children.is_local(sink.host)):
@@ -121,10 +121,7 @@ def _visdom(sink: VisdomSink, run: Run) -> Dashboard | None:
 
     assets.ensure(log.warning, log.info)
     port = 0 if children.listens(sink.host, sink.port) else sink.port
-    board = children.visdom(sink.host, port, run.path / "visdom", log.warning)
-    if board is not None:
-        sink.connect_to(board.url)
-    return board
+    return children.visdom(sink.host, port, run.path / "visdom")
 
 
 def _save(run: Run, sinks: list[Sink]) -> bool:
@@ -133,7 +130,7 @@ def _save(run: Run, sinks: list[Sink]) -> bool:
     for sink in sinks:
         if sink.name == "visdom":
             try:
-                sink.save(run.path / "visdom")  # type: ignore[attr-defined]
+                cast("VisdomSink", sink).save(run.path / "visdom")
                 kept = True
             except OSError as error:
                 log.warning("visdom: the windows are not saved with the run: %s", error)

@@ -299,9 +299,9 @@ def test_a_port_that_something_else_holds_is_left_for_another(tmp_path: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert children.listens("127.0.0.1", port)
-        board = children.visdom("127.0.0.1", 0, tmp_path / "envs", said.append)
-        assert board is not None
+        board = children.visdom("127.0.0.1", 0, tmp_path / "envs")
         try:
+            assert board.wait(said.append)
             assert board.url != f"http://127.0.0.1:{port}"
             assert children.answers_as_visdom(board.url)
         finally:
@@ -312,7 +312,7 @@ def test_a_port_that_something_else_holds_is_left_for_another(tmp_path: Path) ->
 def test_a_server_that_cannot_start_is_told_in_one_line(tmp_path: Path) -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert children.visdom("127.0.0.1", taken.getsockname()[1], tmp_path, said.append) is None
+        assert not children.visdom("127.0.0.1", taken.getsockname()[1], tmp_path).wait(said.append)
     (line,) = said
     assert line.startswith("Visdom could not be started: Error: visdom cannot be served on 127.0.0.1 port")
     assert line.endswith("training goes on without it")

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,37 @@ Report = Callable[[str], None]
 
 
 class Dashboard:
-    """A server that answers at `url`; `process` is None where it was there before."""
+    """A server: one that was there, at `url`, or a child that is starting, which `wait` makes ready."""
 
-    def __init__(self, name: str, url: str, process: subprocess.Popen[bytes] | None = None) -> None:
-        self.name, self.url, self.process = name, url, process
+    def __init__(self, name: str, url: str = "", arguments: Sequence[str] = ()) -> None:
+        """Start a child where `arguments` are given. Does not wait for it."""
+        self.name, self.url = name, url
+        self.process: subprocess.Popen[bytes] | None = None
+        if arguments:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read if it does not start
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "monitor", "serve", *arguments, "--parent", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,  # Ctrl-C is for the training, which then stops its dashboards
+            )
+
+    def wait(self, report: Report) -> bool:
+        """Wait until the server answers, 10 s at most; tell whether it does, and if not, `report` why in one line."""
+        if self.process is None:
+            return True
+        line = _first_line(self.process, STARTING)
+        if line.startswith(f"{self.name}: http"):
+            self.url = line.partition(": ")[2]
+            return True
+        ended = self.process.poll() is not None
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        self.stop()
+        why = said[-1] if ended and said else f"it did not answer within {STARTING:.0f} s"
+        report(f"{self.name} could not be started: {why}; training goes on without it")
+        return False
 
     def stop(self) -> None:
         """End the server, if it is ours; blocks for at most 5 s."""
@@ -40,49 +67,24 @@ class Dashboard:
             self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
+        self._errors.close()
         self.process = None
 
 
-def visdom(host: str, port: int, env_dir: Path, report: Report) -> Dashboard | None:
-    """Start a Visdom server; port 0 takes a free one. None, reported, where it does not answer in time."""
+def visdom(host: str, port: int, env_dir: Path) -> Dashboard:
+    """Start a Visdom server; port 0 takes a free one."""
     arguments = ["visdom", "--host", host.strip("[]"), "--port", str(port), "--env-dir", str(env_dir)]
-    return _start("Visdom", arguments, report)
+    return Dashboard("Visdom", arguments=arguments)
 
 
-def tensorboard(logdir: Path, report: Report, port: int = 6006) -> Dashboard | None:
-    """Find a TensorBoard over `logdir`, or start one; None, reported, where there is none to be had."""
+def tensorboard(logdir: Path, port: int = 6006) -> Dashboard:
+    """Find a TensorBoard over `logdir`, or start one."""
     url = f"http://127.0.0.1:{port}"
     answer = _ask(f"{url}/data/environment", None)
     where = answer.get("data_location") if isinstance(answer, dict) else None
     if where and Path(str(where)).resolve() == logdir.resolve():
         return Dashboard("TensorBoard", url)
-    return _start("TensorBoard", ["tensorboard", "--port", str(port), "--logdir", str(logdir)], report)
-
-
-def _start(name: str, arguments: list[str], report: Report) -> Dashboard | None:
-    command = [sys.executable, "-m", "monitor", "serve", *arguments, "--parent", str(os.getpid())]
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,  # Ctrl-C is for the training, which then stops its dashboards
-        )
-        try:
-            line = _first_line(process, STARTING)
-        except BaseException:  # Ctrl-C: it must not stay behind
-            Dashboard(name, "", process).stop()
-            raise
-        if line.startswith(f"{name}: http"):
-            return Dashboard(name, line.partition(": ")[2], process)
-        ended = process.poll() is not None
-        Dashboard(name, "", process).stop()
-        errors.seek(0)
-        said = errors.read().decode(errors="replace").strip().splitlines()
-    why = said[-1] if ended and said else f"it did not answer within {STARTING:.0f} s"
-    report(f"{name} could not be started: {why}; training goes on without it")
-    return None
+    return Dashboard("TensorBoard", arguments=["tensorboard", "--port", str(port), "--logdir", str(logdir)])
 
 
 def _first_line(process: subprocess.Popen[bytes], timeout: float) -> str:

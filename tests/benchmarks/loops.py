@@ -138,7 +138,7 @@ for epoch in range(epochs):
     viz.images(x.view(-1, 1, 28, 28), win="x")
 print("accuracy", right / 10000)
 """
-EPOCHS = 5
+EPOCHS = 10  # the default of both
 
 
 def course_rows() -> list[Row]:
