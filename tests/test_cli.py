@@ -205,6 +205,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sink_whose_packages_are_missing_names_the_extra(tmp_path: Path) -> None:
+    script = "import sys; sys.modules['orjson'] = None; from monitor.cli import main; main()"
+    command = [sys.executable, "-c", script, "train", "mlp", "--logdir", str(tmp_path / "runs"), "--sink", "visdom"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert re.fullmatch(r"Error: [^\n]+\n", done.stderr)
+    assert "pip install 'training-monitor[visdom]'" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_an_unknown_command_or_runner_is_one_line() -> None:
     for arguments, says in (
         (["fly"], "No such command 'fly'"),

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import orjson
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 CONNECT, READ = 2.0, 5.0  # seconds
@@ -96,10 +96,13 @@ class VisdomClient:
         headers = {"Content-Type": "application/json", **({"Cookie": self._cookie} if self._cookie else {})}
         try:
             return self._pool.urlopen("POST", path, body=body, headers=headers, redirect=False)
-        except Urllib3Timeout as error:
-            raise TimeoutError(f"the Visdom server at {self.url} does not answer") from error
         except (HTTPError, OSError) as error:
-            raise ConnectionError(f"the Visdom server at {self.url} cannot be reached") from error
+            # urllib3 takes a refused connection for a kind of timeout
+            if isinstance(error, Urllib3Timeout) and not isinstance(error, NewConnectionError):
+                raise TimeoutError(f"the Visdom server at {self.url} does not answer") from error
+            raise ConnectionError(
+                f"the Visdom server at {self.url} cannot be reached (`monitor serve visdom` starts one)"
+            ) from error
 
     def _check(self, answer: urllib3.BaseHTTPResponse) -> None:
         if answer.status != 200:
