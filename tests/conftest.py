@@ -58,7 +58,7 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data directory with a private copy of the real MNIST files."""
     source = DATA / "MNIST" / "raw"
     if not source.is_dir():
-        pytest.skip(f"no MNIST in {DATA}; set MONITOR_TEST_DATA to a folder that has MNIST/raw")
+        lacking(f"there is no MNIST in {DATA}; set MONITOR_TEST_DATA to a folder that has MNIST/raw")
     folder = tmp_path_factory.mktemp("data")
     shutil.copytree(source, folder / "MNIST" / "raw")
     for path in folder.rglob("*"):
