@@ -11,7 +11,7 @@ from time import time
 from typing import Any
 
 from monitor import validate
-from monitor.records import Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
+from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
 from monitor.snapshot import Copy, Deferred, DeviceScalar, to_uint8
 
 # As `Pipeline.inbox` takes them; a tuple is several scalars of one step: None, values by tag, step, time.
@@ -77,19 +77,46 @@ def histogram(known: set[str], tag: str, values: Any, step: int) -> Entries:
     return (Deferred(Histogram, copy.nbytes, lambda: Histogram(tag, _flat(copy), at, now)),)
 
 
-def curve(known: set[str], tag: str, x: Any, y: Any, step: int, x_title: str, y_title: str) -> Entries:
+def confusion_matrix(known: set[str], tag: str, given: Any, step: int, names: Sequence[str]) -> Entries:
+    tag, at, now = validate.tag(tag, known), validate.step(step), time()
+    copy = Copy(validate.square(given, tag))
+    called = tuple(validate.text(name, f"{tag}: a class name") for name in names)
+
+    def build() -> ConfusionMatrix:
+        return ConfusionMatrix(tag, copy.numpy().astype("int64"), called, at, now)
+
+    return (Deferred(ConfusionMatrix, copy.nbytes, build),)
+
+
+def curve(
+    known: set[str], tag: str, x: Any, y: Any, step: int, x_title: str, y_title: str, level: Any, points: Any
+) -> Entries:
     tag, at, now = validate.tag(tag, known), validate.step(step), time()
     across, up = validate.text(x_title, "x_title"), validate.text(y_title, "y_title")
-    xs, ys = Copy(validate.numbers(x, f"{tag}: x")), Copy(validate.numbers(y, f"{tag}: y"))
-    if xs.shape != ys.shape:
-        shapes = f"{list(xs.shape)} and {list(ys.shape)}"
-        raise ValueError(f"{' '.join(tag.split())}: x and y must have one shape, not {shapes}")
-    return (Deferred(Curve, xs.nbytes + ys.nbytes, lambda: Curve(tag, _flat(xs), _flat(ys), at, now, across, up)),)
+    line = _pair(x, y, tag, "")
+    if points is not None and (not isinstance(points, tuple | list) or len(points) != 2):
+        raise TypeError(f"{' '.join(tag.split())}: points are a pair, x and y, not {type(points).__name__}")
+    data = _pair(points[0], points[1], tag, "points' ") if points is not None else None
+    height = validate.number(level, f"{tag}: level") if level is not None else None
+
+    def build() -> Curve:
+        shown = (_flat(data[0]), _flat(data[1])) if data else None
+        return Curve(tag, _flat(line[0]), _flat(line[1]), at, now, across, up, height, shown)
+
+    return (Deferred(Curve, sum(copy.nbytes for copy in (*line, *(data or ()))), build),)
 
 
 def progress(known: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:
     done, of = validate.step(epoch, "epoch"), validate.step(epochs, "epochs")
     return (Progress(done, of, validate.step(step), validate.step(steps, "steps"), time()),)
+
+
+def _pair(x: Any, y: Any, tag: str, whose: str) -> tuple[Copy, Copy]:
+    xs, ys = Copy(validate.numbers(x, f"{tag}: {whose}x")), Copy(validate.numbers(y, f"{tag}: {whose}y"))
+    if xs.shape != ys.shape:
+        shapes = f"{list(xs.shape)} and {list(ys.shape)}"
+        raise ValueError(f"{' '.join(tag.split())}: {whose}x and y must have one shape, not {shapes}")
+    return xs, ys
 
 
 def _flat(copy: Copy) -> Any:

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from monitor.records import Curve, Images, Predictions
+from monitor.records import ConfusionMatrix, Curve, Images, Predictions
 
 PAD = 2  # pixels between pictures
 DRAWABLE = 1e150  # what Matplotlib can lay an axis out for
 SMALLEST = 56  # pixels; smaller samples are enlarged to this width before they get a caption
 TALLEST = 512  # pixels; they are not enlarged beyond this height
 CAPTION = 20  # pixels
+CELL, LARGEST = 36, 720  # pixels of a confusion matrix's cell, and of all of them
+BLUE = (31, 119, 180)
 RIGHT, WRONG, PAPER, GROUND = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
 
 
@@ -70,6 +72,44 @@ def of_predictions(record: Predictions) -> Picture:
     return _png(sheet)
 
 
+def of_confusion(record: ConfusionMatrix) -> Picture:
+    """Draw a confusion matrix: a row a true class, shaded by its share of the row; what is off the diagonal is red."""
+    classes = len(record.counts)
+    cell = max(4, min(CELL, LARGEST // classes))
+    numbers = cell == CELL
+    left = top = 3 * CELL if numbers else 0
+    sheet = Image.new("RGB", (left + classes * cell + PAD, top + classes * cell + PAD), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    shares = record.counts / np.maximum(record.counts.sum(axis=1, keepdims=True), 1)
+    for row, column in np.ndindex(classes, classes):
+        ground = _shade(float(shares[row, column]), BLUE if row == column else WRONG)
+        x, y = left + column * cell, top + row * cell
+        draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=ground)
+        if numbers and record.counts[row, column]:
+            ink = PAPER if sum(ground) < 3 * 140 else GROUND
+            count = _compact(int(record.counts[row, column]))
+            draw.text((x + cell // 2, y + cell // 2), count, fill=ink, font=font, anchor="mm")
+    if numbers:
+        for index in range(classes):
+            middle, name = index * cell + cell // 2, _short(record.label(index))
+            draw.text((left - PAD, top + middle), name, fill=GROUND, font=font, anchor="rm")
+            lift = CELL // 2 * (index % 2)  # two rows of names, so that long ones do not meet
+            draw.text((left + middle, top - PAD - lift), name, fill=GROUND, font=font, anchor="ms")
+        draw.text((PAD, top - PAD), "true", fill=RIGHT, font=font, anchor="ls")
+        draw.text((left, 2 * PAD), f"predicted · step {record.step}", fill=RIGHT, font=font, anchor="lt")
+    return _png(sheet)
+
+
+def _shade(share: float, colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Mix a colour with the paper; small shares still show."""
+    weight = math.sqrt(min(max(share, 0.0), 1.0))
+    return tuple(round(p + (c - p) * weight) for p, c in zip(PAPER, colour))  # type: ignore[return-value]
+
+
+def _compact(count: int) -> str:
+    return str(count) if abs(count) < 10_000 else f"{count:.0e}".replace("e+0", "e")
+
+
 def of_curve(record: Curve) -> Picture:
     """Plot a curve, for dashboards that show no x–y plots of their own."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -79,6 +119,10 @@ def of_curve(record: Curve) -> Picture:
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.plot(*(np.clip(values, -DRAWABLE, DRAWABLE) for values in (record.x, record.y)))
+    if record.points is not None:
+        axes.plot(*(np.clip(values, -DRAWABLE, DRAWABLE) for values in record.points), "o", color="#d62728")
+    if record.level is not None:
+        axes.axhline(float(np.clip(record.level, -DRAWABLE, DRAWABLE)), color="#7f7f7f", linestyle="--")
     titles = (_drawable(text) for text in (f"{record.tag} · step {record.step}", record.x_title, record.y_title))
     axes.set(**dict(zip(("title", "xlabel", "ylabel"), titles)))
     axes.grid(alpha=0.3)

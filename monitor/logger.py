@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import Any
 
 from monitor import entries
+from monitor.elsewhere import Elsewhere
 from monitor.errors import SinkError
 from monitor.pipeline import Pipeline
 from monitor.records import Config
-from monitor.run import Run
+from monitor.run import Run, outcome
 from monitor.sinks import registry
 from monitor.sinks.base import Sink
 from monitor.stats import Stats
@@ -60,6 +61,7 @@ class Logger:
         self.run = run if isinstance(run, Run) else Run(run, config)
         self._strict, self._close_timeout = strict, close_timeout
         self._tags: set[str] = set()  # checked once, then known
+        self._tensor: Any = None  # torch's, once it is there
         self._closing = threading.Lock()
         self._closed = False
         self._started = perf_counter()
@@ -82,31 +84,37 @@ class Logger:
         Raises `TypeError` or `ValueError` for anything else, a tag that is no text, or a step that is no int.
         """
         try:
-            if type(value) is float and type(step) is int and tag in self._tags and -_BOUND <= step < _BOUND:
+            read = value
+            if type(value) is self._tensor and not value.is_cuda:
+                read = value.item()
+            if type(read) is float and type(step) is int and tag in self._tags and -_BOUND <= step < _BOUND:
                 if self._sampling:
                     self._sample(self.scalar, tag, value, step)
                 else:
-                    self._put((tag, value, step, time()))
+                    self._put((tag, read, step, time()))
                 return
-        except TypeError:
-            pass  # an unhashable tag; told below
+        except (TypeError, RuntimeError):
+            pass  # an unhashable tag, a tensor of several elements: told below
         self._measured(entries.scalar, tag, value, step)
 
     def scalars(self, values: Mapping[str, Any], step: int) -> None:
         """Add a point to each of several curves at one step; as `scalar`, and all or none of them."""
         try:
-            tags = self._tags
+            tags, tensor = self._tags, self._tensor
             if type(values) is dict and type(step) is int and -_BOUND <= step < _BOUND:
+                read = values.copy()
                 for tag, value in values.items():
+                    if type(value) is tensor and not value.is_cuda:
+                        value = read[tag] = value.item()
                     if type(value) is not float or tag not in tags:
                         break
                 else:
                     if self._sampling:
                         self._sample(self.scalars, values, step)
                     else:
-                        self._put((None, values.copy(), step, time()))
+                        self._put((None, read, step, time()))
                     return
-        except TypeError:
+        except (TypeError, RuntimeError):
             pass
         self._measured(entries.scalars, values, step)
 
@@ -134,9 +142,27 @@ class Logger:
         """Show the distribution of the values of an array or tensor of real numbers, of any shape but empty."""
         self._measured(entries.histogram, tag, values, step)
 
-    def curve(self, tag: str, x: Any, y: Any, step: int, x_title: str = "x", y_title: str = "y") -> None:
-        """Show an x–y plot, replaced as a whole at the next call; `x` and `y` hold the same number of real numbers."""
-        self._measured(entries.curve, tag, x, y, step, x_title, y_title)
+    def confusion_matrix(self, tag: str, counts: Any, step: int, names: Sequence[str] = ()) -> None:
+        """Show K×K integers: how often the class of the row was taken for the class of the column."""
+        self._measured(entries.confusion_matrix, tag, counts, step, names)
+
+    def curve(
+        self,
+        tag: str,
+        x: Any,
+        y: Any,
+        step: int,
+        x_title: str = "x",
+        y_title: str = "y",
+        *,
+        level: float | None = None,
+        points: tuple[Any, Any] | None = None,
+    ) -> None:
+        """Show an x–y plot, replaced as a whole at the next call; `x` and `y` hold the same number of real numbers.
+
+        `level` draws a line across at that height; `points` are data to show beside the curve, as their x and y.
+        """
+        self._measured(entries.curve, tag, x, y, step, x_title, y_title, level, points)
 
     def progress(self, epoch: int, epochs: int, step: int, steps: int) -> None:
         """Say that `epoch` of `epochs` are done, at `step` of `steps`; the console shows a line for it."""
@@ -199,7 +225,7 @@ class Logger:
         if kind is None:
             self.close()
             return
-        status, error = _outcome(kind, value)
+        status, error = outcome(kind, value)
         try:
             self.close(status=status, error=error)
         except SinkError as failure:
@@ -207,13 +233,15 @@ class Logger:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Become a no-op in another process, where a spawned `DataLoader` worker takes it along."""
-        return _Elsewhere, ()
+        return Elsewhere, ()
 
     # How it is done
 
     def _measured(self, call: Any, *arguments: Any) -> None:
         """Do a call off the fast path, all or nothing, and note how long it took."""
         started = perf_counter()
+        if self._tensor is None:
+            self._tensor = getattr(sys.modules.get("torch"), "Tensor", None)
         for entry in call(self._tags, *arguments):
             self._put(entry)
             self._slow_tuples += type(entry) is tuple
@@ -240,7 +268,7 @@ class Logger:
 
     def _at_exit(self) -> None:
         error = getattr(sys, "last_value", None)  # what ended the program, if nobody caught it
-        status, why = _outcome(type(error), error) if error is not None else ("finished", None)
+        status, why = outcome(type(error), error) if error is not None else ("finished", None)
         try:
             self.close(status=status, error=why)
         except SinkError as failure:
@@ -248,36 +276,9 @@ class Logger:
 
     def _in_forked_child(self) -> None:
         """Become a no-op: the workers live in the parent, and so does what was logged before the fork."""
-        self._put = _Elsewhere()._warn_once
+        self._put = Elsewhere().warn_once
         self._closed = True
         atexit.unregister(self._at_exit)
-
-
-class _Elsewhere:
-    """What a `Logger` is in a child process: it takes every call, does nothing, and says so once."""
-
-    def __init__(self) -> None:
-        self._warned = False
-
-    def _warn_once(self, *_: Any, **__: Any) -> None:
-        if not self._warned:
-            self._warned = True
-            log.warning("logging from a child process is ignored; log from the process that made the Logger")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._warn_once
-
-
-def _outcome(kind: type[BaseException], value: BaseException | None) -> tuple[str, str]:
-    error = " ".join(f"{kind.__name__}: {value}".split()).removesuffix(":")
-    if issubclass(kind, KeyboardInterrupt):
-        return "interrupted", error
-    if issubclass(kind, SystemExit):
-        code = getattr(value, "code", None)
-        return ("finished", error) if code in (None, 0) else ("failed", error)
-    return "failed", error
 
 
 def _after_fork() -> None:

@@ -65,8 +65,25 @@ class Histogram(NamedTuple):
     time: float
 
 
+class ConfusionMatrix(NamedTuple):
+    """How often class *row* was taken for class *column*: K×K int64; `names` are those of the classes."""
+
+    tag: str
+    counts: NDArray[np.int64]
+    names: tuple[str, ...]
+    step: int
+    time: float
+
+    def label(self, index: int) -> str:
+        """Return the name of class `index`, or the number itself where the classes have no names."""
+        return self.names[index] if index < len(self.names) else str(index)
+
+
 class Curve(NamedTuple):
-    """An x–y plot, replaced as a whole; `x` and `y` are float64 of one length."""
+    """An x–y plot, replaced as a whole; `x` and `y` are float64 of one length.
+
+    `level` is a height at which a line is drawn across, `points` are data to show beside the curve, as x and y.
+    """
 
     tag: str
     x: NDArray[np.float64]
@@ -75,6 +92,8 @@ class Curve(NamedTuple):
     time: float
     x_title: str = "x"
     y_title: str = "y"
+    level: float | None = None
+    points: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
 class Config(NamedTuple):
@@ -94,5 +113,7 @@ class Progress(NamedTuple):
     time: float
 
 
-Record = Scalar | Images | Predictions | Text | Histogram | Curve | Config | Progress
-KINDS: frozenset[type] = frozenset({Scalar, Images, Predictions, Text, Histogram, Curve, Config, Progress})
+Record = Scalar | Images | Predictions | ConfusionMatrix | Text | Histogram | Curve | Config | Progress
+KINDS: frozenset[type] = frozenset(
+    {Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config, Progress}
+)

@@ -141,3 +141,14 @@ def git_revision() -> dict[str, Any] | None:
         }
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def outcome(kind: type[BaseException], value: BaseException | None) -> tuple[str, str]:
+    """Return the status of a run that ended with an exception, and the exception as one line."""
+    error = " ".join(f"{kind.__name__}: {value}".split()).removesuffix(":")
+    if issubclass(kind, KeyboardInterrupt):
+        return "interrupted", error
+    if issubclass(kind, SystemExit):
+        code = getattr(value, "code", None)
+        return ("finished", error) if code in (None, 0) else ("failed", error)
+    return "failed", error

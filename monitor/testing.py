@@ -15,6 +15,7 @@ import numpy as np
 from monitor.records import (
     KINDS,
     Config,
+    ConfusionMatrix,
     Curve,
     Histogram,
     Images,
@@ -33,7 +34,7 @@ def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6, 1, 28, 28), np.uint8)
     coloured = rng.integers(0, 256, (6, 3, 8, 12), np.uint8)
-    x = np.linspace(0, 10, 50)
+    x, data = np.linspace(0, 10, 50), (np.array([2.0, 5.0]), np.array([0.0, 1.0]))
     found: list[Record] = [
         Config({"lr": 0.01, "optimizer": "sgd", "nesterov": False, "hidden": [200, 200]}, start),
         Progress(0, 2, 0, 2, start),
@@ -49,9 +50,10 @@ def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
             Images("samples", images, step, now),
             Images("coloured", coloured, step, now),
             Predictions("predictions", images, said, true, tuple("abcdefghij"), step, now),
+            ConfusionMatrix("confusion", np.diag([5, 6, 7]) + step, ("a", "b"), step, now),
             Text("notes", f"step {step}: <b>plain</b> text & more", step, now),
             Histogram("weights/fc1", rng.normal(size=1000), step, now),
-            Curve("decision", x, 1 / (1 + np.exp(3 - x)), step, now, "Hours", "Probability of pass"),
+            Curve("decision", x, 1 / (1 + np.exp(3 - x)), step, now, "Hours", "Probability of pass", 0.5, data),
             Progress(step + 1, 2, step + 1, 2, now),
         ]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from numbers import Number
 from typing import Any
@@ -72,6 +73,13 @@ def scalar(value: Any, what: str) -> Any:
 
 
 def _tensor_scalar(value: Any, what: str) -> Any:
+    if not value.is_cuda:
+        try:
+            read = value.item()
+        except (RuntimeError, NotImplementedError):
+            read = None
+        if type(read) is float:  # as nearly always; the checks below would cost more than reading it
+            return read
     if value.numel() != 1:
         raise _wrong(
             ValueError, what, f"a scalar has one element, not shape {list(value.shape)}; reduce it first (mean, sum)"
@@ -117,6 +125,27 @@ def numbers(value: Any, what: str) -> Any:
     _real(value, what)
     if _count(value.shape) == 0:
         raise _wrong(ValueError, what, f"has no values, shape {list(value.shape)}")
+    return value
+
+
+def number(value: Any, what: str) -> float:
+    """Return a finite real number as a float."""
+    if not isinstance(value, Number) or isinstance(value, complex):
+        raise _wrong(TypeError, what, f"must be a number, not {type(value).__name__}")
+    found = _float(value, what)
+    if not math.isfinite(found):
+        raise _wrong(ValueError, what, f"must be finite, not {found}")
+    return found
+
+
+def square(value: Any, what: str) -> Any:
+    """Return `value` if it is a square matrix of integers and not empty."""
+    value = _array(value, what)
+    shape = list(value.shape)
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        raise _wrong(ValueError, what, f"a confusion matrix is K×K, true classes by predicted ones; not {shape}")
+    if _dtype(value) not in INTEGERS:
+        raise _wrong(TypeError, what, f"a confusion matrix holds integers, not {_dtype(value)}")
     return value
 
 

@@ -1,18 +1,30 @@
-"""Train a multilayer perceptron on handwritten digits: `monitor train mlp`, or `python -m runners.mlp`."""
+"""Train a multilayer perceptron on images: `monitor train mlp`, or `python -m runners.mlp`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from monitor.oneline import OneLine
-from runners.options import device_of, finite, run_options, url, widths
+from runners.options import (
+    ACTIVATIONS,
+    IMAGES,
+    INITS,
+    LOSSES,
+    OPTIMIZERS,
+    data_directory,
+    data_options,
+    device_of,
+    finite,
+    optimizer_options,
+    run_options,
+    widths,
+)
 
-ACTIVATIONS = ("relu", "leaky-relu", "selu", "softplus", "elu", "tanh", "sigmoid")
-OPTIMIZERS = (
-    "sgd", "adam", "adamw", "adamax", "adagrad", "adadelta", "asgd", "rmsprop", "rprop", "nadam", "radam", "adafactor",
+SETTINGS = (
+    "epochs", "batch_size", "lr", "hidden", "activation", "activate_output", "init", "dropout", "loss", "optimizer",
+    "momentum", "weight_decay", "scheduler", "val_fraction", "early_stopping", "seed",
 )  # fmt: skip
 
 
@@ -22,45 +34,70 @@ OPTIMIZERS = (
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite, default=0.01, help="Learning rate.")
 @click.option("--hidden", callback=widths, default="200,200", help="Widths of the hidden layers.")
 @click.option("--activation", type=click.Choice(ACTIVATIONS), default="relu", help="After each hidden layer.")
+@click.option("--activate-output", is_flag=True, help="Put the activation after the last layer too.")
+@click.option("--init", type=click.Choice(INITS), default="default", help="How the weights start.")
+@click.option("--dropout", type=click.FloatRange(min=0, max=1, max_open=True), callback=finite, default=0.0,
+              help="Share of activations left out in training.")  # fmt: skip
+@click.option("--loss", type=click.Choice(LOSSES), default="log", help="log is the cross entropy.")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="sgd", help="One of torch.optim.")
-@click.option("--data", type=click.Choice(["auto", "mnist", "digits"]), default="auto",
+@optimizer_options
+@click.option("--data", type=click.Choice(["auto", *IMAGES]), default="auto",
               help="auto: MNIST, or scikit-learn's digits where MNIST cannot be had.")  # fmt: skip
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where MNIST is, or goes.  [default: a user cache]")
-@click.option("--mnist-mirror", metavar="URL", callback=url, help="Download MNIST from here first.")
+@data_options
+@click.option("--val-fraction", type=click.FloatRange(min=0, max=1, max_open=True), callback=finite, default=0.0,
+              help="Share of the training set that is held out for validation.")  # fmt: skip
+@click.option("--early-stopping", type=click.IntRange(min=1), metavar="N",
+              help="Stop after N tests without a lower val/loss.")  # fmt: skip
 @click.option("--test-every", default="epoch", metavar="epoch|STEPS", callback=lambda c, p, v: test_every(v),
               help="When to try the test set.")  # fmt: skip
+@click.option("--log-gradients", is_flag=True, help="Histograms of the gradients, beside those of the weights.")
 @run_options
-def main(**given: Any) -> None:
-    """Train an MLP (784-200-200-10) on MNIST, and watch it."""
+def main(**given: Any) -> dict[str, float]:
+    """Train an MLP (784-200-200-10) on images, and watch it."""
+    if given["early_stopping"] and not given["val_fraction"]:
+        raise click.BadParameter("needs --val-fraction, the part to watch.", param_hint="'--early-stopping'")
     import torch
 
-    from runners import data, models, training
+    from runners import data, losses, models, optimizers, training
     from runners.session import start
 
     device = device_of(given["device"])
     torch.manual_seed(given["seed"])
     dataset = data.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"])
-    model = models.MLP(dataset.train.x.shape[1], given["hidden"], len(dataset.classes), given["activation"])
-    optimizer = training.OPTIMIZERS[given["optimizer"]](model.parameters(), lr=given["lr"])  # type: ignore[call-arg]
-    config = {
-        "runner": "mlp",
-        "data": dataset.name,
-        "device": str(device),
-        **{name: given[name] for name in ("epochs", "batch_size", "lr", "hidden", "activation", "optimizer", "seed")},
-    }
+    dataset = dataset.with_validation(given["val_fraction"], given["seed"])
+    model = models.MLP(
+        dataset.train.x.shape[1],
+        given["hidden"],
+        len(dataset.classes),
+        given["activation"],
+        dropout=given["dropout"],
+        activate_output=given["activate_output"],
+    )
+    models.initialise(model, given["init"])
+    optimizer = optimizers.make(
+        given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
+    )
+    schedule = optimizers.SCHEDULERS[given["scheduler"]]
+    plan = training.Plan(
+        epochs=given["epochs"],
+        batch_size=given["batch_size"],
+        device=device,
+        seed=given["seed"],
+        log_every=given["log_every"],
+        test_every=given["test_every"],
+        patience=given["early_stopping"],
+        log_gradients=given["log_gradients"],
+    )
+    config = {"runner": "mlp", "data": dataset.name, "device": str(device), **{name: given[name] for name in SETTINGS}}
     with start("mlp", config, given) as log:
-        training.train(
+        return training.train(
             model,
             dataset,
             optimizer,
-            torch.nn.functional.cross_entropy,
+            losses.LOSSES[given["loss"]],
             log,
-            epochs=given["epochs"],
-            batch_size=given["batch_size"],
-            device=device,
-            generator=torch.Generator().manual_seed(given["seed"]),
-            log_every=given["log_every"],
-            test_every=given["test_every"],
+            plan,
+            schedule(optimizer, given["epochs"]) if schedule else None,
         )
 
 
@@ -71,15 +108,6 @@ def test_every(value: str) -> int | None:
     if not (value.isascii() and value.isdigit() and int(value) > 0):
         raise click.BadParameter(f"{value!r} is neither 'epoch' nor a number of steps, 1 or more.")
     return int(value)
-
-
-def data_directory(given: Path | None) -> Path:
-    """Return the user's data directory, or the one that all runs share."""
-    if given is not None:
-        return given
-    from platformdirs import user_cache_path
-
-    return user_cache_path("training-monitor") / "data"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,23 @@ from monitor.sinks import registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# Names alone, so that `--help` is there without torch; the tests compare them with the parts themselves.
+ACTIVATIONS = (
+    "relu", "leaky-relu", "selu", "softplus", "elu", "tanh", "sigmoid", "relu6", "celu", "gelu", "silu", "mish",
+    "prelu", "rrelu", "hardtanh", "hardswish", "hardsigmoid", "logsigmoid", "softsign", "softshrink", "hardshrink",
+    "tanhshrink",
+)  # fmt: skip
+OPTIMIZERS = (
+    "sgd", "adam", "adamw", "adamax", "adagrad", "adadelta", "asgd", "lbfgs", "rmsprop", "rprop", "nadam", "radam",
+    "adafactor",
+)  # fmt: skip
+LOSSES = (
+    "log", "l1", "l2", "expectation", "regularised-expectation", "chebyshev", "hinge", "hinge2", "hinge3", "log2",
+    "tanimoto", "cauchy-schwarz", "mse",
+)  # fmt: skip
+INITS = ("default", "kaiming", "xavier", "normal")
+IMAGES = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits")
+
 
 def run_options(command: F) -> F:
     """Add the options of every runner: sinks, log directory, name, seed, device, how often to log."""
@@ -34,6 +51,39 @@ def run_options(command: F) -> F:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def data_options(command: F) -> F:
+    """Add the options that say where data sets are."""
+    for option in (
+        click.option("--mnist-mirror", metavar="URL", callback=url, help="Download MNIST from here first."),
+        click.option("--data-dir", type=click.Path(path_type=Path),
+                     help="Where data sets are, or go.  [default: a user cache]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def optimizer_options(command: F) -> F:
+    """Add the options of the optimizer, but the learning rate: its default is the runner's."""
+    share = click.FloatRange(min=0, max=1, max_open=True)
+    for option in (
+        click.option("--scheduler", type=click.Choice(["none", "step", "cosine"]), default="none",
+                     help="Learning rate: step divides it by ten after each third of the epochs."),
+        click.option("--weight-decay", type=click.FloatRange(min=0), callback=finite, default=0.0, help="L2 penalty."),
+        click.option("--momentum", type=share, callback=finite, default=0.0, help="For sgd and rmsprop."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def data_directory(given: Path | None) -> Path:
+    """Return the user's data directory, or the one that all runs share."""
+    if given is not None:
+        return given
+    from platformdirs import user_cache_path
+
+    return user_cache_path("training-monitor") / "data"
 
 
 def _sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -80,6 +130,11 @@ def finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
     if not math.isfinite(value):
         raise click.BadParameter(f"{value} is no finite number.", ctx, param)
     return value
+
+
+def finite_or_none(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """Refuse NaN and infinity of an option that may be left out."""
+    return None if value is None else finite(ctx, param, value)
 
 
 def url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

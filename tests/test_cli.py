@@ -48,7 +48,7 @@ def test_a_run_from_the_launcher(tmp_path: Path, small_mnist: Path) -> None:
     assert [step for step, _ in events.series(run, "test/loss")] == [8, 16, 24]
     assert events.series(run, "test/accuracy")[-1][1] > 0.8
     found = events.read(run)
-    assert set(found.Tags()["images"]) == {"samples", "predictions"}
+    assert set(found.Tags()["images"]) == {"samples", "predictions", "confusion"}
     assert set(found.Tags()["histograms"]) == {
         f"weights/fc{layer}.{part}" for layer in (1, 2) for part in ("weight", "bias")
     }
@@ -180,13 +180,17 @@ BAD = [
     (["--lr", "fast"], "--lr", "'fast' is not a valid float"),
     (["--hidden", "200,x"], "--hidden", "'200,x' is no list of widths"),
     (["--activation", "step"], "--activation", "'step' is not one of 'relu', 'leaky-relu'"),
-    (["--optimizer", "lbfgs"], "--optimizer", "'lbfgs' is not one of 'sgd', 'adam'"),
+    (["--optimizer", "sgdx"], "--optimizer", "'sgdx' is not one of 'sgd', 'adam'"),
     (["--device", "tpu"], "--device", "'tpu' is not to be had here"),
     (["--seed", "-1"], "--seed", "-1 is not in the range"),
     (["--log-every", "1.5"], "--log-every", "'1.5' is not a valid integer"),
     (["--test-every", "2.5"], "--test-every", "'2.5' is neither 'epoch' nor a number of steps"),
     (["--name", "../up"], "--name", "'../up' is no name for a directory"),
-    (["--data", "cifar"], "--data", "'cifar' is not one of 'auto', 'mnist', 'digits'"),
+    (
+        ["--data", "cifar"],
+        "--data",
+        "'cifar' is not one of 'auto', 'mnist', 'fashion-mnist', 'kmnist', 'cifar10', 'digits'",
+    ),
     (["--nonsense"], "--nonsense", "No such option"),
     (["extra"], "extra", "unexpected extra argument"),
 ]

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from monitor import Logger
 from monitor.errors import DataError
 from monitor.sinks.memory import MemorySink
-from runners import data, mlp, models, training
+from runners import data, losses, mlp, models, optimizers, options, training
 
 
 def test_real_mnist_is_decoded_as_torchvision_decodes_it(mnist: Path, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_real_mnist_is_decoded_as_torchvision_decodes_it(mnist: Path, tmp_path: 
     shutil.copytree(mnist, root)
     for part, split in ((True, ours.train), (False, ours.test)):
         theirs = MNIST(str(root), train=part, download=True)
-        assert torch.equal((split.images.squeeze(1) * 255).round().byte(), theirs.data)
+        assert torch.equal(split.images.squeeze(1), theirs.data)
         assert torch.equal(split.y, theirs.targets)
     assert ours.train.x.mean().item() == pytest.approx(0, abs=1e-3)
     assert ours.train.x.std().item() == pytest.approx(1, abs=1e-3)
@@ -163,20 +163,29 @@ def test_digits_are_scaled_and_split() -> None:
     assert digits.train.images.shape[1:] == (1, 28, 28)
     assert len(digits.train.y) + len(digits.test.y) == 1797
     assert digits.train.x.shape[1] == 784
-    assert 0 <= digits.train.images.min() <= digits.train.images.max() <= 1
+    assert digits.train.images.dtype == torch.uint8
+    assert digits.train.images.max() == 255
 
 
 def test_names_on_the_command_line_are_those_of_the_parts() -> None:
-    assert tuple(models.ACTIVATIONS) == mlp.ACTIVATIONS
-    assert set(training.OPTIMIZERS) == set(mlp.OPTIMIZERS)
+    assert tuple(models.ACTIVATIONS) == options.ACTIVATIONS
+    assert tuple(models.INITS) == options.INITS
+    assert tuple(losses.LOSSES) == options.LOSSES
+    assert set(optimizers.OPTIMIZERS) == set(options.OPTIMIZERS)
 
 
-def test_every_plain_optimizer_of_torch_is_offered() -> None:
-    def takes_a_plain_step(cls: type[torch.optim.Optimizer]) -> bool:
+def test_every_optimizer_of_torch_that_can_is_offered() -> None:
+    def trains_dense_layers(cls: type[torch.optim.Optimizer]) -> bool:
         layer = torch.nn.Linear(2, 2)
-        layer(torch.ones(1, 2)).sum().backward()
+
+        def closure() -> torch.Tensor:
+            layer.zero_grad()
+            loss = layer(torch.ones(1, 2)).sum()
+            loss.backward()
+            return loss
+
         try:
-            cls(layer.parameters(), lr=0.01).step()  # type: ignore[call-arg]
+            cls(layer.parameters(), lr=0.01).step(closure)  # type: ignore[arg-type, call-arg]
         except (RuntimeError, TypeError, ValueError):
             return False
         return True
@@ -186,17 +195,17 @@ def test_every_plain_optimizer_of_torch_is_offered() -> None:
         for name, cls in vars(torch.optim).items()
         if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and cls is not torch.optim.Optimizer
     }
-    assert {name for name, cls in known.items() if takes_a_plain_step(cls)} == set(mlp.OPTIMIZERS)
+    assert {name for name, cls in known.items() if trains_dense_layers(cls)} == set(options.OPTIMIZERS)
 
 
-@pytest.mark.parametrize("optimizer", mlp.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", options.OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(tmp_path: Path, optimizer: str) -> None:
     lr = {"sgd": 0.1, "asgd": 0.1, "adadelta": 1.0}.get(optimizer, 0.01)
     losses = fit(tmp_path, optimizer, "relu", lr)
     assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("activation", mlp.ACTIVATIONS)
+@pytest.mark.parametrize("activation", options.ACTIVATIONS)
 def test_every_activation_trains(tmp_path: Path, activation: str) -> None:
     losses = fit(tmp_path, "adam", activation, 0.01)
     assert losses[-1] < 0.9 * losses[0]
@@ -211,27 +220,26 @@ def fit(folder: Path, optimizer: str, activation: str, lr: float) -> list[float]
         training.train(
             model,
             digits,
-            training.OPTIMIZERS[optimizer](model.parameters(), lr=lr),  # type: ignore[call-arg]
+            optimizers.make(optimizer, model.parameters(), lr),
             torch.nn.functional.cross_entropy,
             log,
-            epochs=2,
-            batch_size=100,
-            device=torch.device("cpu"),
-            generator=torch.Generator().manual_seed(0),
+            training.Plan(epochs=2, batch_size=100, device=torch.device("cpu")),
         )
     return [value for _, value in sink.series("train/loss")]
 
 
 def test_the_tests_loss_is_the_mean_over_all_samples(tmp_path: Path) -> None:
     digits = data.digits()
-    part = data.Split(*(torch.cat([field] * 4)[:1234] for field in digits.train))
+    assert digits.train.images is not None
+    part = data.Split(*(torch.cat([field] * 4)[:1234] for field in digits.train if field is not None))
     model = models.MLP(784, [8], 10)
     sink = MemorySink()
     with Logger(tmp_path / "run", [sink]) as log:
-        training.test(model, part, torch.nn.functional.cross_entropy, log, 5, 200, digits.classes)
+        found = training.evaluate(model, part, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes)
     with torch.no_grad():
         logits = model(part.x)
     wanted = torch.nn.functional.cross_entropy(logits.double(), part.y).item()
+    assert found["test/loss"] == pytest.approx(wanted, rel=1e-5)
     assert sink.series("test/loss") == [(5, pytest.approx(wanted, rel=1e-5))]
     assert sink.series("test/accuracy") == [(5, pytest.approx((logits.argmax(1) == part.y).double().mean().item()))]
 

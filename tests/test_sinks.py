@@ -47,7 +47,7 @@ def test_tensorboard_shows_every_kind(run: Run) -> None:
         for tag in ("train/loss", "test/loss", "test/accuracy", "alone"):
             wanted = [(x.step, x.value, x.time) for x in records if isinstance(x, r.Scalar) and x.tag == tag]
             assert [(e.step, e.value, e.wall_time) for e in found.Scalars(tag)] == wanted
-        for tag in ("samples", "coloured", "predictions", "decision"):
+        for tag in ("samples", "coloured", "predictions", "confusion", "decision"):
             first, second = found.Images(tag)
             assert (first.step, second.step) == (0, 1)
             assert Image.open(io.BytesIO(second.encoded_image_string)).size == (second.width, second.height)
@@ -79,7 +79,7 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert visdom_server.trace(env, "test loss & accuracy", "loss") == [(0, 2.25), (1, 1.25)]
         assert visdom_server.trace(env, "test loss & accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
         assert visdom_server.trace(env, "alone", "alone") == [(0, 7.0), (1, 7.0)]
-        for title in ("samples", "coloured", "predictions"):
+        for title in ("samples", "coloured", "predictions", "confusion"):
             assert windows[title]["type"] == "image"
             assert windows[title]["content"]["src"].startswith("data:image/png;base64,")
         assert "5: f / j  wrong" in windows["predictions (labels)"]["content"]
@@ -90,8 +90,11 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert decision["data"][0]["x"] == pytest.approx(curve.x.tolist())
         assert decision["data"][0]["y"] == pytest.approx(curve.y.tolist())
         assert decision["layout"]["xaxis"]["title"]["text"] == "Hours"
+        assert decision["data"][1]["mode"] == "markers"
+        assert decision["data"][1]["x"] == [2.0, 5.0]
+        assert decision["layout"]["shapes"][0]["y0"] == 0.5
         assert "optimizer: sgd" in windows["config"]["content"]
-        assert len(windows) == 11
+        assert len(windows) == 12
 
     check_sink(lambda: VisdomSink(port=visdom_server.port, env=env), run, read_back)
 

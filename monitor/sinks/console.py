@@ -63,7 +63,8 @@ class ConsoleSink(Sink):
                 self._newest[record.tag] = record.value
                 self._step = max(self._step, record.step)
             elif isinstance(record, r.Text):
-                self._lines.append(visible(f"{record.tag} (step {record.step}): {record.text}", LONGEST))
+                gap = "\n" if "\n" in record.text else " "  # a table starts on a line of its own
+                self._lines.append(visible(f"{record.tag} (step {record.step}):{gap}{record.text}", LONGEST))
             elif isinstance(record, r.Progress):
                 self._at = record
                 self._step = max(self._step, record.step)

@@ -17,27 +17,30 @@ from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 
 from monitor import buckets, grid
 from monitor.grid import Picture
-from monitor.records import Config, Curve, Histogram, Images, Predictions, Record, Scalar, Text
+from monitor.records import Config, ConfusionMatrix, Curve, Histogram, Images, Predictions, Record, Scalar, Text
 from monitor.run import Run
 from monitor.sinks.base import Sink
 from monitor.sinks.eventfile import EventFile
 
 BINS = 64  # of a histogram
 TOGETHER = 0.001  # seconds; scalars of one step that were logged within this share an event, and so a wall time
+SHAPES = 256  # sets of tags whose event is kept
 
 
 class TensorBoardSink(Sink):
     """Write event files into the run directory. What was logged is on disk within a second."""
 
     name = "tensorboard"
-    accepts = frozenset({Scalar, Images, Predictions, Text, Histogram, Curve, Config})
+    accepts = frozenset({Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config})
 
     def __init__(self) -> None:
         self._file: EventFile | None = None
         self._run: Run | None = None
+        self._shapes: dict[tuple[str, ...], tuple[Any, list[Any]]] = {}  # by tags: an event, and its values
         self._encoders: dict[type, Callable[[Any], Sequence[Any]]] = {
             Images: lambda r: [_image(r.tag, grid.of_images(r))],
             Predictions: _predictions,
+            ConfusionMatrix: lambda r: [_image(r.tag, grid.of_confusion(r))],
             Text: lambda r: summary.text(r.tag, r.text).value,
             Histogram: _histogram,
             Curve: lambda r: [_image(r.tag, grid.of_curve(r))],
@@ -50,23 +53,44 @@ class TensorBoardSink(Sink):
 
     def write(self, records: Sequence[Record]) -> None:
         assert self._file is not None
-        event: Event | None = None  # collects the scalars of one step
+        tags: list[str] = []  # of the scalars of one step, as they come
+        values: list[float] = []
+        step, began = 0, 0.0
         for record in records:
-            if isinstance(record, Scalar):
-                if event is None or event.step != record.step or abs(event.wall_time - record.time) > TOGETHER:
-                    if event is not None:
-                        self._file.add(event)
-                    event = Event(wall_time=record.time, step=record.step)
-                event.summary.value.add(tag=record.tag, simple_value=record.value)
+            if type(record) is Scalar:
+                tag, value, at, when = record
+                if tags and (at != step or abs(when - began) > TOGETHER):
+                    self._add_scalars(tags, values, step, began)
+                    tags, values = [], []
+                if not tags:
+                    step, began = at, when
+                tags.append(tag)
+                values.append(value)
                 continue
-            if event is not None:
-                self._file.add(event)
-                event = None
-            values = self._encoders[type(record)](record)
-            step = 0 if isinstance(record, Config) else record.step
-            self._file.add(Event(wall_time=record.time, step=step, summary=Summary(value=values)))
-        if event is not None:
-            self._file.add(event)
+            if tags:
+                self._add_scalars(tags, values, step, began)
+                tags, values = [], []
+            encoded = self._encoders[type(record)](record)
+            at = 0 if isinstance(record, Config) else record.step
+            self._file.add(Event(wall_time=record.time, step=at, summary=Summary(value=encoded)))
+        if tags:
+            self._add_scalars(tags, values, step, began)
+
+    def _add_scalars(self, tags: list[str], values: list[float], step: int, when: float) -> None:
+        """Add one event; those with the same tags share a message, as making one costs more than all the rest."""
+        assert self._file is not None
+        key = tuple(tags)
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) >= SHAPES:
+                self._shapes.clear()
+            event = Event(summary=Summary(value=[Summary.Value(tag=tag) for tag in tags]))
+            shape = self._shapes[key] = event, list(event.summary.value)
+        event, slots = shape
+        event.wall_time, event.step = when, step
+        for slot, value in zip(slots, values):
+            slot.simple_value = value
+        self._file.add(event)
 
     def flush(self) -> None:
         if self._file is not None:

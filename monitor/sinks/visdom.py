@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote
 import orjson
 
 from monitor.errors import SpecError
-from monitor.records import Config, Curve, Histogram, Images, Predictions, Record, Scalar, Text
+from monitor.records import Config, ConfusionMatrix, Curve, Histogram, Images, Predictions, Record, Scalar, Text
 from monitor.run import Run
 from monitor.series import Series
 from monitor.sinks import visdom_windows as windows
@@ -24,11 +24,12 @@ from monitor.sinks.visdom_client import VisdomClient
 
 HOST, PORT = "127.0.0.1", 8097
 # The order of the windows on a fresh page; of the curves, those of the training and of the test come first.
-ORDER = ("curves", "images", "predictions", "labels", "plot", "text", "config", "histogram")
+ORDER = ("curves", "images", "predictions", "labels", "plot", "confusion", "text", "config", "histogram")
 # The kinds of windows that show a record, which is a window's whole state.
 KINDS: dict[type, tuple[str, ...]] = {
     Images: ("images",),
     Predictions: ("predictions", "labels"),
+    ConfusionMatrix: ("confusion",),
     Histogram: ("histogram",),
     Curve: ("plot",),
 }
@@ -48,7 +49,7 @@ class VisdomSink(Sink):
     """
 
     name = "visdom"
-    accepts = frozenset({Scalar, Images, Predictions, Text, Histogram, Curve, Config})
+    accepts = frozenset({Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config})
     max_interval = 3.0
 
     def __init__(self, host: str = HOST, port: int = PORT, env: str | None = None, username: str | None = None) -> None:
@@ -59,6 +60,7 @@ class VisdomSink(Sink):
         self._client = VisdomClient(f"http://{host}:{port}", username)
         self._run = ""
         self._curves: dict[str, dict[str, Series]] = {}  # by window, by trace
+        self._lines: dict[str, tuple[str, Series]] = {}  # by tag: the key of its window, and its points
         self._notes: dict[str, deque[Text]] = {}
         self._state: dict[str, Record] = {}  # what the other windows show, by key; drawn when it is sent
         self._seen: dict[str, int] = {}  # keys of all windows, numbered as they came
@@ -112,14 +114,9 @@ class VisdomSink(Sink):
     def write(self, records: Sequence[Record]) -> None:
         for record in records:
             if isinstance(record, Scalar):
-                group, _, trace = record.tag.rpartition("/")
-                key = group or record.tag
-                traces = self._curves.setdefault(key, {})
-                series = traces.get(trace)
-                if series is None:
-                    series = traces[trace] = Series()
-                series.add(record.step, record.value)
-                self._mark(f"curves {key}")
+                line = self._lines.get(record.tag) or self._new_line(record.tag)
+                line[1].add(record.step, record.value)
+                self._changed.add(line[0])
             elif isinstance(record, Text):
                 notes = self._notes.setdefault(record.tag, deque(maxlen=NOTES))
                 notes.append(record)
@@ -152,6 +149,15 @@ class VisdomSink(Sink):
 
     def close(self) -> None:
         self._client.close()
+
+    def _new_line(self, tag: str) -> tuple[str, Series]:
+        """Make the trace of a tag, in the window of its group; return the window's key and the trace's points."""
+        group, _, trace = tag.rpartition("/")
+        window = group or tag
+        series = self._curves.setdefault(window, {}).setdefault(trace, Series())
+        self._mark(f"curves {window}")
+        self._lines[tag] = f"curves {window}", series
+        return self._lines[tag]
 
     def _mark(self, key: str) -> None:
         self._seen.setdefault(key, len(self._seen))

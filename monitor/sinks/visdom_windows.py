@@ -73,6 +73,12 @@ def plot(record: Curve) -> Message:
     frame = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
     line = {"type": "scatter", "mode": "lines", "name": safe(record.tag), "x": record.x, "y": record.y}
     data = [{**line, "marker": {"line": {}}}]
+    if record.points is not None:
+        x, y = record.points
+        data.append({"type": "scatter", "mode": "markers", "name": "data", "x": x, "y": y, "marker": {"line": {}}})
+    if record.level is not None:
+        across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": record.level, "y1": record.level}
+        frame["shapes"] = [{**across, "line": {"dash": "dash", "color": "#7f7f7f"}}]
     return {"data": data, "layout": frame, "opts": {"title": visible(record.tag), **PLOT}}
 
 
@@ -114,6 +120,7 @@ def config(record: Config) -> Message:
 MAKERS: dict[str, Callable[[Any], Message]] = {
     "images": lambda record: picture(record.tag, grid.of_images(record)),
     "predictions": lambda record: picture(record.tag, grid.of_predictions(record)),
+    "confusion": lambda record: picture(record.tag, grid.of_confusion(record)),
     "labels": lambda record: text(f"{record.tag} (labels)", grid.labels(record)),
     "histogram": histogram,
     "plot": plot,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from monitor.run import versions
 from tests.benchmarks import calls, loops, scale
-from tests.benchmarks.measure import Row
+from tests.benchmarks.measure import COLUMNS, Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
@@ -27,8 +27,10 @@ def main() -> int:
             print(f"{'reached' if row.reached else 'MISSED '}  {row.what}: {row.found}  (must: {row.must})", flush=True)
             found.append(row)
     found.sort(key=lambda row: row.reached)
-    lines = ["| what | must reach | found | |", "| --- | --- | --- | --- |"]
-    lines += [f"| {r.what} | {r.must} | {r.found} | {'reached' if r.reached else '**missed**'} |" for r in found]
+    lines = [f"| what | must reach | found | | {' | '.join(COLUMNS)} |", "| --- " * (4 + len(COLUMNS)) + "|"]
+    for r in found:
+        costs = " | ".join(r.costs.get(column, "") for column in COLUMNS)
+        lines.append(f"| {r.what} | {r.must} | {r.found} | {'reached' if r.reached else '**missed**'} | {costs} |")
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
     tail = f"\nMeasured on {date.today().isoformat()}: {machine}; {packages}.\n"

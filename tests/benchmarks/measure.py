@@ -15,14 +15,17 @@ from typing import Any, NamedTuple
 
 from tests.servers import Served
 
+COLUMNS = ("ours", "tensorboardX", "torch", "viz.line", "floor")
+
 
 class Row(NamedTuple):
-    """What was measured, in words, what must be reached, and whether it was."""
+    """What was measured, in words, what must be reached, and whether it was; and what each way cost, by column."""
 
     what: str
     must: str
     found: str
     reached: bool
+    costs: dict[str, str] = {}  # noqa: RUF012 - never written to
 
 
 def interleaved(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
@@ -34,6 +37,19 @@ def interleaved(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str,
             gc.collect()
             found[name].append(ways[name]())
     return {name: statistics.median(values) for name, values in found.items()}
+
+
+def paired(base: Callable[[], float], way: Callable[[], float], repeats: int) -> float:
+    """Return the median of the ratios of neighbours: what slows the machine for a while slows both of them."""
+    ratios = []
+    for repeat in range(repeats):
+        order = (base, way) if repeat % 2 == 0 else (way, base)
+        found = {}
+        for call in order:
+            gc.collect()
+            found[call] = call()
+        ratios.append(found[way] / found[base])
+    return statistics.median(ratios)
 
 
 def timed(call: Callable[[], Any], count: int) -> Callable[[], float]:

@@ -1,0 +1,24 @@
+"""What downloads have in common."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+TIMEOUT = 15.0  # seconds that a download waits for an answer
+
+
+class Unavailable(Exception):
+    """A data set is neither in the directory nor to be downloaded."""
+
+
+@contextmanager
+def limited(seconds: float = TIMEOUT) -> Iterator[None]:
+    """Limit how long a socket waits: torchvision gives its own no limit."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,153 @@
+"""Train logistic regression, on tables or images: `monitor train logistic`, or `python -m runners.logistic`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from monitor.oneline import OneLine
+from runners.options import (
+    IMAGES,
+    OPTIMIZERS,
+    data_directory,
+    data_options,
+    device_of,
+    finite_or_none,
+    optimizer_options,
+    run_options,
+)
+
+SETTINGS = (
+    "epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "scheduler", "reduction", "standardize",
+    "one_vs_rest", "initial_weight", "initial_bias", "seed",
+)  # fmt: skip
+
+
+class Defaults(NamedTuple):
+    """What a data set is trained with, where the user says nothing else; no batch size means all rows at once."""
+
+    epochs: int = 1000
+    lr: float = 0.01
+    batch_size: int | None = None
+    optimizer: str = "sgd"
+    reduction: str = "mean"
+    standardize: bool = False
+    initial: float | None = None  # of weights and bias
+    log_every: int = 1
+    test_every: int | None = None  # rows
+
+
+ON_TABLES = {
+    "hours": Defaults(),
+    "hours3": Defaults(reduction="sum"),
+    "lecture-lab": Defaults(lr=1.0, initial=0.0),
+    "csv": Defaults(epochs=100, lr=1.0, log_every=10),
+    "heart": Defaults(lr=1.0, standardize=True),
+    "breast-cancer": Defaults(epochs=300, lr=0.5, standardize=True, test_every=5),
+}
+ON_IMAGES = Defaults(epochs=10, lr=0.001, batch_size=200, optimizer="adam")
+
+
+@click.command(name="logistic", cls=OneLine, context_settings={"show_default": True})
+@click.option("--data", type=click.Choice([*ON_TABLES, *IMAGES]), default="hours",
+              help="A small table, --csv, or images (softmax regression).")  # fmt: skip
+@click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="For --data csv: features first, a label of 0 or 1 last, header or not.")  # fmt: skip
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: that of the data]")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Samples a step.  [default: all; 200 images]")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite_or_none,
+              help="Learning rate.  [default: that of the data]")  # fmt: skip
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="One of torch.optim.  [default: sgd; adam on images]")
+@optimizer_options
+@click.option("--reduction", type=click.Choice(["sum", "mean"]), help="Of the binary cross entropy.  [default: mean]")
+@click.option("--standardize/--no-standardize", default=None, help="Scale the columns.  [default: that of the data]")
+@click.option("--initial-weight", type=float, callback=finite_or_none, help="Where all weights start.")
+@click.option("--initial-bias", type=float, callback=finite_or_none, help="Where the bias starts.")
+@click.option("--one-vs-rest", is_flag=True, help="On images: ten binary classifiers, the surest one wins.")
+@data_options
+@run_options
+def main(**given: Any) -> dict[str, float]:
+    """Train logistic regression, and watch it: on hours of study, a CSV file, ages, tumours, or images."""
+    table = given["data"] in ON_TABLES
+    defaults = ON_TABLES.get(given["data"], ON_IMAGES)
+    _check(given, table)
+    for name in ("epochs", "batch_size", "lr", "optimizer", "reduction", "standardize"):
+        if given[name] is None:
+            given[name] = getattr(defaults, name)
+    if click.get_current_context().get_parameter_source("log_every") is ParameterSource.DEFAULT:
+        given["log_every"] = defaults.log_every
+    for name in ("initial_weight", "initial_bias"):
+        given[name] = defaults.initial if given[name] is None else given[name]
+    import torch
+
+    from runners import data, losses, optimizers, report, tables, training
+    from runners.session import start
+
+    device = device_of(given["device"])
+    torch.manual_seed(given["seed"])
+    if table:
+        rows = tables.read_csv(given["csv"]) if given["csv"] else tables.TABLES[given["data"]]()
+        dataset, scale = rows.data(given["standardize"], defaults.test_every)
+        outputs = 1
+        loss_of: losses.Loss = partial(losses.binary, reduction=given["reduction"])
+    else:
+        dataset = data.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"])
+        outputs = len(dataset.classes)
+        loss_of = losses.one_vs_rest if given["one_vs_rest"] else losses.log
+    model = torch.nn.Linear(dataset.train.x.shape[1], outputs)
+    for parameter, value in ((model.weight, given["initial_weight"]), (model.bias, given["initial_bias"])):
+        if value is not None:
+            torch.nn.init.constant_(parameter, value)
+    optimizer = optimizers.make(
+        given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
+    )
+    schedule = optimizers.SCHEDULERS[given["scheduler"]]
+    size = min(given["batch_size"] or len(dataset.train.y), len(dataset.train.y))
+    full = size == len(dataset.train.y)
+    plan = training.Plan(
+        epochs=given["epochs"],
+        batch_size=size,
+        device=device,
+        seed=given["seed"],
+        log_every=given["log_every"],
+        test_every=max(1, given["epochs"] // training.LINES) if full else None,
+        log_accuracy=True,
+    )
+    config = {"runner": "logistic", "data": dataset.name, "device": str(device), **{k: given[k] for k in SETTINGS}}
+    with start("logistic", config | {"batch_size": size}, given) as log:
+        shown = report.Report(rows, scale, model, log) if table else None
+        found = training.train(
+            model,
+            dataset,
+            optimizer,
+            loss_of,
+            log,
+            plan,
+            schedule(optimizer, given["epochs"]) if schedule else None,
+            shown.curve if shown else None,
+        )
+        if shown:
+            closing = shown.closing()
+            log.text("predictions", closing, plan.epochs)
+            if "console" not in given["sinks"]:  # which shows texts itself
+                click.echo(closing)
+    return found
+
+
+def _check(given: dict[str, Any], table: bool) -> None:
+    """Refuse options that go with other data."""
+    if (given["data"] == "csv") != (given["csv"] is not None):
+        raise click.BadParameter("--data csv and --csv FILE go together.", param_hint="'--csv'")
+    if given["one_vs_rest"] and table:
+        raise click.BadParameter(f"goes with images: {', '.join(IMAGES)}.", param_hint="'--one-vs-rest'")
+    for name in ("reduction", "standardize", "initial_weight", "initial_bias"):
+        if given[name] is not None and not table:
+            raise click.BadParameter(f"goes with tables: {', '.join(ON_TABLES)}.", param_hint=f"'--{name}'")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m runners.logistic")

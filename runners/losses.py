@@ -1,0 +1,131 @@
+"""Losses for classification, by name; each takes N×K float logits and N int64 classes, and is a mean over the samples.
+
+The first twelve are those of table 1 in K. Janocha and W. M. Czarnecki, *On Loss Functions for Deep Neural Networks in
+Classification*, arXiv:1702.05659. There, o is the network's output, y the true class as a one-hot vector, ŷ the same
+with −1 for 0, and σ(o) the probability estimate, here the softmax. The paper's loss of one sample is averaged over N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def l1(logits: Tensor, classes: Tensor) -> Tensor:
+    """‖y − o‖₁."""
+    return (_one_hot(logits, classes) - logits).abs().sum(1).mean()
+
+
+def l2(logits: Tensor, classes: Tensor) -> Tensor:
+    """‖y − o‖₂²."""
+    return (_one_hot(logits, classes) - logits).square().sum(1).mean()
+
+
+def expectation(logits: Tensor, classes: Tensor) -> Tensor:
+    """L1∘σ: ‖y − σ(o)‖₁, twice the expected rate of mistakes when classes are drawn with probability σ(o)."""
+    return (_one_hot(logits, classes) - logits.softmax(1)).abs().sum(1).mean()
+
+
+def regularised_expectation(logits: Tensor, classes: Tensor) -> Tensor:
+    """L2∘σ: ‖y − σ(o)‖₂²."""
+    return (_one_hot(logits, classes) - logits.softmax(1)).square().sum(1).mean()
+
+
+def chebyshev(logits: Tensor, classes: Tensor) -> Tensor:
+    """L∞∘σ: max_j |σ(o)_j − y_j|."""
+    return (_one_hot(logits, classes) - logits.softmax(1)).abs().amax(1).mean()
+
+
+def hinge(logits: Tensor, classes: Tensor) -> Tensor:
+    """Σ_j max(0, ½ − ŷ_j o_j): one margin a class."""
+    return _margins(logits, classes).sum(1).mean()
+
+
+def hinge2(logits: Tensor, classes: Tensor) -> Tensor:
+    """Σ_j max(0, ½ − ŷ_j o_j)²."""
+    return _margins(logits, classes).pow(2).sum(1).mean()
+
+
+def hinge3(logits: Tensor, classes: Tensor) -> Tensor:
+    """Σ_j max(0, ½ − ŷ_j o_j)³."""
+    return _margins(logits, classes).pow(3).sum(1).mean()
+
+
+def log(logits: Tensor, classes: Tensor) -> Tensor:
+    """−Σ_j y_j log σ(o)_j, the cross entropy."""
+    return functional.cross_entropy(logits, classes)
+
+
+def log2(logits: Tensor, classes: Tensor) -> Tensor:
+    """Σ_j (y_j log σ(o)_j)². The paper prints a minus before it, with which it would have no lower bound."""
+    return functional.cross_entropy(logits, classes, reduction="none").square().mean()
+
+
+def tanimoto(logits: Tensor, classes: Tensor) -> Tensor:
+    """−Σ_j σ(o)_j y_j / (‖σ(o)‖₂² + ‖y‖₂² − Σ_j σ(o)_j y_j); from −1, which is best, to 0."""
+    p = logits.softmax(1)
+    hit = _of_class(p, classes)
+    return -(hit / (p.square().sum(1) + 1 - hit)).mean()
+
+
+def cauchy_schwarz(logits: Tensor, classes: Tensor) -> Tensor:
+    """−log(Σ_j σ(o)_j y_j / (‖σ(o)‖₂ ‖y‖₂)), written with logarithms throughout, so that no σ(o)_j can become 0."""
+    logs = logits.log_softmax(1)
+    return (torch.logsumexp(2 * logs, 1) / 2 - _of_class(logs, classes)).mean()
+
+
+def mse(logits: Tensor, classes: Tensor) -> Tensor:
+    """(1/K) Σ_j (σ(o)_j − y_j)², the mean squared error of the probabilities."""
+    return functional.mse_loss(logits.softmax(1), _one_hot(logits, classes))
+
+
+def one_vs_rest(logits: Tensor, classes: Tensor) -> Tensor:
+    """Sum the binary cross entropies of K classifiers, one a class: −Σ_j [y_j log s(o_j) + (1 − y_j) log(1 − s(o_j))].
+
+    s is the logistic sigmoid.
+    """
+    each = functional.binary_cross_entropy_with_logits(logits, _one_hot(logits, classes), reduction="none")
+    return each.sum(1).mean()
+
+
+def binary(logits: Tensor, classes: Tensor, reduction: str = "mean") -> Tensor:
+    """Binary cross entropy, −[y log s(o) + (1 − y) log(1 − s(o))], of N×1 logits; the mean over samples, or the `sum`.
+
+    s is the logistic sigmoid. On logits, as the logarithm of a sigmoid that has become 0 or 1 is lost.
+    """
+    return functional.binary_cross_entropy_with_logits(logits.squeeze(1), classes.to(logits.dtype), reduction=reduction)
+
+
+LOSSES: dict[str, Loss] = {
+    "log": log,
+    "l1": l1,
+    "l2": l2,
+    "expectation": expectation,
+    "regularised-expectation": regularised_expectation,
+    "chebyshev": chebyshev,
+    "hinge": hinge,
+    "hinge2": hinge2,
+    "hinge3": hinge3,
+    "log2": log2,
+    "tanimoto": tanimoto,
+    "cauchy-schwarz": cauchy_schwarz,
+    "mse": mse,
+}
+
+
+def _one_hot(logits: Tensor, classes: Tensor) -> Tensor:
+    return functional.one_hot(classes, logits.shape[1]).to(logits.dtype)
+
+
+def _of_class(values: Tensor, classes: Tensor) -> Tensor:
+    return values.gather(1, classes.unsqueeze(1)).squeeze(1)
+
+
+def _margins(logits: Tensor, classes: Tensor) -> Tensor:
+    signs = 2 * _one_hot(logits, classes) - 1
+    return (0.5 - signs * logits).clamp(min=0)
