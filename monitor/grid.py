@@ -18,6 +18,7 @@ SMALLEST = 56  # pixels; smaller samples are enlarged to this width before they 
 TALLEST = 512  # pixels; they are not enlarged beyond this height
 CAPTION = 20  # pixels
 CELL, LARGEST = 36, 720  # pixels of a confusion matrix's cell, and of all of them
+HEADING = 130  # pixels of the line above it
 BLUE = (31, 119, 180)
 RIGHT, WRONG, PAPER, GROUND = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
 
@@ -77,8 +78,12 @@ def of_confusion(record: ConfusionMatrix) -> Picture:
     classes = len(record.counts)
     cell = max(4, min(CELL, LARGEST // classes))
     numbers = cell == CELL
-    left = top = 3 * CELL if numbers else 0
-    sheet = Image.new("RGB", (left + classes * cell + PAD, top + classes * cell + PAD), PAPER)
+    names = [_short(record.label(index)) for index in range(classes)]
+    wide = max(map(len, names)) > 3  # then the names above stand in two rows, so that they do not meet
+    left, top = ((5 if wide else 3) * CELL // 2, (3 if wide else 2) * CELL - 12) if numbers else (0, 0)
+    right = CELL // 2 if numbers and wide else PAD
+    width = max(left + classes * cell + right, left + HEADING if numbers else 0)
+    sheet = Image.new("RGB", (width, top + classes * cell + PAD), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     shares = record.counts / np.maximum(record.counts.sum(axis=1, keepdims=True), 1)
     for row, column in np.ndindex(classes, classes):
@@ -91,11 +96,11 @@ def of_confusion(record: ConfusionMatrix) -> Picture:
             draw.text((x + cell // 2, y + cell // 2), count, fill=ink, font=font, anchor="mm")
     if numbers:
         for index in range(classes):
-            middle, name = index * cell + cell // 2, _short(record.label(index))
-            draw.text((left - PAD, top + middle), name, fill=GROUND, font=font, anchor="rm")
-            lift = CELL // 2 * (index % 2)  # two rows of names, so that long ones do not meet
-            draw.text((left + middle, top - PAD - lift), name, fill=GROUND, font=font, anchor="ms")
-        draw.text((PAD, top - PAD), "true", fill=RIGHT, font=font, anchor="ls")
+            middle = index * cell + cell // 2
+            draw.text((left - 2 * PAD, top + middle), names[index], fill=GROUND, font=font, anchor="rm")
+            lift = CELL // 2 * (index % 2) if wide else 0
+            draw.text((left + middle, top - 2 * PAD - lift), names[index], fill=GROUND, font=font, anchor="ms")
+        draw.text((PAD, top - 2 * PAD), "true", fill=RIGHT, font=font, anchor="ls")
         draw.text((left, 2 * PAD), f"predicted · step {record.step}", fill=RIGHT, font=font, anchor="lt")
     return _png(sheet)
 

@@ -98,6 +98,8 @@ def _idx(data: bytes, path: Path) -> Tensor:
         count *= size
     if dimensions not in (1, 3) or len(data) != head + count:
         raise DataError(f"{path}: damaged (its header does not fit its length); remove it, or get it anew")
+    if count == 0:
+        return torch.empty(sizes, dtype=torch.uint8)
     return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=head).reshape(sizes)
 
 

@@ -53,7 +53,7 @@ ON_IMAGES = Defaults(epochs=10, lr=0.001, batch_size=200, optimizer="adam")
 
 
 @click.command(name="logistic", cls=OneLine, context_settings={"show_default": True})
-@click.option("--data", type=click.Choice([*ON_TABLES, *IMAGES]), default="hours",
+@click.option("--data", type=click.Choice([*ON_TABLES, "auto", *IMAGES]), default="hours",
               help="A small table, --csv, or images (softmax regression).")  # fmt: skip
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="For --data csv: features first, a label of 0 or 1 last, header or not.")  # fmt: skip
@@ -146,7 +146,9 @@ def _check(given: dict[str, Any], table: bool) -> None:
         raise click.BadParameter(f"goes with images: {', '.join(IMAGES)}.", param_hint="'--one-vs-rest'")
     for name in ("reduction", "standardize", "initial_weight", "initial_bias"):
         if given[name] is not None and not table:
-            raise click.BadParameter(f"goes with tables: {', '.join(ON_TABLES)}.", param_hint=f"'--{name}'")
+            raise click.BadParameter(
+                f"goes with tables: {', '.join(ON_TABLES)}.", param_hint=f"'--{name.replace('_', '-')}'"
+            )
 
 
 if __name__ == "__main__":

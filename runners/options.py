@@ -32,8 +32,8 @@ INITS = ("default", "kaiming", "xavier", "normal")
 IMAGES = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits")
 
 
-def run_options(command: F) -> F:
-    """Add the options of every runner: sinks, log directory, name, seed, device, how often to log."""
+def sink_options(command: F) -> F:
+    """Add the options that say where to log."""
     for option in reversed(
         [
             click.option("--sink", "sinks", multiple=True, callback=_sinks,
@@ -42,11 +42,23 @@ def run_options(command: F) -> F:
             click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser."),
             click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
                          help="Where runs go."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def run_options(command: F) -> F:
+    """Add the options of every runner: sinks, log directory, name, seed, device, how often to log."""
+    for option in reversed(
+        [
+            sink_options,
             click.option("--name", callback=_name, help="The run's name.  [default: runner, date and time]"),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Same seed, same curve."),
             click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, …"),
             click.option("--log-every", type=click.IntRange(min=1), default=1,
                          help="Steps from one point of train/loss to the next."),
+            click.option("--in-group", is_flag=True, hidden=True),
         ]
     ):  # fmt: skip
         command = option(command)

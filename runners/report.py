@@ -63,7 +63,7 @@ class Report:
 
     def _odds(self) -> str:
         """Tell the odds ratio per ten years, exp(10 w / s), and the share of the ill in each decade of age."""
-        weight, deviation = float(self._model.weight[0, 0]), float(self._scale.deviation[0, 0])
+        weight, deviation = self._model.weight[0, 0].item(), float(self._scale.deviation[0, 0])
         ages, ill = self._table.x[:, 0], self._table.y.float()
         rows: list[tuple[Any, ...]] = [("age", "people", "with disease", "prevalence", "fitted")]
         for decade in sorted({int(age) // 10 * 10 for age in ages}):

@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 import click
 
@@ -39,7 +40,7 @@ def start(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> I
         run = _run(runner, config, given)
         try:
             sinks = [registry.make(spec) for spec in given["sinks"]]
-            boards = _dashboards(run, sinks, given, cleanup)
+            boards = _dashboards(sinks, run.path / "visdom", lambda sink: sink.url_of(run), given, cleanup)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
             run.finish(
@@ -55,14 +56,60 @@ def start(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> I
         finally:
             kept = _save(run, sinks)
         _say(f"Run: {run.path}")
-        if any(board.process for board in boards) and sys.stdout.isatty():
-            _say("Training finished; dashboards stay up until Ctrl-C")
-            _wait_for_ctrl_c()
-            return
-        ways = [f"monitor serve tensorboard --logdir {given['logdir']}"] * any(s.name == "tensorboard" for s in sinks)
-        ways += [f"monitor serve visdom --env-dir {run.path / 'visdom'}"] * kept
-        for number, way in enumerate(ways):
-            _say(("            or: " if number else "Look at it with: ") + way)
+        if not given.get("in_group"):
+            events = given["logdir"] if any(sink.name == "tensorboard" for sink in sinks) else None
+            wait(boards, events, run.path / "visdom" if kept else None)
+
+
+@contextmanager
+def group(folder: Path, given: Mapping[str, Any]) -> Iterator[Group]:
+    """Start the dashboards for several runs under `folder`; Ctrl-C and SIGTERM end them."""
+    with ExitStack() as cleanup:
+        cleanup.enter_context(_signals_as_exit())
+        folder.mkdir(parents=True, exist_ok=True)
+        made = {spec: registry.make(spec) for spec in given["sinks"]}
+        sinks = list(made.values())
+        page = f"/env/{folder.name}_comparison"
+        boards = _dashboards(sinks, folder / "visdom", lambda sink: sink.url + page, given, cleanup)
+        yield Group(boards, {spec: sink for spec, sink in made.items() if sink in sinks})
+
+
+class Group:
+    """The dashboards and the sinks of several runs."""
+
+    def __init__(self, boards: list[Dashboard], sinks: dict[str, Sink]) -> None:
+        self.boards = boards
+        self._sinks = sinks
+
+    def specs(self, env: str) -> list[str]:
+        """Return the sinks of a run, as the command line takes them."""
+        return [self._visdom_spec(sink, env) if sink.name == "visdom" else spec for spec, sink in self._sinks.items()]
+
+    def visdom(self, env: str) -> VisdomSink | None:
+        """Return a sink that shows an env of its own, where there is a Visdom server."""
+        for sink in self._sinks.values():
+            if sink.name == "visdom":
+                return cast("VisdomSink", registry.make(self._visdom_spec(sink, env)))
+        return None
+
+    def wrote(self, name: str) -> bool:
+        """Tell whether a sink of this name is among them."""
+        return any(sink.name == name for sink in self._sinks.values())
+
+    def _visdom_spec(self, sink: Sink, env: str) -> str:
+        return f"visdom://{cast('VisdomSink', sink).url.partition('://')[2]}/{quote(env)}"
+
+
+def wait(boards: list[Dashboard], events: Path | None, windows: Path | None) -> None:
+    """On a terminal, keep the dashboards up until Ctrl-C; elsewhere, say how to look at what was written."""
+    if any(board.process for board in boards) and sys.stdout.isatty():
+        _say("Training finished; dashboards stay up until Ctrl-C")
+        _wait_for_ctrl_c()
+        return
+    ways = [f"monitor serve tensorboard --logdir {events}"] * (events is not None)
+    ways += [f"monitor serve visdom --env-dir {windows}"] * (windows is not None)
+    for number, way in enumerate(ways):
+        _say(("            or: " if number else "Look at it with: ") + way)
 
 
 def _say(line: str, err: bool = False) -> None:
@@ -83,12 +130,18 @@ def _run(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Ru
         ) from error
 
 
-def _dashboards(run: Run, sinks: list[Sink], given: Mapping[str, Any], cleanup: ExitStack) -> list[Dashboard]:
+def _dashboards(
+    sinks: list[Sink],
+    folder: Path,
+    page_of: Callable[[VisdomSink], str],
+    given: Mapping[str, Any],
+    cleanup: ExitStack,
+) -> list[Dashboard]:
     """Find or start the servers behind the sinks, and print their addresses; a Visdom sink without one is taken out."""
     starting: list[tuple[Dashboard, VisdomSink | None]] = []
     for sink in sinks:
         if sink.name == "visdom":
-            starting.append((_visdom(cast("VisdomSink", sink), run), cast("VisdomSink", sink)))
+            starting.append((_visdom(cast("VisdomSink", sink), folder), cast("VisdomSink", sink)))
             cleanup.callback(starting[-1][0].stop)
     if given["all_dashboards"]:
         starting.append((children.tensorboard(given["logdir"]), None))
@@ -103,14 +156,14 @@ def _dashboards(run: Run, sinks: list[Sink], given: Mapping[str, Any], cleanup: 
         if shown is not None and board.process is not None:
             shown.connect_to(board.url)
         boards.append(board)
-        pages.append(board.url if shown is None else shown.url_of(run))
+        pages.append(board.url if shown is None else page_of(shown))
         _say(f"{board.name}: {pages[-1]}")
     if given["open_browser"] and pages:
         webbrowser.open(pages[0])
     return boards
 
 
-def _visdom(sink: VisdomSink, run: Run) -> Dashboard:
+def _visdom(sink: VisdomSink, folder: Path) -> Dashboard:
     """Find the sink's server, or start one where the sink's address is on this machine and nobody listens there."""
     url = f"http://{sink.host}:{sink.port}"
     if sink.given and (children.listens(sink.host, sink.port) or not children.is_local(sink.host)):
@@ -121,7 +174,7 @@ def _visdom(sink: VisdomSink, run: Run) -> Dashboard:
 
     assets.ensure(log.warning, log.info)
     port = 0 if children.listens(sink.host, sink.port) else sink.port
-    return children.visdom(sink.host, port, run.path / "visdom")
+    return children.visdom(sink.host, port, folder)
 
 
 def _save(run: Run, sinks: list[Sink]) -> bool:

@@ -18,6 +18,7 @@ from runners.optimizers import Scheduler
 SHOWN = 64  # samples of a test whose predictions are shown
 TOGETHER = 1000  # images that are tried at once
 OFTEN = 20  # logged steps from one gradient norm to the next
+FEW = 8  # values that make no histogram
 LINES = 20  # of progress, in a run of very many epochs
 
 
@@ -81,6 +82,8 @@ def train(
         for part, split in held_out.items():
             newest.update(evaluate(model, split, loss_of, log, step, part, data.classes))
         for name, weight in model.named_parameters():
+            if weight.numel() < FEW:
+                continue
             log.histogram(f"weights/{name}", weight, step)
             if plan.log_gradients and weight.grad is not None:
                 log.histogram(f"gradients/{name}", weight.grad, step)

@@ -14,10 +14,14 @@ from pathlib import Path
 
 import pytest
 
+# One thread each, here and in the processes that tests start: small nets gain nothing from more, and on a busy machine
+# the threads' barriers cost ten times what the work does. Set before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from monitor.dashboards.assets import fetch
 from monitor.testing import wait_until
 from tests.browser import lacking
-from tests.servers import VisdomServer
+from tests.servers import Mirror, VisdomServer
 
 DATA = Path(os.environ.get("MONITOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -127,3 +131,17 @@ def assets(files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let this process and those that it starts find the files of Visdom's page."""
     monkeypatch.setenv("MONITOR_ASSETS_DIR", str(files))
     return files
+
+
+@pytest.fixture
+def mirror_of() -> Iterator[Callable[[Path], str]]:
+    """Serve folders over HTTP; each call returns an address."""
+    made: list[Mirror] = []
+
+    def make(folder: Path) -> str:
+        made.append(Mirror(folder))
+        return made[-1].url
+
+    yield make
+    for server in made:
+        server.stop()

@@ -5,10 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -97,38 +93,6 @@ def test_a_data_dir_that_is_a_file(tmp_path: Path) -> None:
     for name in ("mnist", "auto"):
         with pytest.raises(DataError, match=r"--data-dir .*: is no directory"):
             data.load(name, tmp_path / "data")
-
-
-class Mirror:
-    """A real HTTP server over a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        class Quiet(SimpleHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
-@pytest.fixture
-def mirror_of(request: pytest.FixtureRequest) -> Iterator[object]:
-    made: list[Mirror] = []
-
-    def make(folder: Path) -> str:
-        made.append(Mirror(folder))
-        return made[-1].url
-
-    yield make
-    for server in made:
-        server.stop()
 
 
 def test_mnist_comes_from_a_mirror_checked(mnist: Path, tmp_path: Path, mirror_of: object) -> None:

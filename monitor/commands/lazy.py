@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
 import click
 
 from monitor.oneline import OneLineGroup
 
+GROUP = "monitor.commands"
+
 
 class LazyGroup(OneLineGroup):
-    """A group whose commands are named by `module:attribute`, with a line of help each."""
+    """A group whose commands are named by `module:attribute`, with a line of help each.
+
+    Installed packages add theirs through the entry-point group `monitor.commands`.
+    """
 
     def __init__(self, *args: Any, commands_at: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._at = commands_at or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(self._at)
+        return sorted({*self._at, *(entry.name for entry in entry_points(group=GROUP))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._at:
+            for entry in entry_points(group=GROUP, name=cmd_name):
+                added: click.Command = entry.load()
+                return added
             return None
         module, _, attribute = self._at[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
@@ -29,4 +38,10 @@ class LazyGroup(OneLineGroup):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self._at[name][1]) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, self._help(ctx, name)) for name in self.list_commands(ctx)])
+
+    def _help(self, ctx: click.Context, name: str) -> str:
+        if name in self._at:
+            return self._at[name][1]
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=60) if command is not None else ""

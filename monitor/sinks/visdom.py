@@ -6,6 +6,7 @@ everything back, the cost of an update does not grow with the run, and no point 
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from monitor.sinks.visdom_client import VisdomClient
 
 HOST, PORT = "127.0.0.1", 8097
 # The order of the windows on a fresh page; of the curves, those of the training and of the test come first.
-ORDER = ("curves", "images", "predictions", "labels", "plot", "confusion", "text", "config", "histogram")
+ORDER = ("curves", "images", "predictions", "labels", "plot", "confusion", "others", "text", "config", "histogram")
 # The kinds of windows that show a record, which is a window's whole state.
 KINDS: dict[type, tuple[str, ...]] = {
     Images: ("images",),
@@ -35,6 +36,7 @@ KINDS: dict[type, tuple[str, ...]] = {
 }
 NOTES = 100  # of one tag; the newest are shown
 GROUPS = ("train", "test", "val")
+MAIN = re.compile("loss|acc|error", re.IGNORECASE)  # curves that are looked at first; the others follow the pictures
 PING = 2.0  # seconds between two looks at a server that nothing is sent to
 
 
@@ -88,6 +90,11 @@ class VisdomSink(Sink):
         """Use the server at `url` instead; before `open` only."""
         self._client = VisdomClient(url, self._username)
 
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return self._client.url
+
     def url_of(self, run: Run) -> str:
         """Return the address of the page that shows `run`."""
         return self._client.page(self._env or windows.clean(run.name))
@@ -106,6 +113,13 @@ class VisdomSink(Sink):
         scratch = folder / f".{self._env}.part"
         scratch.write_bytes(orjson.dumps({"jsons": kept, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY))
         scratch.replace(folder / f"{self._env}.json")
+
+    def show(self, name: str, records: Sequence[Record]) -> None:
+        """Put records up now, without a run, in windows of this name; blocks, and raises `OSError`."""
+        self._run = name
+        self._env = self._env or windows.clean(name)
+        self.write(records)
+        self.flush()
 
     def open(self, run: Run) -> None:
         self._run = run.name
@@ -165,7 +179,9 @@ class VisdomSink(Sink):
 
     def _rank(self, key: str) -> tuple[int, int, int]:
         kind, _, tag = key.partition(" ")
-        group = GROUPS.index(tag) if kind == "curves" and tag in GROUPS else len(GROUPS)
+        group = GROUPS.index(tag) if tag in GROUPS else len(GROUPS)
+        if kind == "curves" and tag not in GROUPS and not MAIN.search(tag):
+            kind = "others"
         return ORDER.index(kind), group, self._seen[key]
 
     def _message(self, key: str) -> Message:
