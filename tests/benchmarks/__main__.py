@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from monitor.run import versions
-from tests.benchmarks import calls, loops, scale
+from tests.benchmarks import calls, loops, scale, wholes
 from tests.benchmarks.measure import COLUMNS, Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -22,7 +22,7 @@ or on a busy one, the times differ and the ratios less so.
 
 def main() -> int:
     found: list[Row] = []
-    for part in (calls.rows, scale.import_rows, loops.rows, scale.rows, loops.course_rows):
+    for part in (calls.rows, scale.import_rows, loops.rows, scale.rows, wholes.rows):
         for row in part():
             print(f"{'reached' if row.reached else 'MISSED '}  {row.what}: {row.found}  (must: {row.must})", flush=True)
             found.append(row)
