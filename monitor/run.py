@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import signal
 import socket
 import sys
 import threading
@@ -17,6 +18,8 @@ from typing import Any
 
 PACKAGES = ("training-monitor", "torch", "torchvision", "tensorboardX", "visdom", "numpy")
 FILE = "run.json"
+# How a program that was told to end exits, by custom: 128 and the signal's number.
+KILLED = {128 + number: number.name for number in (signal.SIGTERM, signal.SIGHUP)}
 
 
 class Run:
@@ -52,7 +55,7 @@ class Run:
         self._write()
 
     def finish(self, status: str, error: str | None = None, **fields: Any) -> None:
-        """Write the final status: finished, failed or interrupted; `error` says why it is not finished."""
+        """Write the final status: finished, failed, interrupted or killed; `error` says why it is not finished."""
         with self._lock:
             self.status = status
             self._fields.update(fields, status=status, end=timestamp(time.time()))
@@ -150,5 +153,7 @@ def outcome(kind: type[BaseException], value: BaseException | None) -> tuple[str
         return "interrupted", error
     if issubclass(kind, SystemExit):
         code = getattr(value, "code", None)
+        if code in KILLED:
+            return "killed", KILLED[code]
         return ("finished", error) if code in (None, 0) else ("failed", error)
     return "failed", error

@@ -8,6 +8,7 @@ other.
 from __future__ import annotations
 
 import logging
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,15 +81,26 @@ def cifar10(directory: Path) -> Data:
 
     archive = directory / CIFAR10.filename
     given = archive.exists() or (directory / CIFAR10.base_folder).exists()
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    if not given:
+        log.info("downloading %s", CIFAR10.url)
     try:
-        with limited():
+        with limited(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of torchvision's way to unpack
             parts = [CIFAR10(str(directory), train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         why = " ".join(str(error).split())
+        if given and isinstance(error, PermissionError):
+            raise DataError(
+                f"{directory}: CIFAR-10 cannot be unpacked there ({why}); copy it to another folder"
+            ) from error
         if given:
             raise DataError(f"{directory}: CIFAR-10 there is damaged ({why}); remove it, or get it anew") from error
         with suppress(OSError):
             archive.unlink()  # nothing unchecked stays behind
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()  # only if nothing is in it
         raise Unavailable(f"no download: {CIFAR10.url}: {why}") from error
     train, test = (
         (torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets)) for part in parts

@@ -107,7 +107,11 @@ def read_csv(path: Path) -> Table:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+            lines = [
+                (reader.line_num, [cell.strip() for cell in row])
+                for row in reader
+                if "".join(row).strip() or len(row) > 1
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"--csv {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     names: list[str] = []
@@ -142,7 +146,7 @@ def _row(path: Path, number: int, cells: list[str], width: int, names: list[str]
 
 def _number(cell: str) -> float | None:
     try:
-        return float(cell)
+        return float(cell) if "_" not in cell else None  # Python reads 1_0 as ten
     except ValueError:
         return None
 

@@ -63,7 +63,7 @@ def train(
     pause = max(1, plan.epochs // LINES) if per_epoch == 1 or plan.epochs > 100 else 1
     newest: dict[str, float] = {}
     best, waited = math.inf, 0
-    step = 0
+    step, tested = 0, -1
     outputs = torch.empty(0)
     log.progress(0, plan.epochs, 0, steps)
     if data.test is not None and data.test.images is not None:
@@ -78,7 +78,8 @@ def train(
         return loss
 
     def test() -> None:
-        nonlocal best, waited
+        nonlocal best, waited, tested
+        tested = step
         for part, split in held_out.items():
             newest.update(evaluate(model, split, loss_of, log, step, part, data.classes))
         for name, weight in model.named_parameters():
@@ -92,6 +93,9 @@ def train(
         if "val/loss" in newest:
             better = newest["val/loss"] < best
             best, waited = min(best, newest["val/loss"]), 0 if better else waited + 1
+
+    def enough() -> bool:
+        return plan.patience is not None and waited >= plan.patience
 
     for epoch in range(1, plan.epochs + 1):
         began, first = perf_counter(), step
@@ -108,6 +112,8 @@ def train(
             if plan.test_every and step % plan.test_every == 0:
                 test()
                 model.train()
+                if enough():
+                    break
         if epoch % pause == 0 or epoch == plan.epochs:
             speed = (step - first) / per_epoch * len(train_set.y) / (perf_counter() - began)
             log.scalars({"lr": float(optimizer.param_groups[0]["lr"]), "samples_per_second": speed}, step)
@@ -119,10 +125,10 @@ def train(
             newest.update(evaluate(model, train_set, loss_of, log, step, "train", ()))
         if epoch % pause == 0 or epoch == plan.epochs:
             log.progress(epoch, plan.epochs, step, steps)
-        if plan.patience is not None and waited >= plan.patience:
+        if enough():
             log.text("early stopping", f"no lower val/loss than {best:.6g} in {waited} tests; stopped", step)
             break
-    if plan.test_every and step % plan.test_every:
+    if tested != step:
         test()
     return newest
 

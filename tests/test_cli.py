@@ -147,7 +147,9 @@ def test_a_signal_ends_the_run_in_good_order(
     assert process.returncode == status, stderr
     assert "Traceback" not in stderr
     facts = json.loads((run / "run.json").read_text())
-    assert facts["status"] in ("interrupted", "failed")
+    assert facts["status"] == ("interrupted" if number == signal.SIGINT else "killed")
+    if number != signal.SIGINT:
+        assert facts["error"] == number.name
     steps = [step for step, _ in events.series(run, "train/loss")]
     assert steps == list(range(len(steps)))
     assert len(steps) == facts["logged"]["tensorboard"]["delivered"] - other_records(run)

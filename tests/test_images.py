@@ -8,6 +8,7 @@ import pickle
 import re
 import tarfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_cifar10_that_is_damaged_or_not_to_be_had(
     monkeypatch.setattr(CIFAR10, "url", mirror_of(tmp_path / "web") + CIFAR10.filename)
     with pytest.raises(DataError, match=r"CIFAR-10 cannot be had .*give --data-dir a folder with cifar-10-python"):
         data.load("cifar10", tmp_path / "new")
-    assert not list(tmp_path.glob("new/*")), "nothing unchecked stays behind"
+    assert not (tmp_path / "new").exists(), "nothing unchecked stays behind"
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / CIFAR10.filename).write_bytes(b"junk")
     said = train(tmp_path / "runs", "--data", "cifar10", "--data-dir", tmp_path / "own")
@@ -200,6 +201,11 @@ def test_early_stopping(tmp_path: Path, small_mnist: Path) -> None:
     assert len(losses) < 50
     assert not any(loss < min(losses[:-2]) for loss in losses[-2:])
     assert "no lower val/loss" in events.text(tmp_path / "b" / "a", "early stopping")[0]
+    often = ["--test-every", 2, "--batch-size", 50, "--val-fraction", 0.2, "--early-stopping", 1]
+    said = train(tmp_path / "d", *where, "--epochs", 9, "--lr", 0.3, "--optimizer", "adam", *often)
+    losses = [loss for _, loss in events.series(tmp_path / "d" / "a", "val/loss")]
+    rises = [later >= earlier for earlier, later in pairwise(losses)]
+    assert rises.index(True) == len(rises) - 1, "it stops at the first test that is no better, not at the epoch's end"
     said = train(tmp_path / "c", *where, "--early-stopping", 2)
     assert said.exit_code == 2
     assert "'--early-stopping': needs --val-fraction" in said.stderr

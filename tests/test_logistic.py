@@ -131,6 +131,8 @@ def test_a_csv_with_or_without_a_header(tmp_path: Path, head: str) -> None:
         ("1,nan,0\n", "line 1, column 2: 'nan' is no finite number"),
         ("1,2,0\n1e999,2,0\n", "line 2, column 1: '1e999' is no finite number"),
         ("1,2,0\n1e39,2,0\n", "line 2, column 1: '1e39' is no finite number"),
+        ("1,2,0\n,,\n", "line 2, column 1: a value is missing"),
+        ("1,2,0\n1_0,2,0\n", "line 2, column 1: '1_0' is no finite number"),
         ("1,2,0\n3,1\n", "line 2: 2 columns, where the first line has 3"),
         ("1,x,0\n", "line 1, column 2: 'x' is no finite number"),
         ("", "has no rows"),
@@ -139,7 +141,7 @@ def test_a_csv_with_or_without_a_header(tmp_path: Path, head: str) -> None:
         ('1,"2,0\n', "cannot be read"),
         (b"\xff\xfe1\x00,", "cannot be read"),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_a_bad_table_is_one_line(tmp_path: Path, content: str | bytes, says: str) -> None:
     file = tmp_path / "t.csv"

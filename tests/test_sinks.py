@@ -177,3 +177,14 @@ def test_the_contract_test_finds_a_constructor_that_writes(run: Run) -> None:
 
     with pytest.raises(AssertionError, match="constructor"):
         check_sink(Eager, run)
+
+
+def test_the_console_shows_all_values_on_a_narrow_terminal(run: Run) -> None:
+    shown = io.StringIO()
+    sink = ConsoleSink(Console(file=shown, force_terminal=True, width=80))
+    sink.open(run)
+    sink.write([r.Scalar(f"group/value{n}", n / 7, 5, 0.0) for n in range(8)])
+    sink.flush()
+    sink.close()
+    for n in range(8):
+        assert f"value{n} {n / 7:.4g}" in " ".join(shown.getvalue().split())

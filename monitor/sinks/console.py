@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text as RichText
 
@@ -26,6 +26,16 @@ class _Console(Console):
         self.gone = True
 
 
+class _Bar(Progress):
+    """A bar with the newest values under it: on a narrow terminal they would not fit beside it."""
+
+    values = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield RichText(self.values)
+
+
 class ConsoleSink(Sink):
     """Show how far the run is, and the newest value of every scalar; texts as they come."""
 
@@ -36,7 +46,7 @@ class ConsoleSink(Sink):
         self._console = console
         self._newest: dict[str, float] = {}
         self._step = 0
-        self._bar: Progress | None = None
+        self._bar: _Bar | None = None
         self._task = TaskID(0)
         self._at = r.Progress(0, 0, 0, 0, 0.0)
         self._lines: list[str] = []
@@ -45,16 +55,15 @@ class ConsoleSink(Sink):
         if self._console is None:
             self._console = _Console()
         if self._console.is_terminal and self._bar is None:
-            self._bar = Progress(
+            self._bar = _Bar(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[values]}", markup=False),
                 console=self._console,
                 auto_refresh=False,  # drawn by this sink's own thread
             )
-            self._task = self._bar.add_task(run.name, total=None, values="")
+            self._task = self._bar.add_task(run.name, total=None)
             self._bar.start()
 
     def write(self, records: Sequence[Record]) -> None:
@@ -81,12 +90,12 @@ class ConsoleSink(Sink):
             del self._lines[0]
         if self._bar is not None:
             where = f"epoch {min(self._at.epoch + 1, self._at.epochs)}/{self._at.epochs}" if self._at.epochs else ""
+            self._bar.values = self._values()
             self._bar.update(
                 self._task,
                 description=f"{where} step {self._step}".strip(),
                 completed=self._step,
                 total=self._at.steps or None,
-                values=self._values(),
                 refresh=True,
             )
 
