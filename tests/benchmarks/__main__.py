@@ -8,6 +8,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import torch
+
 from monitor.run import versions
 from tests.benchmarks import calls, loops, scale, wholes
 from tests.benchmarks.measure import COLUMNS, Row
@@ -33,7 +35,8 @@ def main() -> int:
         lines.append(f"| {r.what} | {r.must} | {r.found} | {'reached' if r.reached else '**missed**'} | {costs} |")
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
-    tail = f"\nMeasured on {date.today().isoformat()}: {machine}; {packages}.\n"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    tail = f"\nMeasured on {date.today().isoformat()}: {machine}, {gpu}; {packages}.\n"
     PAGE.write_text(HEAD + "\n" + "\n".join(lines) + "\n" + tail)
     return sum(not row.reached for row in found)
 
