@@ -15,6 +15,7 @@ from runners import logistic, mlp
 from runners.catalogue import LESSONS
 from runners.worked import WORKED
 from tests import events
+from tests.browser import lacking
 from tests.conftest import DATA
 from tests.servers import VisdomServer
 
@@ -95,7 +96,7 @@ def test_init_matters(tmp_path: Path) -> None:
 
 def test_the_real_diabetes_file(tmp_path: Path) -> None:
     if not (DATA / "diabetes.csv").is_file():
-        pytest.skip("no diabetes.csv in MONITOR_TEST_DATA")
+        lacking(f"there is no diabetes.csv in {DATA}; set MONITOR_TEST_DATA to a folder that has it")
     said = lessons("diabetes", "--csv", DATA / "diabetes.csv", "--logdir", tmp_path, "--sink", "tensorboard")
     assert said.exit_code == 0, said.output
     steps, accuracies = zip(*events.series(tmp_path / "diabetes" / "diabetes", "train/accuracy"))
