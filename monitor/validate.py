@@ -73,13 +73,6 @@ def scalar(value: Any, what: str) -> Any:
 
 
 def _tensor_scalar(value: Any, what: str) -> Any:
-    if not value.is_cuda:
-        try:
-            read = value.item()
-        except (RuntimeError, NotImplementedError):
-            read = None
-        if type(read) is float:  # as nearly always; the checks below would cost more than reading it
-            return read
     if value.numel() != 1:
         raise _wrong(
             ValueError, what, f"a scalar has one element, not shape {list(value.shape)}; reduce it first (mean, sum)"

@@ -18,7 +18,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
 Written by `make bench`. Each figure is a ratio of medians from repeats that took turns in one run; on another machine,
-or on a busy one, the times differ and the ratios less so.
+or on a busy one, the times differ and the ratios less so. The loop rows are medians of the ratios of
+neighbours, for loops of some 3 s; single pairs spread by some per cent, so a row that is close to its bound is reached
+in the median, not in each pair.
 """
 
 
