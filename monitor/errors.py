@@ -17,5 +17,13 @@ class SinkError(MonitorError, RuntimeError):
     """What the sinks could not deliver; raised by `flush` and `close` of a `Logger(strict=True)` alone."""
 
 
+class AlertError(MonitorError, ValueError):
+    """An alert that is no rule."""
+
+
+class FilterError(MonitorError, ValueError):
+    """A filter over runs that cannot be read."""
+
+
 class DataError(MonitorError, ValueError):
     """Input data that is missing, unreadable or damaged."""

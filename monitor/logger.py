@@ -9,22 +9,27 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 from types import TracebackType
 from typing import Any
 
+from monitor.alerts import Rule, Stall, parse_all
 from monitor.calls import LogCalls
 from monitor.elsewhere import Elsewhere
 from monitor.errors import SinkError
 from monitor.pipeline import Pipeline
+from monitor.process import interrupt_main_thread
 from monitor.records import Config
 from monitor.run import Run, outcome
 from monitor.sinks import registry
 from monitor.sinks.base import Sink
 from monitor.stats import Stats
+from monitor.vitals import Vitals
 
 log = logging.getLogger("monitor")
 
+SETTLING = 1.0  # seconds of `close` that the watch over the metrics may take
+LAST_TRY = 0.5  # seconds
 _live: weakref.WeakSet[Logger] = weakref.WeakSet()
 
 
@@ -41,36 +46,52 @@ class Logger(LogCalls):
         sinks: Iterable[str | Sink] = ("tensorboard", "console"),
         config: Mapping[str, Any] | None = None,
         *,
+        alerts: Iterable[str | Rule | Stall] = (),
+        stop_on_alert: bool = False,
         strict: bool = False,
         close_timeout: float = 5.0,
     ) -> None:
         """Make the run directory and start one worker a sink.
 
-        `run` is a directory, or a `Run`. `strict` makes `flush` and `close` raise `SinkError` where something was
-        not delivered. `close_timeout` is in seconds, for the `with` statement and the interpreter's exit. Raises
-        `SpecError` or `MissingExtra` for a sink that cannot be had, `OSError` for a directory that cannot be written.
+        `run` is a directory, or a `Run`. `alerts` are rules such as `"test/loss > 2 * best for 3"`, see
+        `monitor.alerts`; the first NaN or infinity is an alert without one. Each fires once: in the log, as a text in
+        every sink, in `run.json`. With `stop_on_alert` the first one turns `should_stop` on. `strict` makes `flush`
+        and `close` raise `SinkError` where something was not delivered. `close_timeout` is in seconds, for the `with`
+        statement and the interpreter's exit. Raises `SpecError` or `MissingExtra` for a sink that cannot be had,
+        `AlertError` for an alert that is no rule, `OSError` for a directory that cannot be written.
         """
         if isinstance(sinks, str):
             raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
         if config is not None and not isinstance(config, Mapping):
             raise TypeError(f"config is a mapping of names to values, not {type(config).__name__}")
         super().__init__(self._refuse)
-        made = registry.make_all(sinks)
+        made, rules = registry.make_all(sinks), parse_all(alerts)
         if isinstance(run, Run) and config is not None:
             raise TypeError("config goes with a directory; a Run has its own")
         self.run = run if isinstance(run, Run) else Run(run, config)
         self._strict, self._close_timeout = strict, close_timeout
-        self._closing = threading.Lock()
+        self._closing = threading.RLock()
         self._closed = False
+        self._lost: list[str] = []
         self._started = perf_counter()
         self._ended: float | None = None
-        self._pipeline = Pipeline(made, self.run, self._tick)
+        self._vitals = Vitals(rules)
+        self._stop_on_alert = stop_on_alert
+        self._pipeline = Pipeline(made, self.run, self._tick, watch=self._vitals)
+        self._vitals.tell = self._pipeline.inbox.append
+        if stop_on_alert:
+            self._vitals.on_stall = interrupt_main_thread  # a loop that hangs asks nobody whether to stop
         self._put = self._pipeline.inbox.append
         self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
         _live.add(self)
 
     # The rest of a logger's life
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether an alert fired that is to end the run; for the loop to ask. Does not block."""
+        return self._stop_on_alert and self._vitals.stopped is not None
 
     def stats(self) -> Stats:
         """Return what became of the records and what logging cost. Does no I/O."""
@@ -96,26 +117,35 @@ class Logger(LogCalls):
         `status` and `error` go into `run.json`. Idempotent. Raises `SinkError` under `strict` if something is missing.
         """
         with self._closing:
-            if self._closed:
-                return True
-            self._closed = True
+            if not self._closed:
+                self._close(self._close_timeout if timeout is None else timeout, status, error)
+                self._closed = True
+            lost = self._lost
+            self._lost = []
+        self._report("close", lost)
+        return not lost
+
+    def _close(self, timeout: float, status: str, error: str | None) -> None:
+        """Do what `close` does; where an exception of a signal handler breaks it off, a second call goes on."""
         self._put = self._refuse
-        self._ended = perf_counter()
+        self._ended = self._ended or perf_counter()
+        deadline = monotonic() + timeout
+        self._pipeline.settle(min(timeout, SETTLING))  # an alert on the last values counts
+        if self.should_stop and status in ("finished", "interrupted", "killed"):
+            status, error = "stopped", self._vitals.stopped
         self.run.status = status
-        self._pipeline.close(self._close_timeout if timeout is None else timeout)
+        self._pipeline.close(max(0.0, deadline - monotonic()))
         atexit.unregister(self._at_exit)
         _live.discard(self)
         stats = self.stats()
-        lost = stats.undelivered()
+        self._lost = stats.undelivered()
         try:
             self.run.finish(status, error, logged={name: s._asdict() for name, s in stats.sinks.items()})
         except OSError as failure:
             log.warning("%s: its end could not be written: %s", self.run.path / "run.json", failure)
-        for line in lost:
+        for line in self._lost:
             log.warning("%s", line)
         log.info("%s: %s; %s", self.run.path, status, stats)
-        self._report("close", lost)
-        return not lost
 
     def __enter__(self) -> Logger:
         return self
@@ -124,12 +154,11 @@ class Logger(LogCalls):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            self.close()
+            self._end("finished", None)
             return
-        status, error = outcome(kind, value)
         try:
-            self.close(status=status, error=error)
-        except SinkError as failure:
+            self._end(*outcome(kind, value))
+        except BaseException as failure:
             log.error("%s", failure)  # the exception of the loop is the one that must be seen
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -137,6 +166,15 @@ class Logger(LogCalls):
         return Elsewhere, ()
 
     # How it is done
+
+    def _end(self, status: str, error: str | None) -> None:
+        try:
+            self.close(status=status, error=error)
+        except SinkError:
+            raise
+        except BaseException:  # Ctrl-C, or a handler such as torch's for its workers: the run ends in good order first
+            self.close(LAST_TRY, status, error)
+            raise
 
     def _refuse(self, record: Any) -> None:
         raise RuntimeError(f"this logger is closed; nothing more can be logged to {self.run.path}")

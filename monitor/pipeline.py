@@ -17,7 +17,7 @@ from monitor.records import Scalar
 from monitor.run import Run
 from monitor.sinks.base import Sink
 from monitor.stats import SinkStats
-from monitor.worker import Item, SinkWorker
+from monitor.worker import History, Item, SinkWorker
 
 log = logging.getLogger("monitor")
 
@@ -29,8 +29,20 @@ class Pipeline:
     else is a record, or one that is still to be resolved.
     """
 
-    def __init__(self, sinks: Iterable[Sink], run: Run, tick: Callable[[], None]) -> None:
-        """Start the workers; `tick` is called each time the inbox is emptied."""
+    def __init__(
+        self,
+        sinks: Iterable[Sink],
+        run: Run,
+        tick: Callable[[], None],
+        *,
+        watch: Sink | None = None,
+        history: History | None = None,
+    ) -> None:
+        """Start the workers; `tick` is called each time the inbox is emptied.
+
+        `watch` gets all records too and appears in no count; a sink's `recall` gets `history`, what the run logged in
+        an earlier process.
+        """
         self.inbox: deque[Any] = deque()
         self._tick = tick
         self._feeding = threading.Lock()
@@ -41,7 +53,9 @@ class Pipeline:
             name = sink.name or type(sink).__name__
             taken[name] = taken.get(name, 0) + 1
             unique = name if taken[name] == 1 else f"{name}-{taken[name]}"
-            self.workers.append(SinkWorker(unique, sink, run, self.feed))
+            self.workers.append(SinkWorker(unique, sink, run, self.feed, history))
+        self._watch = SinkWorker("watch", watch, run, self.feed, history) if watch is not None else None
+        self._all = [*self.workers, *([self._watch] if self._watch else [])]
 
     def feed(self) -> None:
         """Move the inbox into the workers' queues, in order."""
@@ -60,7 +74,7 @@ class Pipeline:
                     _, values, step, when = entry
                     items += [Scalar(tag, value, step, when) for tag, value in values.items()]
             if items:
-                for worker in self.workers:
+                for worker in self._all:
                     worker.put(items)
             self._tick()
 
@@ -77,10 +91,16 @@ class Pipeline:
             worker.wake()
         return [worker.name for worker in self.workers if not worker.wait(deadline)]
 
+    def settle(self, timeout: float) -> None:
+        """Wait until the watch has seen all that was logged, at most `timeout` seconds."""
+        self.feed()
+        if self._watch is not None:
+            self._watch.wait(time.monotonic() + timeout)
+
     def close(self, timeout: float) -> list[str]:
         """Deliver the rest and end the workers, `timeout` seconds in all; name those that did not end."""
         deadline = time.monotonic() + timeout
         self.feed()
-        for worker in self.workers:
+        for worker in self._all:
             worker.begin_close(deadline)
-        return [worker.name for worker in self.workers if not worker.join()]
+        return [worker.name for worker in self._all if not worker.join()]

@@ -16,6 +16,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from monitor import process
+from monitor.errors import DataError
+
 PACKAGES = ("training-monitor", "torch", "torchvision", "tensorboardX", "visdom", "numpy")
 FILE = "run.json"
 # How a program that was told to end exits, by custom: 128 and the signal's number.
@@ -29,33 +32,68 @@ class Run:
     Raises `OSError` where the directory cannot be made or written.
     """
 
+    _fields: dict[str, Any]
+
     def __init__(
         self, directory: str | os.PathLike[str], config: Mapping[str, Any] | None = None, *, seed: int | None = None
     ) -> None:
-        self.config: dict[str, Any] = {str(key): plain(value) for key, value in (config or {}).items()}
-        self._seed = seed
-        self._lock = threading.Lock()
-        self.path = _claim(Path(directory))
-        self.name = self.path.name
-        self.started = time.time()
-        self.status = "running"
-        self._fields: dict[str, Any] = {
+        self._set(_claim(Path(directory)), config or {})
+        self._fields = {
             "name": self.name,
             "status": self.status,
             "start": timestamp(self.started),
             "end": None,
             "seed": self.config.get("seed") if seed is None else seed,
             "config": self.config,
+        }
+        self._begin()
+
+    @classmethod
+    def reopen(cls, directory: str | os.PathLike[str], **fields: Any) -> Run:
+        """Go on with a run that ended; `fields` are put into `run.json`. Raises `DataError` where there is none."""
+        path = Path(directory)
+        known = read_fields(path)
+        run = cls.__new__(cls)
+        run._set(path, known.get("config") or {})
+        run.alerts = list(known.get("alerts") or [])
+        known.pop("error", None)
+        run._fields = {**known, **fields, "status": run.status, "end": None}
+        run._begin()
+        return run
+
+    @classmethod
+    def unwritten(cls, directory: str | os.PathLike[str], config: Mapping[str, Any] | None = None) -> Run:
+        """Return a run that writes nothing, as for a replay, or in a process that is not rank 0."""
+        run = cls.__new__(cls)
+        run._set(Path(directory), config or {})
+        run._writes = False
+        return run
+
+    def _set(self, path: Path, config: Mapping[str, Any]) -> None:
+        self.config: dict[str, Any] = {str(key): plain(value) for key, value in config.items()}
+        self.path, self.name = path, path.name
+        self.started = time.time()
+        self.status = "running"
+        self.alerts: list[dict[str, Any]] = []
+        self._fields = {}
+        self._writes = True
+        self._lock = threading.Lock()
+
+    def _begin(self) -> None:
+        """Write down whose run this is from now on."""
+        self._fields |= {
             "command": list(sys.orig_argv),
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "process": process.identity(),
+            "heartbeat": timestamp(time.time()),
             "versions": versions(),
             "git": git_revision(),
         }
         self._write()
 
     def finish(self, status: str, error: str | None = None, **fields: Any) -> None:
-        """Write the final status: finished, failed, interrupted or killed; `error` says why it is not finished."""
+        """Write the final status: finished, failed, interrupted, killed or stopped; `error` says why."""
         with self._lock:
             self.status = status
             self._fields.update(fields, status=status, end=timestamp(time.time()))
@@ -70,10 +108,26 @@ class Run:
             self._write()
 
     def _write(self) -> None:
+        if not self._writes:
+            return
         self.path.mkdir(parents=True, exist_ok=True)  # it may have been removed since
         scratch = self.path / f".{FILE}.{os.getpid()}"
         scratch.write_text(json.dumps(self._fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
         scratch.replace(self.path / FILE)
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """Return what `run.json` in the directory `path` says; raise `DataError` where it is missing or damaged."""
+    file = path / FILE
+    try:
+        fields = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"there is no run in {str(path)!r}: it has no {FILE}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}") from error
+    if not isinstance(fields, dict):
+        raise DataError(f"{file} cannot be read: it holds no object")
+    return fields
 
 
 def _claim(wanted: Path) -> Path:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from monitor.records import Images, Predictions, Record
@@ -21,6 +21,7 @@ from monitor.stats import SinkStats
 
 log = logging.getLogger("monitor")
 
+History = Callable[[], Iterable[Sequence[Record]]]
 Item = Record | Deferred | DeviceScalar
 _UNRESOLVED: set[type] = {Deferred, DeviceScalar}
 MAX_PENDING_BYTES = 256 * 2**20  # of arrays that wait for one sink
@@ -38,9 +39,15 @@ def kind_of(item: Item) -> type:
 class SinkWorker:
     """Deliver records to one sink, on one thread named `monitor-NAME`."""
 
-    def __init__(self, name: str, sink: Sink, run: Run, feed: Callable[[], None]) -> None:
-        """Start the thread; `feed` is called before each batch and fills the queue through `put`."""
+    def __init__(
+        self, name: str, sink: Sink, run: Run, feed: Callable[[], None], history: History | None = None
+    ) -> None:
+        """Start the thread; `feed` is called before each batch and fills the queue through `put`.
+
+        `history` returns what an earlier process of the run delivered, for a sink that wants to recall it.
+        """
         self.name, self.sink, self.run = name, sink, run
+        self._history = history if type(sink).recall is not Sink.recall else None
         self._feed = feed
         self._wake = threading.Event()
         self._changed = threading.Condition()  # guards all below; never held during I/O
@@ -137,6 +144,8 @@ class SinkWorker:
             if outcome is None:
                 return
             self._opened = True  # one that cannot open at all still gets its records, and fails them one by one
+            if self._history is not None:
+                self._attempt(self._recall)
         with self._changed:
             if not self._batch:
                 self._batch = list(self._queue)
@@ -168,6 +177,11 @@ class SinkWorker:
             self._retry = 0.0
             self._told = {cause for cause in self._told if not cause.startswith("OSError")}
             log.info("%s: back, nothing was lost", self.name)
+
+    def _recall(self) -> None:
+        assert self._history is not None
+        for records in self._history():
+            self.sink.recall(records)
 
     def _resolve(self, items: list[Item]) -> list[Record]:
         """Build the records that are not built yet; one that cannot be built fails alone."""

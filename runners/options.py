@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from monitor.alerts import parse_all
 from monitor.errors import MissingExtra, MonitorError
 from monitor.sinks import registry
 
@@ -58,6 +59,9 @@ def run_options(command: F) -> F:
             click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, …"),
             click.option("--log-every", type=click.IntRange(min=1), default=1,
                          help="Steps from one point of train/loss to the next."),
+            click.option("--alert", "alerts", multiple=True, callback=_alerts, metavar="RULE",
+                         help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),
+            click.option("--stop-on-alert", is_flag=True, help="End the run at the first alert."),
             click.option("--in-group", is_flag=True, hidden=True),
         ]
     ):  # fmt: skip
@@ -117,6 +121,14 @@ def _installed(spec: str) -> bool:
     except MissingExtra:
         return False
     return True
+
+
+def _alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        parse_all(value)
+    except MonitorError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    return value
 
 
 def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote
 
 import click
@@ -48,13 +48,18 @@ def start(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> I
             )
             raise
         try:
-            with Logger(run, sinks) as logger:
+            alerts, stop = given.get("alerts", ()), given.get("stop_on_alert", False)
+            with Logger(run, sinks, alerts=alerts, stop_on_alert=stop) as logger:
                 yield logger
         except KeyboardInterrupt:
+            if run.status == "stopped":
+                _leave_stopped(run)
             _say(f"Interrupted. The run so far is in {run.path}", err=True)
             sys.exit(130)
         finally:
             kept = _save(run, sinks)
+        if run.status == "stopped":
+            _leave_stopped(run)
         _say(f"Run: {run.path}")
         if not given.get("in_group"):
             events = given["logdir"] if any(sink.name == "tensorboard" for sink in sinks) else None
@@ -110,6 +115,11 @@ def wait(boards: list[Dashboard], events: Path | None, windows: Path | None) -> 
     ways += [f"monitor serve visdom --env-dir {windows}"] * (windows is not None)
     for number, way in enumerate(ways):
         _say(("            or: " if number else "Look at it with: ") + way)
+
+
+def _leave_stopped(run: Run) -> NoReturn:
+    _say(f"Stopped by an alert. The run so far is in {run.path}", err=True)
+    sys.exit(1)
 
 
 def _say(line: str, err: bool = False) -> None:

@@ -114,6 +114,8 @@ def train(
                 model.train()
                 if enough():
                     break
+            if log.should_stop:
+                return newest
         if epoch % pause == 0 or epoch == plan.epochs:
             speed = (step - first) / per_epoch * len(train_set.y) / (perf_counter() - began)
             log.scalars({"lr": float(optimizer.param_groups[0]["lr"]), "samples_per_second": speed}, step)

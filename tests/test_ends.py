@@ -72,7 +72,7 @@ if __name__ == "__main__":
                 for batch in loader:
                     log.scalar("a", float(batch.sum()), step)
                     step += 1
-        except RuntimeError as error:
+        except (RuntimeError, ConnectionError) as error:  # torch's handler raises wherever the loop is
             print("loader:", error)
 """
 

@@ -38,6 +38,12 @@ class Sink(ABC):
     def open(self, run: Run) -> None:
         """Get ready to write; called again later after an `OSError`."""
 
+    def recall(self, records: Sequence[Record]) -> None:  # noqa: B027 - most sinks have nothing to do
+        """Take in what an earlier process of this run delivered; for sinks whose state is the whole run.
+
+        Called after `open`, before the first `write`, where a run is resumed.
+        """
+
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:
         """Take the records in; local and quick. After an `OSError` the same records come again."""

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text as RichText
 
 from monitor import records as r
+from monitor.alerts import TAG as ALERT
 from monitor.records import Record
 from monitor.run import Run
 from monitor.shown import visible
@@ -71,6 +72,8 @@ class ConsoleSink(Sink):
             if isinstance(record, r.Scalar):
                 self._newest[record.tag] = record.value
                 self._step = max(self._step, record.step)
+            elif isinstance(record, r.Text) and record.tag == ALERT:
+                pass  # told through the log already, also where there is no console
             elif isinstance(record, r.Text):
                 gap = "\n" if "\n" in record.text else " "  # a table starts on a line of its own
                 self._lines.append(visible(f"{record.tag} (step {record.step}):{gap}{record.text}", LONGEST))

@@ -1,0 +1,160 @@
+"""`monitor runs`: what is running, what ended how, and how good it is."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.filters import Filter
+from monitor.metrics import rank
+from monitor.oneline import OneLine
+from monitor.runs import RunInfo, number, order, scan
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PAUSE = 2.0  # seconds
+COLUMNS = 4  # of metrics, unless they are named
+OTHERS = 58  # characters that the other columns take
+COLOURS = {
+    "running": "green", "finished": "default", "failed": "red", "interrupted": "yellow", "killed": "red",
+    "stopped": "yellow", "lost": "magenta", "damaged": "red",
+}  # fmt: skip
+
+
+@click.command(cls=OneLine)
+@click.argument("logdir", type=click.Path(path_type=Path), default=Path("runs"))
+@click.option("--sort", "by", default="start", show_default=True, metavar="NAME",
+              help="A column, a setting or a metric; -NAME for downwards; best:METRIC for its best.")  # fmt: skip
+@click.option("--filter", "wanted", metavar="EXPRESSION", help="Such as 'lr<0.1 and status==finished'.")
+@click.option("--metric", "metrics", multiple=True, metavar="TAG", help="Show this metric; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known, as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print settings and metrics, as CSV.")
+@click.option("--watch", is_flag=True, help="Keep the table current, until Ctrl-C.")
+def runs(
+    logdir: Path, by: str, wanted: str | None, metrics: tuple[str, ...], as_json: bool, as_csv: bool, watch: bool
+) -> None:
+    """List the runs of LOGDIR, with status, last and best of the main metrics."""
+    if as_json + as_csv + watch > 1:
+        raise click.UsageError("--json, --csv and --watch exclude each other.")
+    if not logdir.is_dir():
+        raise click.BadParameter(f"{str(logdir)!r} is no folder.", param_hint="'LOGDIR'")
+    passes = Filter(wanted) if wanted is not None else None
+    found = select(logdir, by, passes, metrics)
+    if as_json:
+        click.echo(json.dumps([as_fields(run) for run in found], indent=2, ensure_ascii=False))
+    elif as_csv:
+        write_csv(found)
+    elif not found and not watch:
+        click.echo(f"no runs in {logdir}" + (f" pass {wanted!r}" if wanted else ""))
+    else:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console()
+        if not watch:
+            console.print(table(found, metrics, console.width))
+            return
+        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            while True:
+                live.update(table(select(logdir, by, passes, ()), metrics, console.width), refresh=True)
+                time.sleep(PAUSE)
+
+
+def select(logdir: Path, by: str, passes: Filter | None, metrics: Sequence[str]) -> list[RunInfo]:
+    """Return the runs that pass, in order; refuse names that no run knows."""
+    found = list(scan(logdir))
+    known = {name for run in found for name in run.names()}
+    for option, names in (
+        ("--filter", passes.names if passes else []), ("--sort", [by.removeprefix("-")]), ("--metric", metrics),
+    ):  # fmt: skip
+        for name in names:
+            if found and name not in known:
+                like = sorted(n for n in known if ":" not in n)
+                raise click.BadParameter(f"no run has {name!r}; known: {', '.join(like)}.", param_hint=f"'{option}'")
+    return order([run for run in found if passes is None or passes(run.look_up)], by)
+
+
+def as_fields(run: RunInfo) -> dict[str, Any]:
+    """Return all that is known of a run, for JSON."""
+    seen = {"name": run.name, "path": str(run.path), "status": run.status, "error": run.error}
+    return {**run.fields, **seen, "duration": run.duration, "age": run.age}
+
+
+def write_csv(found: Sequence[RunInfo]) -> None:
+    """Print a line a run: what the table has, then every metric, then every setting."""
+    tags = list(dict.fromkeys(tag for run in found for tag in run.metrics))
+    settings = list(dict.fromkeys(key for run in found for key in run.config))
+    fixed = ("name", "status", "epoch", "epochs", "step", "steps", "duration", "age", "start", "error")
+    head = [*fixed]
+    for tag in tags:
+        head += [tag, f"best:{tag}", f"best_step:{tag}"]
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow([*head, *(f"config:{key}" for key in settings)])
+    for run in found:
+        row = [run.look_up(name) for name in fixed]
+        for tag in tags:
+            row += [run.metrics.get(tag, {}).get(key) for key in ("last", "best", "best_step")]
+        out.writerow([*row, *(run.config.get(key) for key in settings)])
+
+
+def table(found: Sequence[RunInfo], metrics: Sequence[str], width: int) -> RenderableType:
+    """Lay the runs out, each metric as its last value and, under it, its best; then why those that failed did."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    tags = list(metrics) or main_metrics(found)[: max(1, min(COLUMNS, (width - OTHERS) // 11))]
+    laid = Table("run", "status", box=None, pad_edge=False, header_style="bold")
+    for name in ("epoch", "step", *tags, "time", "age"):
+        laid.add_column(name.replace("/", "/\n"), justify="right", no_wrap=True)
+    for run in found:
+        cells = [progress(run, "epoch"), progress(run, "step")]
+        cells += [metric(run.metrics.get(tag, {})) for tag in tags]
+        status = Text(run.status, style=COLOURS.get(run.status, "default"))
+        laid.add_row(Text(run.name), status, *cells, span(run.duration), span(run.age))
+    why = [Text(f"{run.name}: {run.error}", "dim") for run in found if run.error and run.status != "finished"]
+    return Group(laid, *why)
+
+
+def main_metrics(found: Sequence[RunInfo]) -> list[str]:
+    """Return the metrics that most is said by: those with a goal, of held-out data first."""
+    counts: dict[str, int] = {}
+    for run in found:
+        for tag, entry in run.metrics.items():
+            if "goal" in entry:
+                counts[tag] = counts.get(tag, 0) + 1
+    return sorted(counts, key=rank)[:COLUMNS]
+
+
+def progress(run: RunInfo, what: str) -> str:
+    """Write how far a run is, as `3/10`."""
+    done, of = run.progress.get(what), run.progress.get(f"{what}s")
+    return "" if done is None else f"{done}/{of}" if of else str(done)
+
+
+def metric(entry: dict[str, Any]) -> str:
+    """Write a metric's last value and, in brackets under it, its best."""
+    last, best = number(entry.get("last")), number(entry.get("best"))
+    shown = "" if last is None else f"{last:.4g}" if isinstance(last, int | float) else str(last)
+    return shown + (f"\n({best:.4g})" if isinstance(best, int | float) else "")
+
+
+def span(seconds: float | None) -> str:
+    """Write a time as its two largest units."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    for size, unit, small, less in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            return f"{whole // size}{unit} {whole % size // small}{less}"
+    return f"{whole}s"

@@ -1,0 +1,75 @@
+"""What is better in a metric, and the last and best value of each."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import Any
+
+LOWER = re.compile(r"loss|err|cost|perplexity|ppl|nll|mse|mae|rmse|distance|wer|cer|fid", re.IGNORECASE)
+HIGHER = re.compile(r"acc|f1|auc|auroc|precision|recall|iou|dice|bleu|rouge|map|r2|score|reward|return", re.IGNORECASE)
+PARTS = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1, "test": 0, "eval": 0}  # held-out data first
+MOST = 200  # metrics that are kept of one run
+_WORDS = re.compile(r"[^a-z0-9]+")
+
+
+def goal(tag: str) -> str | None:
+    """Return whether the metric `tag` should be low (`min`) or high (`max`), by its name; None where neither is known.
+
+    The last part of the tag decides: `test/accuracy` by `accuracy`.
+    """
+    words = [word for word in _WORDS.split(tag.rpartition("/")[2].lower()) if word]
+    for pattern, found in ((LOWER, "min"), (HIGHER, "max")):
+        if any(pattern.fullmatch(word) or (len(word) > 5 and pattern.search(word)) for word in words):
+            return found
+    if any(word in ("acc", "accuracy", "top1", "top5") for word in words):
+        return "max"
+    return None
+
+
+def rank(tag: str) -> tuple[int, str, str]:
+    """Return where the metric stands in a list: tests first, the training last."""
+    part, _, name = tag.rpartition("/")
+    return PARTS.get(part, 3), name, tag
+
+
+class Tally:
+    """The last value of each metric, and the best of those that have one."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, int]] = {}
+        self._best: dict[str, tuple[float, int]] = {}
+        self._signs: dict[str, int] = {}  # by tag: 1 where low is good, -1 where high is, 0 for neither
+        self.step: int | None = None  # the highest
+
+    def add(self, tag: str, value: float, step: int) -> None:
+        """Take a point in. The first of several equal values is the best; NaN and infinity never are."""
+        sign = self._signs.get(tag)
+        if sign is None:
+            if len(self._signs) >= MOST:
+                return
+            sign = self._signs[tag] = {"min": 1, "max": -1, None: 0}[goal(tag)]
+        self._last[tag] = value, step
+        if self.step is None or step > self.step:
+            self.step = step
+        if sign and isfinite(value):
+            best = self._best.get(tag)
+            if best is None or (value - best[0]) * sign < 0:
+                self._best[tag] = value, step
+
+    def best(self, tag: str) -> tuple[float, int] | None:
+        """Return the best value of a metric, and its step."""
+        return self._best.get(tag)
+
+    def last(self, tag: str) -> tuple[float, int] | None:
+        """Return the newest value of a metric, and its step."""
+        return self._last.get(tag)
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """Return all of it, as `run.json` holds it."""
+        found: dict[str, dict[str, Any]] = {}
+        for tag, (value, step) in self._last.items():
+            found[tag] = {"last": value, "step": step}
+            if tag in self._best:
+                found[tag] |= {"best": self._best[tag][0], "best_step": self._best[tag][1], "goal": goal(tag)}
+        return found

@@ -1,0 +1,64 @@
+"""Which process a run belongs to, and whether that one is still there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+
+def identity(pid: int | None = None) -> dict[str, Any]:
+    """Return what tells a process of this machine, this one by default, from all others before and after it."""
+    pid = os.getpid() if pid is None else pid
+    return {"pid": pid, "created": _created(pid), "machine": machine()}
+
+
+def machine() -> str:
+    """Name this machine since its last start, and the part of it where process numbers mean the same."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip())
+    with contextlib.suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(parts)
+
+
+def is_alive(known: Any) -> bool | None:
+    """Tell whether the process with this identity runs; None where that cannot be told from this machine."""
+    import psutil
+
+    try:
+        pid, created = int(known["pid"]), float(known["created"])
+        if known["machine"] != machine():
+            return None
+    except (KeyError, TypeError, ValueError):
+        return None
+    try:
+        process = psutil.Process(pid)
+        return _created(pid) == created and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return False
+    except (psutil.Error, OSError):
+        return None
+
+
+def interrupt_main_thread() -> None:
+    """Raise in the main thread what Ctrl-C raises there, or SIGTERM where Ctrl-C is ignored, also in a system call."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if callable(signal.getsignal(number)):  # without a handler it would end the program on the spot
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+            return
+
+
+def _created(pid: int) -> float:
+    """Return when a process was created: on Linux in ticks since the boot, which setting the clock does not change."""
+    import psutil
+
+    stat = Path(f"/proc/{pid}/stat")
+    if psutil.LINUX:
+        return float(stat.read_text("utf-8", "replace").rpartition(")")[2].split()[19])
+    return psutil.Process(pid).create_time()
