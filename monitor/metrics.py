@@ -9,6 +9,7 @@ from typing import Any
 LOWER = re.compile(r"loss|err|cost|perplexity|ppl|nll|mse|mae|rmse|distance|wer|cer|fid", re.IGNORECASE)
 HIGHER = re.compile(r"acc|f1|auc|auroc|precision|recall|iou|dice|bleu|rouge|map|r2|score|reward|return", re.IGNORECASE)
 PARTS = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1, "test": 0, "eval": 0}  # held-out data first
+BEST = "best/"  # before the tag of a metric, where its best so far is written
 MOST = 200  # metrics that are kept of one run
 _WORDS = re.compile(r"[^a-z0-9]+")
 
@@ -31,6 +32,11 @@ def rank(tag: str) -> tuple[int, str, str]:
     """Return where the metric stands in a list: tests first, the training last."""
     part, _, name = tag.rpartition("/")
     return PARTS.get(part, 3), name, tag
+
+
+def is_held_out(tag: str) -> bool:
+    """Tell whether the metric `tag` is of data that is not trained on."""
+    return PARTS.get(tag.rpartition("/")[0], 9) < 2
 
 
 class Tally:

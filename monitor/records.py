@@ -57,12 +57,16 @@ class Text(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """The distribution of `values`, a flat float64 array."""
+    """The distribution of `values`, a flat float64 array.
+
+    Where only counts are known, as of one that was read back, `buckets` are those and the edges between them, one more.
+    """
 
     tag: str
     values: NDArray[np.float64]
     step: int
     time: float
+    buckets: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
 class ConfusionMatrix(NamedTuple):
@@ -113,7 +117,32 @@ class Progress(NamedTuple):
     time: float
 
 
-Record = Scalar | Images | Predictions | ConfusionMatrix | Text | Histogram | Curve | Config | Progress
-KINDS: frozenset[type] = frozenset(
-    {Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config, Progress}
+class Checkpoint(NamedTuple):
+    """What was logged before this is on the near side of the checkpoint `name`, which was taken at `step`."""
+
+    name: str
+    step: int
+    time: float
+
+
+class Restart(NamedTuple):
+    """The run went on from a checkpoint: what was logged before this with `step` or a higher one is superseded."""
+
+    step: int
+    time: float
+
+
+Record = (
+    Scalar
+    | Images
+    | Predictions
+    | ConfusionMatrix
+    | Text
+    | Histogram
+    | Curve
+    | Config
+    | Progress
+    | Checkpoint
+    | Restart
 )
+KINDS: frozenset[type] = frozenset(Record.__args__)

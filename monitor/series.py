@@ -77,6 +77,13 @@ class Series:
         elif value > stretch.highest[2]:
             stretch.highest = point
 
+    def restart(self, step: int) -> None:
+        """Forget the points of `step` and above."""
+        kept = [point for stretch in self._stretches for point in stretch.points() if point[1] < step]
+        self.__init__(self._most)  # type: ignore[misc]
+        for _, at, value in kept:
+            self.add(at, value)
+
     def points(self) -> tuple[list[int], list[float | None]]:
         """Return steps and values for a plot; None is a gap in the line."""
         points = [point for stretch in self._stretches for point in stretch.points()]

@@ -14,6 +14,7 @@ import numpy as np
 
 from monitor.records import (
     KINDS,
+    Checkpoint,
     Config,
     ConfusionMatrix,
     Curve,
@@ -55,6 +56,7 @@ def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
             Histogram("weights/fc1", rng.normal(size=1000), step, now),
             Curve("decision", x, 1 / (1 + np.exp(3 - x)), step, now, "Hours", "Probability of pass", 0.5, data),
             Progress(step + 1, 2, step + 1, 2, now),
+            Checkpoint(f"checkpoint-{step}.pt", step + 1, now),
         ]
     return found
 

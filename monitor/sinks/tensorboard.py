@@ -5,19 +5,38 @@ Scalars are float32 there, as TensorBoard stores them. All scalars of one step t
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tensorboardX import summary
 from tensorboardX.proto.api_pb2 import Status
-from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.layout_pb2 import Category, Chart, Layout, MultilineChartContent
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboardX.proto.tensor_pb2 import TensorProto
+from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
 
 from monitor import buckets, grid
 from monitor.grid import Picture
-from monitor.records import Config, ConfusionMatrix, Curve, Histogram, Images, Predictions, Record, Scalar, Text
+from monitor.metrics import BEST, PARTS, Tally, goal, is_held_out
+from monitor.records import (
+    KINDS,
+    Checkpoint,
+    Config,
+    ConfusionMatrix,
+    Curve,
+    Histogram,
+    Images,
+    Predictions,
+    Progress,
+    Record,
+    Restart,
+    Scalar,
+    Text,
+)
 from monitor.run import Run
 from monitor.sinks.base import Sink
 from monitor.sinks.eventfile import EventFile
@@ -31,12 +50,15 @@ class TensorBoardSink(Sink):
     """Write event files into the run directory. What was logged is on disk within a second."""
 
     name = "tensorboard"
-    accepts = frozenset({Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config})
+    accepts = KINDS - {Progress}
 
     def __init__(self) -> None:
         self._file: EventFile | None = None
         self._run: Run | None = None
-        self._shapes: dict[tuple[str, ...], tuple[Any, list[Any]]] = {}  # by tags: an event, and its values
+        # By tags: an event, its values, and which of them are watched for their best.
+        self._shapes: dict[tuple[str, ...], tuple[Any, list[Any], list[tuple[str, int]]]] = {}
+        self._tally = Tally()
+        self._parts: dict[str, list[str]] = {}  # by metric: the parts of the data that it was logged of
         self._encoders: dict[type, Callable[[Any], Sequence[Any]]] = {
             Images: lambda r: [_image(r.tag, grid.of_images(r))],
             Predictions: _predictions,
@@ -50,6 +72,11 @@ class TensorBoardSink(Sink):
     def open(self, run: Run) -> None:
         self._run = run
         self._file = EventFile(run.path)
+
+    def recall(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if type(record) is Scalar and is_held_out(record.tag):
+                self._tally.add(record.tag, record.value, record.step)
 
     def write(self, records: Sequence[Record]) -> None:
         assert self._file is not None
@@ -70,6 +97,9 @@ class TensorBoardSink(Sink):
             if tags:
                 self._add_scalars(tags, values, step, began)
                 tags, values = [], []
+            if isinstance(record, Restart | Checkpoint):
+                self._file.add(_session(record))
+                continue
             encoded = self._encoders[type(record)](record)
             at = 0 if isinstance(record, Config) else record.step
             self._file.add(Event(wall_time=record.time, step=at, summary=Summary(value=encoded)))
@@ -85,12 +115,35 @@ class TensorBoardSink(Sink):
             if len(self._shapes) >= SHAPES:
                 self._shapes.clear()
             event = Event(summary=Summary(value=[Summary.Value(tag=tag) for tag in tags]))
-            shape = self._shapes[key] = event, list(event.summary.value)
-        event, slots = shape
+            watched = [(tag, place) for place, tag in enumerate(tags) if is_held_out(tag) and goal(tag)]
+            shape = self._shapes[key] = event, list(event.summary.value), watched
+            self._lay_out(tags, step, when)
+        event, slots, watched = shape
         event.wall_time, event.step = when, step
         for slot, value in zip(slots, values):
             slot.simple_value = value
         self._file.add(event)
+        better = [(tag, values[place]) for tag, place in watched if self._is_best(tag, values[place], step)]
+        if better:  # so that HPARAMS has a column for it: it shows the last value of each tag, and nothing else
+            best = [Summary.Value(tag=f"{BEST}{tag}", simple_value=value) for tag, value in better]
+            self._file.add(Event(wall_time=when, step=step, summary=Summary(value=best)))
+
+    def _is_best(self, tag: str, value: float, step: int) -> bool:
+        before = self._tally.best(tag)
+        self._tally.add(tag, value, step)
+        return self._tally.best(tag) != before
+
+    def _lay_out(self, tags: list[str], step: int, when: float) -> None:
+        """Put the training's and the test's curves of one metric on one chart, in CUSTOM SCALARS."""
+        assert self._file is not None
+        news = False
+        for tag in tags:
+            part, _, name = tag.rpartition("/")
+            if part in PARTS and part not in self._parts.setdefault(name, []):
+                self._parts[name].append(part)
+                news = news or len(self._parts[name]) == 2
+        if news:
+            self._file.add(Event(wall_time=when, step=step, summary=Summary(value=[_layout(self._parts)])))
 
     def flush(self) -> None:
         if self._file is not None:
@@ -108,6 +161,29 @@ class TensorBoardSink(Sink):
         self._file = None
 
 
+def _session(record: Restart | Checkpoint) -> Event:
+    """Make the event that has TensorBoard drop what a restart supersedes, or the one that marks a checkpoint."""
+    if isinstance(record, Restart):
+        said = SessionLog(status=SessionLog.START)
+    else:
+        said = SessionLog(status=SessionLog.CHECKPOINT, checkpoint_path=record.name)
+    return Event(wall_time=record.time, step=record.step, session_log=said)
+
+
+def _layout(parts: Mapping[str, Sequence[str]]) -> Any:
+    """Lay out the metrics of several parts. Each chart names all parts there are, so that it is one for all runs."""
+    charts = [
+        Chart(title=name, multiline=MultilineChartContent(tag=[f"^({'|'.join(PARTS)})/{re.escape(name)}$"]))
+        for name, found in parts.items()
+        if len(found) > 1
+    ]
+    layout = Layout(category=[Category(title="train and test", chart=charts)])
+    tensor = TensorProto(dtype="DT_STRING", string_val=[layout.SerializeToString()], tensor_shape=TensorShapeProto())
+    plugin = SummaryMetadata.PluginData(plugin_name="custom_scalars")
+    tag = "custom_scalars__config__"
+    return Summary.Value(tag=tag, tensor=tensor, metadata=SummaryMetadata(plugin_data=plugin))
+
+
 def _image(tag: str, picture: Picture) -> Any:
     image = Summary.Image(height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png)
     return Summary.Value(tag=tag, image=image)
@@ -121,6 +197,8 @@ def _predictions(record: Predictions) -> Sequence[Any]:
 def _histogram(record: Histogram) -> Sequence[Any]:
     import numpy as np
 
+    if record.buckets is not None:
+        return [_buckets(record.tag, *record.buckets)]
     finite = record.values[np.isfinite(record.values)]
     if not len(finite):
         note = f"all {len(record.values)} values are NaN or infinite"
@@ -140,6 +218,22 @@ def _histogram(record: Histogram) -> Sequence[Any]:
         bucket_counts=[0, *counts.tolist()],
     )
     return value.value  # type: ignore[no-any-return]
+
+
+def _buckets(tag: str, counts: Any, edges: Any) -> Any:
+    """Make a histogram of which only the counts are known; its values are taken to lie in the middle."""
+    middles = (edges[:-1] + edges[1:]) / 2
+    value = summary.histogram_raw(
+        tag,
+        min=float(edges[0]),
+        max=float(edges[-1]),
+        num=float(counts.sum()),
+        sum=float((counts * middles).sum()),
+        sum_squares=float((counts * middles**2).sum()),
+        bucket_limits=edges.tolist(),
+        bucket_counts=[0, *counts.tolist()],
+    )
+    return value.value[0]
 
 
 def _config(record: Config) -> Sequence[Any]:

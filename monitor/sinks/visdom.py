@@ -16,7 +16,18 @@ from urllib.parse import SplitResult, unquote
 import orjson
 
 from monitor.errors import SpecError
-from monitor.records import Config, ConfusionMatrix, Curve, Histogram, Images, Predictions, Record, Scalar, Text
+from monitor.records import (
+    Config,
+    ConfusionMatrix,
+    Curve,
+    Histogram,
+    Images,
+    Predictions,
+    Record,
+    Restart,
+    Scalar,
+    Text,
+)
 from monitor.run import Run
 from monitor.series import Series
 from monitor.sinks import visdom_windows as windows
@@ -51,7 +62,7 @@ class VisdomSink(Sink):
     """
 
     name = "visdom"
-    accepts = frozenset({Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config})
+    accepts = frozenset({Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config, Restart})
     max_interval = 3.0
 
     def __init__(self, host: str = HOST, port: int = PORT, env: str | None = None, username: str | None = None) -> None:
@@ -125,6 +136,14 @@ class VisdomSink(Sink):
         self._run = run.name
         self._env = self._env or windows.clean(run.name)
 
+    def recall(self, records: Sequence[Record]) -> None:
+        """Take curves and notes in; pictures come again with the next test."""
+        labels = "/labels"  # as text, of predictions
+        kinds = Scalar | Text
+        self.write(
+            [r for r in records if isinstance(r, kinds) and not (isinstance(r, Text) and r.tag.endswith(labels))]
+        )
+
     def write(self, records: Sequence[Record]) -> None:
         for record in records:
             if isinstance(record, Scalar):
@@ -135,6 +154,8 @@ class VisdomSink(Sink):
                 notes = self._notes.setdefault(record.tag, deque(maxlen=NOTES))
                 notes.append(record)
                 self._mark(f"text {record.tag}")
+            elif isinstance(record, Restart):
+                self._restart(record.step)
             elif isinstance(record, Config):
                 self._state["config config"] = record
                 self._mark("config config")
@@ -172,6 +193,15 @@ class VisdomSink(Sink):
         self._mark(f"curves {window}")
         self._lines[tag] = f"curves {window}", series
         return self._lines[tag]
+
+    def _restart(self, step: int) -> None:
+        """Forget what a restart supersedes."""
+        for window, traces in self._curves.items():
+            for series in traces.values():
+                series.restart(step)
+            self._mark(f"curves {window}")
+        for tag, notes in self._notes.items():
+            self._notes[tag] = deque([note for note in notes if note.step < step], maxlen=NOTES)
 
     def _mark(self, key: str) -> None:
         self._seen.setdefault(key, len(self._seen))

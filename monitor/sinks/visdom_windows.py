@@ -84,7 +84,7 @@ def plot(record: Curve) -> Message:
 
 def histogram(record: Histogram) -> Message:
     values = record.values[np.isfinite(record.values)]
-    counts, edges = buckets.of(values, BINS)
+    counts, edges = buckets.of(values, BINS) if record.buckets is None else record.buckets
     lost = len(record.values) - len(values)
     title = f"{record.tag} · step {record.step}" + (f" · {lost} not finite" if lost else "")
     data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
@@ -110,7 +110,8 @@ def text(title: str, body: str) -> Message:
 
 def notes(records: Iterable[Text]) -> Message:
     records = list(records)
-    return text(records[-1].tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
+    tag = records[-1].tag if records else "notes"
+    return text(tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
 
 
 def config(record: Config) -> Message:
