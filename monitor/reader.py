@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.eventlog import Tail, event_files
+from monitor.metrics import BEST
 from monitor.records import Checkpoint, Config, Histogram, Images, Record, Restart, Scalar, Text
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
-CHUNK = 2000  # records that are handed on together
+CHUNK = 2000  # records that are handed on together, fewer of those with pictures
+HEAVY = 16_384  # bytes of a picture that count as a record
 TEXT = "/text_summary"  # what writers put behind the tag of a text
 LARGEST = 4096 * 4096  # pixels of a picture
 
@@ -35,7 +37,8 @@ class Reader:
         self.skipped: Counter[str] = Counter()
         self._wanted = wanted
         self._tails: dict[Path, Tail] = {}
-        self._configured = False
+        self._bytes = 0  # of pictures that are not handed on yet
+        self._configured = False  # whether it is a run of ours, or of somebody who writes hyperparameters as we do
         self._plugins: dict[str, str] = {}  # by tag; writers name it with the first value alone
 
     @property
@@ -55,9 +58,9 @@ class Reader:
             tail = self._tails.setdefault(path, Tail(path))
             for event in tail.events():
                 self._read(event, found)
-                if len(found) >= CHUNK:
+                if len(found) + self._bytes // HEAVY >= CHUNK:
                     yield found
-                    found = []
+                    found, self._bytes = [], 0
         if found:
             yield found
 
@@ -68,6 +71,8 @@ class Reader:
             for value in event.summary.value:
                 tag = value.tag
                 if value.WhichOneof("value") == "simple_value":
+                    if tag[:5] == BEST and self._configured:
+                        continue  # can be told from the others
                     if self._wanted is None or self._wanted(tag):
                         found.append(Scalar(tag, value.simple_value, step, when))
                 else:
@@ -100,6 +105,7 @@ class Reader:
         if record is None:
             self.skipped[plugin or str(kind or "empty value")] += 1
         else:
+            self._bytes += record.images.nbytes if isinstance(record, Images) else 0
             found.append(record)
 
     def _hparams(self, content: bytes, when: float) -> list[Record]:
@@ -217,7 +223,7 @@ def _old_histogram(value: Any, step: int, when: float) -> Histogram | None:
     used = np.flatnonzero(counts)
     if len(used):  # writers keep hundreds of empty buckets on both sides
         first, last = used[0], used[-1]
-        lowest = max(lowest, limits[first - 1]) if first else lowest
+        lowest = min(max(value.histo.min, limits[first - 1]), limits[first]) if first else lowest
         limits, counts = limits[first : last + 1], counts[first : last + 1]
     limits[-1] = max(min(limits[-1], value.histo.max), lowest) if value.histo.max > lowest else limits[-1]
     edges = np.concatenate([[lowest], limits])

@@ -13,9 +13,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from monitor.dashboards.behind import wait
 from monitor.records import Scalar
 from runners import logistic, mlp
-from runners.session import Group, group, start, wait
+from runners.session import Group, group, start
 from runners.worked import WORKED
 
 log = logging.getLogger("monitor")

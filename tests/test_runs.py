@@ -44,9 +44,9 @@ def write(folder: Path, **fields: Any) -> Path:
 
 ENDING = """
 import os, signal, sys, time
-from runners.session import _signals_as_exit
 from monitor import Logger
-with _signals_as_exit(), Logger(sys.argv[1], []) as log:
+from monitor.process import signals_as_exit
+with signals_as_exit(), Logger(sys.argv[1], []) as log:
     for step in range(5):
         log.scalars({"test/loss": [3.0, 1.0, 2.0, float("nan"), 2.5][step], "test/accuracy": step / 10}, step)
     log.progress(1, 2, 5, 10)

@@ -1,0 +1,102 @@
+"""`monitor replay`: bring any TensorBoard log to Visdom, or to any other sink."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from monitor.dashboards.behind import attend, say, wait
+from monitor.eventlog import runs_under
+from monitor.oneline import OneLine, fail
+from monitor.process import signals_as_exit
+from monitor.run import Run
+from monitor.sinks import registry
+from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from monitor.replay import Replay
+    from monitor.sinks.visdom import VisdomSink
+
+PAUSE = 0.5  # seconds
+
+
+@click.command(cls=OneLine)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--sink", "specs", multiple=True, required=True,
+              help="Where to: visdom, visdom://host:port/env, tensorboard, console; repeatable.")  # fmt: skip
+@click.option("--follow", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
+@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), help="Where new event files go.")
+@click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
+def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None, open_browser: bool) -> int:
+    """Stream the TensorBoard event files of PATH to a sink, whoever wrote them; each run gets an env of its own."""
+    from platformdirs import user_data_path
+
+    from monitor.replay import Replay
+
+    if not path.exists():
+        raise click.BadParameter(f"there is no {str(path)!r}.", param_hint="'PATH'")
+    found = runs_under(path)
+    if not found and not follow:
+        raise click.BadParameter(f"there are no event files (*tfevents*) in {str(path)!r}.", param_hint="'PATH'")
+    templates = {spec: registry.make(spec) for spec in specs}
+    if logdir is None and any(sink.name == "tensorboard" for sink in templates.values()):
+        raise click.BadParameter("--sink tensorboard needs --logdir, where to write.", param_hint="'--logdir'")
+    kept = user_data_path("training-monitor") / "visdom"
+    lost: list[str] = []
+    with ExitStack() as cleanup:
+        cleanup.enter_context(signals_as_exit())
+        first = Run.unwritten(_as_file(next(iter(found), path.name)))
+        served = list(templates.values())
+        boards = attend(served, kept, lambda sink: sink.url_of(first), cleanup, open_browser=open_browser)
+        if not served:
+            fail("none of the sinks can be had", 1)
+        replays: dict[str, Replay] = {}
+        try:
+            while True:
+                for name, at in runs_under(path).items():
+                    if name not in replays:
+                        sinks = [_same(spec, sink) for spec, sink in templates.items() if sink in served]
+                        run = Run(logdir / name) if logdir is not None else Run.unwritten(_as_file(name))
+                        replays[name] = Replay(name, at, sinks, run)
+                    replays[name].forward()
+                    if not follow:
+                        lost += _end(replays[name], kept)
+                if not follow:
+                    break
+                time.sleep(PAUSE)
+        except (KeyboardInterrupt, SystemExit):
+            if not follow:
+                raise
+            for one in replays.values():
+                lost += _end(one, kept)
+        for line in lost:
+            say(line, err=True)
+        if not follow:
+            wait(boards, logdir, kept if any(board.process for board in boards) else None, "All is sent")
+    return 1 if lost else 0
+
+
+def _as_file(name: str) -> Path:
+    return Path(name.replace("/", "_"))
+
+
+def _same(spec: str, sink: Sink) -> Sink:
+    """Make another sink as this one, for another run."""
+    made = registry.make(spec)
+    if sink.name == "visdom":
+        cast("VisdomSink", made).connect_to(cast("VisdomSink", sink).url)
+    return made
+
+
+def _end(one: Replay, kept: Path) -> list[str]:
+    """End a run's replay; keep its windows where a server of ours finds them again. Return what was not delivered."""
+    lost = one.close()
+    say(one.summary())
+    for sink in one.sinks:
+        if sink.name == "visdom":
+            cast("VisdomSink", sink).save(kept)
+    return lost
