@@ -25,5 +25,9 @@ class FilterError(MonitorError, ValueError):
     """A filter over runs that cannot be read."""
 
 
+class JobError(MonitorError, RuntimeError):
+    """The end of a training of several processes, of which another one is gone."""
+
+
 class DataError(MonitorError, ValueError):
     """Input data that is missing, unreadable or damaged."""

@@ -8,23 +8,27 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, perf_counter, time
 from types import TracebackType
 from typing import Any
 
+from monitor import validate
 from monitor.alerts import Rule, Stall, parse_all
 from monitor.calls import LogCalls
 from monitor.elsewhere import Elsewhere
 from monitor.errors import SinkError
+from monitor.eventlog import event_files
 from monitor.pipeline import Pipeline
 from monitor.process import interrupt_main_thread
-from monitor.records import Config
+from monitor.ranks import rank
+from monitor.records import Checkpoint, Config, Record
 from monitor.run import Run, outcome
 from monitor.sinks import registry
 from monitor.sinks.base import Sink
 from monitor.stats import Stats
 from monitor.vitals import Vitals
+from monitor.worker import History
 
 log = logging.getLogger("monitor")
 
@@ -48,6 +52,7 @@ class Logger(LogCalls):
         *,
         alerts: Iterable[str | Rule | Stall] = (),
         stop_on_alert: bool = False,
+        every_rank: bool = False,
         strict: bool = False,
         close_timeout: float = 5.0,
     ) -> None:
@@ -55,10 +60,12 @@ class Logger(LogCalls):
 
         `run` is a directory, or a `Run`. `alerts` are rules such as `"test/loss > 2 * best for 3"`, see
         `monitor.alerts`; the first NaN or infinity is an alert without one. Each fires once: in the log, as a text in
-        every sink, in `run.json`. With `stop_on_alert` the first one turns `should_stop` on. `strict` makes `flush`
-        and `close` raise `SinkError` where something was not delivered. `close_timeout` is in seconds, for the `with`
-        statement and the interpreter's exit. Raises `SpecError` or `MissingExtra` for a sink that cannot be had,
-        `AlertError` for an alert that is no rule, `OSError` for a directory that cannot be written.
+        every sink, in `run.json`. With `stop_on_alert` the first one turns `should_stop` on. Of several processes of
+        one training, under whatever launcher, rank 0 alone writes; the others' calls are checked and dropped, unless
+        `every_rank` is true. `strict` makes `flush` and `close` raise `SinkError` where something was not delivered.
+        `close_timeout` is in seconds, for the `with` statement and the interpreter's exit. Raises `SpecError` or
+        `MissingExtra` for a sink that cannot be had, `AlertError` for an alert that is no rule, `OSError` for a
+        directory that cannot be written.
         """
         if isinstance(sinks, str):
             raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
@@ -68,7 +75,10 @@ class Logger(LogCalls):
         made, rules = registry.make_all(sinks), parse_all(alerts)
         if isinstance(run, Run) and config is not None:
             raise TypeError("config goes with a directory; a Run has its own")
-        self.run = run if isinstance(run, Run) else Run(run, config)
+        self._silent = rank() > 0 and not every_rank
+        if self._silent:
+            made, rules = [], []
+        self.run = run if isinstance(run, Run) else Run.unwritten(run, config) if self._silent else Run(run, config)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
         self._closed = False
@@ -77,11 +87,12 @@ class Logger(LogCalls):
         self._ended: float | None = None
         self._vitals = Vitals(rules)
         self._stop_on_alert = stop_on_alert
-        self._pipeline = Pipeline(made, self.run, self._tick, watch=self._vitals)
+        watch = None if self._silent else self._vitals
+        self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=_history_of(self.run))
         self._vitals.tell = self._pipeline.inbox.append
         if stop_on_alert:
             self._vitals.on_stall = interrupt_main_thread  # a loop that hangs asks nobody whether to stop
-        self._put = self._pipeline.inbox.append
+        self._put = self._nowhere if self._silent else self._pipeline.inbox.append
         self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
         _live.add(self)
@@ -110,6 +121,16 @@ class Logger(LogCalls):
         behind = self._pipeline.flush(timeout)
         self._report("flush", [f"{name} is behind" for name in behind])
         return not behind
+
+    def checkpoint(self, name: str, step: int, timeout: float = 10.0) -> bool:
+        """Mark the place of a checkpoint, so that `monitor.resume.reopen` can go on from there.
+
+        Call it before the checkpoint `name` counts: it waits, at most `timeout` seconds, until what was logged before
+        is on disk, and tells whether it is. Without a sink that keeps it there it never is.
+        """
+        self._put(Checkpoint(validate.text(name, "a checkpoint's name"), validate.step(step), time()))
+        durable = any(worker.sink.durable for worker in self._pipeline.workers)
+        return durable and not self._pipeline.flush(timeout, durable=True)
 
     def close(self, timeout: float | None = None, status: str = "finished", error: str | None = None) -> bool:
         """Deliver what is left, at most `timeout` seconds, and end the run; tell whether all was delivered.
@@ -145,7 +166,8 @@ class Logger(LogCalls):
             log.warning("%s: its end could not be written: %s", self.run.path / "run.json", failure)
         for line in self._lost:
             log.warning("%s", line)
-        log.info("%s: %s; %s", self.run.path, status, stats)
+        if not self._silent:
+            log.info("%s: %s; %s", self.run.path, status, stats)
 
     def __enter__(self) -> Logger:
         return self
@@ -179,6 +201,9 @@ class Logger(LogCalls):
     def _refuse(self, record: Any) -> None:
         raise RuntimeError(f"this logger is closed; nothing more can be logged to {self.run.path}")
 
+    def _nowhere(self, record: Any) -> None:
+        """Take a record of a process that is not rank 0."""
+
     def _report(self, when: str, lines: list[str]) -> None:
         if lines and self._strict:
             raise SinkError(f"{when}: " + "; ".join(lines))
@@ -196,6 +221,21 @@ class Logger(LogCalls):
         self._put = Elsewhere().warn_once
         self._closed = True
         atexit.unregister(self._at_exit)
+
+
+def _history_of(run: Run) -> History | None:
+    """Return what reads what a resumed run logged before; nothing for a new one."""
+    if not run.is_resumed:
+        return None
+
+    files = event_files(run.path)  # before a sink adds one
+
+    def read() -> Iterable[Sequence[Record]]:
+        from monitor.reader import history
+
+        return history(run.path, files=files)
+
+    return read
 
 
 def _after_fork() -> None:

@@ -83,13 +83,17 @@ class Pipeline:
         self.feed()
         return {worker.name: worker.stats() for worker in self.workers}
 
-    def flush(self, timeout: float) -> list[str]:
-        """Wait until all that was logged is visible in every sink, `timeout` seconds in all; name the sinks behind."""
+    def flush(self, timeout: float, *, durable: bool = False) -> list[str]:
+        """Wait until all that was logged is visible in every sink, `timeout` seconds in all; name the sinks behind.
+
+        With `durable`, wait for those sinks alone that keep it through a crash.
+        """
         deadline = time.monotonic() + timeout
         self.feed()
-        for worker in self.workers:
+        workers = [worker for worker in self.workers if worker.sink.durable or not durable]
+        for worker in workers:
             worker.wake()
-        return [worker.name for worker in self.workers if not worker.wait(deadline)]
+        return [worker.name for worker in workers if not worker.wait(deadline)]
 
     def settle(self, timeout: float) -> None:
         """Wait until the watch has seen all that was logged, at most `timeout` seconds."""

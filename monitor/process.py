@@ -19,6 +19,11 @@ def identity(pid: int | None = None) -> dict[str, Any]:
     return {"pid": pid, "created": _created(pid), "machine": machine()}
 
 
+def parent_identity() -> dict[str, Any]:
+    """Return the identity of the process that started this one, such as a launcher."""
+    return identity(os.getppid())
+
+
 def machine() -> str:
     """Name this machine since its last start, and the part of it where process numbers mean the same."""
     parts = [socket.gethostname()]

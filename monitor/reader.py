@@ -29,11 +29,14 @@ LARGEST = 4096 * 4096  # pixels of a picture
 class Reader:
     """Read one run's event files as records, again and again as they grow.
 
-    What is no record is counted in `skipped` by its plugin or kind; `wanted`, where given, chooses the tags.
+    What is no record is counted in `skipped`, by its plugin or kind. `wanted` chooses tags, `files` the files.
     """
 
-    def __init__(self, run: Path, wanted: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, run: Path, wanted: Callable[[str], bool] | None = None, files: Sequence[Path] | None = None
+    ) -> None:
         self.run = run
+        self._files = files
         self.skipped: Counter[str] = Counter()
         self._wanted = wanted
         self._tails: dict[Path, Tail] = {}
@@ -54,7 +57,7 @@ class Reader:
     def records(self) -> Iterator[list[Record]]:
         """Yield what is new since the last call, in lists of some thousand; superseded records are there too."""
         found: list[Record] = []
-        for path in event_files(self.run):
+        for path in event_files(self.run) if self._files is None else self._files:
             tail = self._tails.setdefault(path, Tail(path))
             for event in tail.events():
                 self._read(event, found)
@@ -119,14 +122,17 @@ class Reader:
         return [Config(values, when)]
 
 
-def history(run: Path, wanted: Callable[[str], bool] | None = None) -> Iterator[list[Record]]:
+def history(
+    run: Path, wanted: Callable[[str], bool] | None = None, files: Sequence[Path] | None = None
+) -> Iterator[list[Record]]:
     """Yield the records of a run that stand: those that a restart supersedes are left out, as TensorBoard does.
 
-    Blocks while it reads; 1,000,000 scalars take some ten seconds.
+    `files`, where given, are all that is read. Blocks while it reads; 1,000,000 scalars take some ten seconds.
     """
-    floors = _floors(run)
+    files = event_files(run) if files is None else files
+    floors = _floors(files)
     restarts = 0
-    for records in Reader(run, wanted).records():
+    for records in Reader(run, wanted, files).records():
         kept: list[Record] = []
         for record in records:
             if isinstance(record, Restart):
@@ -147,12 +153,12 @@ def scalars(run: Path, wanted: Iterable[str]) -> dict[str, list[tuple[int, float
     return points
 
 
-def _floors(run: Path) -> list[int]:
+def _floors(files: Sequence[Path]) -> list[int]:
     """Return, by the number of restarts before a record, the step from which on it is superseded."""
     from tensorboard.compat.proto.event_pb2 import Event
 
     steps = []
-    for path in event_files(run):
+    for path in files:
         for data in Tail(path).frames():
             if b"\x3a" in data:  # the field's key; most events have none
                 event = Event.FromString(data)

@@ -55,6 +55,7 @@ class Run:
         known = read_fields(path)
         run = cls.__new__(cls)
         run._set(path, known.get("config") or {})
+        run.is_resumed = True
         run.alerts = list(known.get("alerts") or [])
         known.pop("error", None)
         run._fields = {**known, **fields, "status": run.status, "end": None}
@@ -74,6 +75,7 @@ class Run:
         self.path, self.name = path, path.name
         self.started = time.time()
         self.status = "running"
+        self.is_resumed = False
         self.alerts: list[dict[str, Any]] = []
         self._fields = {}
         self._writes = True

@@ -20,6 +20,7 @@ from monitor.sinks.base import Sink
 log = logging.getLogger("monitor")
 
 BEAT = 5.0  # seconds between two heartbeats at most; a run is lost after six
+FIRST = "first NaN or infinity"  # the rule that needs none
 CHANGE = 2.0  # seconds between two writes where there is news
 
 
@@ -53,6 +54,9 @@ class Vitals(Sink):
     def open(self, run: Run) -> None:
         self._run = run
         self._alerts = list(run.alerts)
+        fired = {alert.get("rule") for alert in self._alerts}  # before the run was resumed
+        self._all_finite = FIRST not in fired
+        self._rules = {tag: [r for r in rules if r.text not in fired] for tag, rules in self._rules.items()}
 
     def recall(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -70,7 +74,7 @@ class Vitals(Sink):
                 if value - value != 0.0 and self._all_finite:  # NaN or infinity
                     self._all_finite = False
                     if not told:
-                        self._fire("first NaN or infinity", f"{tag} is {value} at step {step}", tag, value, step)
+                        self._fire(FIRST, f"{tag} is {value} at step {step}", tag, value, step)
             elif isinstance(record, Progress):
                 self._progress = record
         if self.tally.step != before:
@@ -90,8 +94,9 @@ class Vitals(Sink):
 
     def close(self) -> None:
         self._save()
-        for tag in sorted(set(self._rules) - self._seen):
-            log.warning("alert %r: nothing was logged under %r", self._rules[tag][0].text, tag)
+        for tag, rules in sorted(self._rules.items()):
+            if rules and tag not in self._seen:
+                log.warning("alert %r: nothing was logged under %r", rules[0].text, tag)
 
     def fields(self) -> dict[str, Any]:
         """Return what goes into `run.json`."""
@@ -118,8 +123,6 @@ class Vitals(Sink):
             if rule.fires(value):
                 self._rules[tag].remove(rule)
                 self._fire(rule.text, f"{rule.text}: {value:.6g} at step {step}", tag, value, step)
-        if not self._rules[tag]:
-            del self._rules[tag]
         return len(self._alerts) > before
 
     def _fire(self, rule: str, message: str, tag: str | None, value: float | None, step: int) -> None:

@@ -15,7 +15,6 @@ from runners.options import (
     OPTIMIZERS,
     data_directory,
     data_options,
-    device_of,
     finite_or_none,
     optimizer_options,
     run_options,
@@ -85,56 +84,56 @@ def main(**given: Any) -> dict[str, float]:
     import torch
 
     from runners import data, losses, optimizers, report, tables, training
-    from runners.session import start
+    from runners.work import work
 
-    device = device_of(given["device"])
-    torch.manual_seed(given["seed"])
-    if table:
-        rows = tables.read_csv(given["csv"]) if given["csv"] else tables.TABLES[given["data"]]()
-        dataset, scale = rows.data(given["standardize"], defaults.test_every)
-        outputs = 1
-        loss_of: losses.Loss = partial(losses.binary, reduction=given["reduction"])
-    else:
-        dataset = data.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"])
-        outputs = len(dataset.classes)
-        loss_of = losses.one_vs_rest if given["one_vs_rest"] else losses.log
-    model = torch.nn.Linear(dataset.train.x.shape[1], outputs)
-    for parameter, value in ((model.weight, given["initial_weight"]), (model.bias, given["initial_bias"])):
-        if value is not None:
-            torch.nn.init.constant_(parameter, value)
-    optimizer = optimizers.make(
-        given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
-    )
-    schedule = optimizers.SCHEDULERS[given["scheduler"]]
-    size = min(given["batch_size"] or len(dataset.train.y), len(dataset.train.y))
-    full = size == len(dataset.train.y)
-    plan = training.Plan(
-        epochs=given["epochs"],
-        batch_size=size,
-        device=device,
-        seed=given["seed"],
-        log_every=given["log_every"],
-        test_every=max(1, given["epochs"] // training.LINES) if full else None,
-        log_accuracy=True,
-    )
-    config = {"runner": "logistic", "data": dataset.name, "device": str(device), **{k: given[k] for k in SETTINGS}}
-    with start("logistic", config | {"batch_size": size}, given) as log:
-        shown = report.Report(rows, scale, model, log) if table else None
-        found = training.train(
-            model,
-            dataset,
-            optimizer,
-            loss_of,
-            log,
-            plan,
-            schedule(optimizer, given["epochs"]) if schedule else None,
-            shown.curve if shown else None,
+    with work("logistic", given) as job:
+        if job.processes.size > 1 and given["reduction"] == "sum":
+            raise click.BadParameter("sum goes with one process.", param_hint="'--reduction'")
+        if table:
+            rows = tables.read_csv(given["csv"]) if given["csv"] else tables.TABLES[given["data"]]()
+            dataset, scale = rows.data(given["standardize"], defaults.test_every)
+            outputs = 1
+            loss_of: losses.Loss = partial(losses.binary, reduction=given["reduction"])
+        else:
+            where = data_directory(given["data_dir"])
+            dataset = job.load(lambda: data.load(given["data"], where, given["mnist_mirror"]))
+            outputs = len(dataset.classes)
+            loss_of = losses.one_vs_rest if given["one_vs_rest"] else losses.log
+        model = torch.nn.Linear(dataset.train.x.shape[1], outputs)
+        for parameter, value in ((model.weight, given["initial_weight"]), (model.bias, given["initial_bias"])):
+            if value is not None:
+                torch.nn.init.constant_(parameter, value)
+        optimizer = optimizers.make(
+            given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
         )
-        if shown:
-            closing = shown.closing()
-            log.text("predictions", closing, plan.epochs)
-            if "console" not in given["sinks"]:  # which shows texts itself
-                click.echo(closing)
+        schedule = optimizers.SCHEDULERS[given["scheduler"]]
+        scheduler = schedule(optimizer, given["epochs"]) if schedule else None
+        size = min(given["batch_size"] or len(dataset.train.y), len(dataset.train.y))
+        full = size == len(dataset.train.y)
+        plan = training.Plan(
+            epochs=given["epochs"],
+            batch_size=size,
+            device=job.device,
+            seed=given["seed"],
+            log_every=given["log_every"],
+            test_every=max(1, given["epochs"] // training.LINES) if full else None,
+            log_accuracy=True,
+            may_stop=given["stop_on_alert"],
+            processes=job.processes,
+        )
+        settings = {name: given[name] for name in SETTINGS} | {"batch_size": size}
+        config = {"runner": "logistic", "data": dataset.name, "device": str(job.device), **settings}
+        with job.start(config, dataset, model, optimizer, scheduler) as (log, at, save, own):
+            shown = report.Report(rows, scale, model, log) if table else None
+            show = shown.curve if shown else None
+            found = training.train(
+                model, dataset, optimizer, loss_of, log, plan, scheduler, show, at=at, save=save, own=own
+            )
+            if shown:
+                closing = shown.closing()
+                log.text("predictions", closing, plan.epochs)
+                if "console" not in given["sinks"] and job.processes.rank == 0:  # which shows texts itself
+                    click.echo(closing)
     return found
 
 

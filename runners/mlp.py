@@ -15,7 +15,7 @@ from runners.options import (
     OPTIMIZERS,
     data_directory,
     data_options,
-    device_of,
+    epoch_or_steps,
     finite,
     optimizer_options,
     run_options,
@@ -48,7 +48,7 @@ SETTINGS = (
               help="Share of the training set that is held out for validation.")  # fmt: skip
 @click.option("--early-stopping", type=click.IntRange(min=1), metavar="N",
               help="Stop after N tests without a lower val/loss.")  # fmt: skip
-@click.option("--test-every", default="epoch", metavar="epoch|STEPS", callback=lambda c, p, v: test_every(v),
+@click.option("--test-every", default="epoch", metavar="epoch|STEPS", callback=lambda c, p, v: epoch_or_steps(v),
               help="When to try the test set.")  # fmt: skip
 @click.option("--log-gradients", is_flag=True, help="Histograms of the gradients, beside those of the weights.")
 @run_options
@@ -56,58 +56,44 @@ def main(**given: Any) -> dict[str, float]:
     """Train an MLP (784-200-200-10) on images, and watch it."""
     if given["early_stopping"] and not given["val_fraction"]:
         raise click.BadParameter("needs --val-fraction, the part to watch.", param_hint="'--early-stopping'")
-    import torch
-
     from runners import data, losses, models, optimizers, training
-    from runners.session import start
+    from runners.work import work
 
-    device = device_of(given["device"])
-    torch.manual_seed(given["seed"])
-    dataset = data.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"])
-    dataset = dataset.with_validation(given["val_fraction"], given["seed"])
-    model = models.MLP(
-        dataset.train.x.shape[1],
-        given["hidden"],
-        len(dataset.classes),
-        given["activation"],
-        dropout=given["dropout"],
-        activate_output=given["activate_output"],
-    )
-    models.initialise(model, given["init"])
-    optimizer = optimizers.make(
-        given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
-    )
-    schedule = optimizers.SCHEDULERS[given["scheduler"]]
-    plan = training.Plan(
-        epochs=given["epochs"],
-        batch_size=given["batch_size"],
-        device=device,
-        seed=given["seed"],
-        log_every=given["log_every"],
-        test_every=given["test_every"],
-        patience=given["early_stopping"],
-        log_gradients=given["log_gradients"],
-    )
-    config = {"runner": "mlp", "data": dataset.name, "device": str(device), **{name: given[name] for name in SETTINGS}}
-    with start("mlp", config, given) as log:
-        return training.train(
-            model,
-            dataset,
-            optimizer,
-            losses.LOSSES[given["loss"]],
-            log,
-            plan,
-            schedule(optimizer, given["epochs"]) if schedule else None,
+    with work("mlp", given) as job:
+        dataset = job.load(lambda: data.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"]))
+        dataset = dataset.with_validation(given["val_fraction"], given["seed"])
+        model = models.MLP(
+            dataset.train.x.shape[1],
+            given["hidden"],
+            len(dataset.classes),
+            given["activation"],
+            dropout=given["dropout"],
+            activate_output=given["activate_output"],
         )
-
-
-def test_every(value: str) -> int | None:
-    """Read `epoch` as None, and a number of steps as it is."""
-    if value == "epoch":
-        return None
-    if not (value.isascii() and value.isdigit() and int(value) > 0):
-        raise click.BadParameter(f"{value!r} is neither 'epoch' nor a number of steps, 1 or more.")
-    return int(value)
+        models.initialise(model, given["init"])
+        optimizer = optimizers.make(
+            given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
+        )
+        schedule = optimizers.SCHEDULERS[given["scheduler"]]
+        plan = training.Plan(
+            epochs=given["epochs"],
+            batch_size=given["batch_size"],
+            device=job.device,
+            seed=given["seed"],
+            log_every=given["log_every"],
+            test_every=None if given["test_every"] == "epoch" else given["test_every"],
+            patience=given["early_stopping"],
+            log_gradients=given["log_gradients"],
+            may_stop=given["stop_on_alert"],
+            processes=job.processes,
+        )
+        settings = {name: given[name] for name in SETTINGS}
+        config = {"runner": "mlp", "data": dataset.name, "device": str(job.device), **settings}
+        scheduler = schedule(optimizer, given["epochs"]) if schedule else None
+        with job.start(config, dataset, model, optimizer, scheduler) as started:
+            loss_of = losses.LOSSES[given["loss"]]
+            log, at, save, own = started
+            return training.train(model, dataset, optimizer, loss_of, log, plan, scheduler, at=at, save=save, own=own)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,11 @@ def run_options(command: F) -> F:
             click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, …"),
             click.option("--log-every", type=click.IntRange(min=1), default=1,
                          help="Steps from one point of train/loss to the next."),
+            click.option("--checkpoint-every", metavar="epoch|STEPS", callback=lambda c, p, v: epoch_or_steps(v),
+                         help="Save all that --resume needs."),
+            click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
+                         help="Go on with this run from its newest checkpoint, with its settings."),
+            click.option("--log-ranks", is_flag=True, help="Under torchrun, log each process's own loss too."),
             click.option("--alert", "alerts", multiple=True, callback=_alerts, metavar="RULE",
                          help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),
             click.option("--stop-on-alert", is_flag=True, help="End the run at the first alert."),
@@ -139,6 +144,15 @@ def _name(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     if len(value.encode("utf-8", "replace")) > 200:
         raise click.BadParameter(f"{value[:20]!r}… is too long; 200 bytes are accepted.")
     return value
+
+
+def epoch_or_steps(value: str | None) -> str | int | None:
+    """Read `epoch`, or a number of steps."""
+    if value is None or value == "epoch":
+        return value
+    if not (value.isascii() and value.isdigit() and int(value) > 0):
+        raise click.BadParameter(f"{value!r} is neither 'epoch' nor a number of steps, 1 or more.")
+    return int(value)
 
 
 def widths(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:

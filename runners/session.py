@@ -26,14 +26,26 @@ log = logging.getLogger("monitor")
 
 
 @contextmanager
-def start(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Logger]:
+def start(
+    runner: str,
+    config: Mapping[str, Any],
+    given: Mapping[str, Any],
+    reopen: Callable[[], Run | None] = lambda: None,
+    rank: int = 0,
+) -> Iterator[Logger]:
     """Open the logger of a run, and the dashboards it streams to; say at the end where it is.
 
-    Ctrl-C and SIGTERM end it in good order. On a terminal the dashboards stay up after the training, until Ctrl-C.
+    `reopen` returns the run to go on with, or None for a new one. Ctrl-C and SIGTERM end it in good order. On a
+    terminal the dashboards stay up after the training, until Ctrl-C. A process that is not rank 0 gets a silent logger.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
-        run = _run(runner, config, given)
+        if rank > 0:
+            yield cleanup.enter_context(Logger(Run.unwritten(given["logdir"] / runner)))
+            return
+        run = reopen() or _run(runner, config, given)
+        if run.is_resumed:
+            say(f"Resumed: {run.path}")
         try:
             sinks = [registry.make(spec) for spec in given["sinks"]]
             boards = _attend(sinks, run.path / "visdom", lambda sink: sink.url_of(run), given, cleanup)

@@ -20,7 +20,9 @@ from monitor import Logger
 from monitor.errors import DataError
 from monitor.records import ConfusionMatrix
 from monitor.sinks.memory import MemorySink
-from runners import data, mlp, models, options, training
+from runners import data, mlp, models, options
+from runners.distributed import Processes
+from runners.evaluate import evaluate
 from tests import events
 
 
@@ -222,7 +224,7 @@ def test_the_confusion_matrix_counts(tmp_path: Path) -> None:
     assert digits.test is not None
     model = models.MLP(784, [8], 10)
     with Logger(tmp_path / "run", [sink]) as log:
-        training.evaluate(model, digits.test, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes)
+        evaluate(model, digits.test, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes, Processes())
     (matrix,) = sink.of(ConfusionMatrix)
     said = model(digits.test.x).argmax(1)
     for true in range(10):

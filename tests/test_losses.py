@@ -104,9 +104,9 @@ def test_each_teaches_the_digits(name: str) -> None:
     assert digits.test is not None
     model = models.MLP(784, [64], 10, "tanh")
     optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
-    shuffled = torch.Generator().manual_seed(0)
-    for _ in range(20):
-        for x, y in training.batches(digits.train, 100, shuffled):
+    plan = training.Plan(epochs=20, batch_size=100, device=torch.device("cpu"))
+    for epoch in range(20):
+        for (x, y), _ in training.batches(digits.train, plan, epoch, 0):
             optimizer.zero_grad()
             ALL[name](model(x), y).backward()
             optimizer.step()

@@ -15,6 +15,8 @@ from monitor import Logger
 from monitor.errors import DataError
 from monitor.sinks.memory import MemorySink
 from runners import data, losses, mlp, models, optimizers, options, training
+from runners.distributed import Processes
+from runners.evaluate import evaluate
 
 
 def test_real_mnist_is_decoded_as_torchvision_decodes_it(mnist: Path, tmp_path: Path) -> None:
@@ -199,7 +201,7 @@ def test_the_tests_loss_is_the_mean_over_all_samples(tmp_path: Path) -> None:
     model = models.MLP(784, [8], 10)
     sink = MemorySink()
     with Logger(tmp_path / "run", [sink]) as log:
-        found = training.evaluate(model, part, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes)
+        found = evaluate(model, part, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes, Processes())
     with torch.no_grad():
         logits = model(part.x)
     wanted = torch.nn.functional.cross_entropy(logits.double(), part.y).item()

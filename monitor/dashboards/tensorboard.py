@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.dashboards.parent import give_way, leave_with
+from monitor.resume import close_lost
 
 TRIES = 100  # ports
+LOOK = 30.0  # seconds between two looks for runs that were lost
 
 
 def free_port(host: str, port: int) -> int:
@@ -47,13 +49,18 @@ def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, read
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     board = program.TensorBoard()
     free = free_port(host, port)
-    board.configure(argv=["tensorboard", "--logdir", str(logdir), "--host", host, "--port", str(free)])
+    board.configure(
+        argv=["tensorboard", "--logdir", str(logdir), "--host", host, "--port", str(free), "--reload_multifile", "true"]
+    )
     board.launch()
     url = f"http://{f'[{host}]' if ':' in host else host}:{free}"
     _wait_for(url, 30)
     give_way()  # only now: while it starts, somebody waits for it
     ready(url)
-    stop.wait()
+    while True:
+        close_lost(logdir)
+        if stop.wait(LOOK):
+            return
 
 
 def _wait_for(url: str, timeout: float) -> None:

@@ -25,6 +25,7 @@ class Sink(ABC):
     name: ClassVar[str] = ""
     accepts: frozenset[type] = KINDS  # record kinds; others are filtered out before `write`
     interval: float = 0.5  # seconds from one flush to the next
+    durable: bool = False  # whether what was flushed is there after a crash of this process, for a resumed run
     max_interval: float = 0.5  # seconds; a sink whose flushes are costly is called less often, down to this
 
     @classmethod

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import time
 from pathlib import Path
 
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import RecordWriter
+
+STAMP = re.compile(r"tfevents\.(\d{1,12})(?:\D|$)")
 
 
 class _Frames(RecordWriter):  # type: ignore[misc]
@@ -32,8 +35,8 @@ class _Frames(RecordWriter):  # type: ignore[misc]
 class EventFile:
     """Append events to a file in `directory` that TensorBoard reads; a new name for each."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, suffix: str = "") -> None:
+        self._directory, self._suffix = directory, suffix
         self._frames = _Frames()
         self._pending: list[bytes] = []  # framed, not yet on disk; each starts and ends with whole records
         self._file: io.FileIO | None = None
@@ -44,6 +47,10 @@ class EventFile:
     def add(self, event: Event) -> None:
         """Encode `event`; it is on disk after the next `flush`."""
         self._frames.write(event.SerializeToString())
+
+    def add_bytes(self, event: bytes) -> None:
+        """Add an event that is encoded already."""
+        self._frames.write(event)
 
     def flush(self) -> None:
         """Write what was added to the file. Raises `OSError`, and keeps what is not written."""
@@ -69,8 +76,9 @@ class EventFile:
         first = _Frames()
         first.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         self._directory.mkdir(parents=True, exist_ok=True)
-        # TensorBoard reads a run's files in the order of their names.
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{self._number}"
+        # TensorBoard reads a run's files in the order of their names, so a later one has a later time in it.
+        stamp = max([int(time.time()), *(found + 1 for found in map(_stamp, self._directory.iterdir()))])
+        name = f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{self._number}{self._suffix}"
         self._number += 1
         self.path = self._directory / name
         self._file = io.FileIO(self.path, "x+")
@@ -123,3 +131,9 @@ class EventFile:
         self._file = io.FileIO(self.path, "x+")
         self._size = 0
         self._append(held)
+
+
+def _stamp(path: Path) -> int:
+    """Return the time in the name of an event file, 0 for any other file."""
+    found = STAMP.search(path.name)
+    return int(found[1]) if found else 0

@@ -51,8 +51,13 @@ class TensorBoardSink(Sink):
 
     name = "tensorboard"
     accepts = KINDS - {Progress}
+    durable = True
 
-    def __init__(self) -> None:
+    def __init__(self, rank: int = 0) -> None:
+        """Make the sink of one process of a training; the run's settings and its end are rank 0's to tell."""
+        self._rank = rank
+        if rank:
+            self.accepts = self.accepts - {Config}
         self._file: EventFile | None = None
         self._run: Run | None = None
         # By tags: an event, its values, and which of them are watched for their best.
@@ -71,7 +76,7 @@ class TensorBoardSink(Sink):
 
     def open(self, run: Run) -> None:
         self._run = run
-        self._file = EventFile(run.path)
+        self._file = EventFile(run.path, f".rank{self._rank}" if self._rank else "")
 
     def recall(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -152,13 +157,18 @@ class TensorBoardSink(Sink):
     def close(self) -> None:
         if self._file is None or self._run is None:
             return
-        status = "STATUS_SUCCESS" if self._run.status == "finished" else "STATUS_FAILURE"
-        end = SessionEndInfo(status=Status.Value(status), end_time_secs=time.time())
-        value = _hparams("_hparams_/session_end_info", HParamsPluginData(session_end_info=end))
-        self._file.add(Event(wall_time=time.time(), summary=Summary(value=[value])))
+        if not self._rank:
+            self._file.add(self._end())
         self._file.flush()
         self._file.close()
         self._file = None
+
+    def _end(self) -> Event:
+        assert self._run is not None
+        status = "STATUS_SUCCESS" if self._run.status == "finished" else "STATUS_FAILURE"
+        end = SessionEndInfo(status=Status.Value(status), end_time_secs=time.time())
+        value = _hparams("_hparams_/session_end_info", HParamsPluginData(session_end_info=end))
+        return Event(wall_time=time.time(), summary=Summary(value=[value]))
 
 
 def _session(record: Restart | Checkpoint) -> Event:
