@@ -93,7 +93,8 @@ class Logger(LogCalls):
         if stop_on_alert:
             self._vitals.on_stall = interrupt_main_thread  # a loop that hangs asks nobody whether to stop
         self._put = self._nowhere if self._silent else self._pipeline.inbox.append
-        self._put(Config(self.run.config, time()))
+        if not self.run.is_resumed:
+            self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
         _live.add(self)
 
@@ -166,7 +167,7 @@ class Logger(LogCalls):
             log.warning("%s: its end could not be written: %s", self.run.path / "run.json", failure)
         for line in self._lost:
             log.warning("%s", line)
-        if not self._silent:
+        if self.run.is_written:
             log.info("%s: %s; %s", self.run.path, status, stats)
 
     def __enter__(self) -> Logger:

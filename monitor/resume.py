@@ -42,7 +42,9 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
         _drop_end(file)
     _write(path, _started_again(step, kept))
     lives = [*(known.get("lives") or []), {"status": load(path).status, "until": known.get("end"), "step": step}]
-    return Run.reopen(path, resumed=timestamp(time.time()), spent=spent, lives=lives)
+    run = Run.reopen(path, resumed=timestamp(time.time()), spent=spent, lives=lives)
+    run.is_resumed = bool(checkpoint)
+    return run
 
 
 def refuse_running(path: Path) -> None:
@@ -58,7 +60,7 @@ def close_lost(logdir: Path) -> None:
     It would show them as running for ever. What cannot be written is left.
     """
     for run in scan(logdir):
-        if run.status != "lost" or process.is_alive(run.fields.get("process")) is not False:
+        if run.fields.get("status") != "running" or process.is_alive(run.fields.get("process")) is not False:
             continue
         try:
             end = seconds(run.fields.get("heartbeat")) or time.time()

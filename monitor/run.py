@@ -67,7 +67,7 @@ class Run:
         """Return a run that writes nothing, as for a replay, or in a process that is not rank 0."""
         run = cls.__new__(cls)
         run._set(Path(directory), config or {})
-        run._writes = False
+        run.is_written = False
         return run
 
     def _set(self, path: Path, config: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ class Run:
         self.is_resumed = False
         self.alerts: list[dict[str, Any]] = []
         self._fields = {}
-        self._writes = True
+        self.is_written = True
         self._lock = threading.Lock()
 
     def _begin(self) -> None:
@@ -110,7 +110,7 @@ class Run:
             self._write()
 
     def _write(self) -> None:
-        if not self._writes:
+        if not self.is_written:
             return
         self.path.mkdir(parents=True, exist_ok=True)  # it may have been removed since
         scratch = self.path / f".{FILE}.{os.getpid()}"

@@ -14,6 +14,7 @@ import os
 import random
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ class Checkpoints:
             for old in found(part.parent)[:-KEPT]:
                 old.unlink()
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             _tell(at, error)
 
     def _write(self, at: Place, states: list[Any]) -> tuple[str, Path | None]:
@@ -105,7 +107,8 @@ class Checkpoints:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             _tell(at, error)
             return "", None
         return name, part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -112,7 +113,7 @@ class Work:
             if name is not None:
                 log.close(status="killed", error=f"{name}; torchrun sends it to all processes when one of them ends")
         elif "peer" in str(error) or isinstance(error, torch.distributed.DistError):
-            reason = str(error).splitlines()[0]
+            reason = re.sub(r"^\[[^\]]*\] *", "", str(error).splitlines()[0]).partition(". ")[0]
             log.close(status="failed", error=f"another process of the job is gone: {reason}")
             raise JobError(f"another process of the job is gone: {reason}") from error
 

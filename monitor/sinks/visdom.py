@@ -137,9 +137,9 @@ class VisdomSink(Sink):
         self._env = self._env or windows.clean(run.name)
 
     def recall(self, records: Sequence[Record]) -> None:
-        """Take curves and notes in; pictures come again with the next test."""
+        """Take curves, notes and settings in; pictures come again with the next test."""
         labels = "/labels"  # as text, of predictions
-        kinds = Scalar | Text
+        kinds = Scalar | Text | Config
         self.write(
             [r for r in records if isinstance(r, kinds) and not (isinstance(r, Text) and r.tag.endswith(labels))]
         )
