@@ -12,6 +12,7 @@ from monitor.commands.lazy import LazyGroup
     cls=LazyGroup,
     commands_at={
         "assets": ("monitor.commands.assets:assets", "Get the files that Visdom's page needs."),
+        "compare": ("monitor.commands.compare:compare", "Compare runs, in the terminal, Visdom or a page."),
         "replay": ("monitor.commands.replay:replay", "Stream TensorBoard event files to any sink."),
         "runs": ("monitor.commands.runs:runs", "List runs, their status and how good they are."),
         "serve": ("monitor.commands.serve:serve", "Serve a dashboard: visdom or tensorboard."),

@@ -108,7 +108,7 @@ class VisdomSink(Sink):
 
     def url_of(self, run: Run) -> str:
         """Return the address of the page that shows `run`."""
-        return self._client.page(self._env or windows.clean(run.name))
+        return self.page(run.name)
 
     def save(self, folder: Path) -> None:
         """Write the env into `folder`, for `monitor serve visdom --env-dir`; after `close` only.
@@ -193,6 +193,17 @@ class VisdomSink(Sink):
         self._mark(f"curves {window}")
         self._lines[tag] = f"curves {window}", series
         return self._lines[tag]
+
+    def forget(self, trace: str, step: int) -> None:
+        """Forget the points of `step` and above of all traces of this name."""
+        for window, traces in self._curves.items():
+            if trace in traces:
+                traces[trace].restart(step)
+                self._mark(f"curves {window}")
+
+    def page(self, name: str) -> str:
+        """Return the address of the page of an env: the one that was given, or else `name`."""
+        return self._client.page(self._env or windows.clean(name))
 
     def _restart(self, step: int) -> None:
         """Forget what a restart supersedes."""
