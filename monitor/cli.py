@@ -13,6 +13,7 @@ from monitor.commands.lazy import LazyGroup
     commands_at={
         "assets": ("monitor.commands.assets:assets", "Get the files that Visdom's page needs."),
         "compare": ("monitor.commands.compare:compare", "Compare runs, in the terminal, Visdom or a page."),
+        "doctor": ("monitor.commands.doctor:doctor", "Check whether a training can run here."),
         "replay": ("monitor.commands.replay:replay", "Stream TensorBoard event files to any sink."),
         "runs": ("monitor.commands.runs:runs", "List runs, their status and how good they are."),
         "serve": ("monitor.commands.serve:serve", "Serve a dashboard: visdom or tensorboard."),

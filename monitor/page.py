@@ -27,6 +27,7 @@ tr.first td { border-top: 1px solid #ddd } .best { font-weight: bold } .step { c
 .plots { display: flex; flex-wrap: wrap; gap: 1em } .plots svg { width: 520px; max-width: 100%; height: auto }
 .runs label { margin-right: 1.2em; white-space: nowrap } .swatch { display: inline-block; width: 1.4em; height: .3em;
 vertical-align: middle; margin-right: .3em } figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top }
+[hidden] { display: none !important }
 figure img { max-width: 500px; image-rendering: pixelated } figcaption { font-size: 90% }
 """
 SCRIPT = """

@@ -13,8 +13,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from monitor.comparison import Overlay
 from monitor.dashboards.behind import wait
-from monitor.records import Scalar
 from runners import logistic, mlp
 from runners.session import Group, group, start
 from runners.worked import WORKED
@@ -71,17 +71,8 @@ def _show(folder: Path, runs: list[str], boards: Group) -> None:
     sink = boards.visdom(f"{folder.name}_comparison")
     if sink is None or not boards.wrote("tensorboard"):
         return
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    records = []
-    for run in runs:
-        events = EventAccumulator(str(folder / run), size_guidance={"scalars": 0})
-        events.Reload()
-        for tag in COMPARED:
-            if tag in events.Tags()["scalars"]:
-                records += [Scalar(f"{tag}/{run}", e.value, e.step, e.wall_time) for e in events.Scalars(tag)]
     try:
-        sink.show("comparison", records)
+        Overlay(sink, COMPARED).update({run: folder / run for run in runs})
         sink.save(folder / "visdom")
     except OSError as error:
         log.warning("visdom: the comparison is not shown: %s", error)

@@ -120,6 +120,12 @@ def answers_as_visdom(url: str) -> bool:
     return isinstance(answer, list) or answer == "login"
 
 
+def answers_as_tensorboard(url: str) -> bool:
+    """Tell whether a TensorBoard answers at `url`. Blocks for at most 2 s."""
+    answer = _ask(f"{url}/data/environment", None)
+    return isinstance(answer, dict) and "data_location" in answer
+
+
 def is_local(host: str) -> bool:
     """Tell whether `host` is this machine's loopback, where a server may be started."""
     bare = host.strip("[]")

@@ -1,0 +1,29 @@
+"""`monitor doctor`: can a training run here, and if not, what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from monitor.oneline import OneLine
+
+COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
+
+
+@click.command(cls=OneLine)
+@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+              help="Where runs would go.")  # fmt: skip
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are.  [default: a user cache]")
+def doctor(logdir: Path, data_dir: Path | None) -> int:
+    """Check versions, packages, disk, dashboards, data and GPU; exit status 1 if a training could not run."""
+    from platformdirs import user_cache_path
+
+    from monitor.doctor import FAILURE, examine
+
+    failures = 0
+    for finding in examine(logdir, data_dir or user_cache_path("training-monitor") / "data"):
+        failures += finding.level == FAILURE
+        level = click.style(f"{finding.level:<8}", fg=COLOURS[finding.level])
+        click.echo(f"{level} {finding.what}: {finding.says}" + (f" → {finding.remedy}" if finding.remedy else ""))
+    return 1 if failures else 0
