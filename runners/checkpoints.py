@@ -77,7 +77,7 @@ class Checkpoints:
             if not all(marked):
                 raise OSError("what was logged before it is not on disk yet")
             part.replace(part.with_name(name))
-            for old in found(part.parent)[:-KEPT]:
+            for old in (*found(part.parent)[:-KEPT], *part.parent.glob(".step-*.part")):  # of a killed process too
                 old.unlink()
         except OSError as error:
             with suppress(OSError):

@@ -159,7 +159,8 @@ def other_records(run: Path) -> int:
     """Count what the event file holds beside the training loss."""
     found = events.read(run)
     tags = found.Tags()
-    count = sum(len(found.Scalars(tag)) for tag in tags["scalars"] if tag != "train/loss")
+    ours = [tag for tag in tags["scalars"] if tag != "train/loss" and not tag.startswith("best/")]
+    count = sum(len(found.Scalars(tag)) for tag in ours)
     count += sum(len(found.Images(tag)) for tag in tags["images"])
     count += sum(len(found.Histograms(tag)) for tag in tags["histograms"])
     return count + 1  # the config

@@ -154,6 +154,7 @@ def test_killed_at_ten_random_moments(
             assert len(both) > (100 if title == "train loss" else 11)
             wanted = [v for s, v in zip(wanted_x, wanted_y) if s in both]
             assert [v for s, v in zip(x, y) if s in both] == pytest.approx(wanted)
+    assert sorted(path.name for path in kept.iterdir()) == [path.name for path in checkpoints.found(kept)]
     metrics = load(run).metrics
     assert metrics["test/loss"]["best"] == pytest.approx(load(tmp_path / "whole").metrics["test/loss"]["best"])
 

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,10 @@ def runs(
         if not watch:
             console.print(table(found, metrics, console.width))
             return
-        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        with (
+            suppress(KeyboardInterrupt),
+            Live(console=console, screen=console.is_terminal, auto_refresh=False) as live,
+        ):
             while True:
                 live.update(table(select(logdir, by, passes, ()), metrics, console.width), refresh=True)
                 time.sleep(PAUSE)
