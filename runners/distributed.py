@@ -16,6 +16,8 @@ import click
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 
@@ -103,7 +105,10 @@ def joined(device: str) -> Iterator[Processes]:
     on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.device_count() > local)
     if on_gpu:
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=WAIT)
+    # torchrun's store outlives a restart, and with it the addresses of processes that are gone.
+    store, rank, size = next(rendezvous("env://", timeout=WAIT))
+    store = PrefixStore(f"restart {restarts()}", store)
+    dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size, timeout=WAIT)
     try:
         yield Processes(dist.get_rank(), size, torch.device("cuda", local) if on_gpu else torch.device("cpu"))
     finally:

@@ -35,16 +35,17 @@ def settings(folder: Path, data: Path, *arguments: object) -> list[str]:
 
 def torchrun(start: Start, *arguments: str) -> subprocess.Popen[str]:
     """Start two processes; the port is one that the first of them finds free."""
-    how = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "3"]
-    return start("-m", "torch.distributed.run", *how, "-m", "runners.mlp", *arguments, start_new_session=True)
+    how = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "2"]
+    return start("-m", "torch.distributed.run", *how, "-m", "runners.mlp", *arguments)
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 100) -> tuple[str, str]:
+def finish(process: subprocess.Popen[str], timeout: float = 75) -> tuple[str, str]:
     try:
         return process.communicate(timeout=timeout)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # torchrun ends its processes with it
+        _, err = process.communicate(timeout=40)
+        raise AssertionError(f"the job did not end within {timeout} s: {err}") from None
 
 
 def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -106,7 +107,7 @@ def test_a_rank_that_dies_ends_the_job_and_a_restart_resumes(tmp_path: Path, sma
 def test_a_job_without_restarts_says_that_it_failed(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     arguments = settings(tmp_path, small_mnist, "--epochs", 100000, "--test-every", 10**6, "--name", "a")
     how = ["--standalone", "--nproc-per-node", "2", "-m", "runners.mlp"]
-    job = start("-m", "torch.distributed.run", *how, *arguments, start_new_session=True)
+    job = start("-m", "torch.distributed.run", *how, *arguments)
     run = tmp_path / "a"
     wait_until(lambda: (run / "run.json").exists() and (load(run).progress.get("step") or 0) > 0, 60, "the training")
     other = next(pid for pid in ranks(job.pid) if pid != load(run).fields["pid"])
