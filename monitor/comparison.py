@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor import metrics
 from monitor.errors import DataError
@@ -14,7 +14,9 @@ from monitor.reader import Reader, history
 from monitor.records import Config, Restart, Scalar
 from monitor.run import FILE
 from monitor.runs import load, number, scan
-from monitor.sinks.visdom import VisdomSink
+
+if TYPE_CHECKING:
+    from monitor.sinks.visdom import VisdomSink
 
 MAIN = 6  # metrics that are compared, unless they are named
 

@@ -15,9 +15,7 @@ from monitor.reader import history, scalars
 from monitor.records import Images
 from monitor.runs import number
 from monitor.series import Series
-from monitor.shown import visible
-
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
+from monitor.shown import COLOURS, visible
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1100px; padding: 0 1em; color: #222 }

@@ -1,9 +1,11 @@
-"""Text as it may be shown: control characters, and those that turn its direction, are spelled out, not obeyed."""
+"""How things are shown: text without characters that are obeyed, such as those that turn its direction; colours."""
 
 from __future__ import annotations
 
 import re
 
+# Of curves.
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 

@@ -111,6 +111,26 @@ def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
         assert result.stderr.count("\n") == 1
 
 
+WITHOUT = """
+import sys
+for name in ("orjson", "urllib3", "tornado", "visdom"):
+    sys.modules[name] = None
+from monitor.cli import main
+main()
+"""
+
+
+def test_without_the_visdom_extra(runs: Path, tmp_path: Path, start: Start) -> None:
+    plain = start("-c", WITHOUT, "compare", "mlp-a", "mlp-b", "--logdir", str(runs), "--html", str(tmp_path / "x.html"))
+    out, err = plain.communicate(timeout=60)
+    assert plain.returncode == 0, err
+    assert "Page: " in out
+    shown = start("-c", WITHOUT, "compare", "mlp-a", "--logdir", str(runs), "--sink", "visdom")
+    _, err = shown.communicate(timeout=60)
+    assert shown.returncode == 2
+    assert "pip install 'training-monitor[visdom]'" in err
+
+
 def test_a_page_that_opens_offline(runs: Path, tmp_path: Path, page: Page) -> None:
     evil = "<script>document.title='pwned'</script>$x$"
     make(tmp_path, "evil", {"note": evil, "lr": 3}, 0.5)

@@ -209,7 +209,7 @@ def test_to_tensorboard(tmp_path: Path) -> None:
     assert sum(histogram.bucket) == 100
 
 
-def test_bad_input_is_one_line(tmp_path: Path) -> None:
+def test_bad_input_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     for arguments, says in [
         ([tmp_path / "none", "--sink", "console"], "there is no"),
@@ -221,6 +221,9 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         assert result.exit_code == 2
         assert says in result.stderr
         assert result.stderr.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    foreign.write(tmp_path / "runs" / "named" / "tfevents", foreign.event(0, foreign.simple("a", 1)))
+    assert "named: 1 scalar" in replay("named", "--sink", "console").stdout
     foreign.write(tmp_path / "a" / "tfevents")
     assert "unknown sink 'nowhere'" in replay(tmp_path, "--sink", "nowhere").stderr
     assert "needs --logdir" in replay(tmp_path, "--sink", "tensorboard").stderr

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from monitor.sinks.visdom import VisdomSink
 
 PAUSE = 0.5  # seconds
+RUNS = Path("runs")  # where runs go by default
 
 
 @click.command(cls=OneLine)
@@ -37,6 +38,8 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
 
     from monitor.replay import Replay
 
+    if not path.exists() and (RUNS / path).exists():  # the name of a run
+        path = RUNS / path
     if not path.exists():
         raise click.BadParameter(f"there is no {str(path)!r}.", param_hint="'PATH'")
     found = runs_under(path)

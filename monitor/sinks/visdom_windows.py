@@ -17,14 +17,13 @@ from monitor import buckets, grid
 from monitor.grid import Picture
 from monitor.records import Config, Curve, Histogram, Text
 from monitor.series import Series
-from monitor.shown import visible
+from monitor.shown import COLOURS, visible
 
 PLOT = {"width": 410, "height": 300}
 TEXT = {"width": 300, "height": 300}
 WIDEST = 500  # pixels of a picture's window
 BINS = 50  # of a histogram
 BAR = 24  # pixels that the page leaves free above a picture
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
 
 Message = dict[str, Any]
 
