@@ -41,7 +41,8 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
     for file in event_files(path):
         _drop_end(file)
     _write(path, _started_again(step, kept))
-    lives = [*(known.get("lives") or []), {"status": load(path).status, "until": known.get("end"), "step": step}]
+    life = {"status": load(path).status, "error": known.get("error"), "until": known.get("end"), "step": step}
+    lives = [*(known.get("lives") or []), life]
     run = Run.reopen(path, resumed=timestamp(time.time()), spent=spent, lives=lives)
     run.is_resumed = bool(checkpoint)
     return run

@@ -95,29 +95,15 @@ def test_a_rank_that_dies_ends_the_job_and_a_restart_resumes(tmp_path: Path, sma
     assert [found.name for found in scan(tmp_path)] == ["cut"]
     fields = json.loads((run / "run.json").read_text())
     assert fields["status"] == "finished"
-    assert {life["status"] for life in fields["lives"]} <= {"failed", "killed"}
+    first = fields["lives"][0]
+    assert first["status"] in ("failed", "killed"), "the first start said what it ended of"
+    assert "another process of the job is gone" in first["error"] or "torchrun sends it" in first["error"]
     whole = CliRunner().invoke(main, ["train", "mlp", *settings(tmp_path, small_mnist, *every, "--name", "whole")])
     assert whole.exit_code == 0, whole.output
     ours, theirs = curves(run), curves(tmp_path / "whole")
     for tag in ("train/loss", "val/loss", "test/loss"):
         assert apart(ours[tag], theirs[tag]) < 1e-3, tag
     assert [step for step, _ in ours["rank1/train/loss"]] == list(range(1050))
-
-
-def test_a_job_without_restarts_says_that_it_failed(tmp_path: Path, small_mnist: Path, start: Start) -> None:
-    arguments = settings(tmp_path, small_mnist, "--epochs", 100000, "--test-every", 10**6, "--name", "a")
-    how = ["--standalone", "--nproc-per-node", "2", "-m", "runners.mlp"]
-    job = start("-m", "torch.distributed.run", *how, *arguments)
-    run = tmp_path / "a"
-    wait_until(lambda: (run / "run.json").exists() and (load(run).progress.get("step") or 0) > 0, 60, "the training")
-    other = next(pid for pid in ranks(job.pid) if pid != load(run).fields["pid"])
-    os.kill(other, signal.SIGKILL)
-    finish(job)
-    assert job.returncode == 1
-    found = load(run)
-    assert found.status in ("failed", "killed")
-    assert found.error is not None
-    assert "another process of the job is gone" in found.error or "torchrun sends it" in found.error
 
 
 def ranks(launcher: int) -> list[int]:

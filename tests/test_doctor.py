@@ -59,29 +59,22 @@ def test_missing_data_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "monitor assets fetch" in page.remedy
 
 
-def doctor(before: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """Run it in a process that finds what is in the folder `before` first."""
-    return subprocess.run(
-        [sys.executable, "-m", "monitor", "doctor", "--logdir", str(tmp_path)],
-        capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(before)},
-    )  # fmt: skip
-
-
 def test_a_torch_that_does_not_match(tmp_path: Path) -> None:
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
-    done = doctor(tmp_path, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor", "doctor", "--logdir", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
     assert done.returncode == 1
-    assert (
-        "failure  torch: cannot be loaded: operator torchvision::nms does not exist → install matching" in done.stdout
-    )
+    assert "failure  torch: cannot be loaded: operator torchvision::nms does not exist → install" in done.stdout
 
 
-@pytest.mark.parametrize(("package", "level", "status"), [("orjson", WARNING, 0), ("click", FAILURE, 1)])
-def test_a_package_that_is_too_old(tmp_path: Path, package: str, level: str, status: int) -> None:
+@pytest.mark.parametrize(("package", "level"), [("orjson", WARNING), ("click", FAILURE)])
+def test_a_package_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, level: str) -> None:
     info = tmp_path / f"{package}-0.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1\n")
-    done = doctor(tmp_path, tmp_path)
-    assert done.returncode == status, done.stdout
-    assert f"{level:<8} {package}: 0.1 is not >=" in done.stdout
-    assert "→ pip install '" in done.stdout
+    monkeypatch.syspath_prepend(str(tmp_path))
+    old = found(tmp_path, package)
+    assert (old.level, old.says[:11]) == (level, "0.1 is not ")
+    assert old.remedy.startswith("pip install '")
