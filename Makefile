@@ -39,7 +39,7 @@ bench: .venv/installed-tests
 	$(BIN)/python -m tests.benchmarks
 
 fuzz: .venv/installed-tests
-	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 tests/test_values.py
+	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 tests/sinks/test_values.py
 
 soak: .venv/installed-tests
 	$(BIN)/python -m tests.benchmarks.soak

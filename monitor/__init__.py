@@ -7,7 +7,7 @@ Importing this package is quick: torch, the dashboards' packages and the rest ar
 
 from monitor.errors import MonitorError, SinkError, SpecError
 from monitor.logger import Logger
-from monitor.run import Run
+from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 
 __all__ = ["Logger", "MonitorError", "Run", "Sink", "SinkError", "SpecError", "__version__"]

@@ -13,22 +13,22 @@ from time import monotonic, perf_counter, time
 from types import TracebackType
 from typing import Any
 
-from monitor import validate
 from monitor.alerts import Rule, Stall, parse_all
-from monitor.calls import LogCalls
-from monitor.elsewhere import Elsewhere
+from monitor.capture import validation
+from monitor.capture.log_methods import LogCalls
+from monitor.capture.null_logger import Elsewhere
+from monitor.delivery.pipeline import Pipeline
+from monitor.delivery.stats import Stats
+from monitor.delivery.worker import History
 from monitor.errors import SinkError
-from monitor.eventlog import event_files
-from monitor.pipeline import Pipeline
-from monitor.process import interrupt_main_thread
-from monitor.ranks import rank
+from monitor.events.framing import event_files
 from monitor.records import Checkpoint, Config, Record
-from monitor.run import Run, outcome
+from monitor.runs.process import interrupt_main_thread
+from monitor.runs.rank import rank
+from monitor.runs.run import Run, outcome
 from monitor.sinks import registry
 from monitor.sinks.base import Sink
-from monitor.stats import Stats
-from monitor.vitals import Vitals
-from monitor.worker import History
+from monitor.sinks.run_status import Vitals
 
 log = logging.getLogger("monitor")
 
@@ -124,12 +124,12 @@ class Logger(LogCalls):
         return not behind
 
     def checkpoint(self, name: str, step: int, timeout: float = 10.0) -> bool:
-        """Mark the place of a checkpoint, so that `monitor.resume.reopen` can go on from there.
+        """Mark the place of a checkpoint, so that `monitor.runs.resume.reopen` can go on from there.
 
         Call it before the checkpoint `name` counts: it waits, at most `timeout` seconds, until what was logged before
         is on disk, and tells whether it is. Without a sink that keeps it there it never is.
         """
-        self._put(Checkpoint(validate.text(name, "a checkpoint's name"), validate.step(step), time()))
+        self._put(Checkpoint(validation.text(name, "a checkpoint's name"), validation.step(step), time()))
         durable = any(worker.sink.durable for worker in self._pipeline.workers)
         return durable and not self._pipeline.flush(timeout, durable=True)
 
@@ -232,7 +232,7 @@ def _history_of(run: Run) -> History | None:
     files = event_files(run.path)  # before a sink adds one
 
     def read() -> Iterable[Sequence[Record]]:
-        from monitor.reader import history
+        from monitor.events.reader import history
 
         return history(run.path, files=files)
 

@@ -26,7 +26,7 @@ from monitor.records import (
     Scalar,
     Text,
 )
-from monitor.run import Run
+from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from monitor.oneline import OneLine
-from runners.options import (
+from monitor.commands.base import OneLine
+from runners.launch.options import (
     IMAGES,
     OPTIMIZERS,
     data_directory,
@@ -83,8 +83,9 @@ def main(**given: Any) -> dict[str, float]:
         given[name] = defaults.initial if given[name] is None else given[name]
     import torch
 
-    from runners import data, losses, optimizers, report, tables, training
-    from runners.work import work
+    from runners.data import images, tables
+    from runners.launch.job import work
+    from runners.training import logistic_report, loop, losses, optimizers
 
     with work("logistic", given) as job:
         if job.processes.size > 1 and given["reduction"] == "sum":
@@ -96,7 +97,7 @@ def main(**given: Any) -> dict[str, float]:
             loss_of: losses.Loss = partial(losses.binary, reduction=given["reduction"])
         else:
             where = data_directory(given["data_dir"])
-            dataset = job.load(lambda: data.load(given["data"], where, given["mnist_mirror"]))
+            dataset = job.load(lambda: images.load(given["data"], where, given["mnist_mirror"]))
             outputs = len(dataset.classes)
             loss_of = losses.one_vs_rest if given["one_vs_rest"] else losses.log
         model = torch.nn.Linear(dataset.train.x.shape[1], outputs)
@@ -110,13 +111,13 @@ def main(**given: Any) -> dict[str, float]:
         scheduler = schedule(optimizer, given["epochs"]) if schedule else None
         size = min(given["batch_size"] or len(dataset.train.y), len(dataset.train.y))
         full = size == len(dataset.train.y)
-        plan = training.Plan(
+        plan = loop.Plan(
             epochs=given["epochs"],
             batch_size=size,
             device=job.device,
             seed=given["seed"],
             log_every=given["log_every"],
-            test_every=max(1, given["epochs"] // training.LINES) if full else None,
+            test_every=max(1, given["epochs"] // loop.LINES) if full else None,
             log_accuracy=True,
             may_stop=given["stop_on_alert"],
             processes=job.processes,
@@ -124,9 +125,9 @@ def main(**given: Any) -> dict[str, float]:
         settings = {name: given[name] for name in SETTINGS} | {"batch_size": size}
         config = {"runner": "logistic", "data": dataset.name, "device": str(job.device), **settings}
         with job.start(config, dataset, model, optimizer, scheduler) as (log, at, save, own):
-            shown = report.Report(rows, scale, model, log) if table else None
+            shown = logistic_report.Report(rows, scale, model, log) if table else None
             show = shown.curve if shown else None
-            found = training.train(
+            found = loop.train(
                 model, dataset, optimizer, loss_of, log, plan, scheduler, show, at=at, save=save, own=own
             )
             if shown:

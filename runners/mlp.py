@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from monitor.oneline import OneLine
-from runners.options import (
+from monitor.commands.base import OneLine
+from runners.launch.options import (
     ACTIVATIONS,
     IMAGES,
     INITS,
@@ -56,11 +56,12 @@ def main(**given: Any) -> dict[str, float]:
     """Train an MLP (784-200-200-10) on images, and watch it."""
     if given["early_stopping"] and not given["val_fraction"]:
         raise click.BadParameter("needs --val-fraction, the part to watch.", param_hint="'--early-stopping'")
-    from runners import data, losses, models, optimizers, training
-    from runners.work import work
+    from runners.data import images
+    from runners.launch.job import work
+    from runners.training import loop, losses, models, optimizers
 
     with work("mlp", given) as job:
-        dataset = job.load(lambda: data.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"]))
+        dataset = job.load(lambda: images.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"]))
         dataset = dataset.with_validation(given["val_fraction"], given["seed"])
         model = models.MLP(
             dataset.train.x.shape[1],
@@ -75,7 +76,7 @@ def main(**given: Any) -> dict[str, float]:
             given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
         )
         schedule = optimizers.SCHEDULERS[given["scheduler"]]
-        plan = training.Plan(
+        plan = loop.Plan(
             epochs=given["epochs"],
             batch_size=given["batch_size"],
             device=job.device,
@@ -93,7 +94,7 @@ def main(**given: Any) -> dict[str, float]:
         with job.start(config, dataset, model, optimizer, scheduler) as started:
             loss_of = losses.LOSSES[given["loss"]]
             log, at, save, own = started
-            return training.train(model, dataset, optimizer, loss_of, log, plan, scheduler, at=at, save=save, own=own)
+            return loop.train(model, dataset, optimizer, loss_of, log, plan, scheduler, at=at, save=save, own=own)
 
 
 if __name__ == "__main__":

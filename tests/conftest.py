@@ -20,8 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from monitor.dashboards.assets import fetch
 from monitor.testing import wait_until
-from tests.browser import lacking
-from tests.servers import Mirror, VisdomServer
+from tests.support.browser import lacking
+from tests.support.servers import Mirror, VisdomServer
 
 DATA = Path(os.environ.get("MONITOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests import events
-from tests.servers import VisdomServer
+from tests.support import event_reader
+from tests.support.servers import VisdomServer
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,7 +43,7 @@ def test_the_readmes_fifteen_lines(
         "probability": torch.linspace(0, 1, 50),
     }
     run(code.replace('"visdom"', f'"{visdom_server.spec()}"'), ROOT / "README.md", names)
-    assert [step for step, _ in events.series(tmp_path / "runs" / "mlp", "train/loss")] == [0, 1, 2]
+    assert [step for step, _ in event_reader.series(tmp_path / "runs" / "mlp", "train/loss")] == [0, 1, 2]
     titles = set(visdom_server.windows("mlp"))
     assert {
         "train loss",

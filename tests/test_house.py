@@ -1,10 +1,11 @@
-"""The house is in order: linters, types, imports that point down, names that are public."""
+"""The house is in order: linters, types, imports that point down, public names."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,27 @@ import pytest
 import monitor
 
 ROOT = Path(__file__).parents[1]
-# From the top down; a package imports from its own floor and those below.
-FLOORS = (
+# From the top down: a module imports from its own layer and from those below it.
+LAYERS = (
+    {"runners.course"},
+    {"runners.mlp", "runners.logistic"},
+    {"runners.launch"},
+    {"runners.training"},
+    {"runners.data"},
     {"monitor.cli", "monitor.__main__"},
     {"monitor.commands"},
-    {"runners"},
-    {"monitor"},
+    {"monitor.logger", "monitor.testing"},
+    {"monitor.delivery"},
+    {"monitor.comparison"},
+    {"monitor.dashboards"},
+    {"monitor.sinks"},
+    {"monitor.runs"},
+    {"monitor.capture"},
+    {"monitor.events"},
+    {"monitor.render"},
+    {"monitor.records", "monitor.errors", "monitor.metrics", "monitor.alerts"},
 )
+NAMESPACES = {"monitor": "monitor.logger", "runners": "runners.mlp"}  # what `from monitor import …` counts as
 
 
 @pytest.mark.parametrize(
@@ -31,34 +46,62 @@ def test_the_linters_find_nothing(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def modules() -> list[tuple[str, Path]]:
+def modules() -> dict[str, Path]:
     files = [path for package in ("monitor", "runners") for path in (ROOT / package).rglob("*.py")]
-    return [(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path) for path in files]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files]
+    return dict(zip(names, files))
 
 
-def floor(module: str) -> int:
-    for number, names in enumerate(FLOORS):
+def layer(module: str) -> int:
+    module = NAMESPACES.get(module, module)
+    for number, names in enumerate(LAYERS):
         if any(module == name or module.startswith(name + ".") for name in names):
             return number
-    raise AssertionError(f"{module} is on no floor")
+    raise AssertionError(f"{module} is on no layer")
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules of ours that a file imports, wherever in the file."""
+    known, found = modules(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module if (name := f"{node.module}.{a.name}") not in known else name for a in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.split(".")[0] in ("monitor", "runners")}
+
+
+def test_every_package_is_on_a_layer() -> None:
+    assert [layer(module) for module in modules()]
 
 
 def test_imports_point_down() -> None:
-    wrong = []
-    for module, path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
-            named = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            wrong += [
-                f"{module} imports {name}"
-                for name in named
-                if name.split(".")[0] in ("monitor", "runners") and floor(name) < floor(module)
-            ]
+    wrong = [
+        f"{module} imports {name}"
+        for module, path in modules().items()
+        if module not in NAMESPACES
+        for name in imports(path)
+        if layer(name) < layer(module)
+    ]
     assert wrong == []
 
 
+def test_an_import_that_points_up_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "reader.py"
+    file.write_text("def read():\n    from monitor.sinks import registry\n")
+    assert imports(file) == {"monitor.sinks.registry"}
+    assert layer("monitor.sinks.registry") < layer("monitor.events.reader")
+
+
+def test_there_are_no_circles() -> None:
+    graph = {module: imports(path) - {module} for module, path in modules().items() if module not in NAMESPACES}
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
 def test_files_stay_small() -> None:
-    assert [(name, count) for name, path in modules() if (count := len(path.read_text().splitlines())) > 300] == []
+    assert [
+        (name, count) for name, path in modules().items() if (count := len(path.read_text().splitlines())) > 300
+    ] == []
 
 
 def test_the_public_names() -> None:

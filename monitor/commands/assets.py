@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from monitor.oneline import OneLine, OneLineGroup, fail
+from monitor.commands.base import OneLine, OneLineGroup, fail
 
 
 @click.group(cls=OneLineGroup)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from monitor.comparison import Compared, Overlay, differing, find, main_metrics, read, winners
-from monitor.oneline import OneLine, fail
-from monitor.process import signals_as_exit
-from monitor.runs import number
+from monitor.commands.base import OneLine, fail
+from monitor.comparison.compare import Compared, Overlay, differing, find, main_metrics, read, winners
+from monitor.runs.listing import number
+from monitor.runs.process import signals_as_exit
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from monitor.sinks.visdom import VisdomSink
+    from monitor.sinks.visdom.sink import VisdomSink
 
 PAUSE = 1.0  # seconds
 HEIGHT = 16  # lines of a plot
@@ -64,7 +64,7 @@ def compare(
     tags = list(wanted) or main_metrics(runs)
     show(runs, tags)
     if page is not None:
-        from monitor.page import write
+        from monitor.comparison.html_report import write
 
         try:
             write(page, runs, tags, step)
@@ -130,7 +130,7 @@ def plot(runs: Sequence[Compared], tag: str, width: int, *, colours: bool) -> st
     """Draw a metric of all runs in characters."""
     import plotext
 
-    from monitor.reader import scalars
+    from monitor.events.reader import scalars
 
     plotext.clear_figure()
     plotext.plotsize(width, HEIGHT)
@@ -158,7 +158,7 @@ def _in_visdom(
     """Put the comparison up in Visdom; with `follow`, keep it current until Ctrl-C."""
     from platformdirs import user_data_path
 
-    from monitor.dashboards.behind import attend, say, wait
+    from monitor.dashboards.session import attend, say, wait
     from monitor.sinks import registry
     from monitor.sinks.base import Sink
 

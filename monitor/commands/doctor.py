@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from monitor.oneline import OneLine
+from monitor.commands.base import OneLine
 
 COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
@@ -19,7 +19,7 @@ def doctor(logdir: Path, data_dir: Path | None) -> int:
     """Check versions, packages, disk, dashboards, data and GPU; exit status 1 if a training could not run."""
     from platformdirs import user_cache_path
 
-    from monitor.doctor import FAILURE, examine
+    from monitor.commands.doctor_checks import FAILURE, examine
 
     failures = 0
     for finding in examine(logdir, data_dir or user_cache_path("training-monitor") / "data"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from monitor.oneline import OneLineGroup
+from monitor.commands.base import OneLineGroup
 
 GROUP = "monitor.commands"
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from monitor.dashboards.behind import attend, say, wait
-from monitor.eventlog import runs_under
-from monitor.oneline import OneLine, fail
-from monitor.process import signals_as_exit
-from monitor.run import Run
+from monitor.commands.base import OneLine, fail
+from monitor.dashboards.session import attend, say, wait
+from monitor.events.framing import runs_under
+from monitor.runs.process import signals_as_exit
+from monitor.runs.run import Run
 from monitor.sinks import registry
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
-    from monitor.replay import Replay
-    from monitor.sinks.visdom import VisdomSink
+    from monitor.delivery.replay import Replay
+    from monitor.sinks.visdom.sink import VisdomSink
 
 PAUSE = 0.5  # seconds
 RUNS = Path("runs")  # where runs go by default
@@ -36,7 +36,7 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
     """Stream the TensorBoard event files of PATH to a sink, whoever wrote them; each run gets an env of its own."""
     from platformdirs import user_data_path
 
-    from monitor.replay import Replay
+    from monitor.delivery.replay import Replay
 
     if not path.exists() and (RUNS / path).exists():  # the name of a run
         path = RUNS / path

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.filters import Filter
+from monitor.commands.base import OneLine
 from monitor.metrics import rank
-from monitor.oneline import OneLine
-from monitor.runs import RunInfo, number, order, scan
+from monitor.runs.filter import Filter
+from monitor.runs.listing import RunInfo, number, order, scan
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

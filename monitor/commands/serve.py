@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.oneline import OneLine, OneLineGroup, fail
+from monitor.commands.base import OneLine, OneLineGroup, fail
 
 F = TypeVar("F", bound=Callable[..., Any])
 HOST = "127.0.0.1"
@@ -58,13 +58,13 @@ def visdom(
 ) -> None:
     """Serve Visdom's page for live plots."""
     try:
-        from monitor.dashboards import assets, visdom
+        from monitor.dashboards import assets, visdom_server
     except ImportError as error:
         raise click.UsageError(
             f"serve visdom needs packages that are not installed ({error.name}); pip install 'training-monitor[visdom]'"
         ) from error
-    login = _login(username, password_file, visdom.Login)
-    if login is None and not visdom.is_loopback(host):
+    login = _login(username, password_file, visdom_server.Login)
+    if login is None and not visdom_server.is_loopback(host):
         raise click.BadParameter(
             f"{host!r} can be reached from other machines: set a login with --username NAME and --password-file FILE.",
             param_hint="'--host'",
@@ -82,7 +82,7 @@ def visdom(
             f"{str(env_dir)!r} cannot be made: {error.strerror or error}", param_hint="'--env-dir'"
         ) from error
     try:
-        visdom.serve(
+        visdom_server.serve(
             host, port, env_dir, login=login, readonly=readonly, parent=parent, ready=_ready("Visdom", open_browser)
         )
     except OSError as error:
@@ -95,12 +95,12 @@ def visdom(
               help="Where runs are.")  # fmt: skip
 def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_browser: bool) -> None:
     """Serve TensorBoard over the runs of a log directory."""
-    from monitor.dashboards import tensorboard
+    from monitor.dashboards import tensorboard_server
 
     if not logdir.is_dir():
         click.echo(f"There is no folder {str(logdir)!r} yet; runs are shown as they come.", err=True)
     try:
-        tensorboard.serve(host, port, logdir, parent=parent, ready=_ready("TensorBoard", open_browser))
+        tensorboard_server.serve(host, port, logdir, parent=parent, ready=_ready("TensorBoard", open_browser))
     except OSError as error:
         fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
 

@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 
 import click
 
-from monitor.oneline import OneLineGroup
+from monitor.commands.base import OneLineGroup
 
 GROUP = "monitor.runners"
 

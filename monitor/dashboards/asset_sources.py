@@ -26,7 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from monitor.dashboards.manifest import Asset
+from monitor.dashboards.asset_manifest import Asset
 
 Files = Iterator[tuple[Asset, bytes]]
 Report = Callable[[str], object]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor.dashboards import asset_sources as sources
-from monitor.dashboards.manifest import ASSETS, Asset
+from monitor.dashboards.asset_manifest import ASSETS, Asset
 from monitor.errors import MonitorError
 
 __all__ = ["ASSETS", "WAYS_OUT", "Asset", "State", "cache_dir", "ensure", "export", "fetch", "verify"]

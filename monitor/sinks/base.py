@@ -16,7 +16,7 @@ from monitor.errors import SpecError
 from monitor.records import KINDS, Record
 
 if TYPE_CHECKING:
-    from monitor.run import Run
+    from monitor.runs.run import Run
 
 
 class Sink(ABC):

@@ -11,8 +11,8 @@ from rich.text import Text as RichText
 from monitor import records as r
 from monitor.alerts import TAG as ALERT
 from monitor.records import Record
-from monitor.run import Run
-from monitor.shown import visible
+from monitor.render.escaping import visible
+from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 
 LONGEST = 2000  # characters of a text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from monitor.records import Record, Scalar
-from monitor.run import Run
+from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 
 R = TypeVar("R")

@@ -19,8 +19,7 @@ from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboardX.proto.tensor_pb2 import TensorProto
 from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
 
-from monitor import buckets, grid
-from monitor.grid import Picture
+from monitor.events.writer import EventFile
 from monitor.metrics import BEST, PARTS, Tally, goal, is_held_out
 from monitor.records import (
     KINDS,
@@ -37,9 +36,10 @@ from monitor.records import (
     Scalar,
     Text,
 )
-from monitor.run import Run
+from monitor.render import histograms, images
+from monitor.render.images import Picture
+from monitor.runs.run import Run
 from monitor.sinks.base import Sink
-from monitor.sinks.eventfile import EventFile
 
 BINS = 64  # of a histogram
 TOGETHER = 0.001  # seconds; scalars of one step that were logged within this share an event, and so a wall time
@@ -65,12 +65,12 @@ class TensorBoardSink(Sink):
         self._tally = Tally()
         self._parts: dict[str, list[str]] = {}  # by metric: the parts of the data that it was logged of
         self._encoders: dict[type, Callable[[Any], Sequence[Any]]] = {
-            Images: lambda r: [_image(r.tag, grid.of_images(r))],
+            Images: lambda r: [_image(r.tag, images.of_images(r))],
             Predictions: _predictions,
-            ConfusionMatrix: lambda r: [_image(r.tag, grid.of_confusion(r))],
+            ConfusionMatrix: lambda r: [_image(r.tag, images.of_confusion(r))],
             Text: lambda r: summary.text(r.tag, r.text).value,
             Histogram: _histogram,
-            Curve: lambda r: [_image(r.tag, grid.of_curve(r))],
+            Curve: lambda r: [_image(r.tag, images.of_curve(r))],
             Config: _config,
         }
 
@@ -200,8 +200,8 @@ def _image(tag: str, picture: Picture) -> Any:
 
 
 def _predictions(record: Predictions) -> Sequence[Any]:
-    text = summary.text(f"{record.tag}/labels", _block(grid.labels(record)))
-    return [_image(record.tag, grid.of_predictions(record)), *text.value]
+    text = summary.text(f"{record.tag}/labels", _block(images.labels(record)))
+    return [_image(record.tag, images.of_predictions(record)), *text.value]
 
 
 def _histogram(record: Histogram) -> Sequence[Any]:
@@ -213,7 +213,7 @@ def _histogram(record: Histogram) -> Sequence[Any]:
     if not len(finite):
         note = f"all {len(record.values)} values are NaN or infinite"
         return summary.text(record.tag, note).value  # type: ignore[no-any-return]
-    counts, edges = buckets.of(finite, BINS)
+    counts, edges = histograms.of(finite, BINS)
     # TensorBoard's buckets are the counts up to each limit: the first limit opens the first bucket.
     with np.errstate(over="ignore"):
         total, squares = finite.sum(), np.square(finite).sum()

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from monitor import Logger
-from runners.models import MLP
+from runners.training.models import MLP
 from tests.benchmarks.measure import Row, paired, visdom_client, visdom_server
 
 Log = Callable[[dict[str, Any], int], None]
@@ -113,7 +113,7 @@ def training_row(threads: int, must: float) -> Row:
 
 TROUBLE = """
 import sys
-from tests.servers import BadServer
+from tests.support.servers import BadServer
 server = BadServer(sys.argv[1], int(sys.argv[2]))
 print(server.port, flush=True)
 sys.stdin.read()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.servers import Served
+from tests.support.servers import Served
 
 COLUMNS = ("ours", "tensorboardX", "torch", "viz.line", "floor")
 

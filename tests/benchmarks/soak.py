@@ -14,8 +14,8 @@ from pathlib import Path
 
 from monitor import Logger
 from monitor.testing import wait_until
-from tests import events
-from tests.servers import VisdomServer
+from tests.support import event_reader
+from tests.support.servers import VisdomServer
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
             windows = server.windows("run")
             stats = log.stats()
         server.stop()
-        points = events.series(Path(folder) / "run", "train/loss")
+        points = event_reader.series(Path(folder) / "run", "train/loss")
         assert [number for number, _ in points] == list(range(step)), "points are missing, doubled or out of order"
         assert {"train loss", "test loss", "config"} <= set(windows), sorted(windows)
         assert windows["train loss"]["content"]["data"][0]["x"][-1] == step - 1

@@ -14,9 +14,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from monitor import Logger
-from runners import training
-from runners.models import MLP
-from runners.splits import Data, Split
+from runners.data.dataset import Data, Split
+from runners.training import loop
+from runners.training.models import MLP
 from tests.benchmarks.measure import Row, paired, visdom_server
 
 SIZE, BATCH, PASSES = 60_000, 200, 3
@@ -50,12 +50,12 @@ def epoch_row() -> Row:
         return time.perf_counter() - began
 
     def whole(test: Split | None) -> float:
-        plan = training.Plan(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
+        plan = loop.Plan(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
         with tempfile.TemporaryDirectory() as folder, Logger(f"{folder}/run", ["tensorboard"]) as log:
             log.flush()
             model, optimizer = fresh()
             began = time.perf_counter()
-            training.train(model, Data("mnist", Split(x, y), test, classes), optimizer, cross_entropy, log, plan)
+            loop.train(model, Data("mnist", Split(x, y), test, classes), optimizer, cross_entropy, log, plan)
             return time.perf_counter() - began
 
     bare()

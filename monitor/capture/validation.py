@@ -1,0 +1,187 @@
+"""Check what the caller logs, at the call: each error says what was given and what is accepted."""
+
+from __future__ import annotations
+
+import math
+import operator
+from numbers import Number
+from typing import Any
+
+from monitor.capture.snapshot import is_tensor
+
+FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "float128", "longdouble"})
+INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
+
+
+def tag(value: Any, known: set[str]) -> str:
+    """Return `value` if it is non-empty text that UTF-8 can hold, and remember it in `known`."""
+    if type(value) is str and value in known:
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"a tag must be text such as 'train/loss', not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"a tag must not be empty, as {value!r} is; give text such as 'train/loss'")
+    checked = text(value, "a tag")
+    known.add(checked)
+    return checked
+
+
+def text(value: Any, what: str) -> str:
+    """Return `value` if it is text that UTF-8 can hold."""
+    if not isinstance(value, str):
+        raise _wrong(TypeError, what, f"must be text, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise _wrong(ValueError, what, f"{value!r} holds a surrogate at {error.start}, which is no character") from None
+    return str(value)
+
+
+def step(value: Any, what: str = "step") -> int:
+    """Return `value` as an int of 64 bits."""
+    if type(value) is int and LOWEST <= value <= HIGHEST:
+        return value
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except (TypeError, RuntimeError):
+        raise TypeError(f"{what} must be an int, not {value!r} of type {type(value).__name__}") from None
+    if not LOWEST <= number <= HIGHEST:
+        raise ValueError(f"{what} must be within 64 bits ({LOWEST} to {HIGHEST}), not {number}")
+    return number
+
+
+def scalar(value: Any, what: str) -> Any:
+    """Return a number as a float, read now; a tensor on a GPU as it is."""
+    if is_tensor(value):
+        return _tensor_scalar(value, what)
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        if isinstance(value, Number) and not isinstance(value, complex):
+            return _float(value, what)
+        raise _wrong(
+            TypeError, what, f"a scalar is a number or a one-element array or tensor, not {type(value).__name__}"
+        )
+    if _count(shape) != 1:
+        raise _wrong(
+            ValueError, what, f"a scalar has one element, not shape {list(shape)}; reduce it first (mean, sum)"
+        )
+    _real(value, what)
+    return _float(value.item() if callable(getattr(value, "item", None)) else value, what)
+
+
+def _tensor_scalar(value: Any, what: str) -> Any:
+    if value.numel() != 1:
+        raise _wrong(
+            ValueError, what, f"a scalar has one element, not shape {list(value.shape)}; reduce it first (mean, sum)"
+        )
+    if not value.is_floating_point():
+        _real(value, what)
+    if value.is_cuda:
+        return value
+    try:
+        return float(value.item())
+    except (RuntimeError, NotImplementedError) as error:
+        raise _wrong(TypeError, what, f"{_dtype(value)} on {value.device} has no value to read: {error}") from None
+
+
+def images(value: Any, what: str) -> Any:
+    """Return `value` if its shape and dtype are those of images."""
+    value = _array(value, what)
+    shape = list(value.shape)
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in (1, 3)) or 0 in shape:
+        raise _wrong(
+            ValueError, what, f"images are N×C×H×W with 1 or 3 channels, or N×H×W, none of them empty; not {shape}"
+        )
+    dtype = _dtype(value)
+    if dtype not in ("uint8", "bool") and dtype not in FLOATS:
+        raise _wrong(TypeError, what, f"images are uint8, bool, or float in [0, 1]; not {dtype}")
+    return value
+
+
+def labels(value: Any, count: int, what: str) -> Any:
+    """Return `value` if it is one integer a sample."""
+    value = _array(value, what)
+    if list(value.shape) != [count]:
+        raise _wrong(ValueError, what, f"needs one class a sample, shape [{count}]; not {list(value.shape)}")
+    dtype = _dtype(value)
+    if dtype not in INTEGERS:
+        raise _wrong(TypeError, what, f"classes are integers, not {dtype}")
+    return value
+
+
+def numbers(value: Any, what: str) -> Any:
+    """Return `value` if it is an array of real numbers and not empty."""
+    value = _array(value, what)
+    _real(value, what)
+    if _count(value.shape) == 0:
+        raise _wrong(ValueError, what, f"has no values, shape {list(value.shape)}")
+    return value
+
+
+def number(value: Any, what: str) -> float:
+    """Return a finite real number as a float."""
+    if not isinstance(value, Number) or isinstance(value, complex):
+        raise _wrong(TypeError, what, f"must be a number, not {type(value).__name__}")
+    found = _float(value, what)
+    if not math.isfinite(found):
+        raise _wrong(ValueError, what, f"must be finite, not {found}")
+    return found
+
+
+def square(value: Any, what: str) -> Any:
+    """Return `value` if it is a square matrix of integers and not empty."""
+    value = _array(value, what)
+    shape = list(value.shape)
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        raise _wrong(ValueError, what, f"a confusion matrix is K×K, true classes by predicted ones; not {shape}")
+    if _dtype(value) not in INTEGERS:
+        raise _wrong(TypeError, what, f"a confusion matrix holds integers, not {_dtype(value)}")
+    return value
+
+
+def _array(value: Any, what: str) -> Any:
+    if is_tensor(value) and (value.device.type == "meta" or str(value.layout) != "torch.strided" or value.is_quantized):
+        raise _wrong(TypeError, what, f"needs a dense tensor with values, not {value.layout} on {value.device}")
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return value
+    import numpy as np
+
+    if isinstance(value, str | bytes):
+        raise _wrong(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise _wrong(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}: {error}") from None
+    return array
+
+
+def _dtype(value: Any) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _real(value: Any, what: str) -> None:
+    dtype = _dtype(value)
+    if dtype not in FLOATS and dtype not in INTEGERS and dtype != "bool":
+        raise _wrong(TypeError, what, f"real numbers are needed, not {dtype}")
+
+
+def _float(number: Any, what: str) -> float:
+    try:
+        return float(number)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _wrong(ValueError, what, f"{type(number).__name__} does not fit a float of 64 bits: {error}") from None
+
+
+def _count(shape: Any) -> int:
+    count = 1
+    for size in shape:
+        count *= int(size)
+    return count
+
+
+def _wrong(kind: type[Exception], what: str, why: str) -> Exception:
+    """Make an error of one line, also where a tag has several."""
+    return kind(" ".join(f"{what}: {why}".split()))

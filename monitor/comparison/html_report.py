@@ -1,0 +1,161 @@
+"""A comparison as one HTML file: nothing is fetched, so it opens offline and can be mailed."""
+
+from __future__ import annotations
+
+import html
+import io
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from monitor.comparison.compare import Compared, differing, winners
+from monitor.events.reader import history, scalars
+from monitor.records import Images
+from monitor.render.downsampling import Series
+from monitor.render.escaping import COLOURS, visible
+from monitor.render.images import of_images
+from monitor.runs.listing import number
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1100px; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; margin: .5em 0 1.5em } th, td { padding: .25em .9em .25em 0; text-align: left }
+th { border-bottom: 1px solid #999 } td.number { text-align: right; font-variant-numeric: tabular-nums }
+tr.first td { border-top: 1px solid #ddd } .best { font-weight: bold } .step { color: #777; font-size: 85% }
+.plots { display: flex; flex-wrap: wrap; gap: 1em } .plots svg { width: 520px; max-width: 100%; height: auto }
+.runs label { margin-right: 1.2em; white-space: nowrap } .swatch { display: inline-block; width: 1.4em; height: .3em;
+vertical-align: middle; margin-right: .3em } figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top }
+[hidden] { display: none !important }
+figure img { max-width: 500px; image-rendering: pixelated } figcaption { font-size: 90% }
+"""
+SCRIPT = """
+for (const box of document.querySelectorAll('.runs input')) box.addEventListener('change', () => {
+  const lines = document.querySelectorAll('[id^="' + box.value + '-"]');
+  for (const line of lines) line.style.display = box.checked ? '' : 'none';
+  for (const part of document.querySelectorAll('[data-run="' + box.value + '"]')) part.hidden = !box.checked;
+});
+"""
+
+
+def write(file: Path, runs: Sequence[Compared], tags: Sequence[str], step: int | None = None) -> None:
+    """Write the page: plots of `tags`, the settings that differ, last and best, and pictures.
+
+    Pictures are each run's newest at `step` or before it; the last where it is None. Raises `OSError` where the file
+    cannot be written; an old one is there until the new one is whole.
+    """
+    body = [
+        f"<h1>{len(runs)} runs</h1>",
+        _switches(runs),
+        "<h2>Curves</h2><div class=plots>" + "".join(_plots(runs, tags)) + "</div>",
+        "<h2>Settings that differ</h2>" + _settings(runs),
+        "<h2>Metrics</h2>" + _metrics(runs, tags),
+        *_pictures(runs, step),
+    ]
+    whole = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{len(runs)} runs</title>'
+        f"<style>{STYLE}</style><body>{''.join(body)}<script>{SCRIPT}</script></body></html>\n"
+    )
+    scratch = file.with_name(f".{file.name}.part")
+    scratch.write_text(whole, "utf-8")
+    scratch.replace(file)
+
+
+def _switches(runs: Sequence[Compared]) -> str:
+    """Make the legend, which shows and hides runs."""
+    labels = [
+        f'<label><input type=checkbox checked value="run{place}">'
+        f'<span class=swatch style="background:{_colour(place)}"></span>'
+        f"{_safe(run.name)} <span class=step>{_safe(run.status)}</span></label>"
+        for place, run in enumerate(runs)
+    ]
+    return f"<p class=runs>{''.join(labels)}</p>"
+
+
+def _plots(runs: Sequence[Compared], tags: Sequence[str]) -> Iterator[str]:
+    """Draw each metric, a line a run, as SVG."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    found = [scalars(run.path, tags) for run in runs]
+    for number_of_plot, tag in enumerate(tags):
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.add_subplot(title=_plain(tag), xlabel="step")
+        axes.grid(alpha=0.3)
+        for place, points in enumerate(found):
+            series = Series()
+            for step, value in points[tag]:
+                series.add(step, value)
+            steps, values = series.points()
+            heights = [float("nan") if value is None else value for value in values]
+            marker = "o" if len(steps) < 3 else None
+            (line,) = axes.plot(steps, heights, color=_colour(place), linewidth=1.3, marker=marker)
+            line.set_gid(f"run{place}-{number_of_plot}")
+        out = io.StringIO()
+        with rc_context({"svg.hashsalt": f"plot{number_of_plot}", "svg.fonttype": "none"}):
+            figure.savefig(out, format="svg", metadata={"Date": None})
+        yield out.getvalue().partition("<svg")[1] + out.getvalue().partition("<svg")[2]
+
+
+def _settings(runs: Sequence[Compared]) -> str:
+    names = differing(runs)
+    if not names:
+        return "<p>None.</p>"
+    head = "".join(f"<th>{_safe(name)}" for name in ("run", *names))
+    rows = [
+        f'<tr data-run="run{place}"><td>{_safe(run.name)}'
+        + "".join(f"<td>{_safe(run.config[name]) if run.config.get(name) is not None else ''}" for name in names)
+        for place, run in enumerate(runs)
+    ]
+    return f"<table><tr>{head}{''.join(rows)}</table>"
+
+
+def _metrics(runs: Sequence[Compared], tags: Sequence[str]) -> str:
+    rows = []
+    for tag in tags:
+        for place, run in enumerate(runs):
+            entry = run.metrics.get(tag, {})
+            cells = []
+            for what, at in (("last", "step"), ("best", "best_step")):
+                value = number(entry.get(what))
+                best = " best" if run.name in winners(runs, tag, what) else ""
+                shown = "" if value is None else f"{value:.5g} <span class=step>at {entry.get(at)}</span>"
+                cells.append(f'<td class="number{best}">{shown}')
+            first = " class=first" if place == 0 else ""
+            label = _safe(tag) if place == 0 else ""
+            rows.append(f'<tr{first} data-run="run{place}"><td>{label}<td>{_safe(run.name)}{"".join(cells)}')
+    return f"<table><tr><th>metric<th>run<th>last<th>best{''.join(rows)}</table>"
+
+
+def _pictures(runs: Sequence[Compared], step: int | None) -> Iterator[str]:
+    """Show the pictures of the runs side by side, a section a tag."""
+    found: dict[str, dict[int, Images]] = {}
+    for place, run in enumerate(runs):
+        for records in history(run.path):
+            for record in records:
+                if isinstance(record, Images) and (step is None or record.step <= step):
+                    newest = found.setdefault(record.tag, {})
+                    if place not in newest or record.step >= newest[place].step:
+                        newest[place] = record
+    for tag, by_run in found.items():
+        figures = [
+            f'<figure data-run="run{place}"><img alt="{_safe(tag)} of {_safe(runs[place].name)}" '
+            f'src="data:image/png;base64,{b64encode(of_images(record).png).decode()}">'
+            f"<figcaption>{_safe(runs[place].name)} <span class=step>step {record.step}</span></figcaption></figure>"
+            for place, record in sorted(by_run.items())
+        ]
+        yield f"<h2>{_safe(tag)}</h2>{''.join(figures)}"
+
+
+def _colour(place: int) -> str:
+    return COLOURS[place % len(COLOURS)]
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading a formula between dollar signs."""
+    return visible(text).replace("$", r"\$")
+
+
+def _safe(value: Any) -> str:
+    return html.escape(visible(str(value)))

@@ -1,0 +1,78 @@
+"""TensorBoard's own server, on the first free port."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from monitor.dashboards.parent_watch import give_way, leave_with
+from monitor.runs.resume import close_lost
+
+TRIES = 100  # ports
+LOOK = 30.0  # seconds between two looks for runs that were lost
+
+
+def free_port(host: str, port: int) -> int:
+    """Return the first port from `port` on that nobody listens on; 0 takes any. Raises `OSError` if there is none."""
+    for candidate in range(port, min(port + TRIES, 65536)):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OSError:
+                if candidate in (port + TRIES - 1, 65535):
+                    raise
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no free port from {port} on")
+
+
+def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, ready: Callable[[str], None]) -> None:
+    """Serve the runs under `logdir` until SIGINT or SIGTERM, or until the process `parent` is gone. Blocks.
+
+    Where `port` is taken the next free one is used. `ready` is called with the address once the page answers.
+    """
+    from tensorboard import program
+
+    if parent is not None:
+        leave_with(parent)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    board = program.TensorBoard()
+    free = free_port(host, port)
+    board.configure(
+        argv=["tensorboard", "--logdir", str(logdir), "--host", host, "--port", str(free), "--reload_multifile", "true"]
+    )
+    board.launch()
+    url = f"http://{f'[{host}]' if ':' in host else host}:{free}"
+    _wait_for(url, 30)
+    give_way()  # only now: while it starts, somebody waits for it
+    ready(url)
+    while True:
+        close_lost(logdir)
+        if stop.wait(LOOK):
+            return
+
+
+def _wait_for(url: str, timeout: float) -> None:
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({})
+    )  # a proxy for the web is none for this machine
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            opener.open(url, timeout=5).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,1 @@
+"""From records to pictures, counts and plot points, for every dashboard."""

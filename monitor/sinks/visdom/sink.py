@@ -1,0 +1,240 @@
+"""Visdom: the state of every window, not a list of operations.
+
+The sink knows each window whole, bounded, and puts the changed ones up anew. So a server that dies or is restarted gets
+everything back, the cost of an update does not grow with the run, and no point is ever there twice.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import SplitResult, unquote
+
+import orjson
+
+from monitor.errors import SpecError
+from monitor.records import (
+    Config,
+    ConfusionMatrix,
+    Curve,
+    Histogram,
+    Images,
+    Predictions,
+    Record,
+    Restart,
+    Scalar,
+    Text,
+)
+from monitor.render.downsampling import Series
+from monitor.runs.run import Run
+from monitor.sinks.base import Sink
+from monitor.sinks.visdom import windows
+from monitor.sinks.visdom.client import VisdomClient
+
+HOST, PORT = "127.0.0.1", 8097
+# The order of the windows on a fresh page; of the curves, those of the training and of the test come first.
+ORDER = ("curves", "images", "predictions", "labels", "plot", "confusion", "others", "text", "config", "histogram")
+# The kinds of windows that show a record, which is a window's whole state.
+KINDS: dict[type, tuple[str, ...]] = {
+    Images: ("images",),
+    Predictions: ("predictions", "labels"),
+    ConfusionMatrix: ("confusion",),
+    Histogram: ("histogram",),
+    Curve: ("plot",),
+}
+NOTES = 100  # of one tag; the newest are shown
+GROUPS = ("train", "test", "val")
+MAIN = re.compile("loss|acc|error", re.IGNORECASE)  # curves that are looked at first; the others follow the pictures
+PING = 2.0  # seconds between two looks at a server that nothing is sent to
+
+
+Message = windows.Message
+
+
+class VisdomSink(Sink):
+    """Show the run in one env of a Visdom server: `visdom`, or `visdom://host:port/env`.
+
+    Tags with one prefix share a window with a legend. The env is the run's name, unless it is given. Windows stay when
+    the logger is closed.
+    """
+
+    name = "visdom"
+    accepts = frozenset({Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config, Restart})
+    max_interval = 3.0
+
+    def __init__(self, host: str = HOST, port: int = PORT, env: str | None = None, username: str | None = None) -> None:
+        self.host, self.port = host, port
+        self.given = False  # whether the address was named, or is the usual one
+        self._env = windows.clean(env) if env else None
+        self._username = username
+        self._client = VisdomClient(f"http://{host}:{port}", username)
+        self._run = ""
+        self._curves: dict[str, dict[str, Series]] = {}  # by window, by trace
+        self._lines: dict[str, tuple[str, Series]] = {}  # by tag: the key of its window, and its points
+        self._notes: dict[str, deque[Text]] = {}
+        self._state: dict[str, Record] = {}  # what the other windows show, by key; drawn when it is sent
+        self._seen: dict[str, int] = {}  # keys of all windows, numbered as they came
+        self._changed: set[str] = set()  # keys of the windows that the server has not got as they are now
+        self._shown: set[str] = set()  # keys of the windows that this server has got before
+        self._life = 0
+        self._asked = 0.0  # when the server last answered
+
+    @classmethod
+    def from_spec(cls, spec: SplitResult) -> VisdomSink:
+        if not spec.scheme:
+            return cls()
+        accepted = "visdom or visdom://host:port/env, port 1 to 65535"
+        if spec.password is not None:
+            raise SpecError(f"a password is no part of a sink; set VISDOM_PASSWORD_FILE. Accepted: {accepted}")
+        if spec.port == 0 or spec.query or spec.fragment:
+            raise SpecError(f"sink {spec.geturl()!r}: accepted: {accepted}")
+        host = spec.hostname or HOST
+        host = f"[{host}]" if ":" in host else host
+        sink = cls(host, spec.port or PORT, unquote(spec.path.strip("/")) or None, spec.username)
+        sink.given = spec.netloc != ""
+        return sink
+
+    def connect_to(self, url: str) -> None:
+        """Use the server at `url` instead; before `open` only."""
+        self._client = VisdomClient(url, self._username)
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return self._client.url
+
+    def url_of(self, run: Run) -> str:
+        """Return the address of the page that shows `run`."""
+        return self.page(run.name)
+
+    def save(self, folder: Path) -> None:
+        """Write the env into `folder`, for `monitor serve visdom --env-dir`; after `close` only.
+
+        It is written from what the sink knows, whatever became of the server. Raises `OSError` where the folder cannot
+        be written.
+        """
+        kept = {}
+        for number, key in enumerate(sorted(self._seen, key=self._rank)):
+            message = self._message(key)
+            kept[message["win"]] = windows.as_kept(message, number)
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = folder / f".{self._env}.part"
+        scratch.write_bytes(orjson.dumps({"jsons": kept, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY))
+        scratch.replace(folder / f"{self._env}.json")
+
+    def show(self, name: str, records: Sequence[Record]) -> None:
+        """Put records up now, without a run, in windows of this name; blocks, and raises `OSError`."""
+        self._run = name
+        self._env = self._env or windows.clean(name)
+        self.write(records)
+        self.flush()
+
+    def open(self, run: Run) -> None:
+        self._run = run.name
+        self._env = self._env or windows.clean(run.name)
+
+    def recall(self, records: Sequence[Record]) -> None:
+        """Take curves, notes and settings in; pictures come again with the next test."""
+        labels = "/labels"  # as text, of predictions
+        kinds = Scalar | Text | Config
+        self.write(
+            [r for r in records if isinstance(r, kinds) and not (isinstance(r, Text) and r.tag.endswith(labels))]
+        )
+
+    def write(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if isinstance(record, Scalar):
+                line = self._lines.get(record.tag) or self._new_line(record.tag)
+                line[1].add(record.step, record.value)
+                self._changed.add(line[0])
+            elif isinstance(record, Text):
+                notes = self._notes.setdefault(record.tag, deque(maxlen=NOTES))
+                notes.append(record)
+                self._mark(f"text {record.tag}")
+            elif isinstance(record, Restart):
+                self._restart(record.step)
+            elif isinstance(record, Config):
+                self._state["config config"] = record
+                self._mark("config config")
+            else:
+                for kind in KINDS[type(record)]:
+                    self._state[f"{kind} {record.tag}"] = record  # type: ignore[union-attr]
+                    self._mark(f"{kind} {record.tag}")  # type: ignore[union-attr]
+
+    def flush(self) -> None:
+        assert self._env is not None
+        if not self._changed and time.monotonic() - self._asked < PING:
+            return
+        self._client.ping(self._env)
+        if self._client.life != self._life:  # perhaps another server: it gets everything
+            self._life = self._client.life
+            self._shown.clear()
+            self._changed.update(self._seen)
+        for key in sorted(self._changed, key=self._rank):
+            message = self._message(key)
+            if key in self._shown:  # a page takes a size for a wish to be resized
+                del message["opts"]["width"], message["opts"]["height"]
+            self._client.send(message)
+            self._shown.add(key)
+            self._changed.discard(key)
+        self._asked = time.monotonic()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _new_line(self, tag: str) -> tuple[str, Series]:
+        """Make the trace of a tag, in the window of its group; return the window's key and the trace's points."""
+        group, _, trace = tag.rpartition("/")
+        window = group or tag
+        series = self._curves.setdefault(window, {}).setdefault(trace, Series())
+        self._mark(f"curves {window}")
+        self._lines[tag] = f"curves {window}", series
+        return self._lines[tag]
+
+    def forget(self, trace: str, step: int) -> None:
+        """Forget the points of `step` and above of all traces of this name."""
+        for window, traces in self._curves.items():
+            if trace in traces:
+                traces[trace].restart(step)
+                self._mark(f"curves {window}")
+
+    def page(self, name: str) -> str:
+        """Return the address of the page of an env: the one that was given, or else `name`."""
+        return self._client.page(self._env or windows.clean(name))
+
+    def _restart(self, step: int) -> None:
+        """Forget what a restart supersedes."""
+        for window, traces in self._curves.items():
+            for series in traces.values():
+                series.restart(step)
+            self._mark(f"curves {window}")
+        for tag, notes in self._notes.items():
+            self._notes[tag] = deque([note for note in notes if note.step < step], maxlen=NOTES)
+
+    def _mark(self, key: str) -> None:
+        self._seen.setdefault(key, len(self._seen))
+        self._changed.add(key)
+
+    def _rank(self, key: str) -> tuple[int, int, int]:
+        kind, _, tag = key.partition(" ")
+        group = GROUPS.index(tag) if tag in GROUPS else len(GROUPS)
+        if kind == "curves" and tag not in GROUPS and not MAIN.search(tag):
+            kind = "others"
+        return ORDER.index(kind), group, self._seen[key]
+
+    def _message(self, key: str) -> Message:
+        """Make the whole message of a window."""
+        kind, _, tag = key.partition(" ")
+        if kind == "curves":
+            message = windows.curves(tag, self._curves[tag])
+        elif kind == "text":
+            message = windows.notes(self._notes[tag])
+        else:
+            message = windows.MAKERS[kind](self._state[key])
+        opts = dict(message["opts"])
+        first, second, third = self._rank(key)
+        opts["order"] = first * 10**6 + second * 10**4 + third
+        return {**message, "opts": opts, "eid": self._env, "win": f"{self._run} {key}"}

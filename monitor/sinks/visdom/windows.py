@@ -1,0 +1,168 @@
+"""The windows of Visdom's page: what a record looks like there, as the message that puts it up.
+
+Whatever a user logs is inert: it is escaped where the page takes HTML, and control characters are shown, not obeyed.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from monitor.records import Config, Curve, Histogram, Text
+from monitor.render import histograms, images
+from monitor.render.downsampling import Series
+from monitor.render.escaping import COLOURS, visible
+from monitor.render.images import Picture
+
+PLOT = {"width": 410, "height": 300}
+TEXT = {"width": 300, "height": 300}
+WIDEST = 500  # pixels of a picture's window
+BINS = 50  # of a histogram
+BAR = 24  # pixels that the page leaves free above a picture
+
+Message = dict[str, Any]
+
+
+def curves(group: str, traces: dict[str, Series]) -> Message:
+    """Make a window of one line a trace."""
+    data: list[Message] = []
+    notes: list[str] = []
+    for number, (name, series) in enumerate(traces.items()):
+        x, y = series.points()
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines" if series.count > 1 else "markers",
+                "name": safe(name),
+                "x": x,
+                "y": y,
+                "line": {"color": COLOURS[number % len(COLOURS)]},
+                "marker": {"line": {}},  # the page's smoothing wants to find it
+            }
+        )
+        if series.first_bad is not None:
+            step, value = series.first_bad
+            notes.append(f"{safe(name)} is {value} at step {step}")
+    names = list(traces)
+    title = group if len(names) > 3 else group if names == [group] else f"{group} {' & '.join(names)}"
+    frame = layout(title, "step", names[0] if len(names) == 1 else "value")
+    if notes:
+        frame["annotations"] = [
+            {
+                "text": "<br>".join(notes),
+                "xref": "paper",
+                "yref": "paper",
+                "x": 0,
+                "y": 1,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"color": "#d00000", "size": 11},
+            }
+        ]
+    return {"data": data, "layout": frame, "opts": {"title": visible(title), **PLOT}}
+
+
+def plot(record: Curve) -> Message:
+    frame = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+    line = {"type": "scatter", "mode": "lines", "name": safe(record.tag), "x": record.x, "y": record.y}
+    data = [{**line, "marker": {"line": {}}}]
+    if record.points is not None:
+        x, y = record.points
+        data.append({"type": "scatter", "mode": "markers", "name": "data", "x": x, "y": y, "marker": {"line": {}}})
+    if record.level is not None:
+        across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": record.level, "y1": record.level}
+        frame["shapes"] = [{**across, "line": {"dash": "dash", "color": "#7f7f7f"}}]
+    return {"data": data, "layout": frame, "opts": {"title": visible(record.tag), **PLOT}}
+
+
+def histogram(record: Histogram) -> Message:
+    values = record.values[np.isfinite(record.values)]
+    counts, edges = histograms.of(values, BINS) if record.buckets is None else record.buckets
+    lost = len(record.values) - len(values)
+    title = f"{record.tag} · step {record.step}" + (f" · {lost} not finite" if lost else "")
+    data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
+    frame = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
+    return {"data": data, "layout": frame, "opts": {"title": visible(record.tag), **PLOT}}
+
+
+def picture(title: str, drawn: Picture) -> Message:
+    source = "data:image/png;base64," + b64encode(drawn.png).decode()
+    scale = min(2.0, WIDEST / drawn.width)
+    return {
+        "data": [{"type": "image", "content": {"src": source}}],
+        "opts": {"title": visible(title), "width": drawn.width * scale, "height": drawn.height * scale + BAR},
+    }
+
+
+def text(title: str, body: str) -> Message:
+    return {
+        "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{safe(body)}</pre>'}],
+        "opts": {"title": visible(title), **TEXT},
+    }
+
+
+def notes(records: Iterable[Text]) -> Message:
+    records = list(records)
+    tag = records[-1].tag if records else "notes"
+    return text(tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
+
+
+def config(record: Config) -> Message:
+    return text("config", "\n".join(f"{name}: {value}" for name, value in record.values.items()))
+
+
+MAKERS: dict[str, Callable[[Any], Message]] = {
+    "images": lambda record: picture(record.tag, images.of_images(record)),
+    "predictions": lambda record: picture(record.tag, images.of_predictions(record)),
+    "confusion": lambda record: picture(record.tag, images.of_confusion(record)),
+    "labels": lambda record: text(f"{record.tag} (labels)", images.labels(record)),
+    "histogram": histogram,
+    "plot": plot,
+    "config": config,
+}
+
+
+def as_kept(message: Message, number: int) -> Message:
+    """Return a window as Visdom's server keeps it in an env's file; `number` is its place on the page."""
+    first, opts = message["data"][0], message["opts"]
+    plotted = "layout" in message
+    return {
+        "command": "window",
+        "id": message["win"],
+        "title": opts["title"],
+        "inflate": True,
+        "width": opts["width"],
+        "height": opts["height"],
+        "contentID": f"window_{number}",
+        "type": "plot" if plotted else first["type"],
+        "content": {"data": message["data"], "layout": message["layout"]} if plotted else first["content"],
+        "i": number,
+    }
+
+
+def layout(title: str, x: str, y: str) -> Message:
+    return {
+        "title": {"text": safe(title), "font": {"size": 13}, "x": 0.03, "xanchor": "left", "y": 0.98, "yanchor": "top"},
+        "xaxis": {"title": {"text": safe(x), "standoff": 8}, "automargin": True},
+        "yaxis": {"title": {"text": safe(y), "standoff": 8}, "automargin": True},
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        "margin": {"l": 45, "r": 15, "t": 55, "b": 35},
+        "uirevision": "keep",  # a refresh leaves the user's zoom alone
+    }
+
+
+def clean(name: str) -> str:
+    """Make a name of an env: the page puts it into addresses and scripts as it is."""
+    return re.sub(r"[^\w.-]+", "-", name.replace("/", "_")).strip("-") or "run"
+
+
+def safe(text: str) -> str:
+    """Make text inert where Visdom puts it into a page as HTML."""
+    return html.escape(visible(text))

@@ -1,0 +1,80 @@
+"""`monitor doctor` finds what would keep a training from running, on machines where it does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from monitor.cli import main
+from monitor.commands.doctor_checks import FAILURE, OK, WARNING, Finding, examine
+from tests.support.servers import BadServer, VisdomServer, free_port
+
+
+def found(tmp_path: Path, what: str, data: Path | None = None, **ports: int) -> Finding:
+    ports = ports or {"Visdom": free_port(), "TensorBoard": free_port()}
+    return next(f for f in examine(tmp_path / "runs", data or tmp_path, ports) if f.what.startswith(what))
+
+
+def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path, assets: Path) -> None:
+    result = CliRunner().invoke(main, ["doctor", "--logdir", str(tmp_path), "--data-dir", str(small_mnist)])
+    assert result.exit_code == 0, result.output
+    lines = {line[9:].partition(":")[0]: line[:9].strip() for line in result.stdout.splitlines()}
+    names = ("Python", "training-monitor", "packages", "torch", "GPU", f"runs in {tmp_path}", "Visdom's page", "MNIST")
+    assert {name: lines[name] for name in names} == dict.fromkeys(names, OK)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ports_of_ours_of_others_and_free_ones(tmp_path: Path, visdom_server: VisdomServer) -> None:
+    assert found(tmp_path, "Visdom's port", Visdom=visdom_server.port).says.startswith("a Visdom answers")
+    assert found(tmp_path, "Visdom's port").says == "free; runs start a server"
+    other = BadServer("error")
+    try:
+        for name in ("Visdom", "TensorBoard"):
+            taken = found(tmp_path, f"{name}'s port", **{name: other.port})
+            assert (taken.level, taken.says) == (WARNING, "taken by something else")
+    finally:
+        other.stop()
+
+
+def test_a_place_that_cannot_be_written() -> None:
+    result = CliRunner().invoke(main, ["doctor", "--logdir", "/proc/runs"])
+    assert result.exit_code == 1
+    assert "failure  runs in /proc/runs: cannot be written" in result.stdout
+    assert "→ name another with --logdir" in result.stdout
+
+
+def test_missing_data_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONITOR_ASSETS_DIR", str(tmp_path / "none"))
+    data = found(tmp_path, "MNIST")
+    assert data.level == WARNING
+    assert "scikit-learn's digits" in data.says
+    assert "--mnist-mirror" in data.remedy
+    page = found(tmp_path, "Visdom's page")
+    assert page.level == WARNING
+    assert "monitor assets fetch" in page.remedy
+
+
+def test_a_torch_that_does_not_match(tmp_path: Path) -> None:
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor", "doctor", "--logdir", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "failure  torch: cannot be loaded: operator torchvision::nms does not exist → install" in done.stdout
+
+
+@pytest.mark.parametrize(("package", "level"), [("orjson", WARNING), ("click", FAILURE)])
+def test_a_package_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, level: str) -> None:
+    info = tmp_path / f"{package}-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    old = found(tmp_path, package)
+    assert (old.level, old.says[:11]) == (level, "0.1 is not ")
+    assert old.remedy.startswith("pip install '")

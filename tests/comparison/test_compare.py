@@ -1,0 +1,259 @@
+"""Runs are compared in the terminal, in Visdom, as a page, and in TensorBoard's HPARAMS; with a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from monitor import Logger, Run
+from monitor.cli import main
+from monitor.testing import wait_until
+from tests.support import foreign
+from tests.support.browser import Page, chromium
+from tests.support.servers import Served, VisdomServer
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def compare(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["compare", *map(str, arguments)], env={"COLUMNS": "100"})
+
+
+def make(folder: Path, name: str, config: dict[str, Any], worse: float, status: str = "finished") -> None:
+    """Log a run whose test accuracy is best at step 20; `worse` is added to its losses."""
+    log = Logger(folder / name, ["tensorboard"], config)
+    for step in range(30):
+        log.scalar("train/loss", 1 / (step + 1) + worse, step)
+    for step in (10, 20, 30):
+        off = abs(step - 20) / 100
+        log.scalars({"test/loss": 0.1 + off + worse, "test/accuracy": 1 - off - worse}, step)
+        log.images("samples", np.full((1, 1, 8, 8), step * 8, np.uint8), step)
+    log.close(status=status)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    make(folder, "mlp-a", {"lr": 0.1, "epochs": 3, "optimizer": "sgd"}, 0.0)
+    make(folder, "mlp-b", {"lr": 0.2, "epochs": 3, "hidden": [8, 8]}, 0.25, "failed")
+    points = [foreign.event(n, foreign.scalar("test/loss", 0.5, named=n == 0)) for n in range(3)]
+    foreign.write(folder / "foreign" / "tfevents", *points)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Page]:
+    made = browser.new_page(viewport={"width": 1500, "height": 1000})
+    yield Page(made)
+    made.close()
+
+
+def test_in_the_terminal(runs: Path) -> None:
+    result = compare("mlp-*", runs / "foreign", "--logdir", runs)
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["run", "lr", "epochs", "optimizer", "hidden"] in lines
+    assert ["mlp-a", "0.1", "3", "sgd"] in lines
+    assert ["mlp-b", "0.2", "3", "[8,", "8]"] in lines
+    assert ["test/accuracy", "mlp-a", "0.9*", "30", "1*", "20", "finished"] in lines
+    assert ["mlp-b", "0.65", "30", "0.75", "20", "failed"] in lines
+    assert ["foreign", "0.5", "2", "0.5", "0"] in lines
+    assert "•• mlp-a" in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_a_chosen_metric_of_equal_runs(runs: Path, tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        with Logger(tmp_path / name, ["tensorboard"], {"lr": 1}) as log:
+            for step in range(5):
+                log.scalar("odd", float(step), step)
+                log.scalar("nothing", float("nan"), step)
+    result = compare(tmp_path, "--metric", "odd")
+    assert "The settings are the same in all runs." in result.stdout
+    assert "*" not in result.stdout.partition("at step\n")[2].partition("odd")[0]
+    assert "xx y" in result.stdout
+    assert "nothing: there is no finite value to plot" in compare(tmp_path, "--metric", "nothing").stdout
+
+
+def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for arguments, says in [
+        ([], "Missing argument 'RUN...'"),
+        (["none", "--logdir", runs], "'none' is no run, nor a pattern of any; in "),
+        (["none-*", "--logdir", runs], "'none-*' is no run"),
+        ([tmp_path / "empty"], "is no run"),
+        (["mlp-a", "--logdir", runs, "--metric", "lr"], "no run has 'lr'; known: test/accuracy, test/loss, train/loss"),
+        (["mlp-a", "--logdir", runs, "--follow"], "--follow goes with --sink"),
+        (["mlp-a", "--logdir", runs, "--step", "3"], "--step goes with --html"),
+        (["mlp-a", "--logdir", runs, "--sink", "console"], "shows no comparison; accepted: visdom"),
+        (["mlp-a", "--logdir", runs, "--html", tmp_path / "no" / "x.html"], "cannot be written"),
+    ]:
+        result = compare(*arguments)
+        assert result.exit_code == 2, (arguments, result.output)
+        assert says in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+WITHOUT = """
+import sys
+for name in ("orjson", "urllib3", "tornado", "visdom"):
+    sys.modules[name] = None
+from monitor.cli import main
+main()
+"""
+
+
+def test_without_the_visdom_extra(runs: Path, tmp_path: Path, start: Start) -> None:
+    plain = start("-c", WITHOUT, "compare", "mlp-a", "mlp-b", "--logdir", str(runs), "--html", str(tmp_path / "x.html"))
+    out, err = plain.communicate(timeout=60)
+    assert plain.returncode == 0, err
+    assert "Page: " in out
+    shown = start("-c", WITHOUT, "compare", "mlp-a", "--logdir", str(runs), "--sink", "visdom")
+    _, err = shown.communicate(timeout=60)
+    assert shown.returncode == 2
+    assert "pip install 'training-monitor[visdom]'" in err
+
+
+def test_a_page_that_opens_offline(runs: Path, tmp_path: Path, page: Page) -> None:
+    evil = "<script>document.title='pwned'</script>$x$"
+    make(tmp_path, "evil", {"note": evil, "lr": 3}, 0.5)
+    file = tmp_path / "page.html"
+    result = compare("mlp-a", "mlp-b", tmp_path / "evil", "--logdir", runs, "--html", file, "--step", 25)
+    assert result.exit_code == 0, result.output
+    page.context.set_offline(True)
+    page.goto(file.as_uri())
+    assert page.title() == "3 runs"
+    assert page.locator(".plots svg").count() == 3
+    assert page.hosts == set()
+    assert page.troubles == []
+    cells = page.locator("table").nth(1).inner_text()
+    assert re.search(r"test/accuracy\s+mlp-a\s+0.9 at 30\s+1 at 20", cells)
+    assert page.locator("td.best").count() == 6
+    assert evil in page.locator("table").first.inner_text()
+    assert page.locator("figcaption").all_inner_texts() == ["mlp-a step 20", "mlp-b step 20", "evil step 20"]
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    line = page.locator("[id='run1-0']").first
+    assert line.is_visible()
+    page.locator("input[value=run1]").uncheck()
+    assert not line.is_visible()
+    assert page.locator("[id='run0-0']").first.is_visible()
+    assert page.locator("figcaption:visible").count() == 2
+
+
+def test_in_visdom_while_runs_go_on(
+    tmp_path: Path, visdom_server: VisdomServer, start: Start, monkeypatch: pytest.MonkeyPatch, page: Page
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    make(tmp_path / "runs", "one", {"lr": 1}, 0.0)
+    going = Logger(Run(tmp_path / "runs" / "two", {"lr": 2}), ["tensorboard"])
+    going.scalar("train/loss", 5.0, 0)
+    going.scalar("test/loss", 5.0, 0)
+    assert going.flush()
+    following = start(
+        "-m", "monitor", "compare", "*", "--logdir", str(tmp_path / "runs"), "--sink", visdom_server.spec("both"),
+        "--follow",
+    )  # fmt: skip
+
+    def trace(name: str) -> list[Any]:
+        windows = visdom_server.windows("both")
+        data = next((w["content"]["data"] for title, w in windows.items() if title.startswith("train/loss")), [])
+        return next((list(zip(line["x"], line["y"])) for line in data if line["name"] == name), [])
+
+    try:
+        wait_until(lambda: trace("two") == [(0, 5.0)], 30, "the comparison")
+        assert len(trace("one")) == 30
+        for step in range(1, 4):
+            going.scalar("train/loss", 5.0 - step, step)
+        assert going.flush()
+        wait_until(lambda: trace("two")[-1:] == [(3, 2.0)], 20, "the run's next points")
+        make(tmp_path / "runs", "three", {"lr": 3}, 0.1)
+        wait_until(lambda: len(trace("three")) == 30, 20, "a run that came later")
+        page.goto(f"{visdom_server.url}/env/both")
+        page.wait("() => document.querySelectorAll('.js-plotly-plot').length === 3")
+    finally:
+        going.close()
+        following.send_signal(signal.SIGINT)
+    _, err = following.communicate(timeout=30)
+    assert following.returncode == 0, err
+    assert (tmp_path / "data" / "training-monitor" / "visdom" / "both.json").exists()
+
+
+def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+GONE = """
+import os, sys
+from monitor import Logger
+log = Logger(sys.argv[1], ["tensorboard"], {"lr": 9.0, "lost": "yes"})
+log.scalars({"test/loss": 1.0, "test/accuracy": 0.5, "train/loss": 1.0}, 0)
+log.flush()
+os._exit(1)
+"""
+
+
+def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, start: Start, page: Page) -> None:
+    statuses = ["finished"] * 6 + ["failed", "killed", "interrupted"]
+    for number, status in enumerate(statuses):
+        config: dict[str, Any] = {"lr": 0.1 * (number + 1), "optimizer": ["sgd", "adam"][number % 2]}
+        config |= {"dropout": number / 10} if number % 3 == 0 else {}
+        config |= {"nesterov": True} if number % 4 == 0 else {}
+        make(tmp_path, f"run{number}", config, number / 50, status)
+    start("-c", GONE, str(tmp_path / "run9")).wait(60)
+    board = Served("tensorboard", "--logdir", str(tmp_path), "--port", "0")
+    try:
+        body = {
+            "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
+            "colParams": [{"hparam": "lr"}], "startIndex": 0, "sliceSize": 100,
+        }  # fmt: skip
+
+        def groups() -> list[dict[str, Any]]:
+            found = ask(f"{board.url}/data/plugin/hparams/session_groups", body)
+            return sorted(found.get("sessionGroups", []), key=lambda group: group["sessions"][0]["name"])
+
+        def ended() -> bool:
+            return [g["sessions"][0]["status"] for g in groups()].count("STATUS_FAILURE") == 4
+
+        wait_until(ended, 60, "ten rows, four of them failed")
+        found = groups()
+        assert [group["sessions"][0]["name"] for group in found] == [f"run{number}" for number in range(10)]
+        assert [group["sessions"][0]["status"] for group in found][:6] == ["STATUS_SUCCESS"] * 6
+        assert ask(f"{board.url}/data/runs") == [f"run{number}" for number in range(10)], "no extra runs"
+        page.goto(f"{board.url}/#hparams")
+        page.wait_for_selector("text=best/test/accuracy", timeout=60_000)
+        for text in ("nesterov", "dropout", "optimizer", "lost", "test/accuracy", "best/test/loss"):
+            assert page.locator(f"text={text}").count() > 0, text
+        row = next(group for group in found if group["sessions"][0]["name"] == "run3")
+        values = {value["name"].get("tag"): value["value"] for value in row["metricValues"]}
+        assert values["best/test/accuracy"] == pytest.approx(0.94)
+        assert values["test/accuracy"] == pytest.approx(0.84)
+        assert values["best/test/loss"] == pytest.approx(0.16)
+        layout = ask(f"{board.url}/data/plugin/custom_scalars/layout")
+        (category,) = layout["category"]
+        assert [chart["title"] for chart in category["chart"]] == ["loss"]
+        page.goto(f"{board.url}/#custom_scalars")
+        page.wait_for_selector("text=train and test", timeout=60_000)
+        page.wait_for_selector("text=Matches (20)", timeout=60_000)
+        assert page.troubles == []
+    finally:
+        board.stop(signal.SIGTERM)

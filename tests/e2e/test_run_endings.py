@@ -1,0 +1,140 @@
+"""However a run ends, everything is delivered: in real processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support import event_reader
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+ENDS = {
+    "ctrl-c": ("os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT, "interrupted"),
+    "exception": ("raise ZeroDivisionError('here')", 1, "failed"),
+    "sys.exit": ("sys.exit(3)", 3, "failed"),
+    "sys.exit 0": ("sys.exit()", 0, "finished"),
+    "the end": ("pass", 0, "finished"),
+    "closed twice": ("log.close(); log.close()", 0, "finished"),
+}
+ENDING = """
+import os, signal, sys
+from monitor import Logger
+def loop(log):
+    for step in range(5000):
+        log.scalar("a", float(step), step)
+    {end}
+"""
+CLOSED = ENDING + "with Logger(sys.argv[1], ['tensorboard']) as log: loop(log)\n"
+NEVER_CLOSED = ENDING + "log = Logger(sys.argv[1], ['tensorboard'])\nloop(log)\n"
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("script", [CLOSED, NEVER_CLOSED], ids=["closed", "never closed"])
+def test_every_end_delivers_everything(tmp_path: Path, start: Start, script: str, end: str) -> None:
+    code, status, says = ENDS[end]
+    process = start("-c", script.format(end=code), str(tmp_path / "run"))
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == status, err
+    assert ("Traceback" in err) == (end in ("ctrl-c", "exception")), err
+    assert event_reader.series(tmp_path / "run", "a") == [(step, float(step)) for step in range(5000)]
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    if not (script is NEVER_CLOSED and "exit" in end):  # an exit code is not to be had at the interpreter's end
+        assert facts["status"] == says
+
+
+LOADER = """
+import os, sys
+import torch
+from monitor import Logger
+
+class Numbers(torch.utils.data.Dataset):
+    def __init__(self, log): self.log = log
+    def __len__(self): return 40
+    def __getitem__(self, n):
+        self.log.scalar("from a worker", 1.0, n)
+        if n == 39 and sys.argv[3] == "dies": os._exit(9)
+        return float(n)
+
+if __name__ == "__main__":
+    with Logger(sys.argv[1], ["tensorboard"]) as log:
+        how = dict(batch_size=4, num_workers=2, multiprocessing_context=sys.argv[2])
+        loader = torch.utils.data.DataLoader(Numbers(log), **how)
+        step = 0
+        try:
+            for epoch in range(2):
+                for batch in loader:
+                    log.scalar("a", float(batch.sum()), step)
+                    step += 1
+        except (RuntimeError, ConnectionError) as error:  # torch's handler raises wherever the loop is
+            print("loader:", error)
+"""
+
+
+@pytest.mark.parametrize(("method", "dies"), [("fork", "lives"), ("spawn", "lives"), ("fork", "dies")])
+def test_a_data_loader_with_workers(tmp_path: Path, start: Start, method: str, dies: str) -> None:
+    script = tmp_path / "loader.py"
+    script.write_text(LOADER)
+    process = start("-W", "ignore", str(script), str(tmp_path / "run"), method, dies)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    assert err.count("logging from a child process is ignored") >= 1
+    found = event_reader.series(tmp_path / "run", "a")
+    assert [step for step, _ in found] == list(range(len(found)))
+    assert "from a worker" not in event_reader.read(tmp_path / "run").Tags()["scalars"]
+    if dies == "lives":
+        assert len(found) == 20
+    else:
+        assert "exited unexpectedly" in out
+
+
+ONE_OF_EIGHT = """
+import sys
+from monitor import Logger
+with Logger(sys.argv[1] + "/run", ["tensorboard"], {"number": sys.argv[2]}) as log:
+    for step in range(2000):
+        log.scalar("a", float(sys.argv[2]), step)
+"""
+
+
+def test_eight_processes_get_eight_runs_of_one_name(tmp_path: Path, start: Start) -> None:
+    processes = [start("-c", ONE_OF_EIGHT, str(tmp_path), str(number)) for number in range(8)]
+    for process in processes:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    numbers = set()
+    for run in tmp_path.iterdir():
+        number = float(json.loads((run / "run.json").read_text())["config"]["number"])
+        assert event_reader.series(run, "a") == [(step, number) for step in range(2000)]
+        numbers.add(number)
+    assert numbers == set(range(8))
+
+
+SHIFTED = """
+import sys, time
+true, shift = time.time, 0.0
+time.time = lambda: true() + shift
+from monitor import Logger
+with Logger(sys.argv[1], ["tensorboard"]) as log:
+    for step in range(60):
+        shift = (0.0, -86400.0, +86400.0)[step // 20]
+        log.scalar("a", float(step), step)
+        if step % 20 == 10:
+            assert log.flush(5)
+"""
+
+
+def test_the_clock_is_set_back_and_forward(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHIFTED, str(tmp_path / "run")], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    assert event_reader.series(tmp_path / "run", "a") == [(step, float(step)) for step in range(60)]
+    times = [event.wall_time for event in event_reader.read(tmp_path / "run").Scalars("a")]
+    assert times[25] < times[15] - 80_000 < times[45] - 160_000

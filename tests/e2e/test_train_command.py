@@ -1,0 +1,282 @@
+"""`monitor train mlp`, through click's runner and as a real process, on real event files and a real Visdom server."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from monitor.cli import main
+from monitor.testing import wait_until
+from tests.support import event_reader
+from tests.support.servers import VisdomServer
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def train(folder: Path, data: Path, *arguments: object) -> Result:
+    return invoke(
+        "train", "mlp", "--data", "mnist", "--data-dir", data, "--logdir", folder / "runs", "--name", "a",
+        "--batch-size", 50, "--hidden", 16,
+        *(() if "--sink" in arguments else ("--sink", "tensorboard", "--sink", "console")), *arguments,
+    )  # fmt: skip
+
+
+def test_a_run_from_the_launcher(tmp_path: Path, small_mnist: Path) -> None:
+    result = train(tmp_path, small_mnist, "--epochs", 3, "--optimizer", "adam", "--lr", 0.01, "--seed", 7)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert [line.split("  ")[0] for line in lines[:3]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    run = tmp_path / "runs" / "a"
+    assert f"Run: {run}" in result.output
+    assert f"tensorboard --logdir {tmp_path / 'runs'}" in result.output
+    loss = event_reader.series(run, "train/loss")
+    assert [step for step, _ in loss] == list(range(24))
+    assert loss[-1][1] < loss[0][1] / 2
+    assert [step for step, _ in event_reader.series(run, "test/loss")] == [8, 16, 24]
+    assert event_reader.series(run, "test/accuracy")[-1][1] > 0.8
+    found = event_reader.read(run)
+    assert set(found.Tags()["images"]) == {"samples", "predictions", "confusion"}
+    assert set(found.Tags()["histograms"]) == {
+        f"weights/fc{layer}.{part}" for layer in (1, 2) for part in ("weight", "bias")
+    }
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["status"] == "finished"
+    assert facts["seed"] == 7
+    assert facts["config"]["data"] == "mnist"
+    assert facts["config"]["hidden"] == [16]
+    assert facts["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert facts["start"] < facts["end"]
+    assert facts["command"]
+    assert set(facts["git"] or {"revision", "changed"}) == {"revision", "changed"}
+
+
+def test_same_seed_same_curve_and_both_ways_to_start_are_one(tmp_path: Path, small_mnist: Path) -> None:
+    assert train(tmp_path, small_mnist, "--epochs", 2).exit_code == 0
+    other = [
+        "--data", "mnist", "--data-dir", str(small_mnist), "--logdir", str(tmp_path / "runs"), "--name", "b",
+        "--batch-size", "50", "--hidden", "16", "--epochs", "2", "--sink", "tensorboard",
+    ]  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "runners.mlp", *other], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert train(tmp_path, small_mnist, "--epochs", 2, "--seed", 1).exit_code == 0
+    first, second, third = (event_reader.series(tmp_path / "runs" / name, "train/loss") for name in ("a", "b", "a-2"))
+    assert first == second
+    assert first != third
+
+
+def test_steps_between_logs_and_tests_can_be_chosen(tmp_path: Path, small_mnist: Path) -> None:
+    assert train(tmp_path, small_mnist, "--epochs", 2, "--log-every", 5, "--test-every", 6).exit_code == 0
+    run = tmp_path / "runs" / "a"
+    assert [step for step, _ in event_reader.series(run, "train/loss")] == [0, 5, 10, 15]
+    assert [step for step, _ in event_reader.series(run, "test/loss")] == [6, 12, 16]
+
+
+def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom_server: VisdomServer) -> None:
+    sinks = ("--sink", "tensorboard", "--sink", visdom_server.spec("course"))
+    result = train(tmp_path, small_mnist, "--epochs", 2, *sinks)
+    assert result.exit_code == 0, result.output
+    run = tmp_path / "runs" / "a"
+    for title, name, tag in (
+        ("train loss", "loss", "train/loss"),
+        ("test loss & accuracy", "loss", "test/loss"),
+        ("test loss & accuracy", "accuracy", "test/accuracy"),
+    ):
+        wanted = event_reader.series(run, tag)
+        found = visdom_server.trace("course", title, name)
+        assert [step for step, _ in found] == [step for step, _ in wanted]
+        assert [value for _, value in found] == pytest.approx([value for _, value in wanted])
+    windows = visdom_server.windows("course")
+    assert windows["samples"]["type"] == windows["predictions"]["type"] == "image"
+    assert "predicted / true" in windows["predictions (labels)"]["content"]
+    assert "weights/fc1.weight" in windows
+    assert "optimizer: sgd" in windows["config"]["content"]
+
+
+def test_a_visdom_server_that_stops_changes_nothing(
+    tmp_path: Path, small_mnist: Path, visdom_server: VisdomServer, start: Start
+) -> None:
+    def command(name: str, *sinks: str) -> list[str]:
+        return [
+            "-m", "runners.mlp", "--data", "mnist", "--data-dir", str(small_mnist), "--logdir", str(tmp_path / "runs"),
+            "--name", name, "--hidden", "16", "--batch-size", "5", "--epochs", "30",
+            *(word for sink in sinks for word in ("--sink", sink)),
+        ]  # fmt: skip
+
+    process = start(*command("with", "tensorboard", visdom_server.spec("stops")))
+    wait_until(lambda: visdom_server.windows("stops").get("train loss"), 60, "the first window")
+    visdom_server.stop()
+    assert process.poll() is None, "the server must stop in mid-run"
+    _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 0, stderr
+    warned = [line for line in stderr.splitlines() if line.startswith("WARNING: visdom: ConnectionError")]
+    assert len(warned) == 1, stderr
+    done = start(*command("without", "tensorboard"))
+    done.communicate(timeout=100)
+    tags = ("train/loss", "test/loss", "weights/fc1.weight")
+    one, two = (event_reader.read(tmp_path / "runs" / name) for name in ("with", "without"))
+    for tag in tags[:2]:
+        assert [(e.step, e.value) for e in one.Scalars(tag)] == [(e.step, e.value) for e in two.Scalars(tag)]
+    assert [e.histogram_value for e in one.Histograms(tags[2])] == [e.histogram_value for e in two.Histograms(tags[2])]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_run_in_good_order(
+    tmp_path: Path, small_mnist: Path, start: Start, number: signal.Signals, status: int
+) -> None:
+    process = start(
+        "-m", "runners.mlp", "--data", "mnist", "--data-dir", str(small_mnist), "--logdir", str(tmp_path),
+        "--name", "a", "--epochs", "100000", "--hidden", "8", "--batch-size", "1", "--sink", "tensorboard",
+    )  # fmt: skip
+    run = tmp_path / "a"
+    wait_until(lambda: any(file.stat().st_size > 2000 for file in run.glob("events.*")), 60, "the first points")
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == status, stderr
+    assert "Traceback" not in stderr
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["status"] == ("interrupted" if number == signal.SIGINT else "killed")
+    if number != signal.SIGINT:
+        assert facts["error"] == number.name
+    steps = [step for step, _ in event_reader.series(run, "train/loss")]
+    assert steps == list(range(len(steps)))
+    assert len(steps) == facts["logged"]["tensorboard"]["delivered"] - other_records(run)
+
+
+def other_records(run: Path) -> int:
+    """Count what the event file holds beside the training loss."""
+    found = event_reader.read(run)
+    tags = found.Tags()
+    ours = [tag for tag in tags["scalars"] if tag != "train/loss" and not tag.startswith("best/")]
+    count = sum(len(found.Scalars(tag)) for tag in ours)
+    count += sum(len(found.Images(tag)) for tag in tags["images"])
+    count += sum(len(found.Histograms(tag)) for tag in tags["histograms"])
+    return count + 1  # the config
+
+
+BAD = [
+    (["--sink", "wandb"], "--sink", "unknown sink 'wandb'; known sinks: console, memory, tensorboard, visdom"),
+    (["--sink", "visdom://127.0.0.1:99999"], "--sink", "Port out of range 0-65535"),
+    (["--sink", "visdom://127.0.0.1:http"], "--sink", "'http'"),
+    (["--sink", "visdom://127.0.0.1:0"], "--sink", "port 1 to 65535"),
+    (["--sink", "tensorboard://here"], "--sink", "takes no address"),
+    (["--sink", "visdom:env"], "--sink", "accepted: name or name://host:port/env"),
+    (["--epochs", "-1"], "--epochs", "-1 is not in the range x>=1"),
+    (["--batch-size", "0"], "--batch-size", "0 is not in the range x>=1"),
+    (["--lr", "0"], "--lr", "0.0 is not in the range x>0"),
+    (["--lr", "nan"], "--lr", "nan is no finite number"),
+    (["--mnist-mirror", "here"], "--mnist-mirror", "'here' is no URL"),
+    (["--name", "x" * 300], "--name", "is too long"),
+    (["--name", "a\nb"], "--name", "is no name for a directory"),
+    (["--lr", "fast"], "--lr", "'fast' is not a valid float"),
+    (["--hidden", "200,x"], "--hidden", "'200,x' is no list of widths"),
+    (["--activation", "step"], "--activation", "'step' is not one of 'relu', 'leaky-relu'"),
+    (["--optimizer", "sgdx"], "--optimizer", "'sgdx' is not one of 'sgd', 'adam'"),
+    (["--device", "tpu"], "--device", "'tpu' is not to be had here"),
+    (["--seed", "-1"], "--seed", "-1 is not in the range"),
+    (["--log-every", "1.5"], "--log-every", "'1.5' is not a valid integer"),
+    (["--test-every", "2.5"], "--test-every", "'2.5' is neither 'epoch' nor a number of steps"),
+    (["--name", "../up"], "--name", "'../up' is no name for a directory"),
+    (
+        ["--data", "cifar"],
+        "--data",
+        "'cifar' is not one of 'auto', 'mnist', 'fashion-mnist', 'kmnist', 'cifar10', 'digits'",
+    ),
+    (["--nonsense"], "--nonsense", "No such option"),
+    (["extra"], "extra", "unexpected extra argument"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "names", "says"), BAD, ids=lambda value: " ".join(value)[:30])
+def test_bad_input_is_one_line_and_leaves_nothing(
+    tmp_path: Path, small_mnist: Path, arguments: list[str], names: str, says: str
+) -> None:
+    result = train(tmp_path, small_mnist, *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert re.fullmatch(r"Error: [^\n]+\n", result.stderr)
+    assert names in result.stderr
+    assert says in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sink_whose_packages_are_missing_names_the_extra(tmp_path: Path) -> None:
+    script = "import sys; sys.modules['orjson'] = None; from monitor.cli import main; main()"
+    command = [sys.executable, "-c", script, "train", "mlp", "--logdir", str(tmp_path / "runs"), "--sink", "visdom"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert re.fullmatch(r"Error: [^\n]+\n", done.stderr)
+    assert "pip install 'training-monitor[visdom]'" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_command_or_runner_is_one_line() -> None:
+    for arguments, says in (
+        (["fly"], "No such command 'fly'"),
+        (["train", "gan"], "No such command 'gan'"),
+    ):
+        result = invoke(*arguments)
+        assert result.exit_code == 2
+        assert re.fullmatch(r"Error: [^\n]+\n", result.stderr)
+        assert says in result.stderr
+
+
+def test_a_log_directory_that_cannot_be_written(tmp_path: Path, small_mnist: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for logdir in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/runs")):
+        result = invoke("train", "mlp", "--data", "mnist", "--data-dir", small_mnist, "--logdir", logdir)
+        assert result.exit_code == 2, result.output
+        assert re.fullmatch(r"Error: [^\n]+\n", result.stderr)
+        assert "--logdir" in result.stderr
+        assert str(logdir) in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_help_lists_commands_and_runners_without_torch() -> None:
+    script = "import sys; from monitor.cli import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
+    for arguments, says in ((["--help"], "train"), (["train", "--help"], "mlp"), (["train", "mlp", "--help"], "--lr")):
+        done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert says in done.stdout
+
+
+def test_a_reader_that_goes_away_does_not_end_the_training(tmp_path: Path, small_mnist: Path) -> None:
+    command = (
+        f"{sys.executable} -m runners.mlp --data mnist --data-dir {small_mnist} --logdir {tmp_path} --name a "
+        "--epochs 3 --sink tensorboard --sink console | head -c 1"
+    )
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert [step for step, _ in event_reader.series(tmp_path / "a", "test/loss")] == [2, 4, 6]
+    assert json.loads((tmp_path / "a" / "run.json").read_text())["status"] == "finished"
+
+
+def test_the_console_spells_control_characters_out_and_cuts_what_is_long(tmp_path: Path) -> None:
+    import io
+
+    from rich.console import Console
+
+    from monitor import Logger
+    from monitor.sinks.console import ConsoleSink
+
+    out = io.StringIO()
+    with Logger(tmp_path / "run", [ConsoleSink(Console(file=out, width=100_000))]) as log:
+        log.text("t", "bell \x07 and \x1b[31mred\x1b[0m", 0)
+        log.text("long", "x" * 1_000_000, 0)
+    assert "bell \\u0007 and \\u001b[31mred" in out.getvalue()
+    assert len(out.getvalue()) < 3000
+    assert "more characters" in out.getvalue()

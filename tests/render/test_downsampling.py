@@ -1,0 +1,58 @@
+"""A bounded series looks like the whole one."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.render.downsampling import Series
+
+
+def test_a_short_series_is_kept_whole() -> None:
+    series = Series()
+    for step in range(256):
+        series.add(step, step / 7)
+    assert series.points() == (list(range(256)), [step / 7 for step in range(256)])
+
+
+def test_an_outlier_among_a_million_points_stays() -> None:
+    series = Series(100)
+    for step in range(100_000):
+        series.add(step, 1e6 if step == 77_777 else math.sin(step))
+    steps, values = series.points()
+    assert len(steps) <= 400
+    assert (77_777, 1e6) in list(zip(steps, values))
+    assert (steps[0], steps[-1]) == (0, 99_999)
+    assert steps == sorted(steps)
+
+
+def test_nan_and_infinity_are_gaps() -> None:
+    series = Series()
+    for step, value in enumerate([1.0, math.nan, 2.0, math.inf, 3.0]):
+        series.add(step, value)
+    assert series.points() == ([0, 1, 2, 3, 4], [1.0, None, 2.0, None, 3.0])
+    step, value = series.first_bad or (None, None)
+    assert step == 1
+    assert value is not None
+    assert math.isnan(value)
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=300), st.integers(2, 20))
+def test_first_last_lowest_and_highest_survive(values: list[float], most: int) -> None:
+    series = Series(most)
+    for step, value in enumerate(values):
+        series.add(step, value)
+    steps, kept = series.points()
+    points = set(zip(steps, kept))
+    finite = [(step, value) for step, value in enumerate(values) if math.isfinite(value)]
+    assert {value for value in kept if value is not None} <= {value for _, value in finite}
+    assert steps == sorted(steps)
+    assert len(steps) <= 5 * most
+    if finite:
+        assert finite[0] in points
+        assert finite[-1] in points
+        assert min(value for _, value in finite) in kept
+        assert max(value for _, value in finite) in kept
+    assert (None in kept) == (len(finite) < len(values))

@@ -1,0 +1,183 @@
+"""`monitor train logistic`: the material's figures, and tables that are not what they should be."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from monitor import Logger
+from monitor.errors import DataError
+from monitor.records import Curve
+from monitor.sinks.memory import MemorySink
+from runners import logistic
+from runners.data import tables
+from runners.training import logistic_report
+from tests.support import event_reader
+
+
+def train(folder: Path, *arguments: object) -> Result:
+    words = [*map(str, arguments), "--logdir", str(folder), "--name", "a", "--sink", "tensorboard"]
+    return CliRunner().invoke(logistic.main, words)
+
+
+def test_hours(tmp_path: Path) -> None:
+    said = train(tmp_path)
+    assert said.exit_code == 0, said.output
+    rows = [line.split() for line in said.output.splitlines()]
+    verdicts = {row[0]: row[-1] for row in rows if len(row) == 3 and row[0] in ("1", "7")}
+    assert verdicts == {"1": "fail", "7": "pass"}
+    run = tmp_path / "a"
+    loss = event_reader.series(run, "train/loss")
+    assert [step for step, _ in loss] == list(range(1001))
+    assert loss[-1][1] < loss[0][1]
+    assert len(event_reader.series(run, "train/accuracy")) == 1001
+    assert len(event_reader.read(run).Images("probability")) >= 10
+    assert re.search(r"^ +7 +0\.9\d+ +pass$", event_reader.text(run, "predictions")[0], re.M)
+    config = json.loads((run / "run.json").read_text())["config"]
+    assert (config["epochs"], config["lr"], config["optimizer"], config["batch_size"]) == (1000, 0.01, "sgd", 4)
+
+
+def test_the_start_and_the_sum(tmp_path: Path) -> None:
+    start = ["--initial-weight", 0.5, "--initial-bias", -1, "--epochs", 1]
+    sigmoid = [1 / (1 + math.exp(-(0.5 * hours - 1))) for hours in (1, 2, 3)]
+    total = -math.log(1 - sigmoid[0]) - math.log(1 - sigmoid[1]) - math.log(sigmoid[2])
+    for name, extra, wanted in (("sum", [], total), ("mean", ["--reduction", "mean"], total / 3)):
+        said = train(tmp_path / name, "--data", "hours3", *start, *extra)
+        assert said.exit_code == 0, said.output
+        assert event_reader.series(tmp_path / name / "a", "train/loss")[0] == (0, pytest.approx(wanted, rel=1e-6))
+
+
+def test_lecture_and_lab_to_the_last_digit(tmp_path: Path) -> None:
+    assert train(tmp_path, "--data", "lecture-lab").exit_code == 0
+    cost = dict(event_reader.series(tmp_path / "a", "train/loss"))
+    assert [f"{cost[epoch]:.6f}" for epoch in (0, 100, 1000)] == ["0.693147", "0.134722", "0.019852"]
+
+
+def test_the_curve_over_the_hours(tmp_path: Path) -> None:
+    table, sink = tables.hours(), MemorySink()
+    model = torch.nn.Linear(1, 1)
+    with Logger(tmp_path / "run", [sink]) as log:
+        logistic_report.Report(table, tables.Scale.none(1), model, log).curve(3)
+    (curve,) = sink.of(Curve)
+    assert (len(curve.x), curve.x[0], curve.x[-1], curve.level) == (200, 0, 10, 0.5)
+    assert (curve.x_title, curve.y_title) == ("Hours", "Probability of pass")
+    assert curve.points is not None
+    assert curve.points[1].tolist() == [0, 0, 1, 1]
+    wanted = torch.sigmoid(model(torch.linspace(0, 10, 200).unsqueeze(1))).squeeze(1)
+    assert curve.y.tolist() == pytest.approx(wanted.tolist(), rel=1e-6)
+
+
+def test_heart_agrees_with_scikit_learn(tmp_path: Path) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    said = train(tmp_path, "--data", "heart")
+    assert said.exit_code == 0, said.output
+    ages = [[age] for age, _ in tables.HEART]
+    fitted = LogisticRegression(C=1e9, max_iter=1000).fit(ages, [ill for _, ill in tables.HEART])
+    assert f"odds ratio per ten years: {math.exp(10 * fitted.coef_[0, 0]):.2f}" in said.output
+    for row in (r"20-29 +5 +0 +0\.00", r"40-49 +7 +2 +0\.29", r"60-69 +5 +4 +0\.80", r"80-89 +1 +1 +1\.00"):
+        assert re.search(row, said.output), row
+    curve = event_reader.read(tmp_path / "a").Images("probability")
+    assert len(curve) > 5
+
+
+def test_breast_cancer_has_a_test_set(tmp_path: Path) -> None:
+    said = train(tmp_path, "--data", "breast-cancer", "--epochs", 100)
+    assert said.exit_code == 0, said.output
+    assert event_reader.series(tmp_path / "a", "test/accuracy")[-1][1] > 0.95
+    assert event_reader.series(tmp_path / "a", "test/loss")[-1][0] == 100
+    assert event_reader.read(tmp_path / "a").Images("confusion")
+
+
+@pytest.mark.parametrize("way", [[], ["--one-vs-rest"]])
+def test_softmax_regression(tmp_path: Path, way: list[str]) -> None:
+    said = train(tmp_path, "--data", "digits", *way)
+    assert said.exit_code == 0, said.output
+    assert event_reader.series(tmp_path / "a", "test/accuracy")[-1][1] > 0.9
+
+
+def test_softmax_regression_on_mnist(mnist: Path, tmp_path: Path) -> None:
+    """It is at 92 % after two epochs; ten are in the docs."""
+    assert train(tmp_path, "--data", "mnist", "--data-dir", mnist, "--epochs", 2).exit_code == 0
+    assert event_reader.series(tmp_path / "a", "test/accuracy")[-1][1] > 0.915
+
+
+@pytest.mark.parametrize("head", ["", "height,weight,ill\n", "\ufeffheight, weight , ill\r\n"])
+def test_a_csv_with_or_without_a_header(tmp_path: Path, head: str) -> None:
+    rows = "".join(f"{n},{-n / 2},{int(n > 10)}\n" for n in range(20))
+    (tmp_path / "t.csv").write_text(head + rows + "\n\n", newline="")
+    table = tables.read_csv(tmp_path / "t.csv")
+    assert table.features == (("height", "weight") if head else ("x1", "x2"))
+    assert table.x[3].tolist() == [3, -1.5]
+    assert table.y.tolist() == [0] * 11 + [1] * 9
+    said = train(tmp_path, "--data", "csv", "--csv", tmp_path / "t.csv", "--standardize")
+    assert said.exit_code == 0, said.output
+    assert [step for step, _ in event_reader.series(tmp_path / "a", "train/loss")] == list(range(0, 101, 10))
+    assert event_reader.series(tmp_path / "a", "train/accuracy")[-1][1] > 0.9
+    assert "… and 8 more rows" not in said.output  # 20 rows of two columns fit
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("1,2,0\n3,,1\n", "line 2, column 2: a value is missing"),
+        ("a,b,y\n1,2,0\n3,4,\n", "line 3, column 3 (y): a value is missing"),
+        ("1,2,0\n3,4,2\n", "line 2, column 3: the label '2' is neither 0 nor 1"),
+        ("a,b,y\n1,2,yes\n", "line 2, column 3 (y): 'yes' is no finite number"),
+        ("1,nan,0\n", "line 1, column 2: 'nan' is no finite number"),
+        ("1,2,0\n1e999,2,0\n", "line 2, column 1: '1e999' is no finite number"),
+        ("1,2,0\n1e39,2,0\n", "line 2, column 1: '1e39' is no finite number"),
+        ("1,2,0\n,,\n", "line 2, column 1: a value is missing"),
+        ("1,2,0\n1_0,2,0\n", "line 2, column 1: '1_0' is no finite number"),
+        ("1,2,0\n3,1\n", "line 2: 2 columns, where the first line has 3"),
+        ("1,x,0\n", "line 1, column 2: 'x' is no finite number"),
+        ("", "has no rows"),
+        ("a,b,y\n", "has no rows"),
+        ("0\n1\n", "has one column"),
+        ('1,"2,0\n', "cannot be read"),
+        (b"\xff\xfe1\x00,", "cannot be read"),
+    ],
+    ids=range(16),
+)
+def test_a_bad_table_is_one_line(tmp_path: Path, content: str | bytes, says: str) -> None:
+    file = tmp_path / "t.csv"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    said = train(tmp_path / "runs", "--data", "csv", "--csv", file)
+    assert said.exit_code == 2
+    assert re.fullmatch(r"Error: [^\n]+\n", said.stderr), said.stderr
+    assert f"--csv {file}" in said.stderr
+    assert says in said.stderr
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(DataError, match=re.escape(says)):
+        tables.read_csv(file)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--data", "days"], "'days' is not one of 'hours', 'hours3', 'lecture-lab'"),
+        (["--data", "csv"], "--data csv and --csv FILE go together"),
+        (["--csv", "x.csv"], "--data csv and --csv FILE go together"),
+        (["--data", "csv", "--csv", "none.csv"], "none.csv: cannot be read: No such file"),
+        (["--one-vs-rest"], "'--one-vs-rest': goes with images"),
+        (["--data", "digits", "--initial-weight", "1"], "'--initial-weight': goes with tables"),
+        (["--data", "digits", "--reduction", "sum"], "'--reduction': goes with tables"),
+        (["--lr", "nan"], "nan"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "'--momentum': adam takes none; these do: sgd, rmsprop"),
+        (["--optimizer", "rprop", "--weight-decay", "0.1"], "'--weight-decay': rprop takes none"),
+        (["--optimizer", "newton"], "'newton' is not one of 'sgd', 'adam'"),
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, arguments: list[str], says: str) -> None:
+    said = train(tmp_path / "runs", *arguments)
+    assert said.exit_code == 2
+    assert re.fullmatch(r"Error: [^\n]+\n", said.stderr), said.stderr
+    assert says in said.stderr
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,209 @@
+"""What a run's status says is true, and `monitor runs` lists it: with real processes that end in every way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from monitor.runs import process
+from monitor import Logger, Run
+from monitor.cli import main
+from monitor.errors import FilterError
+from monitor.runs.filter import Filter
+from monitor.runs.run import timestamp
+from monitor.runs.listing import load, order, scan
+from monitor.testing import wait_until
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def listed(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, ["runs", *map(str, arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def write(folder: Path, **fields: Any) -> Path:
+    folder.mkdir(parents=True)
+    whole = {"name": folder.name, "status": "finished", "start": timestamp(time.time() - 60), "config": {}, **fields}
+    (folder / "run.json").write_text(json.dumps(whole))
+    return folder
+
+
+ENDING = """
+import os, signal, sys, time
+from monitor import Logger
+from monitor.runs.process import signals_as_exit
+with signals_as_exit(), Logger(sys.argv[1], []) as log:
+    for step in range(5):
+        log.scalars({"test/loss": [3.0, 1.0, 2.0, float("nan"), 2.5][step], "test/accuracy": step / 10}, step)
+    log.progress(1, 2, 5, 10)
+    deadline = time.monotonic() + 20
+    while '"best": 1.0' not in (log.run.path / "run.json").read_text() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    print("there", flush=True)
+    if sys.argv[2] == "wait":
+        time.sleep(60)
+    exec(sys.argv[2])
+"""
+
+
+def test_every_status_is_the_true_one(tmp_path: Path, start: Start) -> None:
+    ends = {
+        "finished": "pass",
+        "failed": "raise ZeroDivisionError('by zero')",
+        "interrupted": "os.kill(os.getpid(), signal.SIGINT)",
+        "killed": "os.kill(os.getpid(), signal.SIGTERM)",
+        "lost": "os.kill(os.getpid(), signal.SIGKILL)",
+        "running": "wait",
+    }
+    processes = {status: start("-c", ENDING, str(tmp_path / status), code) for status, code in ends.items()}
+    assert processes["running"].stdout is not None
+    assert processes["running"].stdout.readline() == "there\n"
+    for status, started in processes.items():
+        if status != "running":
+            started.wait(30)
+    assert {run.name: run.status for run in scan(tmp_path)} == {status: status for status in ends}
+    errors = {run.name: run.error for run in scan(tmp_path)}
+    assert errors["failed"] == "ZeroDivisionError: by zero"
+    assert errors["killed"] == "SIGTERM"
+    for run in scan(tmp_path):
+        assert run.metrics["test/loss"] == {
+            "last": 2.5, "step": 4, "best": 1.0, "best_step": 1, "goal": "min",
+        }  # fmt: skip
+        assert run.metrics["test/accuracy"]["best_step"] == 4
+        assert run.progress == {"epoch": 1, "epochs": 2, "step": 5, "steps": 10}
+        assert run.duration is not None
+    os.kill(processes["running"].pid, signal.SIGSTOP)  # asleep is not gone
+    assert load(tmp_path / "running").status == "running"
+    os.kill(processes["running"].pid, signal.SIGKILL)
+    wait_until(lambda: load(tmp_path / "running").status == "lost", 30, "the dead run to be lost")
+
+
+def test_a_process_that_took_the_pid_is_another_one(tmp_path: Path) -> None:
+    mine = process.identity()
+    assert load(write(tmp_path / "mine", status="running", process=mine)).status == "running"
+    taken = {**mine, "created": mine["created"] - 100}
+    assert load(write(tmp_path / "taken", status="running", process=taken)).status == "lost"
+
+
+@pytest.mark.parametrize(("silence", "status"), [(5, "running"), (29, "running"), (31, "lost")])
+def test_on_another_machine_the_heartbeat_tells(tmp_path: Path, silence: float, status: str) -> None:
+    there = {**process.identity(), "machine": "another one"}
+    beat = timestamp(time.time() - silence)
+    assert load(write(tmp_path / "a", status="running", process=there, heartbeat=beat)).status == status
+
+
+def test_the_heart_beats_also_where_nothing_is_logged(tmp_path: Path) -> None:
+    with Logger(tmp_path / "a", []) as log:
+        first = load(log.run.path).fields["heartbeat"]
+        wait_until(lambda: load(log.run.path).fields["heartbeat"] > first, 10, "another heartbeat")
+
+
+def test_run_json_is_whole_at_any_moment(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a", {"lr": 0.1})
+    with Logger(run, []) as log:
+        deadline, reads = time.monotonic() + 1, 0
+        while time.monotonic() < deadline:
+            log.scalar("a", float(reads), reads)
+            run.update(more=reads)
+            assert json.loads((run.path / "run.json").read_text())["config"] == {"lr": 0.1}
+            reads += 1
+    assert reads > 10
+
+
+def test_a_list_of_a_thousand_runs_with_damaged_ones_among_them(tmp_path: Path) -> None:
+    for number in range(1000):
+        metrics = {"test/accuracy": {"last": number / 1000, "step": 9, "best": 0.9, "best_step": 5, "goal": "max"}}
+        write(tmp_path / f"r{number:03}", config={"lr": number / 1000}, metrics=metrics, end=timestamp(time.time()))
+    (tmp_path / "group" / "torn").mkdir(parents=True)
+    (tmp_path / "group" / "torn" / "run.json").write_text('{"name": "to')
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "run.json").write_text("[1, 2]")
+    found = listed(tmp_path)
+    assert found.exit_code == 0
+    assert len(re.findall("finished", found.stdout)) == 1000
+    assert re.search(r"group/torn +damaged", found.stdout)
+    assert "list/run.json cannot be read: it holds no object" in " ".join(found.stdout.split())
+    few = listed(
+        tmp_path, "--filter", "lr<0.002 and status==finished or name~torn", "--sort", "-test/accuracy", "--json"
+    )
+    assert [run["name"] for run in json.loads(few.stdout)] == ["r001", "r000", "group/torn"]
+    rows = list(csv.DictReader(io.StringIO(listed(tmp_path, "--csv", "--filter", "config:lr >= 0.998").stdout)))
+    assert [(row["name"], row["config:lr"], row["test/accuracy"], row["best:test/accuracy"]) for row in rows] == [
+        ("r998", "0.998", "0.998", "0.9"), ("r999", "0.999", "0.999", "0.9"),
+    ]  # fmt: skip
+
+
+def test_a_watched_list_follows(tmp_path: Path) -> None:
+    write(tmp_path / "first")
+    out = tmp_path / "out"
+    with out.open("w") as file:
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "monitor", "runs", str(tmp_path), "--watch"],
+            stdout=file, env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100"},
+        )  # fmt: skip
+    try:
+        wait_until(lambda: "first" in out.read_text(), 20, "the list")
+        write(tmp_path / "second", status="failed", error="OSError: disk")
+        wait_until(lambda: "second: OSError: disk" in out.read_text(), 20, "the second run")
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("lr<0.1", True), ("lr<0.01", False), ("lr = 0.05", True), ("status==finished", True),
+        ("status!=finished", False), ("not status==failed and lr<=0.05", True), ("data=='mnist'", True),
+        ("(lr>1 or hidden~200) and name~ML", True), ("age<2h", True), ("age < 30s", False), ("dropout==none", True),
+        ("early == true", True), ("test/accuracy>0.9", True), ("best:test/accuracy>=0.95", True), ("nothing<1", False),
+        ("data<3", False), ('data != "the digits"', True), ("optimizer == leaky-relu", False),
+    ],
+)  # fmt: skip
+def test_filters(text: str, passes: bool, tmp_path: Path) -> None:
+    metrics = {"test/accuracy": {"last": 0.91, "step": 1, "best": 0.95, "best_step": 0, "goal": "max"}}
+    config = {"lr": 0.05, "data": "mnist", "hidden": [200, 10], "dropout": None, "early": True, "optimizer": "sgd"}
+    run = load(write(tmp_path / "mlp-1", config=config, metrics=metrics))
+    assert Filter(text)(run.look_up) is passes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "lr", "lr<", "lr<0.1 and", "(lr<1", "lr<1)", "lr<1 lr<2", "<1", "'lr'<1", "lr < < 1"]
+)
+def test_what_is_no_filter_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(FilterError, match="accepted: comparisons such as"):
+        Filter(text)
+
+
+def test_names_that_no_run_has_and_folders_that_are_none(tmp_path: Path) -> None:
+    write(tmp_path / "a", config={"lr": 1})
+    for arguments in (["--filter", "lrr<1"], ["--sort", "-lrr"], ["--metric", "lrr"]):
+        refused = listed(tmp_path, *arguments)
+        assert refused.exit_code == 2
+        assert re.search(r"no run has 'lrr'; known: .*\blr\b", refused.stderr)
+    assert "is no folder" in listed(tmp_path / "none").stderr
+    (tmp_path / "empty").mkdir()
+    assert listed(tmp_path / "empty").stdout == f"no runs in {tmp_path / 'empty'}\n"
+
+
+def test_runs_without_a_value_come_last(tmp_path: Path) -> None:
+    for name, config in (("a", {"lr": 2}), ("b", {}), ("c", {"lr": 10}), ("d", {"lr": None})):
+        write(tmp_path / name, config=config)
+    runs = list(scan(tmp_path))
+    assert [run.name for run in order(runs, "lr")] == ["a", "c", "b", "d"]
+    assert [run.name for run in order(runs, "-lr")] == ["c", "a", "b", "d"]

@@ -1,0 +1,1 @@
+"""Real servers, readers and processes for the tests."""
