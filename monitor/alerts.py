@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 from monitor.errors import AlertError
 
-TAG = "alert"  # of the text records
+ALERT_TAG = "alert"  # of the text records
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
 }  # fmt: skip
-KINDS: dict[str, Callable[[float], bool]] = {
+NON_FINITE_CHECKS: dict[str, Callable[[float], bool]] = {
     "nan": math.isnan, "inf": math.isinf, "not finite": lambda value: not math.isfinite(value),
 }  # fmt: skip
-ACCEPTED = "accepted: 'METRIC is nan | inf | not finite', 'METRIC < | > NUMBER | [NUMBER *] best [for N]', " \
+ACCEPTED_RULES = "accepted: 'METRIC is nan | inf | not finite', 'METRIC < | > NUMBER | [NUMBER *] best [for N]', " \
            "'no progress for N seconds | minutes | hours'"  # fmt: skip
 
 _IS = re.compile(r"(?P<tag>\S+) is (?P<kind>nan|inf|not finite)")
@@ -56,23 +56,23 @@ class Rule:
         return self._times >= self.count
 
 
-class Stall(NamedTuple):
+class StallRule(NamedTuple):
     """A rule that fires where no higher step was logged for so many seconds."""
 
     text: str
     seconds: float
 
 
-def parse(text: str) -> Rule | Stall:
+def parse_rule(text: str) -> Rule | StallRule:
     """Read a rule; raise `AlertError` for what is none."""
     words = " ".join(text.split())
     if found := _STALLED.fullmatch(words):
         seconds = float(found["number"]) * UNITS[found["unit"]]
         if seconds <= 0:
-            raise AlertError(f"alert {text!r}: the time must be above 0; {ACCEPTED}")
-        return Stall(words, seconds)
+            raise AlertError(f"alert {text!r}: the time must be above 0; {ACCEPTED_RULES}")
+        return StallRule(words, seconds)
     if found := _IS.fullmatch(words):
-        kind = KINDS[found["kind"]]
+        kind = NON_FINITE_CHECKS[found["kind"]]
         return Rule(words, found["tag"], lambda value, lowest, highest: kind(value))
     if found := _BOUND.fullmatch(words):
         compare, count = COMPARE[found["op"]], int(found["count"] or 1)
@@ -90,16 +90,16 @@ def parse(text: str) -> Rule | Stall:
             ),
             count,
         )
-    raise AlertError(f"alert {text!r} is no rule; {ACCEPTED}")
+    raise AlertError(f"alert {text!r} is no rule; {ACCEPTED_RULES}")
 
 
-def parse_all(given: Iterable[str | Rule | Stall]) -> list[Rule | Stall]:
+def parse_rules(given: Iterable[str | Rule | StallRule]) -> list[Rule | StallRule]:
     """Read rules, in their order; those that are rules already are taken as they are."""
     if isinstance(given, str):
         raise TypeError(f"alerts is a list of rules, such as [{given!r}], not the text {given!r}")
     rules = []
     for rule in given:
-        if not isinstance(rule, str | Rule | Stall):
+        if not isinstance(rule, str | Rule | StallRule):
             raise TypeError(f"an alert is a rule such as 'train/loss is nan', not {type(rule).__name__}")
-        rules.append(parse(rule) if isinstance(rule, str) else rule)
+        rules.append(parse_rule(rule) if isinstance(rule, str) else rule)
     return rules

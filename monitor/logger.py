@@ -13,10 +13,10 @@ from time import monotonic, perf_counter, time
 from types import TracebackType
 from typing import Any
 
-from monitor.alerts import Rule, Stall, parse_all
+from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
-from monitor.capture.log_methods import LogCalls
-from monitor.capture.null_logger import Elsewhere
+from monitor.capture.log_methods import LogMethods
+from monitor.capture.null_logger import NullLogger
 from monitor.delivery.pipeline import Pipeline
 from monitor.delivery.stats import Stats
 from monitor.delivery.worker import History
@@ -24,20 +24,20 @@ from monitor.errors import SinkError
 from monitor.events.framing import event_files
 from monitor.records import Checkpoint, Config, Record
 from monitor.runs.process import interrupt_main_thread
-from monitor.runs.rank import rank
-from monitor.runs.run import Run, outcome
+from monitor.runs.rank import process_rank
+from monitor.runs.run import Run, exception_status
 from monitor.sinks import registry
 from monitor.sinks.base import Sink
-from monitor.sinks.run_status import Vitals
+from monitor.sinks.run_status import RunStatusSink
 
 log = logging.getLogger("monitor")
 
-SETTLING = 1.0  # seconds of `close` that the watch over the metrics may take
-LAST_TRY = 0.5  # seconds
+SETTLE_TIMEOUT_S = 1.0  # seconds of `close` that the watch over the metrics may take
+INTERRUPTED_CLOSE_S = 0.5  # seconds
 _live: weakref.WeakSet[Logger] = weakref.WeakSet()
 
 
-class Logger(LogCalls):
+class Logger(LogMethods):
     """Stream what a training run logs to any number of sinks.
 
     Log calls may come from any thread. They raise `TypeError` or `ValueError` on what cannot be logged, and nothing
@@ -50,7 +50,7 @@ class Logger(LogCalls):
         sinks: Iterable[str | Sink] = ("tensorboard", "console"),
         config: Mapping[str, Any] | None = None,
         *,
-        alerts: Iterable[str | Rule | Stall] = (),
+        alerts: Iterable[str | Rule | StallRule] = (),
         stop_on_alert: bool = False,
         every_rank: bool = False,
         strict: bool = False,
@@ -72,10 +72,10 @@ class Logger(LogCalls):
         if config is not None and not isinstance(config, Mapping):
             raise TypeError(f"config is a mapping of names to values, not {type(config).__name__}")
         super().__init__(self._refuse)
-        made, rules = registry.make_all(sinks), parse_all(alerts)
+        made, rules = registry.make_all(sinks), parse_rules(alerts)
         if isinstance(run, Run) and config is not None:
             raise TypeError("config goes with a directory; a Run has its own")
-        self._silent = rank() > 0 and not every_rank
+        self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []
         self.run = run if isinstance(run, Run) else Run.unwritten(run, config) if self._silent else Run(run, config)
@@ -85,7 +85,7 @@ class Logger(LogCalls):
         self._lost: list[str] = []
         self._started = perf_counter()
         self._ended: float | None = None
-        self._vitals = Vitals(rules)
+        self._vitals = RunStatusSink(rules)
         self._stop_on_alert = stop_on_alert
         watch = None if self._silent else self._vitals
         self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=_history_of(self.run))
@@ -152,7 +152,7 @@ class Logger(LogCalls):
         self._put = self._refuse
         self._ended = self._ended or perf_counter()
         deadline = monotonic() + timeout
-        self._pipeline.settle(min(timeout, SETTLING))  # an alert on the last values counts
+        self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # an alert on the last values counts
         if self.should_stop and status in ("finished", "interrupted", "killed"):
             status, error = "stopped", self._vitals.stopped
         self.run.status = status
@@ -180,13 +180,13 @@ class Logger(LogCalls):
             self._end("finished", None)
             return
         try:
-            self._end(*outcome(kind, value))
+            self._end(*exception_status(kind, value))
         except BaseException as failure:
             log.error("%s", failure)  # the exception of the loop is the one that must be seen
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Become a no-op in another process, where a spawned `DataLoader` worker takes it along."""
-        return Elsewhere, ()
+        return NullLogger, ()
 
     # How it is done
 
@@ -196,7 +196,7 @@ class Logger(LogCalls):
         except SinkError:
             raise
         except BaseException:  # Ctrl-C, or a handler such as torch's for its workers: the run ends in good order first
-            self.close(LAST_TRY, status, error)
+            self.close(INTERRUPTED_CLOSE_S, status, error)
             raise
 
     def _refuse(self, record: Any) -> None:
@@ -211,7 +211,7 @@ class Logger(LogCalls):
 
     def _at_exit(self) -> None:
         error = getattr(sys, "last_value", None)  # what ended the program, if nobody caught it
-        status, why = outcome(type(error), error) if error is not None else ("finished", None)
+        status, why = exception_status(type(error), error) if error is not None else ("finished", None)
         try:
             self.close(status=status, error=why)
         except SinkError as failure:
@@ -219,7 +219,7 @@ class Logger(LogCalls):
 
     def _in_forked_child(self) -> None:
         """Become a no-op: the workers live in the parent, and so does what was logged before the fork."""
-        self._put = Elsewhere().warn_once
+        self._put = NullLogger().warn_once
         self._closed = True
         atexit.unregister(self._at_exit)
 
@@ -232,9 +232,9 @@ def _history_of(run: Run) -> History | None:
     files = event_files(run.path)  # before a sink adds one
 
     def read() -> Iterable[Sequence[Record]]:
-        from monitor.events.reader import history
+        from monitor.events.reader import read_history
 
-        return history(run.path, files=files)
+        return read_history(run.path, files=files)
 
     return read
 

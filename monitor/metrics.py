@@ -6,12 +6,22 @@ import re
 from math import isfinite
 from typing import Any
 
-LOWER = re.compile(r"loss|err|cost|perplexity|ppl|nll|mse|mae|rmse|distance|wer|cer|fid", re.IGNORECASE)
-HIGHER = re.compile(r"acc|f1|auc|auroc|precision|recall|iou|dice|bleu|rouge|map|r2|score|reward|return", re.IGNORECASE)
-PARTS = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1, "test": 0, "eval": 0}  # held-out data first
-BEST = "best/"  # before the tag of a metric, where its best so far is written
-MOST = 200  # metrics that are kept of one run
-_WORDS = re.compile(r"[^a-z0-9]+")
+LOWER_IS_BETTER = re.compile(r"loss|err|cost|perplexity|ppl|nll|mse|mae|rmse|distance|wer|cer|fid", re.IGNORECASE)
+HIGHER_IS_BETTER = re.compile(
+    r"acc|f1|auc|auroc|precision|recall|iou|dice|bleu|rouge|map|r2|score|reward|return", re.IGNORECASE
+)
+SPLIT_ORDER = {
+    "train": 2,
+    "training": 2,
+    "val": 1,
+    "valid": 1,
+    "validation": 1,
+    "test": 0,
+    "eval": 0,
+}  # held-out data first
+BEST_PREFIX = "best/"  # before the tag of a metric, where its best so far is written
+MAX_METRICS = 200  # metrics that are kept of one run
+_WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 
 def goal(tag: str) -> str | None:
@@ -19,8 +29,8 @@ def goal(tag: str) -> str | None:
 
     The last part of the tag decides: `test/accuracy` by `accuracy`.
     """
-    words = [word for word in _WORDS.split(tag.rpartition("/")[2].lower()) if word]
-    for pattern, found in ((LOWER, "min"), (HIGHER, "max")):
+    words = [word for word in _WORD_SEPARATORS.split(tag.rpartition("/")[2].lower()) if word]
+    for pattern, found in ((LOWER_IS_BETTER, "min"), (HIGHER_IS_BETTER, "max")):
         if any(pattern.fullmatch(word) or (len(word) > 5 and pattern.search(word)) for word in words):
             return found
     if any(word in ("acc", "accuracy", "top1", "top5") for word in words):
@@ -28,18 +38,18 @@ def goal(tag: str) -> str | None:
     return None
 
 
-def rank(tag: str) -> tuple[int, str, str]:
+def sort_key(tag: str) -> tuple[int, str, str]:
     """Return where the metric stands in a list: tests first, the training last."""
     part, _, name = tag.rpartition("/")
-    return PARTS.get(part, 3), name, tag
+    return SPLIT_ORDER.get(part, 3), name, tag
 
 
 def is_held_out(tag: str) -> bool:
     """Tell whether the metric `tag` is of data that is not trained on."""
-    return PARTS.get(tag.rpartition("/")[0], 9) < 2
+    return SPLIT_ORDER.get(tag.rpartition("/")[0], 9) < 2
 
 
-class Tally:
+class MetricSummary:
     """The last value of each metric, and the best of those that have one."""
 
     def __init__(self) -> None:
@@ -52,7 +62,7 @@ class Tally:
         """Take a point in. The first of several equal values is the best; NaN and infinity never are."""
         sign = self._signs.get(tag)
         if sign is None:
-            if len(self._signs) >= MOST:
+            if len(self._signs) >= MAX_METRICS:
                 return
             sign = self._signs[tag] = {"min": 1, "max": -1, None: 0}[goal(tag)]
         self._last[tag] = value, step

@@ -145,4 +145,4 @@ Record = (
     | Checkpoint
     | Restart
 )
-KINDS: frozenset[type] = frozenset(Record.__args__)
+RECORD_TYPES: frozenset[type] = frozenset(Record.__args__)

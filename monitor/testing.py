@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from monitor.records import (
-    KINDS,
+    RECORD_TYPES,
     Checkpoint,
     Config,
     ConfusionMatrix,
@@ -72,7 +72,7 @@ def check_sink(make: Callable[[], Sink], run: Run, read_back: Callable[[Sequence
     assert isinstance(sink, Sink), f"{sink!r} is no monitor.Sink"
     assert _files(run) == before, "the constructor must not touch the disk"
     assert sink.accepts, "accepts names no record kind"
-    assert sink.accepts <= KINDS, f"accepts names what is no record kind: {sink.accepts - KINDS}"
+    assert sink.accepts <= RECORD_TYPES, f"accepts names what is no record kind: {sink.accepts - RECORD_TYPES}"
     assert 0 < sink.interval <= sink.max_interval, "0 < interval <= max_interval, in seconds, must hold"
     records = [record for record in sample_records() if type(record) in sink.accepts]
     sink.open(run)

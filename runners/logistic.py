@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from monitor.commands.base import OneLine
+from monitor.commands.base import MonitorCommand
 from runners.launch.options import (
     IMAGES,
     OPTIMIZERS,
@@ -51,7 +51,7 @@ ON_TABLES = {
 ON_IMAGES = Defaults(epochs=10, lr=0.001, batch_size=200, optimizer="adam")
 
 
-@click.command(name="logistic", cls=OneLine, context_settings={"show_default": True})
+@click.command(name="logistic", cls=MonitorCommand, context_settings={"show_default": True})
 @click.option("--data", type=click.Choice([*ON_TABLES, "auto", *IMAGES]), default="hours",
               help="A small table, --csv, or images (softmax regression).")  # fmt: skip
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
@@ -84,10 +84,10 @@ def main(**given: Any) -> dict[str, float]:
     import torch
 
     from runners.data import images, tables
-    from runners.launch.job import work
+    from runners.launch.job import open_job
     from runners.training import logistic_report, loop, losses, optimizers
 
-    with work("logistic", given) as job:
+    with open_job("logistic", given) as job:
         if job.processes.size > 1 and given["reduction"] == "sum":
             raise click.BadParameter("sum goes with one process.", param_hint="'--reduction'")
         if table:
@@ -111,13 +111,13 @@ def main(**given: Any) -> dict[str, float]:
         scheduler = schedule(optimizer, given["epochs"]) if schedule else None
         size = min(given["batch_size"] or len(dataset.train.y), len(dataset.train.y))
         full = size == len(dataset.train.y)
-        plan = loop.Plan(
+        plan = loop.TrainConfig(
             epochs=given["epochs"],
             batch_size=size,
             device=job.device,
             seed=given["seed"],
             log_every=given["log_every"],
-            test_every=max(1, given["epochs"] // loop.LINES) if full else None,
+            test_every=max(1, given["epochs"] // loop.MAX_PROGRESS_LINES) if full else None,
             log_accuracy=True,
             may_stop=given["stop_on_alert"],
             processes=job.processes,
@@ -125,7 +125,7 @@ def main(**given: Any) -> dict[str, float]:
         settings = {name: given[name] for name in SETTINGS} | {"batch_size": size}
         config = {"runner": "logistic", "data": dataset.name, "device": str(job.device), **settings}
         with job.start(config, dataset, model, optimizer, scheduler) as (log, at, save, own):
-            shown = logistic_report.Report(rows, scale, model, log) if table else None
+            shown = logistic_report.LogisticReport(rows, scale, model, log) if table else None
             show = shown.curve if shown else None
             found = loop.train(
                 model, dataset, optimizer, loss_of, log, plan, scheduler, show, at=at, save=save, own=own

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from monitor.commands.base import OneLine
+from monitor.commands.base import MonitorCommand
 from runners.launch.options import (
     ACTIVATIONS,
     IMAGES,
@@ -28,7 +28,7 @@ SETTINGS = (
 )  # fmt: skip
 
 
-@click.command(name="mlp", cls=OneLine, context_settings={"show_default": True})
+@click.command(name="mlp", cls=MonitorCommand, context_settings={"show_default": True})
 @click.option("--epochs", type=click.IntRange(min=1), default=10, help="Passes over the training set.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=200, help="Samples a step.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite, default=0.01, help="Learning rate.")
@@ -57,10 +57,10 @@ def main(**given: Any) -> dict[str, float]:
     if given["early_stopping"] and not given["val_fraction"]:
         raise click.BadParameter("needs --val-fraction, the part to watch.", param_hint="'--early-stopping'")
     from runners.data import images
-    from runners.launch.job import work
+    from runners.launch.job import open_job
     from runners.training import loop, losses, models, optimizers
 
-    with work("mlp", given) as job:
+    with open_job("mlp", given) as job:
         dataset = job.load(lambda: images.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"]))
         dataset = dataset.with_validation(given["val_fraction"], given["seed"])
         model = models.MLP(
@@ -71,12 +71,12 @@ def main(**given: Any) -> dict[str, float]:
             dropout=given["dropout"],
             activate_output=given["activate_output"],
         )
-        models.initialise(model, given["init"])
+        models.initialize_weights(model, given["init"])
         optimizer = optimizers.make(
             given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
         )
         schedule = optimizers.SCHEDULERS[given["scheduler"]]
-        plan = loop.Plan(
+        plan = loop.TrainConfig(
             epochs=given["epochs"],
             batch_size=given["batch_size"],
             device=job.device,

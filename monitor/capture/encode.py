@@ -11,11 +11,11 @@ from time import time
 from typing import Any
 
 from monitor.capture import validation
-from monitor.capture.snapshot import Copy, Deferred, DeviceScalar, to_uint8
+from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, to_uint8
 from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
 
 # As `Pipeline.inbox` takes them; a tuple is several scalars of one step: None, values by tag, step, time.
-Entries = Sequence[Record | Deferred | DeviceScalar | tuple[None, dict[str, float], int, float]]
+Entries = Sequence[Record | PendingRecord | DeviceScalar | tuple[None, dict[str, float], int, float]]
 
 MAX_IMAGES = 256  # of one call; a grid of more cannot be told apart on a screen
 
@@ -45,8 +45,8 @@ def scalars(known: set[str], values: Mapping[str, Any], step: int) -> Entries:
 
 def images(known: set[str], tag: str, given: Any, step: int) -> Entries:
     tag, at, now = validation.tag(tag, known), validation.step(step), time()
-    copy = Copy(validation.images(given, tag), MAX_IMAGES)
-    return (Deferred(Images, copy.nbytes, lambda: Images(tag, to_uint8(copy.numpy()), at, now)),)
+    copy = ArraySnapshot(validation.images(given, tag), MAX_IMAGES)
+    return (PendingRecord(Images, copy.nbytes, lambda: Images(tag, to_uint8(copy.numpy()), at, now)),)
 
 
 def predictions(
@@ -54,16 +54,16 @@ def predictions(
 ) -> Entries:
     tag, at, now = validation.tag(tag, known), validation.step(step), time()
     given = validation.images(given, tag)
-    said = Copy(validation.labels(predicted, len(given), f"{tag}: predicted"), MAX_IMAGES)
-    true = Copy(validation.labels(target, len(given), f"{tag}: target"), MAX_IMAGES)
+    said = ArraySnapshot(validation.labels(predicted, len(given), f"{tag}: predicted"), MAX_IMAGES)
+    true = ArraySnapshot(validation.labels(target, len(given), f"{tag}: target"), MAX_IMAGES)
     called = tuple(validation.text(name, f"{tag}: a class name") for name in names)
-    copy = Copy(given, MAX_IMAGES)
+    copy = ArraySnapshot(given, MAX_IMAGES)
 
     def build() -> Predictions:
         classes = [labels.numpy().astype("int64") for labels in (said, true)]
         return Predictions(tag, to_uint8(copy.numpy()), classes[0], classes[1], called, at, now)
 
-    return (Deferred(Predictions, copy.nbytes + said.nbytes + true.nbytes, build),)
+    return (PendingRecord(Predictions, copy.nbytes + said.nbytes + true.nbytes, build),)
 
 
 def text(known: set[str], tag: str, given: str, step: int) -> Entries:
@@ -73,19 +73,19 @@ def text(known: set[str], tag: str, given: str, step: int) -> Entries:
 
 def histogram(known: set[str], tag: str, values: Any, step: int) -> Entries:
     tag, at, now = validation.tag(tag, known), validation.step(step), time()
-    copy = Copy(validation.numbers(values, tag))
-    return (Deferred(Histogram, copy.nbytes, lambda: Histogram(tag, _flat(copy), at, now)),)
+    copy = ArraySnapshot(validation.numbers(values, tag))
+    return (PendingRecord(Histogram, copy.nbytes, lambda: Histogram(tag, _flat(copy), at, now)),)
 
 
 def confusion_matrix(known: set[str], tag: str, given: Any, step: int, names: Sequence[str]) -> Entries:
     tag, at, now = validation.tag(tag, known), validation.step(step), time()
-    copy = Copy(validation.square(given, tag))
+    copy = ArraySnapshot(validation.square(given, tag))
     called = tuple(validation.text(name, f"{tag}: a class name") for name in names)
 
     def build() -> ConfusionMatrix:
         return ConfusionMatrix(tag, copy.numpy().astype("int64"), called, at, now)
 
-    return (Deferred(ConfusionMatrix, copy.nbytes, build),)
+    return (PendingRecord(ConfusionMatrix, copy.nbytes, build),)
 
 
 def curve(
@@ -103,7 +103,7 @@ def curve(
         shown = (_flat(data[0]), _flat(data[1])) if data else None
         return Curve(tag, _flat(line[0]), _flat(line[1]), at, now, across, up, height, shown)
 
-    return (Deferred(Curve, sum(copy.nbytes for copy in (*line, *(data or ()))), build),)
+    return (PendingRecord(Curve, sum(copy.nbytes for copy in (*line, *(data or ()))), build),)
 
 
 def progress(known: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:
@@ -111,13 +111,16 @@ def progress(known: set[str], epoch: int, epochs: int, step: int, steps: int) ->
     return (Progress(done, of, validation.step(step), validation.step(steps, "steps"), time()),)
 
 
-def _pair(x: Any, y: Any, tag: str, whose: str) -> tuple[Copy, Copy]:
-    xs, ys = Copy(validation.numbers(x, f"{tag}: {whose}x")), Copy(validation.numbers(y, f"{tag}: {whose}y"))
+def _pair(x: Any, y: Any, tag: str, whose: str) -> tuple[ArraySnapshot, ArraySnapshot]:
+    xs, ys = (
+        ArraySnapshot(validation.numbers(x, f"{tag}: {whose}x")),
+        ArraySnapshot(validation.numbers(y, f"{tag}: {whose}y")),
+    )
     if xs.shape != ys.shape:
         shapes = f"{list(xs.shape)} and {list(ys.shape)}"
         raise ValueError(f"{' '.join(tag.split())}: {whose}x and y must have one shape, not {shapes}")
     return xs, ys
 
 
-def _flat(copy: Copy) -> Any:
+def _flat(copy: ArraySnapshot) -> Any:
     return copy.numpy().ravel().astype("float64")

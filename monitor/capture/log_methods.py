@@ -9,10 +9,10 @@ from typing import Any
 
 from monitor.capture import encode
 
-_BOUND = 2**63  # of a step
+_STEP_LIMIT = 2**63  # of a step
 
 
-class LogCalls:
+class LogMethods:
     """What can be logged, each kind by a call, and what the calls cost."""
 
     def __init__(self, put: Callable[[Any], None]) -> None:
@@ -34,7 +34,7 @@ class LogCalls:
             read = value
             if type(value) is self._tensor and not value.is_cuda:
                 read = value.item()
-            if type(read) is float and type(step) is int and tag in self._tags and -_BOUND <= step < _BOUND:
+            if type(read) is float and type(step) is int and tag in self._tags and -_STEP_LIMIT <= step < _STEP_LIMIT:
                 if self._sampling:
                     self._sample(self.scalar, tag, value, step)
                 else:
@@ -48,7 +48,7 @@ class LogCalls:
         """Add a point to each of several curves at one step; as `scalar`, and all or none of them."""
         try:
             tags, tensor = self._tags, self._tensor
-            if type(values) is dict and type(step) is int and -_BOUND <= step < _BOUND:
+            if type(values) is dict and type(step) is int and -_STEP_LIMIT <= step < _STEP_LIMIT:
                 read = values.copy()
                 for tag, value in values.items():
                     if type(value) is tensor and not value.is_cuda:

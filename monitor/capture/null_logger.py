@@ -8,7 +8,7 @@ from typing import Any
 log = logging.getLogger("monitor")
 
 
-class Elsewhere:
+class NullLogger:
     """What a `Logger` is in a child process: it takes every call, does nothing, and says so once."""
 
     def __init__(self) -> None:

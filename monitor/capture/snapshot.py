@@ -26,7 +26,7 @@ def is_tensor(value: object) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-class Copy:
+class ArraySnapshot:
     """A private copy of an array or tensor; `nbytes` is what it holds in memory, on its own device."""
 
     __slots__ = ("_data", "_ready", "nbytes", "shape")
@@ -60,7 +60,7 @@ class Copy:
         return tensor.resolve_conj().resolve_neg().numpy()  # type: ignore[no-any-return]
 
 
-class Deferred:
+class PendingRecord:
     """A record that a worker still has to build from copies: `build` is called once, off the training thread."""
 
     __slots__ = ("_build", "_error", "_lock", "_record", "kind", "nbytes")

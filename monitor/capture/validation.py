@@ -9,9 +9,9 @@ from typing import Any
 
 from monitor.capture.snapshot import is_tensor
 
-FLOATS = frozenset({"float16", "bfloat16", "float32", "float64", "float128", "longdouble"})
-INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
-LOWEST, HIGHEST = -(2**63), 2**63 - 1
+FLOAT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "float128", "longdouble"})
+INTEGER_DTYPES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
 
 
 def tag(value: Any, known: set[str]) -> str:
@@ -40,7 +40,7 @@ def text(value: Any, what: str) -> str:
 
 def step(value: Any, what: str = "step") -> int:
     """Return `value` as an int of 64 bits."""
-    if type(value) is int and LOWEST <= value <= HIGHEST:
+    if type(value) is int and MIN_STEP <= value <= MAX_STEP:
         return value
     try:
         if isinstance(value, bool):
@@ -48,8 +48,8 @@ def step(value: Any, what: str = "step") -> int:
         number = operator.index(value)
     except (TypeError, RuntimeError):
         raise TypeError(f"{what} must be an int, not {value!r} of type {type(value).__name__}") from None
-    if not LOWEST <= number <= HIGHEST:
-        raise ValueError(f"{what} must be within 64 bits ({LOWEST} to {HIGHEST}), not {number}")
+    if not MIN_STEP <= number <= MAX_STEP:
+        raise ValueError(f"{what} must be within 64 bits ({MIN_STEP} to {MAX_STEP}), not {number}")
     return number
 
 
@@ -96,7 +96,7 @@ def images(value: Any, what: str) -> Any:
             ValueError, what, f"images are N×C×H×W with 1 or 3 channels, or N×H×W, none of them empty; not {shape}"
         )
     dtype = _dtype(value)
-    if dtype not in ("uint8", "bool") and dtype not in FLOATS:
+    if dtype not in ("uint8", "bool") and dtype not in FLOAT_DTYPES:
         raise _wrong(TypeError, what, f"images are uint8, bool, or float in [0, 1]; not {dtype}")
     return value
 
@@ -107,7 +107,7 @@ def labels(value: Any, count: int, what: str) -> Any:
     if list(value.shape) != [count]:
         raise _wrong(ValueError, what, f"needs one class a sample, shape [{count}]; not {list(value.shape)}")
     dtype = _dtype(value)
-    if dtype not in INTEGERS:
+    if dtype not in INTEGER_DTYPES:
         raise _wrong(TypeError, what, f"classes are integers, not {dtype}")
     return value
 
@@ -137,7 +137,7 @@ def square(value: Any, what: str) -> Any:
     shape = list(value.shape)
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise _wrong(ValueError, what, f"a confusion matrix is K×K, true classes by predicted ones; not {shape}")
-    if _dtype(value) not in INTEGERS:
+    if _dtype(value) not in INTEGER_DTYPES:
         raise _wrong(TypeError, what, f"a confusion matrix holds integers, not {_dtype(value)}")
     return value
 
@@ -164,7 +164,7 @@ def _dtype(value: Any) -> str:
 
 def _real(value: Any, what: str) -> None:
     dtype = _dtype(value)
-    if dtype not in FLOATS and dtype not in INTEGERS and dtype != "bool":
+    if dtype not in FLOAT_DTYPES and dtype not in INTEGER_DTYPES and dtype != "bool":
         raise _wrong(TypeError, what, f"real numbers are needed, not {dtype}")
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from monitor.commands.base import OneLine, OneLineGroup, fail
+from monitor.commands.base import MonitorCommand, MonitorGroup, fail
 
 
-@click.group(cls=OneLineGroup)
+@click.group(cls=MonitorGroup)
 def assets() -> None:
     """Get the files that Visdom's page needs."""
 
 
-@assets.command(cls=OneLine)
+@assets.command(cls=MonitorCommand)
 @click.option(
     "--from", "source", type=click.Path(path_type=Path), help="A folder or an exported zip to take them from."
 )
@@ -32,7 +32,7 @@ def fetch(source: Path | None, timeout: float) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from monitor.dashboards.assets import WAYS_OUT, cache_dir, fetch
+    from monitor.dashboards.assets import ASSET_HELP, cache_dir, fetch
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("files for Visdom's page", total=None)
@@ -43,11 +43,11 @@ def fetch(source: Path | None, timeout: float) -> None:
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if not state.complete:
-        fail(f"not all files for Visdom's page could be had: {', '.join(state.bad + state.missing)}. {WAYS_OUT}", 1)
+        fail(f"not all files for Visdom's page could be had: {', '.join(state.bad + state.missing)}. {ASSET_HELP}", 1)
     click.echo(f"{len(state.good)} files in {cache_dir()}")
 
 
-@assets.command(cls=OneLine)
+@assets.command(cls=MonitorCommand)
 @click.argument("archive", metavar="FILE", type=click.Path(path_type=Path))
 def export(archive: Path) -> None:
     """Write the files into a zip, for `fetch --from` on another machine."""
@@ -57,7 +57,7 @@ def export(archive: Path) -> None:
     click.echo(f"wrote {archive}")
 
 
-@assets.command(cls=OneLine)
+@assets.command(cls=MonitorCommand)
 def status() -> int:
     """Say which files are missing or damaged; exit status 1 if one is."""
     from monitor.dashboards.assets import ASSETS, cache_dir, verify

@@ -11,7 +11,7 @@ import click
 from monitor.errors import MonitorError
 
 
-class OneLine(click.Command):
+class MonitorCommand(click.Command):
     """A command whose errors are one line on stderr, with exit status 2 for bad input, and no traceback."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
@@ -32,7 +32,7 @@ class OneLine(click.Command):
         sys.exit(status if isinstance(status, int) else 0)
 
 
-class OneLineGroup(OneLine, click.Group):
+class MonitorGroup(MonitorCommand, click.Group):
     """A group of such commands."""
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from monitor.commands.base import OneLine, fail
-from monitor.comparison.compare import Compared, Overlay, differing, find, main_metrics, read, winners
+from monitor.commands.base import MonitorCommand, fail
+from monitor.comparison.compare import ComparedRun, ComparisonView, differing, find, main_metrics, read, winners
 from monitor.runs.listing import number
 from monitor.runs.process import signals_as_exit
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from monitor.sinks.visdom.sink import VisdomSink
 
-PAUSE = 1.0  # seconds
-HEIGHT = 16  # lines of a plot
-WIDEST = 110  # characters of a plot
+POLL_INTERVAL_S = 1.0  # seconds
+PLOT_LINES = 16  # lines of a plot
+MAX_PLOT_COLUMNS = 110  # characters of a plot
 MARKERS = "•x+o*#%@"  # of runs, where there are no colours
 
 
-@click.command(cls=OneLine)
+@click.command(cls=MonitorCommand)
 @click.argument("names", nargs=-1, required=True, metavar="RUN...")
 @click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where runs are looked for.")  # fmt: skip
@@ -75,7 +75,7 @@ def compare(
         _in_visdom(spec, names, logdir, tags, follow, open_browser)
 
 
-def show(runs: Sequence[Compared], tags: Sequence[str]) -> None:
+def show(runs: Sequence[ComparedRun], tags: Sequence[str]) -> None:
     """Print what differs, the metrics, and a plot of the first of them."""
     from rich.console import Console
 
@@ -90,10 +90,10 @@ def show(runs: Sequence[Compared], tags: Sequence[str]) -> None:
         return
     console.print(metrics_table(runs, tags))
     console.print()
-    console.file.write(plot(runs, tags[0], min(console.width, WIDEST), colours=console.is_terminal))
+    console.file.write(plot(runs, tags[0], min(console.width, MAX_PLOT_COLUMNS), colours=console.is_terminal))
 
 
-def settings_table(runs: Sequence[Compared], settings: Sequence[str]) -> Table:
+def settings_table(runs: Sequence[ComparedRun], settings: Sequence[str]) -> Table:
     """Lay out the settings that differ, a row a run."""
     from rich.table import Table
     from rich.text import Text
@@ -104,7 +104,7 @@ def settings_table(runs: Sequence[Compared], settings: Sequence[str]) -> Table:
     return laid
 
 
-def metrics_table(runs: Sequence[Compared], tags: Sequence[str]) -> Table:
+def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Table:
     """Lay out each metric's last and best value with their steps, a row a run and metric; the best has a star."""
     from rich.table import Table
     from rich.text import Text
@@ -126,18 +126,18 @@ def metrics_table(runs: Sequence[Compared], tags: Sequence[str]) -> Table:
     return laid
 
 
-def plot(runs: Sequence[Compared], tag: str, width: int, *, colours: bool) -> str:
+def plot(runs: Sequence[ComparedRun], tag: str, width: int, *, colours: bool) -> str:
     """Draw a metric of all runs in characters."""
     import plotext
 
-    from monitor.events.reader import scalars
+    from monitor.events.reader import read_scalars
 
     plotext.clear_figure()
-    plotext.plotsize(width, HEIGHT)
+    plotext.plotsize(width, PLOT_LINES)
     plotext.title(tag)
     drawn = False
     for place, run in enumerate(runs):
-        points = [(step, value) for step, value in scalars(run.path, [tag])[tag] if abs(value) < float("inf")]
+        points = [(step, value) for step, value in read_scalars(run.path, [tag])[tag] if abs(value) < float("inf")]
         if points:
             drawn = True
             marker = "hd" if colours else MARKERS[place % len(MARKERS)]
@@ -158,7 +158,7 @@ def _in_visdom(
     """Put the comparison up in Visdom; with `follow`, keep it current until Ctrl-C."""
     from platformdirs import user_data_path
 
-    from monitor.dashboards.session import attend, say, wait
+    from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
     from monitor.sinks import registry
     from monitor.sinks.base import Sink
 
@@ -173,10 +173,12 @@ def _in_visdom(
         cleanup.enter_context(signals_as_exit())
         cleanup.callback(sink.close)
         sinks: list[Sink] = [sink]
-        boards = attend(sinks, kept, lambda shown: shown.page("comparison"), cleanup, open_browser=open_browser)
+        boards = start_dashboards(
+            sinks, kept, lambda shown: shown.page("comparison"), cleanup, open_browser=open_browser
+        )
         if not sinks:
             fail("there is no Visdom server", 1)
-        overlay = Overlay(sink, tags)
+        overlay = ComparisonView(sink, tags)
         try:
             while True:
                 try:
@@ -184,13 +186,13 @@ def _in_visdom(
                 except OSError as error:
                     if not follow:
                         fail(str(error), 1)
-                    say(f"visdom: {error}", err=True)
+                    echo(f"visdom: {error}", err=True)
                 if not follow:
                     break
-                time.sleep(PAUSE)
+                time.sleep(POLL_INTERVAL_S)
         except (KeyboardInterrupt, SystemExit):
             if not follow:
                 raise
         sink.save(kept)
         if not follow:
-            wait(boards, None, None, "The comparison is there")
+            keep_dashboards_up(boards, None, None, "The comparison is there")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from monitor.commands.base import OneLine
+from monitor.commands.base import MonitorCommand
 
-COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
+LEVEL_COLORS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
-@click.command(cls=OneLine)
+@click.command(cls=MonitorCommand)
 @click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where runs would go.")  # fmt: skip
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are.  [default: a user cache]")
@@ -24,6 +24,6 @@ def doctor(logdir: Path, data_dir: Path | None) -> int:
     failures = 0
     for finding in examine(logdir, data_dir or user_cache_path("training-monitor") / "data"):
         failures += finding.level == FAILURE
-        level = click.style(f"{finding.level:<8}", fg=COLOURS[finding.level])
+        level = click.style(f"{finding.level:<8}", fg=LEVEL_COLORS[finding.level])
         click.echo(f"{level} {finding.what}: {finding.says}" + (f" → {finding.remedy}" if finding.remedy else ""))
     return 1 if failures else 0

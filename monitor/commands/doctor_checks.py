@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 OK, WARNING, FAILURE = "ok", "warning", "failure"
-NAME = "training-monitor"
-FREE = 200 * 2**20  # bytes of disk below which a run may not fit
-LITTLE = 2 * 2**30  # bytes of disk below which many will not
-PORTS = {"Visdom": 8097, "TensorBoard": 6006}
+DISTRIBUTION = "training-monitor"
+MIN_FREE_BYTES = 200 * 2**20  # bytes of disk below which a run may not fit
+LOW_FREE_BYTES = 2 * 2**30  # bytes of disk below which many will not
+DEFAULT_PORTS = {"Visdom": 8097, "TensorBoard": 6006}
 
 
 class Finding(NamedTuple):
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examine(logdir: Path, data_dir: Path, ports: Mapping[str, int] = PORTS) -> Iterator[Finding]:
+def examine(logdir: Path, data_dir: Path, ports: Mapping[str, int] = DEFAULT_PORTS) -> Iterator[Finding]:
     """Yield what is found, as it is found; `ports` are Visdom's and TensorBoard's. Takes seconds."""
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _python,
@@ -55,17 +55,17 @@ def _packages() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     try:
-        yield Finding(OK, NAME, version(NAME))
-        wanted = [Requirement(text) for text in requires(NAME) or []]
+        yield Finding(OK, DISTRIBUTION, version(DISTRIBUTION))
+        wanted = [Requirement(text) for text in requires(DISTRIBUTION) or []]
     except PackageNotFoundError:
-        yield Finding(FAILURE, NAME, "is not installed", "pip install . in its checkout")
+        yield Finding(FAILURE, DISTRIBUTION, "is not installed", "pip install . in its checkout")
         return
     lacking = 0
     for need in wanted:
         extra = "" if need.marker is None or need.marker.evaluate({"extra": ""}) else _extra(need)
         if extra not in ("", "visdom"):
             continue
-        remedy = f"pip install '{NAME}[visdom]'" if extra else f"pip install '{need.name}{need.specifier}'"
+        remedy = f"pip install '{DISTRIBUTION}[visdom]'" if extra else f"pip install '{need.name}{need.specifier}'"
         try:
             found = version(need.name)
         except PackageNotFoundError:
@@ -121,9 +121,9 @@ def _disk(logdir: Path) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(there).free
     says = f"{free / 2**30:.1f} GiB free"
-    if free < FREE:
+    if free < MIN_FREE_BYTES:
         yield Finding(FAILURE, what, says, "make room, or name another place with --logdir")
-    elif free < LITTLE:
+    elif free < LOW_FREE_BYTES:
         yield Finding(WARNING, what, says, "make room: checkpoints and pictures add up")
     else:
         yield Finding(OK, what, says)

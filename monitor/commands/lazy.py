@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from monitor.commands.base import OneLineGroup
+from monitor.commands.base import MonitorGroup
 
-GROUP = "monitor.commands"
+ENTRY_POINT_GROUP = "monitor.commands"
 
 
-class LazyGroup(OneLineGroup):
+class LazyGroup(MonitorGroup):
     """A group whose commands are named by `module:attribute`, with a line of help each.
 
     Installed packages add theirs through the entry-point group `monitor.commands`.
@@ -24,11 +24,11 @@ class LazyGroup(OneLineGroup):
         self._at = commands_at or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*self._at, *(entry.name for entry in entry_points(group=GROUP))})
+        return sorted({*self._at, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._at:
-            for entry in entry_points(group=GROUP, name=cmd_name):
+            for entry in entry_points(group=ENTRY_POINT_GROUP, name=cmd_name):
                 added: click.Command = entry.load()
                 return added
             return None

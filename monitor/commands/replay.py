@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from monitor.commands.base import OneLine, fail
-from monitor.dashboards.session import attend, say, wait
+from monitor.commands.base import MonitorCommand, fail
+from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
 from monitor.events.framing import runs_under
 from monitor.runs.process import signals_as_exit
 from monitor.runs.run import Run
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from monitor.delivery.replay import Replay
     from monitor.sinks.visdom.sink import VisdomSink
 
-PAUSE = 0.5  # seconds
-RUNS = Path("runs")  # where runs go by default
+POLL_INTERVAL_S = 0.5  # seconds
+DEFAULT_LOGDIR = Path("runs")  # where runs go by default
 
 
-@click.command(cls=OneLine)
+@click.command(cls=MonitorCommand)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--sink", "specs", multiple=True, required=True,
               help="Where to: visdom, visdom://host:port/env, tensorboard, console; repeatable.")  # fmt: skip
@@ -38,8 +38,8 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
 
     from monitor.delivery.replay import Replay
 
-    if not path.exists() and (RUNS / path).exists():  # the name of a run
-        path = RUNS / path
+    if not path.exists() and (DEFAULT_LOGDIR / path).exists():  # the name of a run
+        path = DEFAULT_LOGDIR / path
     if not path.exists():
         raise click.BadParameter(f"there is no {str(path)!r}.", param_hint="'PATH'")
     found = runs_under(path)
@@ -54,7 +54,7 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
         cleanup.enter_context(signals_as_exit())
         first = Run.unwritten(_as_file(next(iter(found), path.name)))
         served = list(templates.values())
-        boards = attend(served, kept, lambda sink: sink.url_of(first), cleanup, open_browser=open_browser)
+        boards = start_dashboards(served, kept, lambda sink: sink.url_of(first), cleanup, open_browser=open_browser)
         if not served:
             fail("none of the sinks can be had", 1)
         replays: dict[str, Replay] = {}
@@ -70,16 +70,16 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
                         lost += _end(replays[name], kept)
                 if not follow:
                     break
-                time.sleep(PAUSE)
+                time.sleep(POLL_INTERVAL_S)
         except (KeyboardInterrupt, SystemExit):
             if not follow:
                 raise
             for one in replays.values():
                 lost += _end(one, kept)
         for line in lost:
-            say(line, err=True)
+            echo(line, err=True)
         if not follow:
-            wait(boards, logdir, kept if any(board.process for board in boards) else None, "All is sent")
+            keep_dashboards_up(boards, logdir, kept if any(board.process for board in boards) else None, "All is sent")
     return 1 if lost else 0
 
 
@@ -98,7 +98,7 @@ def _same(spec: str, sink: Sink) -> Sink:
 def _end(one: Replay, kept: Path) -> list[str]:
     """End a run's replay; keep its windows where a server of ours finds them again. Return what was not delivered."""
     lost = one.close()
-    say(one.summary())
+    echo(one.summary())
     for sink in one.sinks:
         if sink.name == "visdom":
             cast("VisdomSink", sink).save(kept)

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.commands.base import OneLine
-from monitor.metrics import rank
+from monitor.commands.base import MonitorCommand
+from monitor.metrics import sort_key
 from monitor.runs.filter import Filter
 from monitor.runs.listing import RunInfo, number, order, scan
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-PAUSE = 2.0  # seconds
-COLUMNS = 4  # of metrics, unless they are named
-OTHERS = 58  # characters that the other columns take
-COLOURS = {
+REFRESH_INTERVAL_S = 2.0  # seconds
+MAX_METRIC_COLUMNS = 4  # of metrics, unless they are named
+OTHER_COLUMNS_CHARS = 58  # characters that the other columns take
+STATUS_COLORS = {
     "running": "green", "finished": "default", "failed": "red", "interrupted": "yellow", "killed": "red",
     "stopped": "yellow", "lost": "magenta", "damaged": "red",
 }  # fmt: skip
 
 
-@click.command(cls=OneLine)
+@click.command(cls=MonitorCommand)
 @click.argument("logdir", type=click.Path(path_type=Path), default=Path("runs"))
 @click.option("--sort", "by", default="start", show_default=True, metavar="NAME",
               help="A column, a setting or a metric; -NAME for downwards; best:METRIC for its best.")  # fmt: skip
@@ -69,7 +69,7 @@ def runs(
         ):
             while True:
                 live.update(table(select(logdir, by, passes, ()), metrics, console.width), refresh=True)
-                time.sleep(PAUSE)
+                time.sleep(REFRESH_INTERVAL_S)
 
 
 def select(logdir: Path, by: str, passes: Filter | None, metrics: Sequence[str]) -> list[RunInfo]:
@@ -115,14 +115,14 @@ def table(found: Sequence[RunInfo], metrics: Sequence[str], width: int) -> Rende
     from rich.table import Table
     from rich.text import Text
 
-    tags = list(metrics) or main_metrics(found)[: max(1, min(COLUMNS, (width - OTHERS) // 11))]
+    tags = list(metrics) or main_metrics(found)[: max(1, min(MAX_METRIC_COLUMNS, (width - OTHER_COLUMNS_CHARS) // 11))]
     laid = Table("run", "status", box=None, pad_edge=False, header_style="bold")
     for name in ("epoch", "step", *tags, "time", "age"):
         laid.add_column(name.replace("/", "/\n"), justify="right", no_wrap=True)
     for run in found:
         cells = [progress(run, "epoch"), progress(run, "step")]
         cells += [metric(run.metrics.get(tag, {})) for tag in tags]
-        status = Text(run.status, style=COLOURS.get(run.status, "default"))
+        status = Text(run.status, style=STATUS_COLORS.get(run.status, "default"))
         laid.add_row(Text(run.name), status, *cells, span(run.duration), span(run.age))
     why = [Text(f"{run.name}: {run.error}", "dim") for run in found if run.error and run.status != "finished"]
     return Group(laid, *why)
@@ -135,7 +135,7 @@ def main_metrics(found: Sequence[RunInfo]) -> list[str]:
         for tag, entry in run.metrics.items():
             if "goal" in entry:
                 counts[tag] = counts.get(tag, 0) + 1
-    return sorted(counts, key=rank)[:COLUMNS]
+    return sorted(counts, key=sort_key)[:MAX_METRIC_COLUMNS]
 
 
 def progress(run: RunInfo, what: str) -> str:

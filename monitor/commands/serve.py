@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.commands.base import OneLine, OneLineGroup, fail
+from monitor.commands.base import MonitorCommand, MonitorGroup, fail
 
 F = TypeVar("F", bound=Callable[..., Any])
-HOST = "127.0.0.1"
+DEFAULT_HOST = "127.0.0.1"
 
 
-@click.group(cls=OneLineGroup)
+@click.group(cls=MonitorGroup)
 def serve() -> None:
     """Serve a dashboard until Ctrl-C."""
 
@@ -28,7 +28,7 @@ def server_options(default_port: int, port_help: str) -> Callable[[F], F]:
         for option in (
             click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser."),
             click.option("--parent", type=int, hidden=True, help="End with this process."),
-            click.option("--host", default=HOST, show_default=True, help="Address to listen on."),
+            click.option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on."),
             click.option(
                 "--port", type=click.IntRange(0, 65535), default=default_port, show_default=True, help=port_help
             ),
@@ -39,7 +39,7 @@ def server_options(default_port: int, port_help: str) -> Callable[[F], F]:
     return add
 
 
-@serve.command(cls=OneLine)
+@serve.command(cls=MonitorCommand)
 @server_options(8097, "0 takes a free one.")
 @click.option("--env-dir", type=click.Path(file_okay=False, path_type=Path), help="Where saved envs are.")
 @click.option("--username", help="Ask for a login; needs --password-file.")
@@ -89,7 +89,7 @@ def visdom(
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
 
 
-@serve.command(cls=OneLine)
+@serve.command(cls=MonitorCommand)
 @server_options(6006, "The next free one is taken where it is busy.")
 @click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where runs are.")  # fmt: skip

@@ -6,19 +6,19 @@ from importlib.metadata import entry_points
 
 import click
 
-from monitor.commands.base import OneLineGroup
+from monitor.commands.base import MonitorGroup
 
-GROUP = "monitor.runners"
+ENTRY_POINT_GROUP = "monitor.runners"
 
 
-class Runners(OneLineGroup):
+class Runners(MonitorGroup):
     """The installed runners as subcommands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({entry.name for entry in entry_points(group=GROUP)})
+        return sorted({entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for entry in entry_points(group=GROUP, name=cmd_name):
+        for entry in entry_points(group=ENTRY_POINT_GROUP, name=cmd_name):
             command: click.Command = entry.load()
             return command
         return None

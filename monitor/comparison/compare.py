@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from monitor import metrics
 from monitor.errors import DataError
 from monitor.events.framing import event_files, runs_under
-from monitor.events.reader import Reader, history
+from monitor.events.reader import EventReader, read_history
 from monitor.records import Config, Restart, Scalar
 from monitor.runs.listing import load, number, scan
-from monitor.runs.run import FILE
+from monitor.runs.run import RUN_FILE
 
 if TYPE_CHECKING:
     from monitor.sinks.visdom.sink import VisdomSink
 
-MAIN = 6  # metrics that are compared, unless they are named
+MAX_METRICS = 6  # metrics that are compared, unless they are named
 
 
-class Compared(NamedTuple):
+class ComparedRun(NamedTuple):
     """One run: `metrics` has by tag `last` and `step`, and `best` and `best_step` where the metric has a goal."""
 
     name: str
@@ -51,34 +51,34 @@ def find(names: Sequence[str], logdir: Path) -> dict[str, Path]:
     return {path.name if short.count(path.name) == 1 else "/".join(path.parts[-2:]): path for path in paths}
 
 
-def read(name: str, path: Path) -> Compared:
+def read(name: str, path: Path) -> ComparedRun:
     """Return a run as its `run.json` tells of it; one of others as its event files do, which may take seconds."""
     info = load(path, name)
     if info.metrics:
-        return Compared(name, path, info.status, info.config, info.metrics)
-    tally, config = metrics.Tally(), dict(info.config)
-    for records in history(path):
+        return ComparedRun(name, path, info.status, info.config, info.metrics)
+    tally, config = metrics.MetricSummary(), dict(info.config)
+    for records in read_history(path):
         for record in records:
             if isinstance(record, Scalar):
                 tally.add(record.tag, record.value, record.step)
             elif isinstance(record, Config):
                 config = config or dict(record.values)
-    return Compared(name, path, info.status if (path / FILE).exists() else "", config, tally.summary())
+    return ComparedRun(name, path, info.status if (path / RUN_FILE).exists() else "", config, tally.summary())
 
 
-def differing(runs: Sequence[Compared]) -> list[str]:
+def differing(runs: Sequence[ComparedRun]) -> list[str]:
     """Return the settings that are not the same in all runs."""
     names = dict.fromkeys(name for run in runs for name in run.config)
     return [name for name in names if any(run.config.get(name) != runs[0].config.get(name) for run in runs)]
 
 
-def main_metrics(runs: Sequence[Compared]) -> list[str]:
+def main_metrics(runs: Sequence[ComparedRun]) -> list[str]:
     """Return the metrics to compare by: those that have a goal, of held-out data first."""
     found = {tag for run in runs for tag, entry in run.metrics.items() if "goal" in entry}
-    return sorted(found or {tag for run in runs for tag in run.metrics}, key=metrics.rank)[:MAIN]
+    return sorted(found or {tag for run in runs for tag in run.metrics}, key=metrics.sort_key)[:MAX_METRICS]
 
 
-def winners(runs: Sequence[Compared], tag: str, what: str) -> list[str]:
+def winners(runs: Sequence[ComparedRun], tag: str, what: str) -> list[str]:
     """Return the runs whose `last` or `best` value of a metric is the best of all; none of a metric without a goal."""
     sign = {"min": 1, "max": -1}.get(metrics.goal(tag) or "", 0)
     values = {run.name: number(run.metrics.get(tag, {}).get(what)) for run in runs}
@@ -89,18 +89,18 @@ def winners(runs: Sequence[Compared], tag: str, what: str) -> list[str]:
     return [name for name, value in finite.items() if value == min(finite.values())]
 
 
-class Overlay:
+class ComparisonView:
     """An env of Visdom in which each metric is one window with a trace per run."""
 
     def __init__(self, sink: VisdomSink, tags: Iterable[str], title: str = "comparison") -> None:
         self._sink, self._tags, self._title = sink, set(tags), title
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, EventReader] = {}
 
     def update(self, runs: Mapping[str, Path]) -> None:
         """Put up what is new in the runs' event files. Blocks; raises `OSError` where the server is in trouble."""
         for name, path in runs.items():
             trace = name.replace("/", "_")  # the last part of a tag is the trace
-            reader = self._readers.setdefault(name, Reader(path, self._tags.__contains__))
+            reader = self._readers.setdefault(name, EventReader(path, self._tags.__contains__))
             for records in reader.records():
                 for record in records:
                     if isinstance(record, Restart):
@@ -119,6 +119,6 @@ def _matching(pattern: str, logdir: Path) -> list[Path]:
 
 
 def _runs_in(path: Path) -> list[Path]:
-    if (path / FILE).exists() or event_files(path):
+    if (path / RUN_FILE).exists() or event_files(path):
         return [path]
     return [run.path for run in scan(path)] or list(runs_under(path).values())

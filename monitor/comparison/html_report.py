@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from monitor.comparison.compare import Compared, differing, winners
-from monitor.events.reader import history, scalars
+from monitor.comparison.compare import ComparedRun, differing, winners
+from monitor.events.reader import read_history, read_scalars
 from monitor.records import Images
-from monitor.render.downsampling import Series
-from monitor.render.escaping import COLOURS, visible
-from monitor.render.images import of_images
+from monitor.render.downsampling import DownsampledSeries
+from monitor.render.escaping import PALETTE, escape_control_chars
+from monitor.render.images import image_grid
 from monitor.runs.listing import number
 
 STYLE = """
@@ -37,7 +37,7 @@ for (const box of document.querySelectorAll('.runs input')) box.addEventListener
 """
 
 
-def write(file: Path, runs: Sequence[Compared], tags: Sequence[str], step: int | None = None) -> None:
+def write(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], step: int | None = None) -> None:
     """Write the page: plots of `tags`, the settings that differ, last and best, and pictures.
 
     Pictures are each run's newest at `step` or before it; the last where it is None. Raises `OSError` where the file
@@ -60,7 +60,7 @@ def write(file: Path, runs: Sequence[Compared], tags: Sequence[str], step: int |
     scratch.replace(file)
 
 
-def _switches(runs: Sequence[Compared]) -> str:
+def _switches(runs: Sequence[ComparedRun]) -> str:
     """Make the legend, which shows and hides runs."""
     labels = [
         f'<label><input type=checkbox checked value="run{place}">'
@@ -71,20 +71,20 @@ def _switches(runs: Sequence[Compared]) -> str:
     return f"<p class=runs>{''.join(labels)}</p>"
 
 
-def _plots(runs: Sequence[Compared], tags: Sequence[str]) -> Iterator[str]:
+def _plots(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Iterator[str]:
     """Draw each metric, a line a run, as SVG."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    found = [scalars(run.path, tags) for run in runs]
+    found = [read_scalars(run.path, tags) for run in runs]
     for number_of_plot, tag in enumerate(tags):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot(title=_plain(tag), xlabel="step")
         axes.grid(alpha=0.3)
         for place, points in enumerate(found):
-            series = Series()
+            series = DownsampledSeries()
             for step, value in points[tag]:
                 series.add(step, value)
             steps, values = series.points()
@@ -98,7 +98,7 @@ def _plots(runs: Sequence[Compared], tags: Sequence[str]) -> Iterator[str]:
         yield out.getvalue().partition("<svg")[1] + out.getvalue().partition("<svg")[2]
 
 
-def _settings(runs: Sequence[Compared]) -> str:
+def _settings(runs: Sequence[ComparedRun]) -> str:
     names = differing(runs)
     if not names:
         return "<p>None.</p>"
@@ -111,7 +111,7 @@ def _settings(runs: Sequence[Compared]) -> str:
     return f"<table><tr>{head}{''.join(rows)}</table>"
 
 
-def _metrics(runs: Sequence[Compared], tags: Sequence[str]) -> str:
+def _metrics(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
     rows = []
     for tag in tags:
         for place, run in enumerate(runs):
@@ -128,11 +128,11 @@ def _metrics(runs: Sequence[Compared], tags: Sequence[str]) -> str:
     return f"<table><tr><th>metric<th>run<th>last<th>best{''.join(rows)}</table>"
 
 
-def _pictures(runs: Sequence[Compared], step: int | None) -> Iterator[str]:
+def _pictures(runs: Sequence[ComparedRun], step: int | None) -> Iterator[str]:
     """Show the pictures of the runs side by side, a section a tag."""
     found: dict[str, dict[int, Images]] = {}
     for place, run in enumerate(runs):
-        for records in history(run.path):
+        for records in read_history(run.path):
             for record in records:
                 if isinstance(record, Images) and (step is None or record.step <= step):
                     newest = found.setdefault(record.tag, {})
@@ -141,7 +141,7 @@ def _pictures(runs: Sequence[Compared], step: int | None) -> Iterator[str]:
     for tag, by_run in found.items():
         figures = [
             f'<figure data-run="run{place}"><img alt="{_safe(tag)} of {_safe(runs[place].name)}" '
-            f'src="data:image/png;base64,{b64encode(of_images(record).png).decode()}">'
+            f'src="data:image/png;base64,{b64encode(image_grid(record).png).decode()}">'
             f"<figcaption>{_safe(runs[place].name)} <span class=step>step {record.step}</span></figcaption></figure>"
             for place, record in sorted(by_run.items())
         ]
@@ -149,13 +149,13 @@ def _pictures(runs: Sequence[Compared], step: int | None) -> Iterator[str]:
 
 
 def _colour(place: int) -> str:
-    return COLOURS[place % len(COLOURS)]
+    return PALETTE[place % len(PALETTE)]
 
 
 def _plain(text: str) -> str:
     """Keep matplotlib from reading a formula between dollar signs."""
-    return visible(text).replace("$", r"\$")
+    return escape_control_chars(text).replace("$", r"\$")
 
 
 def _safe(value: Any) -> str:
-    return html.escape(visible(str(value)))
+    return html.escape(escape_control_chars(str(value)))

@@ -31,13 +31,22 @@ from monitor.dashboards.asset_manifest import Asset
 Files = Iterator[tuple[Asset, bytes]]
 Report = Callable[[str], object]
 
-MOST_UNPACKED = 64 * 2**20  # bytes; the largest of the pinned packages has 4 MB
+MAX_UNPACKED_BYTES = 64 * 2**20  # bytes; the largest of the pinned packages has 4 MB
 # What a damaged archive raises. Encrypted or unknown compression is a RuntimeError.
-BROKEN = (OSError, EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+ARCHIVE_ERRORS = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 
 # Visdom's downloader has no timeouts, so the timer ends it even where we were killed before we could. MathJax, which it
 # gets last and with `requests`, is for LaTeX in plots alone.
-DOWNLOAD = """
+DOWNLOAD_SCRIPT = """
 import os, sys, threading
 timer = threading.Timer(float(sys.argv[1]), os._exit, [1])
 timer.daemon = True
@@ -48,7 +57,7 @@ requests.get = lambda *_, **__: sys.exit()
 download_scripts(install_dir=".")
 """
 # The names under which the downloader leaves a file, where they are not the names that the page asks for.
-LEFT_AS = {
+DOWNLOADED_NAMES = {
     "fonts/glyphicons-halflings-regular.svg": "fonts/glyphicons-halflings-regular.svg#glyphicons_halflingsregular",
 }
 
@@ -94,10 +103,10 @@ def from_visdom(wanted: Sequence[Asset], folder: Path, timeout: float, report: R
     if find_spec("visdom") is None:
         report("visdom's downloader: visdom is not installed")
         return
-    wrong = run([sys.executable, "-B", "-c", DOWNLOAD, str(timeout)], folder, timeout)
+    wrong = run([sys.executable, "-B", "-c", DOWNLOAD_SCRIPT, str(timeout)], folder, timeout)
     if wrong:
         report(f"visdom's downloader: {wrong}")
-    yield from from_folder(wanted, folder / "static", LEFT_AS)
+    yield from from_folder(wanted, folder / "static", DOWNLOADED_NAMES)
 
 
 def run(command: list[str], folder: Path, timeout: float) -> str | None:
@@ -146,14 +155,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _from_tarball(wanted: Sequence[Asset], path: Path) -> Files:
     try:
         with gzip.open(path) as packed:
-            unpacked = io.BytesIO(packed.read(MOST_UNPACKED))
+            unpacked = io.BytesIO(packed.read(MAX_UNPACKED_BYTES))
         with tarfile.open(fileobj=unpacked, mode="r:") as tarball:
             members = {member.name: member for member in tarball if member.isreg()}
             for asset in wanted:
                 member = members.get(f"package/{asset.path}")
                 if member is not None:
                     yield asset, _read(partial(tarball.extractfile, member), asset)
-    except BROKEN:
+    except ARCHIVE_ERRORS:
         yield from ((asset, b"") for asset in wanted)
 
 
@@ -169,5 +178,5 @@ def _read(opened: Callable[[], IO[bytes] | None], asset: Asset) -> bytes:
             return b""
         with file:
             return file.read(asset.size + 1)
-    except BROKEN:
+    except ARCHIVE_ERRORS:
         return b""

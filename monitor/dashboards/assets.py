@@ -20,9 +20,9 @@ from monitor.dashboards import asset_sources as sources
 from monitor.dashboards.asset_manifest import ASSETS, Asset
 from monitor.errors import MonitorError
 
-__all__ = ["ASSETS", "WAYS_OUT", "Asset", "State", "cache_dir", "ensure", "export", "fetch", "verify"]
+__all__ = ["ASSETS", "ASSET_HELP", "Asset", "State", "cache_dir", "ensure", "export", "fetch", "verify"]
 
-WAYS_OUT = (
+ASSET_HELP = (
     "Install npm and run `monitor assets fetch`, or run `monitor assets export FILE.zip` on a machine that has the "
     "files and then `monitor assets fetch --from FILE.zip` on this one."
 )
@@ -116,10 +116,10 @@ def ensure(report: Callable[[str], object], notice: Callable[[str], object]) -> 
     try:
         state = fetch(report)
     except MonitorError as error:
-        report(f"{error}. {WAYS_OUT}")
+        report(f"{error}. {ASSET_HELP}")
         return False
     if not state.complete:
-        report(f"Visdom's page lacks {', '.join([*state.bad, *state.missing])}. {WAYS_OUT}")
+        report(f"Visdom's page lacks {', '.join([*state.bad, *state.missing])}. {ASSET_HELP}")
     return state.complete
 
 

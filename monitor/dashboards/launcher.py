@@ -16,13 +16,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-STARTING = 10.0  # seconds that a training run waits for a server
-STOPPING = 5.0  # seconds
+START_TIMEOUT_S = 10.0  # seconds that a training run waits for a server
+STOP_TIMEOUT_S = 5.0  # seconds
 
 Report = Callable[[str], None]
 
 
-class Dashboard:
+class DashboardServer:
     """A server: one that was there, at `url`, or a child that is starting, which `wait` makes ready."""
 
     def __init__(self, name: str, url: str = "", arguments: Sequence[str] = ()) -> None:
@@ -43,7 +43,7 @@ class Dashboard:
         """Wait until the server answers, 10 s at most; tell whether it does, and if not, `report` why in one line."""
         if self.process is None:
             return True
-        line = _first_line(self.process, STARTING)
+        line = _first_line(self.process, START_TIMEOUT_S)
         if line.startswith(f"{self.name}: http"):
             self.url = line.partition(": ")[2]
             return True
@@ -51,7 +51,7 @@ class Dashboard:
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip().splitlines()
         self.stop()
-        why = said[-1] if ended and said else f"it did not answer within {STARTING:.0f} s"
+        why = said[-1] if ended and said else f"it did not answer within {START_TIMEOUT_S:.0f} s"
         report(f"{self.name} could not be started: {why}; training goes on without it")
         return False
 
@@ -61,7 +61,7 @@ class Dashboard:
             return
         self.process.terminate()
         try:
-            self.process.wait(STOPPING)
+            self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -71,20 +71,20 @@ class Dashboard:
         self.process = None
 
 
-def visdom(host: str, port: int, env_dir: Path) -> Dashboard:
+def visdom(host: str, port: int, env_dir: Path) -> DashboardServer:
     """Start a Visdom server; port 0 takes a free one."""
     arguments = ["visdom", "--host", host.strip("[]"), "--port", str(port), "--env-dir", str(env_dir)]
-    return Dashboard("Visdom", arguments=arguments)
+    return DashboardServer("Visdom", arguments=arguments)
 
 
-def tensorboard(logdir: Path, port: int = 6006) -> Dashboard:
+def tensorboard(logdir: Path, port: int = 6006) -> DashboardServer:
     """Find a TensorBoard over `logdir`, or start one."""
     url = f"http://127.0.0.1:{port}"
     answer = _ask(f"{url}/data/environment", None)
     where = answer.get("data_location") if isinstance(answer, dict) else None
     if where and Path(str(where)).resolve() == logdir.resolve():
-        return Dashboard("TensorBoard", url)
-    return Dashboard("TensorBoard", arguments=["tensorboard", "--port", str(port), "--logdir", str(logdir)])
+        return DashboardServer("TensorBoard", url)
+    return DashboardServer("TensorBoard", arguments=["tensorboard", "--port", str(port), "--logdir", str(logdir)])
 
 
 def _first_line(process: subprocess.Popen[bytes], timeout: float) -> str:

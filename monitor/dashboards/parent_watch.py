@@ -7,14 +7,14 @@ import os
 import threading
 import time
 
-INTERVAL = 0.25  # seconds
-NICE = 10
+POLL_INTERVAL_S = 0.25  # seconds
+NICE_INCREMENT = 10
 
 
 def give_way() -> None:
     """Let the training on this machine have the processor first."""
     with contextlib.suppress(OSError):
-        os.nice(NICE)
+        os.nice(NICE_INCREMENT)
 
 
 def leave_with(parent: int) -> None:
@@ -22,7 +22,7 @@ def leave_with(parent: int) -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(INTERVAL)
+            time.sleep(POLL_INTERVAL_S)
         os._exit(0)
 
     threading.Thread(target=watch, name="monitor-parent", daemon=True).start()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from monitor.dashboards import launcher
-from monitor.dashboards.launcher import Dashboard
+from monitor.dashboards.launcher import DashboardServer
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor")
 
 
-def attend(
+def start_dashboards(
     sinks: list[Sink],
     folder: Path,
     page_of: Callable[[VisdomSink], str],
@@ -32,13 +32,13 @@ def attend(
     *,
     logdir: Path | None = None,
     open_browser: bool = False,
-) -> list[Dashboard]:
+) -> list[DashboardServer]:
     """Find or start the servers behind the sinks, and print their addresses; a Visdom sink without one is taken out.
 
     A Visdom server keeps its envs in `folder`; with a `logdir`, a TensorBoard over it is there too. Blocks for some
     seconds; `cleanup` ends what was started.
     """
-    starting: list[tuple[Dashboard, VisdomSink | None]] = []
+    starting: list[tuple[DashboardServer, VisdomSink | None]] = []
     for sink in sinks:
         if sink.name == "visdom":
             starting.append((_visdom(cast("VisdomSink", sink), folder), cast("VisdomSink", sink)))
@@ -47,7 +47,7 @@ def attend(
         starting.append((launcher.tensorboard(logdir), None))
         cleanup.callback(starting[-1][0].stop)
     pages: list[str] = []
-    boards: list[Dashboard] = []
+    boards: list[DashboardServer] = []
     for board, shown in starting:  # all of them are on their way by now
         if not board.wait(log.warning):
             if shown is not None:
@@ -57,25 +57,27 @@ def attend(
             shown.connect_to(board.url)
         boards.append(board)
         pages.append(board.url if shown is None else page_of(shown))
-        say(f"{board.name}: {pages[-1]}")
+        echo(f"{board.name}: {pages[-1]}")
     if open_browser and pages:
         webbrowser.open(pages[0])
     return boards
 
 
-def wait(boards: list[Dashboard], events: Path | None, windows: Path | None, done: str = "Training finished") -> None:
+def keep_dashboards_up(
+    boards: list[DashboardServer], events: Path | None, windows: Path | None, done: str = "Training finished"
+) -> None:
     """On a terminal, keep the dashboards up until Ctrl-C; elsewhere, say how to look at what was written."""
     if any(board.process for board in boards) and sys.stdout.isatty():
-        say(f"{done}; dashboards stay up until Ctrl-C")
+        echo(f"{done}; dashboards stay up until Ctrl-C")
         _wait_for_ctrl_c()
         return
     ways = [f"monitor serve tensorboard --logdir {events}"] * (events is not None)
     ways += [f"monitor serve visdom --env-dir {windows}"] * (windows is not None)
     for number, way in enumerate(ways):
-        say(("            or: " if number else "Look at it with: ") + way)
+        echo(("            or: " if number else "Look at it with: ") + way)
 
 
-def say(line: str, err: bool = False) -> None:
+def echo(line: str, err: bool = False) -> None:
     """Print a line, as long as somebody reads it: a closed pipe or terminal must not end a training."""
     try:
         click.echo(line, err=err)
@@ -83,13 +85,13 @@ def say(line: str, err: bool = False) -> None:
         setattr(sys, "stderr" if err else "stdout", Path(os.devnull).open("w"))  # noqa: SIM115 - for the rest of it
 
 
-def _visdom(sink: VisdomSink, folder: Path) -> Dashboard:
+def _visdom(sink: VisdomSink, folder: Path) -> DashboardServer:
     """Find the sink's server, or start one where the sink's address is on this machine and nobody listens there."""
     url = f"http://{sink.host}:{sink.port}"
     if sink.given and (launcher.listens(sink.host, sink.port) or not launcher.is_local(sink.host)):
-        return Dashboard("Visdom", url)  # the user named it; the sink copes with what it does
+        return DashboardServer("Visdom", url)  # the user named it; the sink copes with what it does
     if not sink.given and launcher.answers_as_visdom(url):
-        return Dashboard("Visdom", url)
+        return DashboardServer("Visdom", url)
     from monitor.dashboards import assets
 
     assets.ensure(log.warning, log.info)
@@ -102,4 +104,4 @@ def _wait_for_ctrl_c() -> None:
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
-        say("")
+        echo("")

@@ -12,22 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from monitor.dashboards.parent_watch import give_way, leave_with
-from monitor.runs.resume import close_lost
+from monitor.runs.resume import mark_lost_runs
 
-TRIES = 100  # ports
-LOOK = 30.0  # seconds between two looks for runs that were lost
+MAX_PORTS = 100  # ports
+LOST_RUN_CHECK_S = 30.0  # seconds between two looks for runs that were lost
 
 
 def free_port(host: str, port: int) -> int:
     """Return the first port from `port` on that nobody listens on; 0 takes any. Raises `OSError` if there is none."""
-    for candidate in range(port, min(port + TRIES, 65536)):
+    for candidate in range(port, min(port + MAX_PORTS, 65536)):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, candidate))
             except OSError:
-                if candidate in (port + TRIES - 1, 65535):
+                if candidate in (port + MAX_PORTS - 1, 65535):
                     raise
                 continue
             return int(probe.getsockname()[1])
@@ -58,8 +58,8 @@ def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, read
     give_way()  # only now: while it starts, somebody waits for it
     ready(url)
     while True:
-        close_lost(logdir)
-        if stop.wait(LOOK):
+        mark_lost_runs(logdir)
+        if stop.wait(LOST_RUN_CHECK_S):
             return
 
 

@@ -32,8 +32,8 @@ from visdom.utils.server_utils import check_auth, extract_eid, gather_envs, regi
 from monitor.dashboards import assets
 from monitor.dashboards.parent_watch import give_way, leave_with
 
-PAGE = Path(__file__).parent / "page"
-MAX_BODY = 2**30  # bytes, as visdom has it
+PAGE_FOLDER = Path(__file__).parent / "page"
+MAX_BODY_BYTES = 2**30  # bytes, as visdom has it
 
 
 class Login(NamedTuple):
@@ -51,7 +51,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-class Static(tornado.web.StaticFileHandler):
+class StaticFiles(tornado.web.StaticFileHandler):
     """Serve the checked files of the cache, then this package's, then visdom's."""
 
     roots: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class Static(tornado.web.StaticFileHandler):
         return super().make_static_url(settings, path, include_version)
 
 
-class Events(web_handlers.PostHandler):  # type: ignore[misc]
+class EventsHandler(web_handlers.PostHandler):  # type: ignore[misc]
     """Put a window up; where it is up already, leave the size that the user gave it."""
 
     @check_auth  # type: ignore[untyped-decorator]
@@ -98,7 +98,7 @@ class Events(web_handlers.PostHandler):  # type: ignore[misc]
             new["i"] = order  # a page that is opened later lays its windows out by this
 
 
-class Compare(web_handlers.CompareHandler):  # type: ignore[misc]
+class CompareHandler(web_handlers.CompareHandler):  # type: ignore[misc]
     """Compare envs; visdom's own looks for them in a folder that may not be there."""
 
     @check_auth  # type: ignore[untyped-decorator]
@@ -108,7 +108,7 @@ class Compare(web_handlers.CompareHandler):  # type: ignore[misc]
         self.render("index.html", user="", items=items, active_item=active, wrap_socket=self.wrap_socket)
 
 
-class Refused(tornado.web.RequestHandler):
+class RefusalHandler(tornado.web.RequestHandler):
     """Answer with a status and one line of text."""
 
     def initialize(self, status: int, why: str) -> None:
@@ -125,14 +125,14 @@ class Application(visdom_app.Application):  # type: ignore[misc]
 
     def __init__(self, host: str, port: int, env_dir: Path | None, readonly: bool, login: Login | None) -> None:
         good = assets.verify(assets.cache_dir()).good
-        roots = (str(assets.cache_dir()), str(PAGE), visdom_app.tornado_settings["static_path"])
+        roots = (str(assets.cache_dir()), str(PAGE_FOLDER), visdom_app.tornado_settings["static_path"])
         visdom_app.tornado_settings.update(
-            static_handler_class=type("Files", (Static,), {"roots": roots, "cached": frozenset(good)}),
+            static_handler_class=type("Files", (StaticFiles,), {"roots": roots, "cached": frozenset(good)}),
             template_loader=_templates(Path(visdom_app.tornado_settings["template_path"])),
             cookie_secret=secrets.token_hex(32),
             autoreload=False,
             serve_traceback=False,
-            websocket_max_message_size=MAX_BODY,
+            websocket_max_message_size=MAX_BODY_BYTES,
         )
         super().__init__(
             port=port,
@@ -141,7 +141,9 @@ class Application(visdom_app.Application):  # type: ignore[misc]
             eager_data_loading=True,  # an env that is loaded late is saved as nothing
         )
         self.settings["debug"] = False
-        self.add_handlers(".*", [(r"/events", Events, {"app": self}), (r"/compare/(.*)", Compare, {"app": self})])
+        self.add_handlers(
+            ".*", [(r"/events", EventsHandler, {"app": self}), (r"/compare/(.*)", CompareHandler, {"app": self})]
+        )
         self._local = is_loopback(host)
         if login is not None:
             self.login_enabled = True
@@ -151,13 +153,13 @@ class Application(visdom_app.Application):  # type: ignore[misc]
     def find_handler(self, request: Any, **kwargs: Any) -> Any:
         refused = self._refusal(request)
         if refused is not None:
-            return self.get_handler_delegate(request, Refused, {"status": refused[0], "why": refused[1]})
+            return self.get_handler_delegate(request, RefusalHandler, {"status": refused[0], "why": refused[1]})
         if self._wants_login(request):
             if request.method == "GET" and request.path.startswith(("/env/", "/compare/")):
                 return self.get_handler_delegate(request, web_handlers.IndexHandler, {"app": self}, [b""])
             if request.path not in ("/", "/favicon.ico") and not request.path.startswith("/static/"):
                 answer = {"status": 401, "why": "This dashboard wants a login."}
-                return self.get_handler_delegate(request, Refused, answer)
+                return self.get_handler_delegate(request, RefusalHandler, answer)
         return super().find_handler(request, **kwargs)
 
     def _refusal(self, request: Any) -> tuple[int, str] | None:
@@ -219,7 +221,7 @@ async def _serve(
     sockets = tornado.netutil.bind_sockets(port, host, family=_family(host))
     port = sockets[0].getsockname()[1]
     app = Application(host, port, env_dir, readonly, login)
-    server = tornado.httpserver.HTTPServer(app, max_buffer_size=MAX_BODY, max_body_size=MAX_BODY)
+    server = tornado.httpserver.HTTPServer(app, max_buffer_size=MAX_BODY_BYTES, max_body_size=MAX_BODY_BYTES)
     server.add_sockets(sockets)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

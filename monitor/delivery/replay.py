@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monitor.delivery.pipeline import Pipeline
-from monitor.events.reader import Reader
+from monitor.events.reader import EventReader
 from monitor.records import Images
 from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 
-TOGETHER = 5  # lists of records between two flushes: what waits in memory stays small
-PATIENCE = 10.0  # seconds of one attempt to flush; there is no last one
-CLOSING = 10.0  # seconds
+LISTS_PER_FLUSH = 5  # lists of records between two flushes: what waits in memory stays small
+FLUSH_TIMEOUT_S = 10.0  # seconds of one attempt to flush; there is no last one
+CLOSE_TIMEOUT_S = 10.0  # seconds
 
-NAMES = {"Images": "picture", "Text": "text", "Scalar": "scalar", "Histogram": "histogram", "Config": "config"}
+RECORD_NAMES = {"Images": "picture", "Text": "text", "Scalar": "scalar", "Histogram": "histogram", "Config": "config"}
 
 
 class Replay:
@@ -25,17 +25,17 @@ class Replay:
     def __init__(self, name: str, path: Path, sinks: Sequence[Sink], run: Run) -> None:
         self.name, self.run, self.sinks = name, run, sinks
         self.counts: Counter[str] = Counter()
-        self._reader = Reader(path)
+        self._reader = EventReader(path)
         self._pipeline = Pipeline(sinks, run, lambda: None)
 
     def forward(self) -> None:
         """Send on what is new in the files; blocks until the sinks have it, also where they come back only later."""
         waiting = 0
         for records in self._reader.records():
-            self.counts.update(NAMES.get(type(r).__name__, "") for r in records)
+            self.counts.update(RECORD_NAMES.get(type(r).__name__, "") for r in records)
             self._pipeline.inbox.extend(records)
             waiting += 1
-            if waiting >= TOGETHER or any(isinstance(r, Images) for r in records):
+            if waiting >= LISTS_PER_FLUSH or any(isinstance(r, Images) for r in records):
                 self._settle()
                 waiting = 0
         if waiting:
@@ -44,7 +44,7 @@ class Replay:
     def close(self) -> list[str]:
         """Deliver the rest and close the sinks; say what was not delivered, a line a sink."""
         self.run.status = "finished"
-        self._pipeline.close(CLOSING)
+        self._pipeline.close(CLOSE_TIMEOUT_S)
         stats = self._pipeline.stats()
         self.run.finish("finished", logged={name: s._asdict() for name, s in stats.items()})
         return [
@@ -63,5 +63,5 @@ class Replay:
         return f"{self.name}: {', '.join(there) or 'nothing'}" + (f"; skipped: {', '.join(left)}" if left else "")
 
     def _settle(self) -> None:
-        while self._pipeline.flush(PATIENCE):
+        while self._pipeline.flush(FLUSH_TIMEOUT_S):
             pass

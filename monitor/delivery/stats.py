@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-TROUBLE = ("pending", "dropped", "failed", "retries")
+SHOWN_IF_NONZERO = ("pending", "dropped", "failed", "retries")
 
 
 class SinkStats(NamedTuple):
@@ -41,7 +41,7 @@ class Stats(NamedTuple):
     def __str__(self) -> str:
         parts = [
             f"{name}: {s.logged} logged, {s.delivered} delivered"
-            + "".join(f", {count} {what}" for what, count in s._asdict().items() if what in TROUBLE and count)
+            + "".join(f", {count} {what}" for what, count in s._asdict().items() if what in SHOWN_IF_NONZERO and count)
             for name, s in self.sinks.items()
         ]
         parts.append(f"{self.calls} log calls took {self.seconds:.3f} s, {self.share:.2%} of the run")

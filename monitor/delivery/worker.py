@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
-from monitor.capture.snapshot import Deferred, DeviceScalar, resolve_device_scalars
+from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
 from monitor.delivery.stats import SinkStats
 from monitor.records import Images, Predictions, Record
 from monitor.runs.run import Run
@@ -22,18 +22,20 @@ from monitor.sinks.base import Sink
 log = logging.getLogger("monitor")
 
 History = Callable[[], Iterable[Sequence[Record]]]
-Item = Record | Deferred | DeviceScalar
-_UNRESOLVED: set[type] = {Deferred, DeviceScalar}
+Item = Record | PendingRecord | DeviceScalar
+_PENDING_TYPES: set[type] = {PendingRecord, DeviceScalar}
 MAX_PENDING_BYTES = 256 * 2**20  # of arrays that wait for one sink
-FIRST_RETRY, LAST_RETRY = 0.25, 2.0  # seconds
-CLOSING_RETRY = 0.1  # seconds
-GRACE = 0.2  # seconds that `close` gives a sink that was failing before: the end of a run must not wait for it
-SHARE = 0.01  # of the time that a worker may be at work
+FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0  # seconds
+CLOSING_RETRY_S = 0.1  # seconds
+FAILING_SINK_CLOSE_S = (
+    0.2  # seconds that `close` gives a sink that was failing before: the end of a run must not wait for it
+)
+MAX_BUSY_SHARE = 0.01  # of the time that a worker may be at work
 
 
 def kind_of(item: Item) -> type:
     """Return the record kind of an item, resolved or not."""
-    return item.kind if isinstance(item, Deferred | DeviceScalar) else type(item)
+    return item.kind if isinstance(item, PendingRecord | DeviceScalar) else type(item)
 
 
 class SinkWorker:
@@ -74,7 +76,7 @@ class SinkWorker:
         wanted = items if kinds <= accepts else [item for item in items if kind_of(item) in accepts]
         if not wanted:
             return
-        size = sum(item.nbytes for item in wanted if isinstance(item, Deferred)) if Deferred in kinds else 0
+        size = sum(item.nbytes for item in wanted if isinstance(item, PendingRecord)) if PendingRecord in kinds else 0
         told = None
         with self._changed:
             self._logged += len(wanted)
@@ -101,7 +103,7 @@ class SinkWorker:
         """Ask the thread to deliver the rest, close the sink and end."""
         with self._changed:
             self._closing = True
-            self._deadline = min(deadline, time.monotonic() + GRACE) if self._retry else deadline
+            self._deadline = min(deadline, time.monotonic() + FAILING_SINK_CLOSE_S) if self._retry else deadline
         self._wake.set()
 
     def join(self) -> bool:
@@ -130,11 +132,11 @@ class SinkWorker:
             self._feed()
             self._deliver()
             spent = time.perf_counter() - started  # of the server too: on a small machine the training wants its time
-            delay = self._retry or min(self.sink.max_interval, max(self.sink.interval, spent / SHARE))
+            delay = self._retry or min(self.sink.max_interval, max(self.sink.interval, spent / MAX_BUSY_SHARE))
             if closing:
-                if not self._retry or time.monotonic() + CLOSING_RETRY >= self._deadline:
+                if not self._retry or time.monotonic() + CLOSING_RETRY_S >= self._deadline:
                     break
-                delay = CLOSING_RETRY
+                delay = CLOSING_RETRY_S
         self._attempt(self.sink.close)
 
     def _deliver(self) -> None:
@@ -185,7 +187,7 @@ class SinkWorker:
 
     def _resolve(self, items: list[Item]) -> list[Record]:
         """Build the records that are not built yet; one that cannot be built fails alone."""
-        if not _UNRESOLVED & set(map(type, items)):
+        if not _PENDING_TYPES & set(map(type, items)):
             return cast("list[Record]", items)
         records: list[Record] = []
         good: list[Item] = []
@@ -200,7 +202,7 @@ class SinkWorker:
                         raise RuntimeError("a device scalar could not be read")
                     records.append(item.record)
                 else:
-                    records.append(item.resolve() if isinstance(item, Deferred) else item)
+                    records.append(item.resolve() if isinstance(item, PendingRecord) else item)
                 good.append(item)
             except Exception as error:
                 self._trouble(error, f"a {kind_of(item).__name__} record could not be read")
@@ -214,7 +216,7 @@ class SinkWorker:
         try:
             call()
         except OSError as error:
-            self._retry = min(LAST_RETRY, self._retry * 2) if self._retry else FIRST_RETRY
+            self._retry = min(LAST_RETRY_S, self._retry * 2) if self._retry else FIRST_RETRY_S
             with self._changed:
                 self._retries += 1
                 self._last_error = _line(error)
@@ -252,7 +254,7 @@ class SinkWorker:
             kept: deque[Item] = deque()
             for item in self._queue:
                 over = self._bytes > MAX_PENDING_BYTES
-                if over and isinstance(item, Deferred) and (not pictures or item.kind in (Images, Predictions)):
+                if over and isinstance(item, PendingRecord) and (not pictures or item.kind in (Images, Predictions)):
                     self._bytes -= item.nbytes
                     dropped += 1
                 else:

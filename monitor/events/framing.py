@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
-HEAD = struct.Struct("<QI")  # length of the event, and its checksum
-CHECK = struct.Struct("<I")
-CHUNK = 2**20  # bytes read at once
-LONGEST = 2**30  # bytes of an event; a length above is none
+HEADER = struct.Struct("<QI")  # length of the event, and its checksum
+CHECKSUM = struct.Struct("<I")
+READ_CHUNK_BYTES = 2**20  # bytes read at once
+MAX_EVENT_BYTES = 2**30  # bytes of an event; a length above is none
 
 
-class Tail:
+class FrameReader:
     """Read one file's events, from where the last reading ended."""
 
     def __init__(self, path: Path) -> None:
@@ -35,22 +35,22 @@ class Tail:
         with self.path.open("rb") as file:
             file.seek(self.offset)
             held, at = b"", 0
-            while more := file.read(CHUNK):
+            while more := file.read(READ_CHUNK_BYTES):
                 held, at = held[at:] + more, 0
-                while len(held) - at >= HEAD.size:
-                    length, check = HEAD.unpack_from(held, at)
-                    if length > LONGEST or _masked(crc32c(held[at : at + 8])) != check:
+                while len(held) - at >= HEADER.size:
+                    length, check = HEADER.unpack_from(held, at)
+                    if length > MAX_EVENT_BYTES or masked_crc(crc32c(held[at : at + 8])) != check:
                         self.damaged += 1
                         self.unreadable = True
                         return
-                    end = at + HEAD.size + length
-                    if len(held) < end + CHECK.size:
+                    end = at + HEADER.size + length
+                    if len(held) < end + CHECKSUM.size:
                         break
-                    data = held[at + HEAD.size : end]
-                    self.offset += end + CHECK.size - at
-                    (check,) = CHECK.unpack_from(held, end)
-                    at = end + CHECK.size
-                    if _masked(crc32c(data)) == check:
+                    data = held[at + HEADER.size : end]
+                    self.offset += end + CHECKSUM.size - at
+                    (check,) = CHECKSUM.unpack_from(held, end)
+                    at = end + CHECKSUM.size
+                    if masked_crc(crc32c(data)) == check:
                         yield data
                     else:
                         self.damaged += 1
@@ -98,6 +98,6 @@ def runs_under(path: Path) -> dict[str, Path]:
     return found
 
 
-def _masked(crc: int) -> int:
+def masked_crc(crc: int) -> int:
     """Return a checksum as the format has it, so that one of data with checksums in it is no trap."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

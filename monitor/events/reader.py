@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.events.framing import Tail, event_files
-from monitor.metrics import BEST
+from monitor.events.framing import FrameReader, event_files
+from monitor.metrics import BEST_PREFIX
 from monitor.records import Checkpoint, Config, Histogram, Images, Record, Restart, Scalar, Text
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
-CHUNK = 2000  # records that are handed on together, fewer of those with pictures
-HEAVY = 16_384  # bytes of a picture that count as a record
-TEXT = "/text_summary"  # what writers put behind the tag of a text
-LARGEST = 4096 * 4096  # pixels of a picture
+RECORDS_PER_LIST = 2000  # records that are handed on together, fewer of those with pictures
+BYTES_PER_RECORD = 16_384  # bytes of a picture that count as a record
+TEXT_SUFFIX = "/text_summary"  # what writers put behind the tag of a text
+MAX_IMAGE_PIXELS = 4096 * 4096  # pixels of a picture
 
 
-class Reader:
+class EventReader:
     """Read one run's event files as records, again and again as they grow.
 
     What is no record is counted in `skipped`, by its plugin or kind. `wanted` chooses tags, `files` the files.
@@ -39,7 +39,7 @@ class Reader:
         self._files = files
         self.skipped: Counter[str] = Counter()
         self._wanted = wanted
-        self._tails: dict[Path, Tail] = {}
+        self._tails: dict[Path, FrameReader] = {}
         self._bytes = 0  # of pictures that are not handed on yet
         self._configured = False  # whether it is a run of ours, or of somebody who writes hyperparameters as we do
         self._plugins: dict[str, str] = {}  # by tag; writers name it with the first value alone
@@ -58,10 +58,10 @@ class Reader:
         """Yield what is new since the last call, in lists of some thousand; superseded records are there too."""
         found: list[Record] = []
         for path in event_files(self.run) if self._files is None else self._files:
-            tail = self._tails.setdefault(path, Tail(path))
+            tail = self._tails.setdefault(path, FrameReader(path))
             for event in tail.events():
                 self._read(event, found)
-                if len(found) + self._bytes // HEAVY >= CHUNK:
+                if len(found) + self._bytes // BYTES_PER_RECORD >= RECORDS_PER_LIST:
                     yield found
                     found, self._bytes = [], 0
         if found:
@@ -74,7 +74,7 @@ class Reader:
             for value in event.summary.value:
                 tag = value.tag
                 if value.WhichOneof("value") == "simple_value":
-                    if tag[:5] == BEST and self._configured:
+                    if tag[:5] == BEST_PREFIX and self._configured:
                         continue  # can be told from the others
                     if self._wanted is None or self._wanted(tag):
                         found.append(Scalar(tag, value.simple_value, step, when))
@@ -96,7 +96,7 @@ class Reader:
         if plugin == "hparams":
             found += self._hparams(value.metadata.plugin_data.content, when)
             return
-        if self._wanted is not None and not self._wanted(tag.removesuffix(TEXT)):
+        if self._wanted is not None and not self._wanted(tag.removesuffix(TEXT_SUFFIX)):
             return
         try:
             record = _record(value, kind, plugin, step, when)
@@ -122,7 +122,7 @@ class Reader:
         return [Config(values, when)]
 
 
-def history(
+def read_history(
     run: Path, wanted: Callable[[str], bool] | None = None, files: Sequence[Path] | None = None
 ) -> Iterator[list[Record]]:
     """Yield the records of a run that stand: those that a restart supersedes are left out, as TensorBoard does.
@@ -132,7 +132,7 @@ def history(
     files = event_files(run) if files is None else files
     floors = _floors(files)
     restarts = 0
-    for records in Reader(run, wanted, files).records():
+    for records in EventReader(run, wanted, files).records():
         kept: list[Record] = []
         for record in records:
             if isinstance(record, Restart):
@@ -143,10 +143,10 @@ def history(
             yield kept
 
 
-def scalars(run: Path, wanted: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
+def read_scalars(run: Path, wanted: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
     """Return the points of each of the scalars `wanted`, as (step, value), those that stand."""
     points: dict[str, list[tuple[int, float]]] = {tag: [] for tag in wanted}
-    for records in history(run, points.__contains__):
+    for records in read_history(run, points.__contains__):
         for record in records:
             if isinstance(record, Scalar) and record.tag in points:
                 points[record.tag].append((record.step, record.value))
@@ -159,7 +159,7 @@ def _floors(files: Sequence[Path]) -> list[int]:
 
     steps = []
     for path in files:
-        for data in Tail(path).frames():
+        for data in FrameReader(path).frames():
             if b"\x3a" in data:  # the field's key; most events have none
                 event = Event.FromString(data)
                 if event.HasField("session_log") and event.session_log.status == 1:
@@ -185,7 +185,7 @@ def _record(value: Any, kind: str | None, plugin: str | None, step: int, when: f
         return Images(tag, _pictures(array.ravel()[2:]), step, when)
     if plugin == "text":
         text = "\n".join(part.decode("utf-8", "replace") for part in array.ravel())
-        return Text(tag.removesuffix(TEXT), text, step, when)
+        return Text(tag.removesuffix(TEXT_SUFFIX), text, step, when)
     if plugin == "histograms":
         return _histogram(tag, array, step, when)
     return None
@@ -207,7 +207,7 @@ def _pictures(encoded: Sequence[bytes] | NDArray[Any]) -> NDArray[np.uint8]:
     pictures = []
     for data in encoded:
         with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > LARGEST:
+            if image.width * image.height > MAX_IMAGE_PIXELS:
                 raise ValueError(f"a picture of {image.width}×{image.height} pixels is too large")
             grey = image.mode in ("1", "L", "LA")
             array = np.asarray(image.convert("L" if grey else "RGB"))

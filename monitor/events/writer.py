@@ -17,7 +17,7 @@ from pathlib import Path
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import RecordWriter
 
-STAMP = re.compile(r"tfevents\.(\d{1,12})(?:\D|$)")
+TIMESTAMP = re.compile(r"tfevents\.(\d{1,12})(?:\D|$)")
 
 
 class _Frames(RecordWriter):  # type: ignore[misc]
@@ -32,7 +32,7 @@ class _Frames(RecordWriter):  # type: ignore[misc]
         return framed
 
 
-class EventFile:
+class EventFileWriter:
     """Append events to a file in `directory` that TensorBoard reads; a new name for each."""
 
     def __init__(self, directory: Path, suffix: str = "") -> None:
@@ -135,5 +135,5 @@ class EventFile:
 
 def _stamp(path: Path) -> int:
     """Return the time in the name of an event file, 0 for any other file."""
-    found = STAMP.search(path.name)
+    found = TIMESTAMP.search(path.name)
     return int(found[1]) if found else 0

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from math import isfinite
 
-STRETCHES = 256  # at most; a half of that at least, once the series is long
+MAX_BUCKETS = 256  # at most; a half of that at least, once the series is long
 
 Point = tuple[int, int, float]  # how many came before it, step, value
 
 
-class _Stretch:
+class _Bucket:
     """Consecutive points, by their first, last, lowest and highest, and the first that is not finite."""
 
     __slots__ = ("bad", "count", "first", "highest", "last", "lowest")
@@ -27,7 +27,7 @@ class _Stretch:
         self.highest: Point | None = None
         self.bad: Point | None = None
 
-    def merge(self, other: _Stretch) -> None:
+    def merge(self, other: _Bucket) -> None:
         """Take in the stretch that follows."""
         self.count += other.count
         self.bad = self.bad or other.bad
@@ -43,13 +43,13 @@ class _Stretch:
         return sorted({p for p in (self.first, self.lowest, self.highest, self.last, self.bad) if p is not None})
 
 
-class Series:
+class DownsampledSeries:
     """The points of one curve, in the order in which they came; memory stays under 5 × 256 points."""
 
-    def __init__(self, stretches: int = STRETCHES) -> None:
+    def __init__(self, stretches: int = MAX_BUCKETS) -> None:
         self._most = stretches
         self._width = 1  # points a stretch
-        self._stretches: list[_Stretch] = []
+        self._stretches: list[_Bucket] = []
         self.count = 0
         self.first_bad: tuple[int, float] | None = None  # step and value of the first NaN or infinity
 
@@ -62,7 +62,7 @@ class Series:
             if len(stretches) >= self._most:
                 self._halve()
             if not stretches or stretches[-1].count >= self._width:
-                stretches.append(_Stretch())
+                stretches.append(_Bucket())
         stretch = stretches[-1]
         stretch.count += 1
         if not isfinite(value):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def of(values: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def bin_counts(values: NDArray[np.float64], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the counts of finite `values` and the edges between their buckets, one more; none for no values."""
     if not len(values):
         return np.zeros(0, np.int64), np.zeros(0)

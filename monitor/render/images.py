@@ -12,18 +12,18 @@ from PIL import Image, ImageDraw, ImageFont
 
 from monitor.records import ConfusionMatrix, Curve, Images, Predictions
 
-PAD = 2  # pixels between pictures
-DRAWABLE = 1e150  # what Matplotlib can lay an axis out for
-SMALLEST = 56  # pixels; smaller samples are enlarged to this width before they get a caption
-TALLEST = 512  # pixels; they are not enlarged beyond this height
-CAPTION = 20  # pixels
-CELL, LARGEST = 36, 720  # pixels of a confusion matrix's cell, and of all of them
-HEADING = 130  # pixels of the line above it
+PADDING_PX = 2  # pixels between pictures
+MAX_PLOT_VALUE = 1e150  # what Matplotlib can lay an axis out for
+MIN_TILE_PX = 56  # pixels; smaller samples are enlarged to this width before they get a caption
+MAX_TILE_PX = 512  # pixels; they are not enlarged beyond this height
+CAPTION_PX = 20  # pixels
+CELL_PX, MAX_MATRIX_PX = 36, 720  # pixels of a confusion matrix's cell, and of all of them
+HEADING_PX = 130  # pixels of the line above it
 BLUE = (31, 119, 180)
-RIGHT, WRONG, PAPER, GROUND = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
+CORRECT_COLOR, WRONG_COLOR, BACKGROUND_COLOR, DARK_COLOR = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
 
 
-class Picture(NamedTuple):
+class PngImage(NamedTuple):
     """A PNG picture and its size in pixels."""
 
     png: bytes
@@ -31,91 +31,107 @@ class Picture(NamedTuple):
     height: int
 
 
-def of_images(record: Images) -> Picture:
+def image_grid(record: Images) -> PngImage:
     """Lay N×C×H×W pictures out in a grid about twice as wide as high."""
     tiles = _rgb(record.images)
     count, height, width, _ = tiles.shape
     columns = _columns(count, height, width)
     rows = math.ceil(count / columns)
-    sheet = np.full((rows * (height + PAD) + PAD, columns * (width + PAD) + PAD, 3), GROUND, np.uint8)
+    sheet = np.full(
+        (rows * (height + PADDING_PX) + PADDING_PX, columns * (width + PADDING_PX) + PADDING_PX, 3),
+        DARK_COLOR,
+        np.uint8,
+    )
     for index, tile in enumerate(tiles):
-        top, left = PAD + index // columns * (height + PAD), PAD + index % columns * (width + PAD)
+        top, left = (
+            PADDING_PX + index // columns * (height + PADDING_PX),
+            PADDING_PX + index % columns * (width + PADDING_PX),
+        )
         sheet[top : top + height, left : left + width] = tile
     return _png(Image.fromarray(sheet))
 
 
-def of_predictions(record: Predictions) -> Picture:
+def prediction_grid(record: Predictions) -> PngImage:
     """Lay samples out in a grid, each captioned *predicted / true*; wrong ones have a red frame and caption."""
     tiles = _rgb(record.images)
     count, height, width, _ = tiles.shape
-    scale = max(1, min(math.ceil(SMALLEST / width), TALLEST // height))
-    tile_width, tile_height = width * scale + 2 * PAD, height * scale + 2 * PAD + CAPTION
+    scale = max(1, min(math.ceil(MIN_TILE_PX / width), MAX_TILE_PX // height))
+    tile_width, tile_height = width * scale + 2 * PADDING_PX, height * scale + 2 * PADDING_PX + CAPTION_PX
     columns = _columns(count, tile_height, tile_width)
     rows = math.ceil(count / columns)
-    sheet = Image.new("RGB", (columns * (tile_width + PAD) + PAD, rows * (tile_height + PAD) + PAD), PAPER)
+    sheet = Image.new(
+        "RGB",
+        (columns * (tile_width + PADDING_PX) + PADDING_PX, rows * (tile_height + PADDING_PX) + PADDING_PX),
+        BACKGROUND_COLOR,
+    )
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(16)
     for index, tile in enumerate(tiles):
-        left, top = PAD + index % columns * (tile_width + PAD), PAD + index // columns * (tile_height + PAD)
+        left, top = (
+            PADDING_PX + index % columns * (tile_width + PADDING_PX),
+            PADDING_PX + index // columns * (tile_height + PADDING_PX),
+        )
         wrong = record.predicted[index] != record.target[index]
-        frame = (left, top, left + tile_width - 1, top + tile_height - CAPTION - 1)
-        draw.rectangle(frame, fill=WRONG if wrong else PAPER)
+        frame = (left, top, left + tile_width - 1, top + tile_height - CAPTION_PX - 1)
+        draw.rectangle(frame, fill=WRONG_COLOR if wrong else BACKGROUND_COLOR)
         picture = Image.fromarray(tile).resize((width * scale, height * scale), Image.Resampling.NEAREST)
-        sheet.paste(picture, (left + PAD, top + PAD))
+        sheet.paste(picture, (left + PADDING_PX, top + PADDING_PX))
         said, true = (_short(record.label(int(n))) for n in (record.predicted[index], record.target[index]))
         draw.text(
-            (left + tile_width // 2, top + tile_height - CAPTION // 2),
+            (left + tile_width // 2, top + tile_height - CAPTION_PX // 2),
             f"{said} / {true}",
-            fill=WRONG if wrong else RIGHT,
+            fill=WRONG_COLOR if wrong else CORRECT_COLOR,
             font=font,
             anchor="mm",
         )
     return _png(sheet)
 
 
-def of_confusion(record: ConfusionMatrix) -> Picture:
+def confusion_matrix_image(record: ConfusionMatrix) -> PngImage:
     """Draw a confusion matrix: a row a true class, shaded by its share of the row; what is off the diagonal is red."""
     classes = len(record.counts)
-    cell = max(4, min(CELL, LARGEST // classes))
-    numbers = cell == CELL
+    cell = max(4, min(CELL_PX, MAX_MATRIX_PX // classes))
+    numbers = cell == CELL_PX
     names = [_short(record.label(index)) for index in range(classes)]
     wide = max(map(len, names)) > 3  # then the names above stand in two rows, so that they do not meet
-    left, top = ((5 if wide else 3) * CELL // 2, (3 if wide else 2) * CELL - 12) if numbers else (0, 0)
-    right = CELL // 2 if numbers and wide else PAD
-    width = max(left + classes * cell + right, left + HEADING if numbers else 0)
-    sheet = Image.new("RGB", (width, top + classes * cell + PAD), PAPER)
+    left, top = ((5 if wide else 3) * CELL_PX // 2, (3 if wide else 2) * CELL_PX - 12) if numbers else (0, 0)
+    right = CELL_PX // 2 if numbers and wide else PADDING_PX
+    width = max(left + classes * cell + right, left + HEADING_PX if numbers else 0)
+    sheet = Image.new("RGB", (width, top + classes * cell + PADDING_PX), BACKGROUND_COLOR)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     shares = record.counts / np.maximum(record.counts.sum(axis=1, keepdims=True), 1)
     for row, column in np.ndindex(classes, classes):
-        ground = _shade(float(shares[row, column]), BLUE if row == column else WRONG)
+        ground = _shade(float(shares[row, column]), BLUE if row == column else WRONG_COLOR)
         x, y = left + column * cell, top + row * cell
         draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=ground)
         if numbers and record.counts[row, column]:
-            ink = PAPER if sum(ground) < 3 * 140 else GROUND
+            ink = BACKGROUND_COLOR if sum(ground) < 3 * 140 else DARK_COLOR
             count = _compact(int(record.counts[row, column]))
             draw.text((x + cell // 2, y + cell // 2), count, fill=ink, font=font, anchor="mm")
     if numbers:
         for index in range(classes):
             middle = index * cell + cell // 2
-            draw.text((left - 2 * PAD, top + middle), names[index], fill=GROUND, font=font, anchor="rm")
-            lift = CELL // 2 * (index % 2) if wide else 0
-            draw.text((left + middle, top - 2 * PAD - lift), names[index], fill=GROUND, font=font, anchor="ms")
-        draw.text((PAD, top - 2 * PAD), "true", fill=RIGHT, font=font, anchor="ls")
-        draw.text((left, 2 * PAD), f"predicted · step {record.step}", fill=RIGHT, font=font, anchor="lt")
+            draw.text((left - 2 * PADDING_PX, top + middle), names[index], fill=DARK_COLOR, font=font, anchor="rm")
+            lift = CELL_PX // 2 * (index % 2) if wide else 0
+            draw.text(
+                (left + middle, top - 2 * PADDING_PX - lift), names[index], fill=DARK_COLOR, font=font, anchor="ms"
+            )
+        draw.text((PADDING_PX, top - 2 * PADDING_PX), "true", fill=CORRECT_COLOR, font=font, anchor="ls")
+        draw.text((left, 2 * PADDING_PX), f"predicted · step {record.step}", fill=CORRECT_COLOR, font=font, anchor="lt")
     return _png(sheet)
 
 
 def _shade(share: float, colour: tuple[int, int, int]) -> tuple[int, int, int]:
     """Mix a colour with the paper; small shares still show."""
     weight = math.sqrt(min(max(share, 0.0), 1.0))
-    return tuple(round(p + (c - p) * weight) for p, c in zip(PAPER, colour))  # type: ignore[return-value]
+    return tuple(round(p + (c - p) * weight) for p, c in zip(BACKGROUND_COLOR, colour))  # type: ignore[return-value]
 
 
 def _compact(count: int) -> str:
     return str(count) if abs(count) < 10_000 else f"{count:.0e}".replace("e+0", "e")
 
 
-def of_curve(record: Curve) -> Picture:
+def curve_image(record: Curve) -> PngImage:
     """Plot a curve, for dashboards that show no x–y plots of their own."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -123,11 +139,11 @@ def of_curve(record: Curve) -> Picture:
     figure = Figure(figsize=(6.4, 4), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot(*(np.clip(values, -DRAWABLE, DRAWABLE) for values in (record.x, record.y)))
+    axes.plot(*(np.clip(values, -MAX_PLOT_VALUE, MAX_PLOT_VALUE) for values in (record.x, record.y)))
     if record.points is not None:
-        axes.plot(*(np.clip(values, -DRAWABLE, DRAWABLE) for values in record.points), "o", color="#d62728")
+        axes.plot(*(np.clip(values, -MAX_PLOT_VALUE, MAX_PLOT_VALUE) for values in record.points), "o", color="#d62728")
     if record.level is not None:
-        axes.axhline(float(np.clip(record.level, -DRAWABLE, DRAWABLE)), color="#7f7f7f", linestyle="--")
+        axes.axhline(float(np.clip(record.level, -MAX_PLOT_VALUE, MAX_PLOT_VALUE)), color="#7f7f7f", linestyle="--")
     titles = (_drawable(text) for text in (f"{record.tag} · step {record.step}", record.x_title, record.y_title))
     axes.set(**dict(zip(("title", "xlabel", "ylabel"), titles)))
     axes.grid(alpha=0.3)
@@ -144,7 +160,7 @@ def _drawable(text: str) -> str:
     return "".join(c if ord(c) in known and c.isprintable() else "\ufffd" for c in text).replace("$", r"\$")
 
 
-def labels(record: Predictions) -> str:
+def prediction_labels(record: Predictions) -> str:
     """Write predicted and true classes as text, and how many agree."""
     right = int((record.predicted == record.target).sum())
     rows = [
@@ -169,7 +185,7 @@ def _short(label: str) -> str:
     return label if len(label) <= 8 else label[:7] + "…"
 
 
-def _png(picture: Image.Image) -> Picture:
+def _png(picture: Image.Image) -> PngImage:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=6)
-    return Picture(buffer.getvalue(), *picture.size)
+    return PngImage(buffer.getvalue(), *picture.size)

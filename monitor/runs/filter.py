@@ -22,7 +22,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "=": operator.eq, "!=": operator.ne,
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-WORDS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
+LITERALS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = re.compile(r"(\d+\.?\d*)([smhd])")
 
@@ -108,8 +108,8 @@ class Filter:
 
 def literal(word: str) -> Any:
     """Read an unquoted value: a number, a duration as seconds, true, false, none, or else text."""
-    if word.lower() in WORDS:
-        return WORDS[word.lower()]
+    if word.lower() in LITERALS:
+        return LITERALS[word.lower()]
     try:
         return float(word)
     except ValueError:

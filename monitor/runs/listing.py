@@ -13,12 +13,12 @@ from typing import Any
 
 from monitor.runs import process
 from monitor.errors import DataError
-from monitor.metrics import rank
-from monitor.runs.run import FILE, read_fields
+from monitor.metrics import sort_key
+from monitor.runs.run import RUN_FILE, read_run_file
 
-SILENCE = 30.0  # seconds without a heartbeat after which a run of another machine is lost
-YOUNG = 5.0  # seconds in which a run may not have written its first word yet
-FIXED = ("name", "status", "epoch", "epochs", "step", "steps", "start", "duration", "age", "error", "path")
+HEARTBEAT_TIMEOUT_S = 30.0  # seconds without a heartbeat after which a run of another machine is lost
+STARTUP_S = 5.0  # seconds in which a run may not have written its first word yet
+COLUMNS = ("name", "status", "epoch", "epochs", "step", "steps", "start", "duration", "age", "error", "path")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RunInfo:
     def metrics(self) -> dict[str, dict[str, Any]]:
         """By tag: `last` with its `step`, and, where a metric has a goal, `best` with its `best_step`."""
         found = {tag: _mapping(entry) for tag, entry in _mapping(self.fields.get("metrics")).items()}
-        return {tag: found[tag] for tag in sorted(found, key=rank)}
+        return {tag: found[tag] for tag in sorted(found, key=sort_key)}
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -71,9 +71,9 @@ class RunInfo:
 
     def look_up(self, name: str) -> Any:
         """Return the value of a name: a column, a setting, a metric's last, `best:METRIC` or `config:SETTING`."""
-        if name.startswith(("epoch", "step")) and name in FIXED:
+        if name.startswith(("epoch", "step")) and name in COLUMNS:
             return self.progress.get(name)
-        if name in FIXED:
+        if name in COLUMNS:
             return self.fields.get(name) if name == "start" else getattr(self, name)
         kind, _, rest = name.partition(":")
         if kind in ("best", "last") and rest:
@@ -87,7 +87,7 @@ class RunInfo:
     def names(self) -> set[str]:
         """Return the names that `look_up` knows of this run."""
         tags = self.metrics
-        return {*FIXED, *self.config, *(f"config:{key}" for key in self.config), *tags} | {
+        return {*COLUMNS, *self.config, *(f"config:{key}" for key in self.config), *tags} | {
             f"{kind}:{tag}" for tag in tags for kind in ("best", "last")
         }
 
@@ -97,7 +97,7 @@ def load(path: Path, name: str | None = None) -> RunInfo:
     now = time.time()
     name = path.name if name is None else name
     try:
-        fields = read_fields(path)
+        fields = read_run_file(path)
     except DataError as error:
         return RunInfo(name, path, "damaged", {}, str(error), now)
     said = fields.get("error")
@@ -108,10 +108,10 @@ def scan(logdir: Path) -> Iterator[RunInfo]:
     """Yield the runs under `logdir`, at any depth, in the order of their names."""
     for folder, below, files in os.walk(logdir):
         below.sort()
-        if FILE in files:
+        if RUN_FILE in files:
             below.clear()
             path = Path(folder)
-            if not _is_being_made(path / FILE):
+            if not _is_being_made(path / RUN_FILE):
                 yield load(path, str(path.relative_to(logdir)) if path != logdir else path.name)
 
 
@@ -123,7 +123,7 @@ def status_of(fields: Mapping[str, Any], now: float) -> str:
     alive = process.is_alive(fields.get("process"))
     if alive is None:  # of another machine: its clock may differ by little
         beat = seconds(fields.get("heartbeat") or fields.get("start"))
-        alive = beat is not None and now - beat <= SILENCE
+        alive = beat is not None and now - beat <= HEARTBEAT_TIMEOUT_S
     return "running" if alive else "lost"
 
 
@@ -167,4 +167,4 @@ def _is_being_made(file: Path) -> bool:
         known = file.stat()
     except OSError:
         return False
-    return known.st_size == 0 and time.time() - known.st_mtime < YOUNG
+    return known.st_size == 0 and time.time() - known.st_mtime < STARTUP_S

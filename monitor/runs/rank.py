@@ -6,7 +6,7 @@ import os
 import sys
 
 # What torchrun, Open MPI, MPICH and Slurm call a process's number and how many there are.
-NAMES = (
+RANK_VARIABLES = (
     ("RANK", "WORLD_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("PMI_RANK", "PMI_SIZE"),
@@ -14,12 +14,12 @@ NAMES = (
 )
 
 
-def rank() -> int:
+def process_rank() -> int:
     """Return this process's number, 0 where it is alone. Does not import torch."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank())
-    for name, size in NAMES:
+    for name, size in RANK_VARIABLES:
         number, count = os.environ.get(name, ""), os.environ.get(size, "")
         if number.isdecimal() and count.isdecimal() and int(count) > 1:
             return int(number)

@@ -16,15 +16,15 @@ from typing import Any
 
 from monitor.runs import process
 from monitor.errors import DataError
-from monitor.events.framing import Tail, event_files
-from monitor.runs.run import FILE, Run, read_fields, timestamp
+from monitor.events.framing import FrameReader, event_files
+from monitor.runs.run import RUN_FILE, Run, read_run_file, timestamp
 from monitor.runs.listing import load, scan, seconds
-from monitor.events.writer import EventFile
+from monitor.events.writer import EventFileWriter
 
 log = logging.getLogger("monitor")
 
-END = b"_hparams_/session_end_info"
-START, CHECKPOINT = 1, 3  # of a session log's status
+SESSION_END_TAG = b"_hparams_/session_end_info"
+SESSION_START, SESSION_CHECKPOINT = 1, 3  # of a session log's status
 
 
 def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run:
@@ -36,7 +36,7 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
     path = Path(directory)
     refuse_running(path)
     kept = list(_logged_before(path, checkpoint, step)) if checkpoint else []
-    known = read_fields(path)
+    known = read_run_file(path)
     spent = load(path).duration or 0.0
     for file in event_files(path):
         _drop_end(file)
@@ -50,12 +50,12 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
 
 def refuse_running(path: Path) -> None:
     """Raise `DataError` where the run in `path` still goes on, or is none."""
-    fields = read_fields(path)
+    fields = read_run_file(path)
     if load(path).status == "running" and not _is_ours(fields):
         raise DataError(f"the run {str(path)!r} still goes on, in process {fields.get('pid')} on {fields.get('host')}")
 
 
-def close_lost(logdir: Path) -> None:
+def mark_lost_runs(logdir: Path) -> None:
     """Write down the end of runs under `logdir` whose process on this machine is gone, for TensorBoard's HPARAMS.
 
     It would show them as running for ever. What cannot be written is left.
@@ -67,10 +67,10 @@ def close_lost(logdir: Path) -> None:
             end = seconds(run.fields.get("heartbeat")) or time.time()
             if event_files(run.path):
                 _write(run.path, [_session_end(end)])
-            scratch = run.path / f".{FILE}.{os.getpid()}"
+            scratch = run.path / f".{RUN_FILE}.{os.getpid()}"
             fields = {**run.fields, "status": "lost", "end": timestamp(end)}
             scratch.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            scratch.replace(run.path / FILE)
+            scratch.replace(run.path / RUN_FILE)
         except OSError as error:
             log.debug("%s: its end could not be written: %s", run.path, error)
 
@@ -86,11 +86,11 @@ def _logged_before(path: Path, checkpoint: str, step: int) -> Iterator[bytes]:
         tail: list[tuple[int, bytes]] = []
         for event, data in _events(files):
             session = event.session_log if event.HasField("session_log") else None
-            if session is not None and session.status == CHECKPOINT and session.checkpoint_path == checkpoint:
+            if session is not None and session.status == SESSION_CHECKPOINT and session.checkpoint_path == checkpoint:
                 found = True
                 yield from (data for _, data in tail)
                 break
-            if session is not None and session.status == START:
+            if session is not None and session.status == SESSION_START:
                 tail = [(at, data) for at, data in tail if at < event.step]
             elif session is None and event.step >= step and event.WhichOneof("what") == "summary":
                 tail.append((event.step, data))
@@ -102,7 +102,7 @@ def _events(files: list[Path]) -> Iterator[tuple[Any, bytes]]:
     from tensorboard.compat.proto.event_pb2 import Event
 
     for file in files:
-        for data in Tail(file).frames():
+        for data in FrameReader(file).frames():
             yield Event.FromString(data), data
 
 
@@ -121,12 +121,12 @@ def _session_end(when: float) -> bytes:
 
     end = HParamsPluginData(session_end_info=SessionEndInfo(status="STATUS_FAILURE", end_time_secs=when))
     plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=end.SerializeToString())
-    value = Summary.Value(tag=END.decode(), metadata=SummaryMetadata(plugin_data=plugin))
+    value = Summary.Value(tag=SESSION_END_TAG.decode(), metadata=SummaryMetadata(plugin_data=plugin))
     return bytes(Event(wall_time=when, summary=Summary(value=[value])).SerializeToString())
 
 
 def _write(path: Path, events: list[bytes]) -> None:
-    file = EventFile(path)
+    file = EventFileWriter(path)
     for data in events:
         file.add_bytes(data)
     file.flush()
@@ -135,11 +135,11 @@ def _write(path: Path, events: list[bytes]) -> None:
 
 def _drop_end(file: Path) -> None:
     """Cut the note of a run's end off its event file: TensorBoard keeps to the first one that it reads."""
-    tail, before, last = Tail(file), 0, b""
+    tail, before, last = FrameReader(file), 0, b""
     at = 0
     for data in tail.frames():
         before, at, last = at, tail.offset, data
-    if END in last:
+    if SESSION_END_TAG in last:
         os.truncate(file, before)
 
 

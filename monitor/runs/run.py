@@ -19,10 +19,10 @@ from typing import Any
 from monitor.runs import process
 from monitor.errors import DataError
 
-PACKAGES = ("training-monitor", "torch", "torchvision", "tensorboardX", "visdom", "numpy")
-FILE = "run.json"
+RECORDED_PACKAGES = ("training-monitor", "torch", "torchvision", "tensorboardX", "visdom", "numpy")
+RUN_FILE = "run.json"
 # How a program that was told to end exits, by custom: 128 and the signal's number.
-KILLED = {128 + number: number.name for number in (signal.SIGTERM, signal.SIGHUP)}
+SIGNAL_EXIT_CODES = {128 + number: number.name for number in (signal.SIGTERM, signal.SIGHUP)}
 
 
 class Run:
@@ -52,7 +52,7 @@ class Run:
     def reopen(cls, directory: str | os.PathLike[str], **fields: Any) -> Run:
         """Go on with a run that ended; `fields` are put into `run.json`. Raises `DataError` where there is none."""
         path = Path(directory)
-        known = read_fields(path)
+        known = read_run_file(path)
         run = cls.__new__(cls)
         run._set(path, known.get("config") or {})
         run.is_resumed = True
@@ -71,7 +71,7 @@ class Run:
         return run
 
     def _set(self, path: Path, config: Mapping[str, Any]) -> None:
-        self.config: dict[str, Any] = {str(key): plain(value) for key, value in config.items()}
+        self.config: dict[str, Any] = {str(key): to_jsonable(value) for key, value in config.items()}
         self.path, self.name = path, path.name
         self.started = time.time()
         self.status = "running"
@@ -113,18 +113,18 @@ class Run:
         if not self.is_written:
             return
         self.path.mkdir(parents=True, exist_ok=True)  # it may have been removed since
-        scratch = self.path / f".{FILE}.{os.getpid()}"
+        scratch = self.path / f".{RUN_FILE}.{os.getpid()}"
         scratch.write_text(json.dumps(self._fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-        scratch.replace(self.path / FILE)
+        scratch.replace(self.path / RUN_FILE)
 
 
-def read_fields(path: Path) -> dict[str, Any]:
+def read_run_file(path: Path) -> dict[str, Any]:
     """Return what `run.json` in the directory `path` says; raise `DataError` where it is missing or damaged."""
-    file = path / FILE
+    file = path / RUN_FILE
     try:
         fields = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise DataError(f"there is no run in {str(path)!r}: it has no {FILE}") from None
+        raise DataError(f"there is no run in {str(path)!r}: it has no {RUN_FILE}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {error}") from error
     if not isinstance(fields, dict):
@@ -141,14 +141,14 @@ def _claim(wanted: Path) -> Path:
         path.mkdir(exist_ok=True)
         try:
             # Exclusive creation is the claim: an empty directory that was there before is taken, a run is not.
-            (path / FILE).open("x").close()
+            (path / RUN_FILE).open("x").close()
         except FileExistsError:
             number += 1
             continue
         return path
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """Return `value` as JSON can hold it: numbers, strings, lists and objects as they are, the rest as text."""
     if value is None or isinstance(value, bool | str):
         return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
@@ -157,12 +157,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+        return [to_jsonable(item) for item in value]
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "size", None) == 1:
-        return plain(item())
+        return to_jsonable(item())
     return str(value)
 
 
@@ -176,7 +176,7 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in RECORDED_PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -202,14 +202,14 @@ def git_revision() -> dict[str, Any] | None:
         return None
 
 
-def outcome(kind: type[BaseException], value: BaseException | None) -> tuple[str, str]:
+def exception_status(kind: type[BaseException], value: BaseException | None) -> tuple[str, str]:
     """Return the status of a run that ended with an exception, and the exception as one line."""
     error = " ".join(f"{kind.__name__}: {value}".split()).removesuffix(":")
     if issubclass(kind, KeyboardInterrupt):
         return "interrupted", error
     if issubclass(kind, SystemExit):
         code = getattr(value, "code", None)
-        if code in KILLED:
-            return "killed", KILLED[code]
+        if code in SIGNAL_EXIT_CODES:
+            return "killed", SIGNAL_EXIT_CODES[code]
         return ("finished", error) if code in (None, 0) else ("failed", error)
     return "failed", error

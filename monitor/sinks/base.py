@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import SplitResult
 
 from monitor.errors import SpecError
-from monitor.records import KINDS, Record
+from monitor.records import RECORD_TYPES, Record
 
 if TYPE_CHECKING:
     from monitor.runs.run import Run
@@ -23,7 +23,7 @@ class Sink(ABC):
     """A place where records go. The constructor touches neither network nor disk."""
 
     name: ClassVar[str] = ""
-    accepts: frozenset[type] = KINDS  # record kinds; others are filtered out before `write`
+    accepts: frozenset[type] = RECORD_TYPES  # record kinds; others are filtered out before `write`
     interval: float = 0.5  # seconds from one flush to the next
     durable: bool = False  # whether what was flushed is there after a crash of this process, for a resumed run
     max_interval: float = 0.5  # seconds; a sink whose flushes are costly is called less often, down to this

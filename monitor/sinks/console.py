@@ -9,13 +9,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text as RichText
 
 from monitor import records as r
-from monitor.alerts import TAG as ALERT
+from monitor.alerts import ALERT_TAG
 from monitor.records import Record
-from monitor.render.escaping import visible
+from monitor.render.escaping import escape_control_chars
 from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 
-LONGEST = 2000  # characters of a text
+MAX_TEXT_CHARS = 2000  # characters of a text
 
 
 class _Console(Console):
@@ -72,11 +72,13 @@ class ConsoleSink(Sink):
             if isinstance(record, r.Scalar):
                 self._newest[record.tag] = record.value
                 self._step = max(self._step, record.step)
-            elif isinstance(record, r.Text) and record.tag == ALERT:
+            elif isinstance(record, r.Text) and record.tag == ALERT_TAG:
                 pass  # told through the log already, also where there is no console
             elif isinstance(record, r.Text):
                 gap = "\n" if "\n" in record.text else " "  # a table starts on a line of its own
-                self._lines.append(visible(f"{record.tag} (step {record.step}):{gap}{record.text}", LONGEST))
+                self._lines.append(
+                    escape_control_chars(f"{record.tag} (step {record.step}):{gap}{record.text}", MAX_TEXT_CHARS)
+                )
             elif isinstance(record, r.Progress):
                 self._at = record
                 self._step = max(self._step, record.step)

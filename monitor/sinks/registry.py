@@ -8,28 +8,28 @@ from urllib.parse import urlsplit
 from monitor.errors import MissingExtra, SpecError
 from monitor.sinks.base import Sink
 
-GROUP = "monitor.sinks"
-EXTRAS = {"visdom": "training-monitor[visdom]"}
+ENTRY_POINT_GROUP = "monitor.sinks"
+EXTRA_OF_SINK = {"visdom": "training-monitor[visdom]"}
 
 
 def names() -> list[str]:
     """Return the names of the installed sinks, sorted."""
     from importlib.metadata import entry_points
 
-    return sorted({entry.name for entry in entry_points(group=GROUP)})
+    return sorted({entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)})
 
 
 def load(name: str) -> type[Sink]:
     """Import the class of the sink `name`; raise `SpecError` where there is none, `MissingExtra` where parts lack."""
     from importlib.metadata import entry_points
 
-    found = entry_points(group=GROUP, name=name)
+    found = entry_points(group=ENTRY_POINT_GROUP, name=name)
     if not found:
         raise SpecError(f"unknown sink {name!r}; known sinks: {', '.join(names())}")
     try:
         cls = next(iter(found)).load()
     except ImportError as error:
-        wanted = EXTRAS.get(name)
+        wanted = EXTRA_OF_SINK.get(name)
         if wanted is None:
             raise
         raise MissingExtra(

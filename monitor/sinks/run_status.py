@@ -11,34 +11,34 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from monitor.alerts import TAG, Rule, Stall
-from monitor.metrics import Tally
+from monitor.alerts import ALERT_TAG, Rule, StallRule
+from monitor.metrics import MetricSummary
 from monitor.records import Progress, Record, Scalar, Text
-from monitor.runs.run import Run, plain, timestamp
+from monitor.runs.run import Run, timestamp, to_jsonable
 from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
 
-BEAT = 5.0  # seconds between two heartbeats at most; a run is lost after six
-FIRST = "first NaN or infinity"  # the rule that needs none
-CHANGE = 2.0  # seconds between two writes where there is news
+HEARTBEAT_INTERVAL_S = 5.0  # seconds between two heartbeats at most; a run is lost after six
+FIRST_NON_FINITE = "first NaN or infinity"  # the rule that needs none
+UPDATE_INTERVAL_S = 2.0  # seconds between two writes where there is news
 
 
-class Vitals(Sink):
+class RunStatusSink(Sink):
     """Keep `run.json` current, and watch over the metrics. Where the disk fails, the next beat tries again."""
 
     name = "vitals"
     accepts = frozenset({Scalar, Progress})
 
-    def __init__(self, rules: Iterable[Rule | Stall] = (), tally: Tally | None = None) -> None:
-        self.tally = tally or Tally()
+    def __init__(self, rules: Iterable[Rule | StallRule] = (), tally: MetricSummary | None = None) -> None:
+        self.tally = tally or MetricSummary()
         self.stopped: str | None = None  # the first alert
         self.tell: Callable[[Text], None] = lambda text: None  # takes the alerts' records
         self.on_stall: Callable[[], None] = lambda: None
         self._rules: dict[str, list[Rule]] = {}
-        self._stalls: list[Stall] = []
+        self._stalls: list[StallRule] = []
         for rule in rules:
-            if isinstance(rule, Stall):
+            if isinstance(rule, StallRule):
                 self._stalls.append(rule)
             else:
                 self._rules.setdefault(rule.metric, []).append(rule)
@@ -55,7 +55,7 @@ class Vitals(Sink):
         self._run = run
         self._alerts = list(run.alerts)
         fired = {alert.get("rule") for alert in self._alerts}  # before the run was resumed
-        self._all_finite = FIRST not in fired
+        self._all_finite = FIRST_NON_FINITE not in fired
         self._rules = {tag: [r for r in rules if r.text not in fired] for tag, rules in self._rules.items()}
 
     def recall(self, records: Sequence[Record]) -> None:
@@ -74,7 +74,7 @@ class Vitals(Sink):
                 if value - value != 0.0 and self._all_finite:  # NaN or infinity
                     self._all_finite = False
                     if not told:
-                        self._fire(FIRST, f"{tag} is {value} at step {step}", tag, value, step)
+                        self._fire(FIRST_NON_FINITE, f"{tag} is {value} at step {step}", tag, value, step)
             elif isinstance(record, Progress):
                 self._progress = record
         if self.tally.step != before:
@@ -88,7 +88,7 @@ class Vitals(Sink):
             step = self.tally.step or 0
             self._fire(stall.text, f"{stall.text}: the last step was {step}", None, None, step)
             self.on_stall()
-        if now - self._written >= (CHANGE if self._changed else BEAT):
+        if now - self._written >= (UPDATE_INTERVAL_S if self._changed else HEARTBEAT_INTERVAL_S):
             self._written, self._changed = now, False
             self._save()
 
@@ -105,7 +105,11 @@ class Vitals(Sink):
         if at is not None:
             step = max(at.step, self.tally.step or 0)
             progress = {"epoch": at.epoch, "epochs": at.epochs, "step": step, "steps": at.steps}
-        found = {"heartbeat": timestamp(time.time()), "progress": progress, "metrics": plain(self.tally.summary())}
+        found = {
+            "heartbeat": timestamp(time.time()),
+            "progress": progress,
+            "metrics": to_jsonable(self.tally.summary()),
+        }
         return found | ({"alerts": self._alerts} if self._alerts else {})
 
     def _save(self) -> None:
@@ -128,8 +132,8 @@ class Vitals(Sink):
     def _fire(self, rule: str, message: str, tag: str | None, value: float | None, step: int) -> None:
         now = time.time()
         fired = {"rule": rule, "message": message, "metric": tag, "value": value, "step": step, "time": timestamp(now)}
-        self._alerts.append(plain(fired))
+        self._alerts.append(to_jsonable(fired))
         self.stopped = self.stopped or message
         log.warning("alert: %s", message)
-        self.tell(Text(TAG, message, step, now))
+        self.tell(Text(ALERT_TAG, message, step, now))
         self._written = -math.inf  # news that must not wait

@@ -19,10 +19,10 @@ from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboardX.proto.tensor_pb2 import TensorProto
 from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
 
-from monitor.events.writer import EventFile
-from monitor.metrics import BEST, PARTS, Tally, goal, is_held_out
+from monitor.events.writer import EventFileWriter
+from monitor.metrics import BEST_PREFIX, SPLIT_ORDER, MetricSummary, goal, is_held_out
 from monitor.records import (
-    KINDS,
+    RECORD_TYPES,
     Checkpoint,
     Config,
     ConfusionMatrix,
@@ -37,20 +37,20 @@ from monitor.records import (
     Text,
 )
 from monitor.render import histograms, images
-from monitor.render.images import Picture
+from monitor.render.images import PngImage
 from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 
-BINS = 64  # of a histogram
-TOGETHER = 0.001  # seconds; scalars of one step that were logged within this share an event, and so a wall time
-SHAPES = 256  # sets of tags whose event is kept
+HISTOGRAM_BINS = 64  # of a histogram
+SAME_EVENT_S = 0.001  # seconds; scalars of one step that were logged within this share an event, and so a wall time
+MAX_CACHED_EVENTS = 256  # sets of tags whose event is kept
 
 
 class TensorBoardSink(Sink):
     """Write event files into the run directory. What was logged is on disk within a second."""
 
     name = "tensorboard"
-    accepts = KINDS - {Progress}
+    accepts = RECORD_TYPES - {Progress}
     durable = True
 
     def __init__(self, rank: int = 0) -> None:
@@ -58,25 +58,25 @@ class TensorBoardSink(Sink):
         self._rank = rank
         if rank:
             self.accepts = self.accepts - {Config}
-        self._file: EventFile | None = None
+        self._file: EventFileWriter | None = None
         self._run: Run | None = None
         # By tags: an event, its values, and which of them are watched for their best.
         self._shapes: dict[tuple[str, ...], tuple[Any, list[Any], list[tuple[str, int]]]] = {}
-        self._tally = Tally()
+        self._tally = MetricSummary()
         self._parts: dict[str, list[str]] = {}  # by metric: the parts of the data that it was logged of
         self._encoders: dict[type, Callable[[Any], Sequence[Any]]] = {
-            Images: lambda r: [_image(r.tag, images.of_images(r))],
+            Images: lambda r: [_image(r.tag, images.image_grid(r))],
             Predictions: _predictions,
-            ConfusionMatrix: lambda r: [_image(r.tag, images.of_confusion(r))],
+            ConfusionMatrix: lambda r: [_image(r.tag, images.confusion_matrix_image(r))],
             Text: lambda r: summary.text(r.tag, r.text).value,
             Histogram: _histogram,
-            Curve: lambda r: [_image(r.tag, images.of_curve(r))],
+            Curve: lambda r: [_image(r.tag, images.curve_image(r))],
             Config: _config,
         }
 
     def open(self, run: Run) -> None:
         self._run = run
-        self._file = EventFile(run.path, f".rank{self._rank}" if self._rank else "")
+        self._file = EventFileWriter(run.path, f".rank{self._rank}" if self._rank else "")
 
     def recall(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -91,7 +91,7 @@ class TensorBoardSink(Sink):
         for record in records:
             if type(record) is Scalar:
                 tag, value, at, when = record
-                if tags and (at != step or abs(when - began) > TOGETHER):
+                if tags and (at != step or abs(when - began) > SAME_EVENT_S):
                     self._add_scalars(tags, values, step, began)
                     tags, values = [], []
                 if not tags:
@@ -117,7 +117,7 @@ class TensorBoardSink(Sink):
         key = tuple(tags)
         shape = self._shapes.get(key)
         if shape is None:
-            if len(self._shapes) >= SHAPES:
+            if len(self._shapes) >= MAX_CACHED_EVENTS:
                 self._shapes.clear()
             event = Event(summary=Summary(value=[Summary.Value(tag=tag) for tag in tags]))
             watched = [(tag, place) for place, tag in enumerate(tags) if is_held_out(tag) and goal(tag)]
@@ -130,7 +130,7 @@ class TensorBoardSink(Sink):
         self._file.add(event)
         better = [(tag, values[place]) for tag, place in watched if self._is_best(tag, values[place], step)]
         if better:  # so that HPARAMS has a column for it: it shows the last value of each tag, and nothing else
-            best = [Summary.Value(tag=f"{BEST}{tag}", simple_value=value) for tag, value in better]
+            best = [Summary.Value(tag=f"{BEST_PREFIX}{tag}", simple_value=value) for tag, value in better]
             self._file.add(Event(wall_time=when, step=step, summary=Summary(value=best)))
 
     def _is_best(self, tag: str, value: float, step: int) -> bool:
@@ -144,7 +144,7 @@ class TensorBoardSink(Sink):
         news = False
         for tag in tags:
             part, _, name = tag.rpartition("/")
-            if part in PARTS and part not in self._parts.setdefault(name, []):
+            if part in SPLIT_ORDER and part not in self._parts.setdefault(name, []):
                 self._parts[name].append(part)
                 news = news or len(self._parts[name]) == 2
         if news:
@@ -183,7 +183,7 @@ def _session(record: Restart | Checkpoint) -> Event:
 def _layout(parts: Mapping[str, Sequence[str]]) -> Any:
     """Lay out the metrics of several parts. Each chart names all parts there are, so that it is one for all runs."""
     charts = [
-        Chart(title=name, multiline=MultilineChartContent(tag=[f"^({'|'.join(PARTS)})/{re.escape(name)}$"]))
+        Chart(title=name, multiline=MultilineChartContent(tag=[f"^({'|'.join(SPLIT_ORDER)})/{re.escape(name)}$"]))
         for name, found in parts.items()
         if len(found) > 1
     ]
@@ -194,14 +194,14 @@ def _layout(parts: Mapping[str, Sequence[str]]) -> Any:
     return Summary.Value(tag=tag, tensor=tensor, metadata=SummaryMetadata(plugin_data=plugin))
 
 
-def _image(tag: str, picture: Picture) -> Any:
+def _image(tag: str, picture: PngImage) -> Any:
     image = Summary.Image(height=picture.height, width=picture.width, colorspace=3, encoded_image_string=picture.png)
     return Summary.Value(tag=tag, image=image)
 
 
 def _predictions(record: Predictions) -> Sequence[Any]:
-    text = summary.text(f"{record.tag}/labels", _block(images.labels(record)))
-    return [_image(record.tag, images.of_predictions(record)), *text.value]
+    text = summary.text(f"{record.tag}/labels", _block(images.prediction_labels(record)))
+    return [_image(record.tag, images.prediction_grid(record)), *text.value]
 
 
 def _histogram(record: Histogram) -> Sequence[Any]:
@@ -213,7 +213,7 @@ def _histogram(record: Histogram) -> Sequence[Any]:
     if not len(finite):
         note = f"all {len(record.values)} values are NaN or infinite"
         return summary.text(record.tag, note).value  # type: ignore[no-any-return]
-    counts, edges = histograms.of(finite, BINS)
+    counts, edges = histograms.bin_counts(finite, HISTOGRAM_BINS)
     # TensorBoard's buckets are the counts up to each limit: the first limit opens the first bucket.
     with np.errstate(over="ignore"):
         total, squares = finite.sum(), np.square(finite).sum()

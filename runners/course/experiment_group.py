@@ -13,22 +13,22 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from monitor.comparison.compare import Overlay
-from monitor.dashboards.session import wait
+from monitor.comparison.compare import ComparisonView
+from monitor.dashboards.session import keep_dashboards_up
 from runners import logistic, mlp
-from runners.course.worked_examples import WORKED
-from runners.launch.session import Group, group, start
+from runners.course.worked_examples import WORKED_EXAMPLES
+from runners.launch.session import GroupDashboards, group, start
 
 log = logging.getLogger("monitor")
 
 RUNNERS: dict[str, click.Command] = {"logistic": logistic.main, "mlp": mlp.main}
-COMPARED = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy")
+COMPARED_METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy")
 
 
 def run_worked(name: str, given: Mapping[str, Any]) -> None:
     """Work an example out, as a run of its own."""
     with start(name, {"runner": name}, {**given, "name": name}) as logger:
-        said = WORKED[name](logger)
+        said = WORKED_EXAMPLES[name](logger)
         logger.text(name, said, 0)
     if "console" not in given["sinks"]:  # which shows texts itself
         click.echo(said)
@@ -55,7 +55,7 @@ def run_all(name: str, runs: Mapping[str, Sequence[str]], given: Mapping[str, An
                 shutil.copy(saved, windows / saved.name)
         click.echo()
         Console().print(_table(name, found, one_loss))
-        wait(boards.boards, folder if boards.wrote("tensorboard") else None, windows)
+        keep_dashboards_up(boards.boards, folder if boards.wrote("tensorboard") else None, windows)
 
 
 def _free(wanted: Path) -> Path:
@@ -66,13 +66,13 @@ def _free(wanted: Path) -> Path:
     return path
 
 
-def _show(folder: Path, runs: list[str], boards: Group) -> None:
+def _show(folder: Path, runs: list[str], boards: GroupDashboards) -> None:
     """Put up an env in which each metric is one window, with a trace a run."""
     sink = boards.visdom(f"{folder.name}_comparison")
     if sink is None or not boards.wrote("tensorboard"):
         return
     try:
-        Overlay(sink, COMPARED).update({run: folder / run for run in runs})
+        ComparisonView(sink, COMPARED_METRICS).update({run: folder / run for run in runs})
         sink.save(folder / "visdom")
     except OSError as error:
         log.warning("visdom: the comparison is not shown: %s", error)
@@ -82,7 +82,7 @@ def _show(folder: Path, runs: list[str], boards: Group) -> None:
 
 def _table(name: str, found: Mapping[str, Mapping[str, float]], one_loss: bool) -> Table:
     """Lay out the last value of each metric, the best of each marked with a star."""
-    metrics = [metric for metric in COMPARED if any(metric in values for values in found.values())]
+    metrics = [metric for metric in COMPARED_METRICS if any(metric in values for values in found.values())]
     table = Table("run", *metrics, title=name)
     best = {}
     for metric in metrics if len(found) > 1 else ():

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from monitor.commands.base import OneLine
+from monitor.commands.base import MonitorCommand
 from runners.course.catalogue import LESSONS, Lesson
 from runners.launch.options import data_options, sink_options
 
 
-@click.command(cls=OneLine, context_settings={"show_default": True})
+@click.command(cls=MonitorCommand, context_settings={"show_default": True})
 @click.argument("name", required=False, type=click.Choice(list(LESSONS)), metavar="[NAME]")
 @click.option("--epochs", type=click.IntRange(min=1), help="Of each run.  [default: the runner's own]")
 @click.option("--data", metavar="NAME", help="Of the lessons with images.  [default: auto]")

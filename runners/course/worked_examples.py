@@ -52,7 +52,7 @@ def numerical_stability(log: Logger) -> str:
     """The loss of class 0 for logits (0, z), three ways in float32; it is ln(1 + exp z), for large z simply z."""
     rows = [f"{'z':>5}  {'exp / sum exp':>14}  {'log(softmax)':>13}  {'cross entropy':>13}"]
     for z in LOGITS:
-        found = {name: float(way(torch.tensor([[0.0, float(z)]]))) for name, way in WAYS.items()}
+        found = {name: float(way(torch.tensor([[0.0, float(z)]]))) for name, way in LOSS_FORMULAS.items()}
         log.scalars({f"loss/{name}": value for name, value in found.items()}, z)
         by_hand, softmax, whole = found.values()
         rows.append(f"{z:>5}  {by_hand:>14.6g}  {softmax:>13.6g}  {whole:>13.6g}")
@@ -64,13 +64,13 @@ def _by_hand(logits: Tensor) -> Tensor:
     return -(powers / powers.sum(1, keepdim=True))[0, 0].log()
 
 
-WAYS: dict[str, Callable[[Tensor], Tensor]] = {
+LOSS_FORMULAS: dict[str, Callable[[Tensor], Tensor]] = {
     "by_hand": _by_hand,
     "log_of_softmax": lambda logits: -logits.softmax(1)[0, 0].log(),
     "cross_entropy": lambda logits: functional.cross_entropy(logits, torch.tensor([0])),
 }
 
-WORKED: dict[str, Callable[[Logger], str]] = {
+WORKED_EXAMPLES: dict[str, Callable[[Logger], str]] = {
     "bce-by-hand": bce_by_hand,
     "entropy": entropy,
     "numerical-stability": numerical_stability,

@@ -24,7 +24,7 @@ class Split(NamedTuple):
         return Split(self.x[chosen], self.y[chosen], None if self.images is None else self.images[chosen])
 
 
-class Data(NamedTuple):
+class Dataset(NamedTuple):
     """A data set, by the name of what it really is."""
 
     name: str
@@ -38,7 +38,7 @@ class Data(NamedTuple):
         parts = {"val": self.val, "test": self.test}
         return {name: split.to(device) for name, split in parts.items() if split is not None}
 
-    def with_validation(self, fraction: float, seed: int) -> Data:
+    def with_validation(self, fraction: float, seed: int) -> Dataset:
         """Hold a random `fraction` of the training set out, one sample at least, for validation."""
         if not fraction:
             return self
@@ -48,7 +48,9 @@ class Data(NamedTuple):
         return self._replace(train=self.train.part(order[held:]), val=self.train.part(order[:held]))
 
 
-def of_images(name: str, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], classes: tuple[str, ...]) -> Data:
+def image_dataset(
+    name: str, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], classes: tuple[str, ...]
+) -> Dataset:
     """Make a data set of N×C×H×W uint8 images and N classes; all are standardized by the training pixels."""
     counts = torch.bincount(train[0].flatten().int(), minlength=256).double()
     levels = torch.arange(256, dtype=torch.float64) / 255
@@ -58,4 +60,4 @@ def of_images(name: str, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tenso
         Split(images.flatten(1).float().div_(255).sub_(mean).div_(deviation), y.long(), images)
         for images, y in (train, test)
     ]
-    return Data(name, splits[0], splits[1], classes)
+    return Dataset(name, splits[0], splits[1], classes)

@@ -6,15 +6,15 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TIMEOUT = 15.0  # seconds that a download waits for an answer
+DOWNLOAD_TIMEOUT_S = 15.0  # seconds that a download waits for an answer
 
 
-class Unavailable(Exception):
+class DatasetUnavailable(Exception):
     """A data set is neither in the directory nor to be downloaded."""
 
 
 @contextmanager
-def limited(seconds: float = TIMEOUT) -> Iterator[None]:
+def socket_timeout(seconds: float = DOWNLOAD_TIMEOUT_S) -> Iterator[None]:
     """Limit how long a socket waits: torchvision gives its own no limit."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)

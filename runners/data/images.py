@@ -16,15 +16,15 @@ import torch
 
 from monitor.errors import DataError
 from runners.data import mnist
-from runners.data.dataset import Data, Split, of_images
-from runners.data.download import Unavailable, limited
+from runners.data.dataset import Dataset, Split, image_dataset
+from runners.data.download import DatasetUnavailable, socket_timeout
 
-__all__ = ["Data", "Split", "cifar10", "digits", "load"]
+__all__ = ["Dataset", "Split", "cifar10", "digits", "load"]
 
 log = logging.getLogger("monitor")
 
 
-def load(name: str, directory: Path, mirror: str | None = None) -> Data:
+def load(name: str, directory: Path, mirror: str | None = None) -> Dataset:
     """Load `mnist`, `fashion-mnist`, `kmnist`, `cifar10` or `digits`; for `auto`, MNIST or else the digits.
 
     Raises `DataError`, in one line, for data that is missing, unreadable or damaged. Downloads block; each waits at
@@ -40,7 +40,7 @@ def load(name: str, directory: Path, mirror: str | None = None) -> Data:
             if name == "cifar10"
             else mnist.load("mnist" if name == "auto" else name, directory, mirror)
         )
-    except Unavailable as error:
+    except DatasetUnavailable as error:
         if name != "auto":
             raise DataError(f"{_title(name)} cannot be had ({error}); {_ways_out(name)}") from error
         log.warning(
@@ -50,7 +50,7 @@ def load(name: str, directory: Path, mirror: str | None = None) -> Data:
 
 
 def _title(name: str) -> str:
-    return "CIFAR-10" if name == "cifar10" else mnist.NAMES[name]
+    return "CIFAR-10" if name == "cifar10" else mnist.TORCHVISION_NAMES[name]
 
 
 def _ways_out(name: str) -> str:
@@ -58,11 +58,11 @@ def _ways_out(name: str) -> str:
         "mnist": "the four MNIST files, --mnist-mirror a URL that has them,",
         "cifar10": "cifar-10-python.tar.gz,",
     }
-    files = ways.get(name, f"{mnist.NAMES.get(name)}/raw and the four files in it,")
+    files = ways.get(name, f"{mnist.TORCHVISION_NAMES.get(name)}/raw and the four files in it,")
     return f"give --data-dir a folder with {files} or --data digits for the small set that needs no download"
 
 
-def digits() -> Data:
+def digits() -> Dataset:
     """Return scikit-learn's 1,797 handwritten digits, 8×8 scaled to 28×28; every fifth is for testing."""
     from sklearn.datasets import load_digits
 
@@ -72,10 +72,10 @@ def digits() -> Data:
     images = scaled.mul(255).round().byte()
     y = torch.from_numpy(bunch.target).long()
     test = torch.arange(len(y)) % 5 == 0
-    return of_images("digits", (images[~test], y[~test]), (images[test], y[test]), tuple("0123456789"))
+    return image_dataset("digits", (images[~test], y[~test]), (images[test], y[test]), tuple("0123456789"))
 
 
-def cifar10(directory: Path) -> Data:
+def cifar10(directory: Path) -> Dataset:
     """Return CIFAR-10, 50,000 + 10,000 colour images of 32×32. Raises `DataError`, or `Unavailable`."""
     from torchvision.datasets import CIFAR10
 
@@ -85,7 +85,7 @@ def cifar10(directory: Path) -> Data:
     if not given:
         log.info("downloading %s", CIFAR10.url)
     try:
-        with limited(), warnings.catch_warnings():
+        with socket_timeout(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of torchvision's way to unpack
             parts = [CIFAR10(str(directory), train=train, download=True) for train in (True, False)]
     except (OSError, RuntimeError, ValueError, EOFError) as error:
@@ -101,8 +101,8 @@ def cifar10(directory: Path) -> Data:
         for path in made:
             with suppress(OSError):
                 path.rmdir()  # only if nothing is in it
-        raise Unavailable(f"no download: {CIFAR10.url}: {why}") from error
+        raise DatasetUnavailable(f"no download: {CIFAR10.url}: {why}") from error
     train, test = (
         (torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets)) for part in parts
     )
-    return of_images("cifar10", train, test, tuple(parts[0].classes))
+    return image_dataset("cifar10", train, test, tuple(parts[0].classes))

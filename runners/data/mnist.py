@@ -13,21 +13,21 @@ import torch
 from torch import Tensor
 
 from monitor.errors import DataError
-from runners.data.dataset import Data, of_images
-from runners.data.download import Unavailable, limited
+from runners.data.dataset import Dataset, image_dataset
+from runners.data.download import DatasetUnavailable, socket_timeout
 
 log = logging.getLogger("monitor")
 
-NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}  # torchvision's
-SIZE = 28  # pixels
+TORCHVISION_NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}  # torchvision's
+IMAGE_SIZE = 28  # pixels
 
 
-def load(name: str, directory: Path, mirror: str | None = None) -> Data:
+def load(name: str, directory: Path, mirror: str | None = None) -> Dataset:
     """Return one of `NAMES`, 60,000 + 10,000 images of 28×28. Raises `DataError`, or `Unavailable`."""
     import torchvision.datasets
 
-    source: Any = getattr(torchvision.datasets, NAMES[name])
-    folder = directory / NAMES[name] / "raw"
+    source: Any = getattr(torchvision.datasets, TORCHVISION_NAMES[name])
+    folder = directory / TORCHVISION_NAMES[name] / "raw"
     # MNIST may lie right in the directory; the others have files of the same names.
     folders = (folder, directory) if name == "mnist" else (folder,)
     # Where the user names a mirror, it is asked first: whoever names one often reaches nothing else.
@@ -42,13 +42,13 @@ def load(name: str, directory: Path, mirror: str | None = None) -> Data:
     where = {file: found[file] or folder / file for file, _ in source.resources}
     parts = [(decoded[file], where[file]) for file, _ in source.resources]
     classes = tuple("0123456789") if name == "mnist" else tuple(source.classes)
-    return of_images(name, _pair(*parts[0], *parts[1]), _pair(*parts[2], *parts[3]), classes)
+    return image_dataset(name, _pair(*parts[0], *parts[1]), _pair(*parts[2], *parts[3]), classes)
 
 
 def _pair(images: Tensor, images_path: Path, labels: Tensor, labels_path: Path) -> tuple[Tensor, Tensor]:
     """Check that images and labels fit each other; return the images as N×1×H×W."""
-    if list(images.shape[1:]) != [SIZE, SIZE]:
-        raise DataError(f"{images_path}: images of {SIZE}×{SIZE} are wanted, not {_sizes(images)}")
+    if list(images.shape[1:]) != [IMAGE_SIZE, IMAGE_SIZE]:
+        raise DataError(f"{images_path}: images of {IMAGE_SIZE}×{IMAGE_SIZE} are wanted, not {_sizes(images)}")
     if labels.shape != images.shape[:1]:
         raise DataError(f"{labels_path}: {_sizes(labels)} labels for {len(images)} images")
     if len(labels) == 0 or labels.max() > 9:
@@ -108,7 +108,7 @@ def _download(folder: Path, files: list[tuple[str, str]], mirrors: list[str]) ->
     from torchvision.datasets.utils import download_url
 
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    with limited():
+    with socket_timeout():
         for name, md5 in files:
             failures = []
             for mirror in mirrors:
@@ -125,4 +125,4 @@ def _download(folder: Path, files: list[tuple[str, str]], mirrors: list[str]) ->
                 for path in made:
                     with suppress(OSError):
                         path.rmdir()  # only if nothing is in it
-                raise Unavailable("no download: " + "; ".join(failures))
+                raise DatasetUnavailable("no download: " + "; ".join(failures))

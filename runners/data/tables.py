@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from monitor.errors import DataError
-from runners.data.dataset import Data, Split
+from runners.data.dataset import Dataset, Split
 
 HEART = (  # age, and signs of coronary heart disease
     (22, 0), (23, 0), (24, 0), (27, 0), (28, 0), (30, 0), (30, 0), (32, 0), (33, 0), (35, 1), (38, 0), (40, 0),
@@ -31,13 +31,13 @@ class Table(NamedTuple):
     verdicts: tuple[str, str] = ("0", "1")
     title: str = "Probability of 1"
 
-    def data(self, standardize: bool, test_every: int | None = None) -> tuple[Data, Scale]:
+    def data(self, standardize: bool, test_every: int | None = None) -> tuple[Dataset, Scale]:
         """Return the data set and how it was scaled; every `test_every`-th row is for testing."""
         rows = torch.arange(len(self.y))
         test = torch.zeros_like(rows, dtype=torch.bool) if test_every is None else rows % test_every == 0
         scale = Scale.of(self.x[~test]) if standardize else Scale.none(self.x.shape[1])
         parts = [Split(scale(self.x[part]), self.y[part]) for part in (~test, test)]
-        return Data(self.name, parts[0], parts[1] if test_every else None, self.verdicts), scale
+        return Dataset(self.name, parts[0], parts[1] if test_every else None, self.verdicts), scale
 
 
 class Scale(NamedTuple):

@@ -15,15 +15,15 @@ from monitor import Logger, Run
 from monitor.errors import JobError
 from monitor.runs.process import parent_identity
 from monitor.runs.resume import reopen
-from monitor.runs.run import KILLED
+from monitor.runs.run import SIGNAL_EXIT_CODES
 from monitor.sinks.tensorboard import TensorBoardSink
-from runners.data.images import Data
+from runners.data.images import Dataset
 from runners.launch import session
 from runners.launch.options import device_of
-from runners.launch.resume_options import Resumed, adopt, check, to_keep
+from runners.launch.resume_options import ResumePoint, adopt, check, to_keep
 from runners.training.checkpoints import Checkpoints, fingerprint, restore
-from runners.training.distributed import Processes, joined
-from runners.training.loop import Place
+from runners.training.distributed import DistributedContext, init_distributed
+from runners.training.loop import TrainState
 from runners.training.optimizers import Scheduler
 
 
@@ -31,21 +31,26 @@ class Started(NamedTuple):
     """What `training.train` takes besides the model and the data."""
 
     log: Logger
-    at: Place
+    at: TrainState
     save: Checkpoints | None
     own: Logger | None  # of this process alone
 
 
-class Work:
+class Job:
     """The work of one process; made by `work`."""
 
     def __init__(
-        self, runner: str, given: Mapping[str, Any], processes: Processes, device: torch.device, resumed: Resumed | None
+        self,
+        runner: str,
+        given: Mapping[str, Any],
+        processes: DistributedContext,
+        device: torch.device,
+        resumed: ResumePoint | None,
     ) -> None:
         self.runner, self.given, self.processes, self.device = runner, given, processes, device
         self._resumed = resumed
 
-    def load(self, data: Callable[[], Data]) -> Data:
+    def load(self, data: Callable[[], Dataset]) -> Dataset:
         """Load a data set; of several processes rank 0 does first, as it may download."""
         with self.processes.rank_0_first():
             return data()
@@ -54,7 +59,7 @@ class Work:
     def start(
         self,
         config: Mapping[str, Any],
-        data: Data,
+        data: Dataset,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         scheduler: Scheduler | None,
@@ -73,7 +78,7 @@ class Work:
             if processes.size > 1 and processes.rank == 0:
                 log.run.update(launcher=parent_identity(), processes=processes.size)
             own = cleanup.enter_context(self._own(log)) if given["log_ranks"] else None
-            at = Place()
+            at = TrainState()
             if resumed is not None and resumed.state is not None:
                 at = restore(resumed.state, model, optimizer, scheduler, processes)
             save = None
@@ -109,7 +114,7 @@ class Work:
         if self.processes.size == 1:
             return
         if isinstance(error, SystemExit):
-            name = KILLED.get(error.code) if isinstance(error.code, int) else None
+            name = SIGNAL_EXIT_CODES.get(error.code) if isinstance(error.code, int) else None
             if name is not None:
                 log.close(status="killed", error=f"{name}; torchrun sends it to all processes when one of them ends")
         elif "peer" in str(error) or isinstance(error, torch.distributed.DistError):
@@ -119,9 +124,9 @@ class Work:
 
 
 @contextmanager
-def work(runner: str, given: dict[str, Any]) -> Iterator[Work]:
+def open_job(runner: str, given: dict[str, Any]) -> Iterator[Job]:
     """Join the other processes, if there are any; take over the options of a run to resume; seed."""
-    with joined(given["device"]) as processes:
+    with init_distributed(given["device"]) as processes:
         resumed = adopt(runner, given, processes)
         if given["checkpoint_every"] and not _is_durable(given["sinks"]):
             raise click.BadParameter(
@@ -134,7 +139,7 @@ def work(runner: str, given: dict[str, Any]) -> Iterator[Work]:
                 raise click.BadParameter("lbfgs goes with one process.", param_hint="'--optimizer'")
         device = processes.device or device_of(given["device"])
         torch.manual_seed(given["seed"])
-        yield Work(runner, given, processes, device, resumed)
+        yield Job(runner, given, processes, device, resumed)
 
 
 def _is_durable(sinks: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.alerts import parse_all
+from monitor.alerts import parse_rules
 from monitor.errors import MissingExtra, MonitorError
 from monitor.sinks import registry
 
@@ -130,7 +130,7 @@ def _installed(spec: str) -> bool:
 
 def _alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     try:
-        parse_all(value)
+        parse_rules(value)
     except MonitorError as error:
         raise click.BadParameter(str(error), ctx, param) from error
     return value

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from monitor.runs.run import FILE, plain, read_fields
+from monitor.runs.run import RUN_FILE, read_run_file, to_jsonable
 
 if TYPE_CHECKING:
-    from runners.training.distributed import Processes
+    from runners.training.distributed import DistributedContext
 
 # What says how a run is looked at, or where it runs, not what it computes. Given anew, it is taken.
-FREE = (
+CHANGEABLE_OPTIONS = (
     "sinks", "all_dashboards", "data_dir", "mnist_mirror", "csv", "alerts", "stop_on_alert", "checkpoint_every",
     "log_ranks",
 )  # fmt: skip
 # What goes with one process, and is not kept.
-PASSING = ("resume", "name", "logdir", "open_browser", "device", "in_group")
-PATHS = ("data_dir", "csv")
+UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group")
+PATH_OPTIONS = ("data_dir", "csv")
 
 
-class Resumed(NamedTuple):
+class ResumePoint(NamedTuple):
     """A run to go on with: its directory, and its checkpoint by name and by what is in it; no name for the start."""
 
     path: Path
@@ -34,11 +34,11 @@ class Resumed(NamedTuple):
 
 def to_keep(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as a checkpoint keeps them."""
-    paths = {name: str(given[name].absolute()) for name in PATHS if given.get(name) is not None}
-    return {name: plain(value) for name, value in given.items() if name not in PASSING} | paths
+    paths = {name: str(given[name].absolute()) for name in PATH_OPTIONS if given.get(name) is not None}
+    return {name: to_jsonable(value) for name, value in given.items() if name not in UNSAVED_OPTIONS} | paths
 
 
-def adopt(runner: str, given: dict[str, Any], processes: Processes) -> Resumed | None:
+def adopt(runner: str, given: dict[str, Any], processes: DistributedContext) -> ResumePoint | None:
     """Put a resumed run's options into `given`; return what to go on with, None for a new run.
 
     Under torchrun's restarts it is the run that the first start made. Raises `DataError` where the run or its
@@ -48,15 +48,15 @@ def adopt(runner: str, given: dict[str, Any], processes: Processes) -> Resumed |
     from monitor.runs.resume import refuse_running
     from runners.training import checkpoints, distributed
 
-    def find() -> Resumed | str | None:
+    def find() -> ResumePoint | str | None:
         try:
-            path = _restarted(given["logdir"]) if distributed.restarts() else None
-            if path is not None and not checkpoints.found(path / checkpoints.FOLDER):
-                return Resumed(path, "", None)
+            path = _restarted(given["logdir"]) if distributed.restart_count() else None
+            if path is not None and not checkpoints.found(path / checkpoints.CHECKPOINT_FOLDER):
+                return ResumePoint(path, "", None)
             if path is None and given["resume"] is not None:
                 path = _directory(given["resume"], given["logdir"])
                 refuse_running(path)
-            return Resumed(path, *checkpoints.load(path)) if path is not None else None
+            return ResumePoint(path, *checkpoints.load(path)) if path is not None else None
         except DataError as error:
             return str(error)
 
@@ -71,7 +71,7 @@ def adopt(runner: str, given: dict[str, Any], processes: Processes) -> Resumed |
     return resumed  # type: ignore[no-any-return]
 
 
-def check(resumed: Resumed, config: Mapping[str, Any], data: list[Any]) -> None:
+def check(resumed: ResumePoint, config: Mapping[str, Any], data: list[Any]) -> None:
     """Refuse a checkpoint that is from another config or other data."""
     from monitor.errors import DataError
     from runners.training.checkpoints import differences
@@ -82,7 +82,7 @@ def check(resumed: Resumed, config: Mapping[str, Any], data: list[Any]) -> None:
         {k: v for k, v in resumed.state["config"].items() if k != "device"},
         {k: v for k, v in config.items() if k != "device"},
     )
-    if not apart and plain(resumed.state["data"]) != plain(data):
+    if not apart and to_jsonable(resumed.state["data"]) != to_jsonable(data):
         apart = f"the data were {resumed.state['data']}, now {data}"
     if apart:
         where = f"the checkpoint {resumed.checkpoint!r} in {str(resumed.path)!r}"
@@ -93,21 +93,22 @@ def _take(given: dict[str, Any], kept: Mapping[str, Any], run: str) -> None:
     ctx = click.get_current_context()
     for name, value in kept.items():
         by_user = ctx.get_parameter_source("sinks" if name == "all_dashboards" else name) is ParameterSource.COMMANDLINE
-        if name not in given or (by_user and name in FREE):
+        if name not in given or (by_user and name in CHANGEABLE_OPTIONS):
             continue
-        if by_user and plain(given[name]) != value:
+        if by_user and to_jsonable(given[name]) != value:
             raise click.BadParameter(
-                f"{plain(given[name])!r} is not what the run {run!r} has: {value!r}; leave it out, or start a new run.",
+                f"{to_jsonable(given[name])!r} is not what the run {run!r} has: {value!r}; "
+                "leave it out, or start a new run.",
                 param_hint=f"'--{name.replace('_', '-')}'",
             )
-        if name in PATHS and value is not None:
+        if name in PATH_OPTIONS and value is not None:
             value = Path(value)
         given[name] = tuple(value) if isinstance(given[name], tuple) else value
 
 
 def _directory(run: Path, logdir: Path) -> Path:
     """Return the run's directory: as it was given, or under the log directory."""
-    return next((path for path in (run, logdir / run) if (path / FILE).is_file()), run)
+    return next((path for path in (run, logdir / run) if (path / RUN_FILE).is_file()), run)
 
 
 def _restarted(logdir: Path) -> Path | None:
@@ -115,7 +116,7 @@ def _restarted(logdir: Path) -> Path | None:
     from monitor.runs.process import parent_identity
 
     mine = parent_identity()
-    for file in sorted(logdir.glob(f"*/{FILE}"), key=lambda file: file.stat().st_mtime, reverse=True):
-        if read_fields(file.parent).get("launcher") == mine:
+    for file in sorted(logdir.glob(f"*/{RUN_FILE}"), key=lambda file: file.stat().st_mtime, reverse=True):
+        if read_run_file(file.parent).get("launcher") == mine:
             return file.parent
     return None

@@ -14,8 +14,8 @@ from urllib.parse import quote
 import click
 
 from monitor import Logger, Run, Sink
-from monitor.dashboards.launcher import Dashboard
-from monitor.dashboards.session import attend, say, wait
+from monitor.dashboards.launcher import DashboardServer
+from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 
@@ -45,7 +45,7 @@ def start(
             return
         run = reopen() or _run(runner, config, given)
         if run.is_resumed:
-            say(f"Resumed: {run.path}")
+            echo(f"Resumed: {run.path}")
         try:
             sinks = [registry.make(spec) for spec in given["sinks"]]
             boards = _attend(sinks, run.path / "visdom", lambda sink: sink.url_of(run), given, cleanup)
@@ -62,20 +62,20 @@ def start(
         except KeyboardInterrupt:
             if run.status == "stopped":
                 _leave_stopped(run)
-            say(f"Interrupted. The run so far is in {run.path}", err=True)
+            echo(f"Interrupted. The run so far is in {run.path}", err=True)
             sys.exit(130)
         finally:
             kept = _save(run, sinks)
         if run.status == "stopped":
             _leave_stopped(run)
-        say(f"Run: {run.path}")
+        echo(f"Run: {run.path}")
         if not given.get("in_group"):
             events = given["logdir"] if any(sink.name == "tensorboard" for sink in sinks) else None
-            wait(boards, events, run.path / "visdom" if kept else None)
+            keep_dashboards_up(boards, events, run.path / "visdom" if kept else None)
 
 
 @contextmanager
-def group(folder: Path, given: Mapping[str, Any]) -> Iterator[Group]:
+def group(folder: Path, given: Mapping[str, Any]) -> Iterator[GroupDashboards]:
     """Start the dashboards for several runs under `folder`; Ctrl-C and SIGTERM end them."""
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
@@ -84,13 +84,13 @@ def group(folder: Path, given: Mapping[str, Any]) -> Iterator[Group]:
         sinks = list(made.values())
         page = f"/env/{folder.name}_comparison"
         boards = _attend(sinks, folder / "visdom", lambda sink: sink.url + page, given, cleanup)
-        yield Group(boards, {spec: sink for spec, sink in made.items() if sink in sinks})
+        yield GroupDashboards(boards, {spec: sink for spec, sink in made.items() if sink in sinks})
 
 
-class Group:
+class GroupDashboards:
     """The dashboards and the sinks of several runs."""
 
-    def __init__(self, boards: list[Dashboard], sinks: dict[str, Sink]) -> None:
+    def __init__(self, boards: list[DashboardServer], sinks: dict[str, Sink]) -> None:
         self.boards = boards
         self._sinks = sinks
 
@@ -114,7 +114,7 @@ class Group:
 
 
 def _leave_stopped(run: Run) -> NoReturn:
-    say(f"Stopped by an alert. The run so far is in {run.path}", err=True)
+    echo(f"Stopped by an alert. The run so far is in {run.path}", err=True)
     sys.exit(1)
 
 
@@ -124,9 +124,9 @@ def _attend(
     page_of: Callable[[VisdomSink], str],
     given: Mapping[str, Any],
     cleanup: ExitStack,
-) -> list[Dashboard]:
+) -> list[DashboardServer]:
     logdir = given["logdir"] if given["all_dashboards"] else None
-    return attend(sinks, folder, page_of, cleanup, logdir=logdir, open_browser=given["open_browser"])
+    return start_dashboards(sinks, folder, page_of, cleanup, logdir=logdir, open_browser=given["open_browser"])
 
 
 def _run(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Run:

@@ -24,19 +24,19 @@ from torch import nn
 
 from monitor import Logger
 from monitor.errors import DataError
-from monitor.runs.run import plain
-from runners.data.images import Data
-from runners.training.distributed import Processes
-from runners.training.loop import Place
+from monitor.runs.run import to_jsonable
+from runners.data.images import Dataset
+from runners.training.distributed import DistributedContext
+from runners.training.loop import TrainState
 from runners.training.optimizers import Scheduler
 
 log = logging.getLogger("monitor")
 
-FOLDER = "checkpoints"
-FORMAT = 1
-KEPT = 2  # the newest
-DIGEST = 16  # characters of the checksum in a name
-PARTS = ("format", "config", "options", "data", "at", "model", "optimizer", "scheduler", "random")
+CHECKPOINT_FOLDER = "checkpoints"
+CHECKPOINT_FORMAT = 1
+MAX_KEPT = 2  # the newest
+DIGEST_CHARS = 16  # characters of the checksum in a name
+REQUIRED_KEYS = ("format", "config", "options", "data", "at", "model", "optimizer", "scheduler", "random")
 
 
 class Checkpoints:
@@ -46,7 +46,7 @@ class Checkpoints:
         self,
         logger: Logger,
         every: str | int,
-        processes: Processes,
+        processes: DistributedContext,
         facts: Mapping[str, Any],
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
@@ -58,11 +58,11 @@ class Checkpoints:
         self._log, self._every, self._processes, self._facts = logger, every, processes, facts
         self._model, self._optimizer, self._scheduler = model, optimizer, scheduler
 
-    def __call__(self, at: Place, epoch_done: bool) -> None:
+    def __call__(self, at: TrainState, epoch_done: bool) -> None:
         if epoch_done if self._every == "epoch" else not epoch_done and at.step % int(self._every) == 0:
             self.save(at)
 
-    def save(self, at: Place) -> None:
+    def save(self, at: TrainState) -> None:
         """Write a checkpoint; blocks until it, and what was logged before, is on disk. Trouble is told, not raised."""
         states = self._processes.gather(random_state())
         name, part = self._write(at, states) if self._processes.rank == 0 else ("", None)
@@ -77,18 +77,18 @@ class Checkpoints:
             if not all(marked):
                 raise OSError("what was logged before it is not on disk yet")
             part.replace(part.with_name(name))
-            for old in (*found(part.parent)[:-KEPT], *part.parent.glob(".step-*.part")):  # of a killed process too
+            for old in (*found(part.parent)[:-MAX_KEPT], *part.parent.glob(".step-*.part")):  # of a killed process too
                 old.unlink()
         except OSError as error:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             _tell(at, error)
 
-    def _write(self, at: Place, states: list[Any]) -> tuple[str, Path | None]:
+    def _write(self, at: TrainState, states: list[Any]) -> tuple[str, Path | None]:
         """Write a checkpoint that does not count yet; return its name to be and its file, none where it failed."""
         state = {
             **self._facts,
-            "format": FORMAT,
+            "format": CHECKPOINT_FORMAT,
             "at": {**vars(at), "newest": dict(at.newest)},
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -98,8 +98,8 @@ class Checkpoints:
         held = io.BytesIO()
         torch.save(state, held)
         data = held.getbuffer()
-        name = f"step-{at.step:012d}-{hashlib.sha256(data).hexdigest()[:DIGEST]}.pt"
-        part = self._log.run.path / FOLDER / f".{name}.part"
+        name = f"step-{at.step:012d}-{hashlib.sha256(data).hexdigest()[:DIGEST_CHARS]}.pt"
+        part = self._log.run.path / CHECKPOINT_FOLDER / f".{name}.part"
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
@@ -114,7 +114,7 @@ class Checkpoints:
         return name, part
 
 
-def _tell(at: Place, error: OSError) -> None:
+def _tell(at: TrainState, error: OSError) -> None:
     log.warning("checkpoint at step %d is not saved: %s; training goes on", at.step, error)
 
 
@@ -129,18 +129,18 @@ def load(run: Path) -> tuple[str, dict[str, Any]]:
     Nothing but tensors and plain values is read out of it, no code. Raises `DataError` where there is none, or the
     newest is damaged.
     """
-    files = found(run / FOLDER)
+    files = found(run / CHECKPOINT_FOLDER)
     if not files:
         raise DataError(f"{str(run)!r} has no checkpoint; runs save them with --checkpoint-every epoch")
     file = files[-1]
     before = f"; remove it to go on from {files[-2].name}" if len(files) > 1 else ""
     try:
         data = file.read_bytes()
-        if not file.stem.endswith(hashlib.sha256(data).hexdigest()[:DIGEST]):
+        if not file.stem.endswith(hashlib.sha256(data).hexdigest()[:DIGEST_CHARS]):
             raise ValueError("its checksum is not the one in its name")
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        missing = [part for part in PARTS if part not in state]
-        if missing or state["format"] != FORMAT:
+        missing = [part for part in REQUIRED_KEYS if part not in state]
+        if missing or state["format"] != CHECKPOINT_FORMAT:
             raise ValueError(f"it is of another format; {', '.join(missing) or state['format']}")
     except Exception as error:  # whatever unpickling bytes of unknown origin comes up with
         reason = " ".join(str(error).split())[:200]
@@ -153,8 +153,8 @@ def restore(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     scheduler: Scheduler | None,
-    processes: Processes,
-) -> Place:
+    processes: DistributedContext,
+) -> TrainState:
     """Put a training back to where it was; return the place."""
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
@@ -162,7 +162,7 @@ def restore(
         scheduler.load_state_dict(state["scheduler"])
     if processes.rank < len(state["random"]):
         set_random_state(state["random"][processes.rank])
-    return Place(**state["at"])
+    return TrainState(**state["at"])
 
 
 def random_state() -> dict[str, Any]:
@@ -186,7 +186,7 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
 
 
-def fingerprint(data: Data) -> list[Any]:
+def fingerprint(data: Dataset) -> list[Any]:
     """Return what tells one data set from another, also of one name: sizes, and a checksum of the samples."""
     facts: list[Any] = [data.name, len(data.classes)]
     for split in (data.train, data.val, data.test):
@@ -203,6 +203,6 @@ def fingerprint(data: Data) -> list[Any]:
 
 def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Name the settings that differ, with both values."""
-    saved, now = {k: plain(v) for k, v in saved.items()}, {k: plain(v) for k, v in now.items()}
+    saved, now = {k: to_jsonable(v) for k, v in saved.items()}, {k: to_jsonable(v) for k, v in now.items()}
     keys = dict.fromkeys([*saved, *now])
     return ", ".join(f"{k} was {saved.get(k)!r}, now {now.get(k)!r}" for k in keys if saved.get(k) != now.get(k))

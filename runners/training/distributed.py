@@ -21,10 +21,10 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 
-WAIT = timedelta(minutes=5)  # for the slowest process
+TIMEOUT = timedelta(minutes=5)  # for the slowest process
 
 
-class Processes(NamedTuple):
+class DistributedContext(NamedTuple):
     """The processes of one training: how many, and which of them this is."""
 
     rank: int = 0
@@ -95,26 +95,26 @@ class Processes(NamedTuple):
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Processes]:
+def init_distributed(device: str) -> Iterator[DistributedContext]:
     """Join the other processes that torchrun started, with nccl on GPUs and gloo elsewhere."""
     size = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
     if size == 1:
-        yield Processes()
+        yield DistributedContext()
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
     on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.device_count() > local)
     if on_gpu:
         torch.cuda.set_device(local)
     # torchrun's store outlives a restart, and with it the addresses of processes that are gone.
-    store, rank, size = next(rendezvous("env://", timeout=WAIT))
-    store = PrefixStore(f"restart {restarts()}", store)
-    dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size, timeout=WAIT)
+    store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
+    store = PrefixStore(f"restart {restart_count()}", store)
+    dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT)
     try:
-        yield Processes(dist.get_rank(), size, torch.device("cuda", local) if on_gpu else torch.device("cpu"))
+        yield DistributedContext(dist.get_rank(), size, torch.device("cuda", local) if on_gpu else torch.device("cpu"))
     finally:
         dist.destroy_process_group()
 
 
-def restarts() -> int:
+def restart_count() -> int:
     """Return how often torchrun has started these processes anew, after one of them failed."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from monitor import Logger
 from runners.data.dataset import Split
-from runners.training.distributed import Processes
+from runners.training.distributed import DistributedContext
 from runners.training.losses import Loss
 
-SHOWN = 64  # samples of a test whose predictions are shown
-TOGETHER = 1000  # images that are tried at once
+MAX_SHOWN = 64  # samples of a test whose predictions are shown
+EVAL_BATCH_SIZE = 1000  # images that are tried at once
 
 
 @torch.no_grad()
@@ -23,7 +23,7 @@ def evaluate(
     step: int,
     part: str,
     classes: tuple[str, ...],
-    processes: Processes,
+    processes: DistributedContext,
 ) -> dict[str, float]:
     """Log `part`'s loss, the mean per sample over all of it, and its accuracy; of a test, also what was predicted.
 
@@ -35,7 +35,7 @@ def evaluate(
         split = split.part(torch.arange(count).tensor_split(processes.size)[processes.rank])
     total = torch.zeros((), device=split.y.device)
     said = [split.y[:0]]
-    size = max(1, len(split.y)) if split.images is None else TOGETHER
+    size = max(1, len(split.y)) if split.images is None else EVAL_BATCH_SIZE
     for x, y in zip(torch.split(split.x, size), torch.split(split.y, size)):
         if len(y):
             logits = model(x)
@@ -50,7 +50,7 @@ def evaluate(
         counts = processes.sum(torch.bincount(pairs, minlength=len(classes) ** 2))
         log.confusion_matrix("confusion", counts.reshape(len(classes), len(classes)), step, classes)
         if split.images is not None and len(predicted):
-            shown = slice(0, min(len(predicted), SHOWN))
+            shown = slice(0, min(len(predicted), MAX_SHOWN))
             log.predictions("predictions", split.images[shown], predicted[shown], split.y[shown], step, classes)
     return found
 

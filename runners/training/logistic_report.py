@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from monitor import Logger
 from runners.data.tables import Scale, Table
 
-POINTS = 200  # of a curve
-SHOWN, SHOWN_WIDE = 40, 12  # rows of a table, at most; of one with more than three columns
-ASKED = {"hours": (1.0, 7.0), "hours3": (1.0, 7.0)}  # what the material asks the model
+CURVE_POINTS = 200  # of a curve
+MAX_ROWS, MAX_WIDE_ROWS = 40, 12  # rows of a table, at most; of one with more than three columns
+QUERIED_INPUTS = {"hours": (1.0, 7.0), "hours3": (1.0, 7.0)}  # what the material asks the model
 
 
-class Report:
+class LogisticReport:
     """The model's answers on the rows of a table, in the units in which they were given."""
 
     def __init__(self, table: Table, scale: Scale, model: nn.Linear, log: Logger) -> None:
@@ -35,8 +35,8 @@ class Report:
         if len(self._table.features) != 1:
             return
         inputs = self._table.x[:, 0]
-        ends = (0.0, 10.0) if self._table.name in ASKED else (float(inputs.min()), float(inputs.max()))
-        x = torch.linspace(*ends, POINTS)
+        ends = (0.0, 10.0) if self._table.name in QUERIED_INPUTS else (float(inputs.min()), float(inputs.max()))
+        x = torch.linspace(*ends, CURVE_POINTS)
         title = self._table.features[0].capitalize()
         points = (inputs, self._table.y)
         y = self.probability(x.unsqueeze(1))
@@ -45,8 +45,8 @@ class Report:
     def closing(self) -> str:
         """Return the predictions as a table, and what else there is to say of this data."""
         table = self._table
-        asked = torch.tensor([[value] for value in ASKED.get(table.name, ())]).reshape(-1, table.x.shape[1])
-        most = SHOWN if len(table.features) <= 3 else SHOWN_WIDE
+        asked = torch.tensor([[value] for value in QUERIED_INPUTS.get(table.name, ())]).reshape(-1, table.x.shape[1])
+        most = MAX_ROWS if len(table.features) <= 3 else MAX_WIDE_ROWS
         known = [table.verdicts[int(label)] for label in table.y[:most]]
         x = torch.cat([table.x[:most], asked])
         rows = [

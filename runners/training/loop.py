@@ -11,19 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from monitor import Logger
-from runners.data.images import Data, Split
-from runners.training.distributed import Processes
+from runners.data.images import Dataset, Split
+from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate, gradient_norm, predict
 from runners.training.losses import Loss
 from runners.training.optimizers import Scheduler
 
-OFTEN = 20  # logged steps from one gradient norm to the next
-FEW = 8  # values that make no histogram
-LINES = 20  # of progress, in a run of very many epochs
+GRADIENT_NORM_EVERY = 20  # logged steps from one gradient norm to the next
+MIN_HISTOGRAM_VALUES = 8  # values that make no histogram
+MAX_PROGRESS_LINES = 20  # of progress, in a run of very many epochs
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainConfig:
     """How to train: sizes in samples, `log_every` and `test_every` in steps; None tests at the end of each epoch.
 
     `patience` is the number of tests without a lower `val/loss` after which the training stops; None goes on.
@@ -40,11 +40,11 @@ class Plan:
     log_accuracy: bool = False  # of the training batches
     log_gradients: bool = False  # as histograms
     may_stop: bool = False  # where an alert says so
-    processes: Processes = field(default_factory=Processes)
+    processes: DistributedContext = field(default_factory=DistributedContext)
 
 
 @dataclass
-class Place:
+class TrainState:
     """Where a training is: in `epoch`, which began at the step `first`, after `step` updates.
 
     `tested` is the step of the last test, `newest` what it and those before it found; `best` is the lowest `val/loss`,
@@ -62,16 +62,16 @@ class Place:
 
 def train(
     model: nn.Module,
-    data: Data,
+    data: Dataset,
     optimizer: torch.optim.Optimizer,
     loss_of: Loss,
     log: Logger,
-    plan: Plan,
+    plan: TrainConfig,
     scheduler: Scheduler | None = None,
     show: Callable[[int], None] | None = None,
     *,
-    at: Place | None = None,
-    save: Callable[[Place, bool], None] | None = None,
+    at: TrainState | None = None,
+    save: Callable[[TrainState, bool], None] | None = None,
     own: Logger | None = None,
 ) -> dict[str, float]:
     """Train `model` on `data`, and log as it goes; return the newest value of each scalar of a test.
@@ -81,14 +81,14 @@ def train(
     goes on from `at`, where it is given; `save` is called with the place after each step and, with True, each epoch.
     `own` takes what is this process's alone.
     """
-    at = at or Place()
+    at = at or TrainState()
     processes = plan.processes
     model.to(plan.device)
     shared = processes.wrap(model)
     train_set, held_out = data.train.to(plan.device), data.held_out(plan.device)
     per_epoch = math.ceil(len(train_set.y) / plan.batch_size)
     steps = plan.epochs * per_epoch
-    pause = max(1, plan.epochs // LINES) if per_epoch == 1 or plan.epochs > 100 else 1
+    pause = max(1, plan.epochs // MAX_PROGRESS_LINES) if per_epoch == 1 or plan.epochs > 100 else 1
     outputs = torch.empty(0)
     share = 1.0  # of the batch; 1 for the mean over all processes' samples
     log.progress(at.epoch - 1, plan.epochs, at.step, steps)
@@ -109,7 +109,7 @@ def train(
         for part, split in held_out.items():
             at.newest |= evaluate(model, split, loss_of, log, at.step, part, data.classes, processes)
         for name, weight in model.named_parameters():
-            if weight.numel() < FEW:
+            if weight.numel() < MIN_HISTOGRAM_VALUES:
                 continue
             log.histogram(f"weights/{name}", weight, at.step)
             if plan.log_gradients and weight.grad is not None:
@@ -137,7 +137,7 @@ def train(
                 if plan.log_accuracy:
                     right = processes.sum((predict(outputs) == batch[1]).float().sum())
                     log.scalar("train/accuracy", right / whole, at.step)
-                if at.step // plan.log_every % OFTEN == 0:
+                if at.step // plan.log_every % GRADIENT_NORM_EVERY == 0:
                     log.scalar("gradient_norm", gradient_norm(model), at.step)
             at.step += 1
             if plan.test_every and at.step % plan.test_every == 0:
@@ -172,7 +172,7 @@ def train(
     return at.newest
 
 
-def batches(split: Split, plan: Plan, epoch: int, skipped: int) -> Iterator[tuple[tuple[Tensor, Tensor], int]]:
+def batches(split: Split, plan: TrainConfig, epoch: int, skipped: int) -> Iterator[tuple[tuple[Tensor, Tensor], int]]:
     """Yield this process's part of each batch of an epoch but the first `skipped`, and the size of the whole batch.
 
     The samples come once, shuffled by seed and epoch; the last batch may be smaller. A batch of all is not shuffled.

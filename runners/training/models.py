@@ -69,7 +69,7 @@ class MLP(nn.Sequential):
         super().__init__(layers)
 
 
-def initialise(model: nn.Module, name: str) -> None:
+def initialize_weights(model: nn.Module, name: str) -> None:
     """Draw the weights of all linear layers as `name` says, with biases of zero; `default` leaves them as they are."""
     draw = INITS[name]
     if draw is None:

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from monitor import Logger
-from runners.data.dataset import Data, Split
+from runners.data.dataset import Dataset, Split
 from runners.training import loop
 from runners.training.models import MLP
 from tests.benchmarks.measure import Row, paired, visdom_server
@@ -50,12 +50,12 @@ def epoch_row() -> Row:
         return time.perf_counter() - began
 
     def whole(test: Split | None) -> float:
-        plan = loop.Plan(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
+        plan = loop.TrainConfig(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
         with tempfile.TemporaryDirectory() as folder, Logger(f"{folder}/run", ["tensorboard"]) as log:
             log.flush()
             model, optimizer = fresh()
             began = time.perf_counter()
-            loop.train(model, Data("mnist", Split(x, y), test, classes), optimizer, cross_entropy, log, plan)
+            loop.train(model, Dataset("mnist", Split(x, y), test, classes), optimizer, cross_entropy, log, plan)
             return time.perf_counter() - began
 
     bare()

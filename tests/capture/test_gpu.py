@@ -13,7 +13,16 @@ from monitor.capture.snapshot import DeviceScalar, read_together, resolve_device
 from monitor.sinks.memory import MemorySink
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-KINDS = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8, torch.uint8, torch.int64, torch.bool]
+DTYPES = [
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.int8,
+    torch.uint8,
+    torch.int64,
+    torch.bool,
+]
 VALUES = [0.0, 1.0, -1.5, 0.1, 3.0e4, 2.0**-14, float("inf"), float("-inf")]
 
 
@@ -22,9 +31,9 @@ def exact(tensors: list[torch.Tensor]) -> list[float]:
 
 
 def samples(device: str) -> list[torch.Tensor]:
-    found = [torch.tensor(value, dtype=kind) for kind in KINDS[:4] for value in VALUES]
+    found = [torch.tensor(value, dtype=kind) for kind in DTYPES[:4] for value in VALUES]
     found += [torch.tensor(value, dtype=torch.int64) for value in (0, -1, 2**53 - 1, 2**62, -(2**63), 2**63 - 1)]
-    found += [torch.tensor(value).to(kind) for kind in KINDS[4:] for value in (0, 1, 100)]
+    found += [torch.tensor(value).to(kind) for kind in DTYPES[4:] for value in (0, 1, 100)]
     found += [torch.tensor([[2.5]], requires_grad=True)]
     return [tensor.to(device) for tensor in found]
 

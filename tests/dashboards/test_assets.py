@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 
 from monitor.cli import main
 from monitor.dashboards import asset_sources
-from monitor.dashboards.assets import ASSETS, WAYS_OUT, cache_dir, fetch, verify
+from monitor.dashboards.assets import ASSET_HELP, ASSETS, cache_dir, fetch, verify
 from monitor.testing import wait_until
 
 NAMES = sorted(asset.name for asset in ASSETS)
@@ -192,7 +192,7 @@ def test_a_machine_without_npm_and_network(cache: Path, offline: None, tmp_path:
     assert result.exit_code == 1
     *lines, last = result.stderr.splitlines()
     assert lines == ["npm: not installed"]
-    assert last == f"Error: not all files for Visdom's page could be had: {', '.join(NAMES)}. {WAYS_OUT}"
+    assert last == f"Error: not all files for Visdom's page could be had: {', '.join(NAMES)}. {ASSET_HELP}"
     assert not cache.exists()
     assert list((tmp_path / "tmp").iterdir()) == []
 
@@ -244,7 +244,7 @@ def test_damaged_files_in_a_zip_are_named_and_not_used(files: Path, cache: Path,
     bad = ["css/bootstrap.min.css", "js/d3.v3.min.js", "js/sjcl.js"]
     *lines, last = result.stderr.splitlines()
     assert lines == [f"{name} from {archive}: wrong checksum, not used" for name in bad]
-    assert f"could be had: {', '.join(bad)}. {WAYS_OUT}" in last
+    assert f"could be had: {', '.join(bad)}. {ASSET_HELP}" in last
     assert sorted(tree(cache)) == sorted(set(NAMES) - set(bad))
 
 

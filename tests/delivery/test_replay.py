@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from monitor import Logger, Run
 from monitor.cli import main
 from monitor.events.framing import runs_under
-from monitor.events.reader import Reader, history, scalars
+from monitor.events.reader import EventReader, read_history, read_scalars
 from monitor.records import Config, Histogram, Images, Record, Restart, Scalar, Text
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import sample_records, wait_until
@@ -25,8 +25,8 @@ from tests.support.servers import VisdomServer
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-def everything(run: Path) -> tuple[list[Record], Reader]:
-    reader = Reader(run)
+def everything(run: Path) -> tuple[list[Record], EventReader]:
+    reader = EventReader(run)
     return [record for records in reader.records() for record in records], reader
 
 
@@ -171,10 +171,10 @@ def test_history_leaves_out_what_restarts_supersede_as_tensorboard_does(tmp_path
     foreign.write(run / "tfevents.2", foreign.restart(6), *(value(n, 2) for n in range(6, 9)))
     foreign.write(run / "tfevents.3", foreign.restart(4), value(4, 3), foreign.restart(5), value(5, 4))
     kept = [(n, 1.0) for n in range(4)] + [(4, 3.0), (5, 4.0)]
-    assert scalars(run, ["a", "none"]) == {"a": kept, "none": []}
+    assert read_scalars(run, ["a", "none"]) == {"a": kept, "none": []}
     assert event_reader.series(run, "a") == kept
     assert sum(isinstance(r, Restart) for r in everything(run)[0]) == 3
-    assert [len(records) for records in history(run, lambda tag: tag == "b")] == []
+    assert [len(records) for records in read_history(run, lambda tag: tag == "b")] == []
 
 
 def test_a_tree_of_runs(tmp_path: Path) -> None:

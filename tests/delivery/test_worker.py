@@ -146,11 +146,11 @@ def test_where_too_much_waits_pictures_go_first_and_are_counted(
 
 
 def test_a_record_that_cannot_be_built_fails_alone(tmp_path: Path, gated: Gated) -> None:
-    from monitor.capture.snapshot import Deferred
+    from monitor.capture.snapshot import PendingRecord
 
     with Logger(tmp_path / "run", [gated]) as log:
         log.scalar("a", 1.0, 0)
-        log._put(Deferred(r.Images, 1, lambda: r.Images(*[][0])))  # type: ignore[misc]
+        log._put(PendingRecord(r.Images, 1, lambda: r.Images(*[][0])))  # type: ignore[misc]
         log.scalar("a", 2.0, 1)
     assert gated.series("a") == [(0, 1.0), (1, 2.0)]
     assert log.stats().sinks["gated"].failed == 1

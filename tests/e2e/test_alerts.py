@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from monitor import Logger
-from monitor.alerts import Rule, Stall, parse
+from monitor.alerts import Rule, StallRule, parse_rule
 from monitor.cli import main
 from monitor.errors import AlertError
 from monitor.records import Text
@@ -41,16 +41,16 @@ NAN, INF = float("nan"), float("inf")
     ],
 )
 def test_rules(text: str, values: list[float], at: int) -> None:
-    rule = parse(text)
+    rule = parse_rule(text)
     assert isinstance(rule, Rule)
     assert rule.metric == "a"
     assert next(n for n, value in enumerate(values) if rule.fires(value)) == at
 
 
 def test_stalls() -> None:
-    assert [parse(f"no progress for {text}") for text in ("90 seconds", "1 minute", "0.5 hours")] == [
-        Stall("no progress for 90 seconds", 90), Stall("no progress for 1 minute", 60),
-        Stall("no progress for 0.5 hours", 1800),
+    assert [parse_rule(f"no progress for {text}") for text in ("90 seconds", "1 minute", "0.5 hours")] == [
+        StallRule("no progress for 90 seconds", 90), StallRule("no progress for 1 minute", 60),
+        StallRule("no progress for 0.5 hours", 1800),
     ]  # fmt: skip
 
 

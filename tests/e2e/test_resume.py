@@ -22,7 +22,7 @@ from monitor import Logger, Run
 from monitor.cli import main
 from monitor.errors import DataError
 from monitor.runs.listing import load
-from monitor.runs.resume import close_lost, reopen
+from monitor.runs.resume import mark_lost_runs, reopen
 from monitor.testing import wait_until
 from runners.training import checkpoints
 from tests.support import event_reader
@@ -282,11 +282,11 @@ os._exit(1)
 def test_a_lost_run_is_no_longer_running_in_hparams(tmp_path: Path, start: Start) -> None:
     start("-c", LOST, str(tmp_path / "a")).wait(60)
     with Logger(Run(tmp_path / "b", {"lr": 2}), ["tensorboard"]) as log:
-        close_lost(tmp_path)
+        mark_lost_runs(tmp_path)
         assert load(log.run.path).status == "running"
     assert load(tmp_path / "a").status == "lost"
     assert json.loads((tmp_path / "a" / "run.json").read_text())["status"] == "lost"
     files = list((tmp_path / "a").glob("*tfevents*"))
     assert len(files) == 2
-    close_lost(tmp_path)  # once is enough
+    mark_lost_runs(tmp_path)  # once is enough
     assert list((tmp_path / "a").glob("*tfevents*")) == files

@@ -20,7 +20,7 @@ from monitor.events.framing import event_files
 from monitor.runs.listing import load, scan
 from monitor.testing import wait_until
 from runners.training import checkpoints
-from runners.training.distributed import Processes
+from runners.training.distributed import DistributedContext
 from tests.support import event_reader
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -141,13 +141,13 @@ def test_only_rank_0_writes(tmp_path: Path, environment: dict[str, str], monkeyp
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 50, 345])
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_shares_are_the_whole_once(count: int, size: int) -> None:
-    orders = [Processes(rank, size).order(count, 5, 2) for rank in range(size)]
+    orders = [DistributedContext(rank, size).order(count, 5, 2) for rank in range(size)]
     assert sorted(torch.cat(orders).tolist()) == list(range(count))
-    alone = Processes().order(count, 5, 2)
+    alone = DistributedContext().order(count, 5, 2)
     assert all(torch.equal(alone[rank::size], order) for rank, order in enumerate(orders))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
-    assert Processes(0, 2).share_of(50) == 25
+    assert DistributedContext(0, 2).share_of(50) == 25
     with pytest.raises(click.BadParameter, match="201 samples cannot be shared by 2 processes; give a multiple of 2"):
-        Processes(0, 2).share_of(201)
+        DistributedContext(0, 2).share_of(201)

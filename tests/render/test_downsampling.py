@@ -7,18 +7,18 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.render.downsampling import Series
+from monitor.render.downsampling import DownsampledSeries
 
 
 def test_a_short_series_is_kept_whole() -> None:
-    series = Series()
+    series = DownsampledSeries()
     for step in range(256):
         series.add(step, step / 7)
     assert series.points() == (list(range(256)), [step / 7 for step in range(256)])
 
 
 def test_an_outlier_among_a_million_points_stays() -> None:
-    series = Series(100)
+    series = DownsampledSeries(100)
     for step in range(100_000):
         series.add(step, 1e6 if step == 77_777 else math.sin(step))
     steps, values = series.points()
@@ -29,7 +29,7 @@ def test_an_outlier_among_a_million_points_stays() -> None:
 
 
 def test_nan_and_infinity_are_gaps() -> None:
-    series = Series()
+    series = DownsampledSeries()
     for step, value in enumerate([1.0, math.nan, 2.0, math.inf, 3.0]):
         series.add(step, value)
     assert series.points() == ([0, 1, 2, 3, 4], [1.0, None, 2.0, None, 3.0])
@@ -41,7 +41,7 @@ def test_nan_and_infinity_are_gaps() -> None:
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=300), st.integers(2, 20))
 def test_first_last_lowest_and_highest_survive(values: list[float], most: int) -> None:
-    series = Series(most)
+    series = DownsampledSeries(most)
     for step, value in enumerate(values):
         series.add(step, value)
     steps, kept = series.points()

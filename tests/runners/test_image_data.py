@@ -24,7 +24,7 @@ from runners import mlp
 from runners.data import images
 from runners.launch import options
 from runners.training import models
-from runners.training.distributed import Processes
+from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate
 from tests.support import event_reader
 
@@ -151,7 +151,7 @@ def test_cifar10_that_is_damaged_or_not_to_be_had(
 def test_initialisations(name: str) -> None:
     torch.manual_seed(0)
     model = models.MLP(400, [300], 10)
-    models.initialise(model, name)
+    models.initialize_weights(model, name)
     first = model[0]
     deviation = {"normal": 1.0, "kaiming": (2 / 400) ** 0.5, "xavier": (2 / 700) ** 0.5, "default": (1 / 1200) ** 0.5}
     assert first.weight.std().item() == pytest.approx(deviation[name], rel=0.02)
@@ -227,7 +227,9 @@ def test_the_confusion_matrix_counts(tmp_path: Path) -> None:
     assert digits.test is not None
     model = models.MLP(784, [8], 10)
     with Logger(tmp_path / "run", [sink]) as log:
-        evaluate(model, digits.test, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes, Processes())
+        evaluate(
+            model, digits.test, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes, DistributedContext()
+        )
     (matrix,) = sink.of(ConfusionMatrix)
     said = model(digits.test.x).argmax(1)
     for true in range(10):

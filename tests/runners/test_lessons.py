@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from monitor.cli import main
 from runners import logistic, mlp
 from runners.course.catalogue import LESSONS
-from runners.course.worked_examples import WORKED
+from runners.course.worked_examples import WORKED_EXAMPLES
 from tests.conftest import DATA
 from tests.support import event_reader
 from tests.support.browser import lacking
@@ -41,7 +41,7 @@ def test_the_list_names_each_with_its_commands() -> None:
             runner, *rest = shlex.split(arguments)
             command = {"mlp": mlp.main, "logistic": logistic.main}[runner]
             command.make_context(runner, rest)  # raises on what it does not take
-    assert set(WORKED) == {name for name, lesson in LESSONS.items() if not lesson.runs}
+    assert set(WORKED_EXAMPLES) == {name for name, lesson in LESSONS.items() if not lesson.runs}
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -71,7 +71,7 @@ def test_a_lesson_that_was_run_before_gets_a_group_of_its_own(tmp_path: Path) ->
 
 def test_the_figures_worked_out_by_hand(tmp_path: Path) -> None:
     said = {}
-    for name in WORKED:
+    for name in WORKED_EXAMPLES:
         result = lessons(name, "--logdir", tmp_path, "--sink", "tensorboard")
         assert result.exit_code == 0, result.output
         said[name] = result.output

@@ -105,7 +105,7 @@ def test_each_teaches_the_digits(name: str) -> None:
     assert digits.test is not None
     model = models.MLP(784, [64], 10, "tanh")
     optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
-    plan = loop.Plan(epochs=20, batch_size=100, device=torch.device("cpu"))
+    plan = loop.TrainConfig(epochs=20, batch_size=100, device=torch.device("cpu"))
     for epoch in range(20):
         for (x, y), _ in loop.batches(digits.train, plan, epoch, 0):
             optimizer.zero_grad()

@@ -18,7 +18,7 @@ from runners import mlp
 from runners.data import images
 from runners.launch import options
 from runners.training import loop, losses, models, optimizers
-from runners.training.distributed import Processes
+from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate
 
 
@@ -192,7 +192,7 @@ def fit(folder: Path, optimizer: str, activation: str, lr: float) -> list[float]
             optimizers.make(optimizer, model.parameters(), lr),
             torch.nn.functional.cross_entropy,
             log,
-            loop.Plan(epochs=2, batch_size=100, device=torch.device("cpu")),
+            loop.TrainConfig(epochs=2, batch_size=100, device=torch.device("cpu")),
         )
     return [value for _, value in sink.series("train/loss")]
 
@@ -204,7 +204,9 @@ def test_the_tests_loss_is_the_mean_over_all_samples(tmp_path: Path) -> None:
     model = models.MLP(784, [8], 10)
     sink = MemorySink()
     with Logger(tmp_path / "run", [sink]) as log:
-        found = evaluate(model, part, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes, Processes())
+        found = evaluate(
+            model, part, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes, DistributedContext()
+        )
     with torch.no_grad():
         logits = model(part.x)
     wanted = torch.nn.functional.cross_entropy(logits.double(), part.y).item()

@@ -136,11 +136,11 @@ def test_the_console_draws_progress_on_a_terminal(run: Run) -> None:
 
 
 def test_a_prediction_that_is_wrong_is_marked() -> None:
-    from monitor.render.images import labels, of_predictions
+    from monitor.render.images import prediction_grid, prediction_labels
 
     images = np.full((2, 1, 28, 28), 128, np.uint8)
     record = r.Predictions("p", images, np.array([3, 3]), np.array([3, 8]), (), 0, 0.0)
-    picture = np.asarray(Image.open(io.BytesIO(of_predictions(record).png))).astype(int)
+    picture = np.asarray(Image.open(io.BytesIO(prediction_grid(record).png))).astype(int)
     left, right = np.array_split(picture, 2, axis=1)
 
     def red(part: np.ndarray) -> int:
@@ -148,7 +148,7 @@ def test_a_prediction_that_is_wrong_is_marked() -> None:
 
     assert red(left) == 0
     assert red(right) > 100
-    assert labels(record).splitlines()[1:] == ["0: 3 / 3", "1: 3 / 8  wrong"]
+    assert prediction_labels(record).splitlines()[1:] == ["0: 3 / 3", "1: 3 / 8  wrong"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
-CONNECT, READ = 2.0, 5.0  # seconds
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 2.0, 5.0  # seconds
 
 
 class VisdomClient:
@@ -65,7 +65,7 @@ class VisdomClient:
                     1  # a lasting connection proves that the server is the same, a new one can hide a restart
                 )
 
-        timeout = urllib3.Timeout(connect=CONNECT, read=READ)
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
         pool = urllib3.connection_from_url(self.url, maxsize=1, timeout=timeout, retries=False)
         pool.ConnectionCls = Connection
         return pool

@@ -28,27 +28,40 @@ from monitor.records import (
     Scalar,
     Text,
 )
-from monitor.render.downsampling import Series
+from monitor.render.downsampling import DownsampledSeries
 from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.client import VisdomClient
 
-HOST, PORT = "127.0.0.1", 8097
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8097
 # The order of the windows on a fresh page; of the curves, those of the training and of the test come first.
-ORDER = ("curves", "images", "predictions", "labels", "plot", "confusion", "others", "text", "config", "histogram")
+WINDOW_ORDER = (
+    "curves",
+    "images",
+    "predictions",
+    "labels",
+    "plot",
+    "confusion",
+    "others",
+    "text",
+    "config",
+    "histogram",
+)
 # The kinds of windows that show a record, which is a window's whole state.
-KINDS: dict[type, tuple[str, ...]] = {
+RECORD_WINDOWS: dict[type, tuple[str, ...]] = {
     Images: ("images",),
     Predictions: ("predictions", "labels"),
     ConfusionMatrix: ("confusion",),
     Histogram: ("histogram",),
     Curve: ("plot",),
 }
-NOTES = 100  # of one tag; the newest are shown
-GROUPS = ("train", "test", "val")
-MAIN = re.compile("loss|acc|error", re.IGNORECASE)  # curves that are looked at first; the others follow the pictures
-PING = 2.0  # seconds between two looks at a server that nothing is sent to
+MAX_NOTES = 100  # of one tag; the newest are shown
+FIRST_GROUPS = ("train", "test", "val")
+MAIN_METRIC = re.compile(
+    "loss|acc|error", re.IGNORECASE
+)  # curves that are looked at first; the others follow the pictures
+PING_INTERVAL_S = 2.0  # seconds between two looks at a server that nothing is sent to
 
 
 Message = windows.Message
@@ -65,15 +78,17 @@ class VisdomSink(Sink):
     accepts = frozenset({Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config, Restart})
     max_interval = 3.0
 
-    def __init__(self, host: str = HOST, port: int = PORT, env: str | None = None, username: str | None = None) -> None:
+    def __init__(
+        self, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, env: str | None = None, username: str | None = None
+    ) -> None:
         self.host, self.port = host, port
         self.given = False  # whether the address was named, or is the usual one
         self._env = windows.clean(env) if env else None
         self._username = username
         self._client = VisdomClient(f"http://{host}:{port}", username)
         self._run = ""
-        self._curves: dict[str, dict[str, Series]] = {}  # by window, by trace
-        self._lines: dict[str, tuple[str, Series]] = {}  # by tag: the key of its window, and its points
+        self._curves: dict[str, dict[str, DownsampledSeries]] = {}  # by window, by trace
+        self._lines: dict[str, tuple[str, DownsampledSeries]] = {}  # by tag: the key of its window, and its points
         self._notes: dict[str, deque[Text]] = {}
         self._state: dict[str, Record] = {}  # what the other windows show, by key; drawn when it is sent
         self._seen: dict[str, int] = {}  # keys of all windows, numbered as they came
@@ -91,9 +106,9 @@ class VisdomSink(Sink):
             raise SpecError(f"a password is no part of a sink; set VISDOM_PASSWORD_FILE. Accepted: {accepted}")
         if spec.port == 0 or spec.query or spec.fragment:
             raise SpecError(f"sink {spec.geturl()!r}: accepted: {accepted}")
-        host = spec.hostname or HOST
+        host = spec.hostname or DEFAULT_HOST
         host = f"[{host}]" if ":" in host else host
-        sink = cls(host, spec.port or PORT, unquote(spec.path.strip("/")) or None, spec.username)
+        sink = cls(host, spec.port or DEFAULT_PORT, unquote(spec.path.strip("/")) or None, spec.username)
         sink.given = spec.netloc != ""
         return sink
 
@@ -151,7 +166,7 @@ class VisdomSink(Sink):
                 line[1].add(record.step, record.value)
                 self._changed.add(line[0])
             elif isinstance(record, Text):
-                notes = self._notes.setdefault(record.tag, deque(maxlen=NOTES))
+                notes = self._notes.setdefault(record.tag, deque(maxlen=MAX_NOTES))
                 notes.append(record)
                 self._mark(f"text {record.tag}")
             elif isinstance(record, Restart):
@@ -160,13 +175,13 @@ class VisdomSink(Sink):
                 self._state["config config"] = record
                 self._mark("config config")
             else:
-                for kind in KINDS[type(record)]:
+                for kind in RECORD_WINDOWS[type(record)]:
                     self._state[f"{kind} {record.tag}"] = record  # type: ignore[union-attr]
                     self._mark(f"{kind} {record.tag}")  # type: ignore[union-attr]
 
     def flush(self) -> None:
         assert self._env is not None
-        if not self._changed and time.monotonic() - self._asked < PING:
+        if not self._changed and time.monotonic() - self._asked < PING_INTERVAL_S:
             return
         self._client.ping(self._env)
         if self._client.life != self._life:  # perhaps another server: it gets everything
@@ -185,11 +200,11 @@ class VisdomSink(Sink):
     def close(self) -> None:
         self._client.close()
 
-    def _new_line(self, tag: str) -> tuple[str, Series]:
+    def _new_line(self, tag: str) -> tuple[str, DownsampledSeries]:
         """Make the trace of a tag, in the window of its group; return the window's key and the trace's points."""
         group, _, trace = tag.rpartition("/")
         window = group or tag
-        series = self._curves.setdefault(window, {}).setdefault(trace, Series())
+        series = self._curves.setdefault(window, {}).setdefault(trace, DownsampledSeries())
         self._mark(f"curves {window}")
         self._lines[tag] = f"curves {window}", series
         return self._lines[tag]
@@ -212,7 +227,7 @@ class VisdomSink(Sink):
                 series.restart(step)
             self._mark(f"curves {window}")
         for tag, notes in self._notes.items():
-            self._notes[tag] = deque([note for note in notes if note.step < step], maxlen=NOTES)
+            self._notes[tag] = deque([note for note in notes if note.step < step], maxlen=MAX_NOTES)
 
     def _mark(self, key: str) -> None:
         self._seen.setdefault(key, len(self._seen))
@@ -220,10 +235,10 @@ class VisdomSink(Sink):
 
     def _rank(self, key: str) -> tuple[int, int, int]:
         kind, _, tag = key.partition(" ")
-        group = GROUPS.index(tag) if tag in GROUPS else len(GROUPS)
-        if kind == "curves" and tag not in GROUPS and not MAIN.search(tag):
+        group = FIRST_GROUPS.index(tag) if tag in FIRST_GROUPS else len(FIRST_GROUPS)
+        if kind == "curves" and tag not in FIRST_GROUPS and not MAIN_METRIC.search(tag):
             kind = "others"
-        return ORDER.index(kind), group, self._seen[key]
+        return WINDOW_ORDER.index(kind), group, self._seen[key]
 
     def _message(self, key: str) -> Message:
         """Make the whole message of a window."""
@@ -233,7 +248,7 @@ class VisdomSink(Sink):
         elif kind == "text":
             message = windows.notes(self._notes[tag])
         else:
-            message = windows.MAKERS[kind](self._state[key])
+            message = windows.WINDOW_BUILDERS[kind](self._state[key])
         opts = dict(message["opts"])
         first, second, third = self._rank(key)
         opts["order"] = first * 10**6 + second * 10**4 + third

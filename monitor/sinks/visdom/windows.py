@@ -15,20 +15,20 @@ import numpy as np
 
 from monitor.records import Config, Curve, Histogram, Text
 from monitor.render import histograms, images
-from monitor.render.downsampling import Series
-from monitor.render.escaping import COLOURS, visible
-from monitor.render.images import Picture
+from monitor.render.downsampling import DownsampledSeries
+from monitor.render.escaping import PALETTE, escape_control_chars
+from monitor.render.images import PngImage
 
-PLOT = {"width": 410, "height": 300}
-TEXT = {"width": 300, "height": 300}
-WIDEST = 500  # pixels of a picture's window
-BINS = 50  # of a histogram
-BAR = 24  # pixels that the page leaves free above a picture
+PLOT_SIZE = {"width": 410, "height": 300}
+TEXT_SIZE = {"width": 300, "height": 300}
+MAX_IMAGE_WIDTH = 500  # pixels of a picture's window
+HISTOGRAM_BINS = 50  # of a histogram
+TITLE_BAR_HEIGHT = 24  # pixels that the page leaves free above a picture
 
 Message = dict[str, Any]
 
 
-def curves(group: str, traces: dict[str, Series]) -> Message:
+def curves(group: str, traces: dict[str, DownsampledSeries]) -> Message:
     """Make a window of one line a trace."""
     data: list[Message] = []
     notes: list[str] = []
@@ -41,7 +41,7 @@ def curves(group: str, traces: dict[str, Series]) -> Message:
                 "name": safe(name),
                 "x": x,
                 "y": y,
-                "line": {"color": COLOURS[number % len(COLOURS)]},
+                "line": {"color": PALETTE[number % len(PALETTE)]},
                 "marker": {"line": {}},  # the page's smoothing wants to find it
             }
         )
@@ -65,7 +65,7 @@ def curves(group: str, traces: dict[str, Series]) -> Message:
                 "font": {"color": "#d00000", "size": 11},
             }
         ]
-    return {"data": data, "layout": frame, "opts": {"title": visible(title), **PLOT}}
+    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(title), **PLOT_SIZE}}
 
 
 def plot(record: Curve) -> Message:
@@ -78,32 +78,36 @@ def plot(record: Curve) -> Message:
     if record.level is not None:
         across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": record.level, "y1": record.level}
         frame["shapes"] = [{**across, "line": {"dash": "dash", "color": "#7f7f7f"}}]
-    return {"data": data, "layout": frame, "opts": {"title": visible(record.tag), **PLOT}}
+    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE}}
 
 
 def histogram(record: Histogram) -> Message:
     values = record.values[np.isfinite(record.values)]
-    counts, edges = histograms.of(values, BINS) if record.buckets is None else record.buckets
+    counts, edges = histograms.bin_counts(values, HISTOGRAM_BINS) if record.buckets is None else record.buckets
     lost = len(record.values) - len(values)
     title = f"{record.tag} · step {record.step}" + (f" · {lost} not finite" if lost else "")
     data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
     frame = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
-    return {"data": data, "layout": frame, "opts": {"title": visible(record.tag), **PLOT}}
+    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE}}
 
 
-def picture(title: str, drawn: Picture) -> Message:
+def picture(title: str, drawn: PngImage) -> Message:
     source = "data:image/png;base64," + b64encode(drawn.png).decode()
-    scale = min(2.0, WIDEST / drawn.width)
+    scale = min(2.0, MAX_IMAGE_WIDTH / drawn.width)
     return {
         "data": [{"type": "image", "content": {"src": source}}],
-        "opts": {"title": visible(title), "width": drawn.width * scale, "height": drawn.height * scale + BAR},
+        "opts": {
+            "title": escape_control_chars(title),
+            "width": drawn.width * scale,
+            "height": drawn.height * scale + TITLE_BAR_HEIGHT,
+        },
     }
 
 
 def text(title: str, body: str) -> Message:
     return {
         "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{safe(body)}</pre>'}],
-        "opts": {"title": visible(title), **TEXT},
+        "opts": {"title": escape_control_chars(title), **TEXT_SIZE},
     }
 
 
@@ -117,11 +121,11 @@ def config(record: Config) -> Message:
     return text("config", "\n".join(f"{name}: {value}" for name, value in record.values.items()))
 
 
-MAKERS: dict[str, Callable[[Any], Message]] = {
-    "images": lambda record: picture(record.tag, images.of_images(record)),
-    "predictions": lambda record: picture(record.tag, images.of_predictions(record)),
-    "confusion": lambda record: picture(record.tag, images.of_confusion(record)),
-    "labels": lambda record: text(f"{record.tag} (labels)", images.labels(record)),
+WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
+    "images": lambda record: picture(record.tag, images.image_grid(record)),
+    "predictions": lambda record: picture(record.tag, images.prediction_grid(record)),
+    "confusion": lambda record: picture(record.tag, images.confusion_matrix_image(record)),
+    "labels": lambda record: text(f"{record.tag} (labels)", images.prediction_labels(record)),
     "histogram": histogram,
     "plot": plot,
     "config": config,
@@ -165,4 +169,4 @@ def clean(name: str) -> str:
 
 def safe(text: str) -> str:
     """Make text inert where Visdom puts it into a page as HTML."""
-    return html.escape(visible(text))
+    return html.escape(escape_control_chars(text))
