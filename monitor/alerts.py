@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.errors import AlertError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 ALERT_TAG = "alert"  # of the text records
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"

@@ -10,8 +10,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, perf_counter, time
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
@@ -19,7 +18,6 @@ from monitor.capture.log_methods import LogMethods
 from monitor.capture.null_logger import NullLogger
 from monitor.delivery.pipeline import Pipeline
 from monitor.delivery.stats import Stats
-from monitor.delivery.worker import History
 from monitor.errors import SinkError
 from monitor.events.framing import event_files
 from monitor.records import Checkpoint, Config, Record
@@ -27,8 +25,13 @@ from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
 from monitor.runs.run import Run, exception_status
 from monitor.sinks import registry
-from monitor.sinks.base import Sink
 from monitor.sinks.run_status import RunStatusSink
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from monitor.delivery.worker import History
+    from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
 

@@ -7,7 +7,7 @@ def test_my_sink(tmp_path):
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -26,8 +26,12 @@ from monitor.records import (
     Scalar,
     Text,
 )
-from monitor.runs.run import Run
 from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from monitor.runs.run import Run
 
 
 def sample_records(start: float = 1_700_000_000.0) -> list[Record]:

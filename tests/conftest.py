@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,15 @@ import pytest
 # the threads' barriers cost ten times what the work does. Set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from typing import TYPE_CHECKING
+
 from monitor.dashboards.assets import fetch
 from monitor.testing import wait_until
 from tests.support.browser import lacking
 from tests.support.servers import Mirror, VisdomServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 DATA = Path(os.environ.get("MONITOR_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,9 @@ from monitor import Logger, Run, SinkError
 from monitor import records as r
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.capture import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 _STEP_LIMIT = 2**63  # of a step
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,8 +15,11 @@ from monitor.runs.listing import number
 from monitor.runs.process import signals_as_exit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
+    from monitor.sinks.base import Sink
     from monitor.sinks.visdom.sink import VisdomSink
 
 POLL_INTERVAL_S = 1.0  # seconds
@@ -160,7 +162,6 @@ def _in_visdom(
 
     from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
     from monitor.sinks import registry
-    from monitor.sinks.base import Sink
 
     made = registry.make(spec)
     if made.name != "visdom":

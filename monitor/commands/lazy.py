@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
-
-import click
+from typing import TYPE_CHECKING, Any
 
 from monitor.commands.base import MonitorGroup
+
+if TYPE_CHECKING:
+    import click
 
 ENTRY_POINT_GROUP = "monitor.commands"
 

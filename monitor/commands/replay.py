@@ -15,10 +15,10 @@ from monitor.events.framing import runs_under
 from monitor.runs.process import signals_as_exit
 from monitor.runs.run import Run
 from monitor.sinks import registry
-from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
     from monitor.delivery.replay import Replay
+    from monitor.sinks.base import Sink
     from monitor.sinks.visdom.sink import VisdomSink
 
 POLL_INTERVAL_S = 0.5  # seconds

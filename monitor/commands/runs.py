@@ -6,7 +6,6 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from monitor.runs.filter import Filter
 from monitor.runs.listing import RunInfo, number, order, scan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
 REFRESH_INTERVAL_S = 2.0  # seconds

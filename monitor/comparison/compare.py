@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +15,8 @@ from monitor.runs.listing import load, number, scan
 from monitor.runs.run import RUN_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from monitor.sinks.visdom.sink import VisdomSink
 
 MAX_METRICS = 6  # metrics that are compared, unless they are named

@@ -5,9 +5,7 @@ from __future__ import annotations
 import html
 import io
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.comparison.compare import ComparedRun, differing, winners
 from monitor.events.reader import read_history, read_scalars
@@ -16,6 +14,10 @@ from monitor.render.downsampling import DownsampledSeries
 from monitor.render.escaping import PALETTE, escape_control_chars
 from monitor.render.images import image_grid
 from monitor.runs.listing import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1100px; padding: 0 1em; color: #222 }

@@ -23,10 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from monitor.dashboards.asset_manifest import Asset
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Files = Iterator[tuple[Asset, bytes]]
 Report = Callable[[str], object]

@@ -7,8 +7,6 @@ import os
 import sys
 import time
 import webbrowser
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,9 +14,12 @@ import click
 
 from monitor.dashboards import launcher
 from monitor.dashboards.launcher import DashboardServer
-from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from monitor.sinks.base import Sink
     from monitor.sinks.visdom.sink import VisdomSink
 
 log = logging.getLogger("monitor")

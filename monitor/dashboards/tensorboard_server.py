@@ -8,11 +8,14 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.dashboards.parent_watch import give_way, leave_with
 from monitor.runs.resume import mark_lost_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 MAX_PORTS = 100  # ports
 LOST_RUN_CHECK_S = 30.0  # seconds between two looks for runs that were lost

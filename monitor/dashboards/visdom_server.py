@@ -14,9 +14,8 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import tornado.escape
@@ -31,6 +30,9 @@ from visdom.utils.server_utils import check_auth, extract_eid, gather_envs, regi
 
 from monitor.dashboards import assets
 from monitor.dashboards.parent_watch import give_way, leave_with
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 MAX_BODY_BYTES = 2**30  # bytes, as visdom has it

@@ -10,14 +10,17 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monitor.delivery.stats import SinkStats
 from monitor.delivery.worker import History, Item, SinkWorker
 from monitor.records import Scalar
-from monitor.runs.run import Run
-from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from monitor.delivery.stats import SinkStats
+    from monitor.runs.run import Run
+    from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
 

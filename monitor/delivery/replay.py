@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.delivery.pipeline import Pipeline
 from monitor.events.reader import EventReader
 from monitor.records import Images
-from monitor.runs.run import Run
-from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from monitor.runs.run import Run
+    from monitor.sinks.base import Sink
 
 LISTS_PER_FLUSH = 5  # lists of records between two flushes: what waits in memory stays small
 FLUSH_TIMEOUT_S = 10.0  # seconds of one attempt to flush; there is no last one

@@ -11,13 +11,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
 from monitor.delivery.stats import SinkStats
 from monitor.records import Images, Predictions, Record
-from monitor.runs.run import Run
 from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from monitor.runs.run import Run
 
 log = logging.getLogger("monitor")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tensorboard.compat.proto.event_pb2 import Event
 
 HEADER = struct.Struct("<QI")  # length of the event, and its checksum

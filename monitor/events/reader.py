@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.events.framing import FrameReader, event_files
@@ -14,6 +12,9 @@ from monitor.metrics import BEST_PREFIX
 from monitor.records import Checkpoint, Config, Histogram, Images, Record, Restart, Scalar, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
     from tensorboard.compat.proto.event_pb2 import Event

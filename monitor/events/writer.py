@@ -12,10 +12,13 @@ import os
 import re
 import socket
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import RecordWriter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TIMESTAMP = re.compile(r"tfevents\.(\d{1,12})(?:\D|$)")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from monitor.records import ConfusionMatrix, Curve, Images, Predictions
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monitor.records import ConfusionMatrix, Curve, Images, Predictions
 
 PADDING_PX = 2  # pixels between pictures
 MAX_PLOT_VALUE = 1e150  # what Matplotlib can lay an axis out for

@@ -8,14 +8,15 @@ Anything else means: this batch is bad; it is counted as failed, told once, and 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import SplitResult
 
 from monitor.errors import SpecError
 from monitor.records import RECORD_TYPES, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from urllib.parse import SplitResult
+
     from monitor.runs.run import Run
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -10,10 +10,14 @@ from rich.text import Text as RichText
 
 from monitor import records as r
 from monitor.alerts import ALERT_TAG
-from monitor.records import Record
 from monitor.render.escaping import escape_control_chars
-from monitor.runs.run import Run
 from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from monitor.records import Record
+    from monitor.runs.run import Run
 
 MAX_TEXT_CHARS = 2000  # characters of a text
 

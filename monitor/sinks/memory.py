@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from monitor.records import Record, Scalar
-from monitor.runs.run import Run
 from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitor.runs.run import Run
 
 R = TypeVar("R")
 

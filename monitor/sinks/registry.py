@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from monitor.errors import MissingExtra, SpecError
 from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ENTRY_POINT_GROUP = "monitor.sinks"
 EXTRA_OF_SINK = {"visdom": "training-monitor[visdom]"}

@@ -8,14 +8,16 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import ALERT_TAG, Rule, StallRule
 from monitor.metrics import MetricSummary
 from monitor.records import Progress, Record, Scalar, Text
 from monitor.runs.run import Run, timestamp, to_jsonable
 from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 log = logging.getLogger("monitor")
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorboardX import summary
 from tensorboardX.proto.api_pb2 import Status
@@ -37,9 +36,13 @@ from monitor.records import (
     Text,
 )
 from monitor.render import histograms, images
-from monitor.render.images import PngImage
-from monitor.runs.run import Run
 from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from monitor.render.images import PngImage
+    from monitor.runs.run import Run
 
 HISTOGRAM_BINS = 64  # of a histogram
 SAME_EVENT_S = 0.001  # seconds; scalars of one step that were logged within this share an event, and so a wall time

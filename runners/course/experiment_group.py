@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -18,6 +16,10 @@ from monitor.dashboards.session import keep_dashboards_up
 from runners import logistic, mlp
 from runners.course.worked_examples import WORKED_EXAMPLES
 from runners.launch.session import GroupDashboards, group, start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 log = logging.getLogger("monitor")
 

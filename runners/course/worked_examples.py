@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from monitor import Logger
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor import Logger
 
 LOGITS = (
     1,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,6 +18,9 @@ from monitor.errors import DataError
 from runners.data import mnist
 from runners.data.dataset import Dataset, Split, image_dataset
 from runners.data.download import DatasetUnavailable, socket_timeout
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Dataset", "Split", "cifar10", "digits", "load"]
 

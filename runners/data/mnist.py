@@ -6,8 +6,7 @@ import gzip
 import hashlib
 import logging
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,9 @@ from torch import Tensor
 from monitor.errors import DataError
 from runners.data.dataset import Dataset, image_dataset
 from runners.data.download import DatasetUnavailable, socket_timeout
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 log = logging.getLogger("monitor")
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from monitor.errors import DataError
 from runners.data.dataset import Dataset, Split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 HEART = (  # age, and signs of coronary heart disease
     (22, 0), (23, 0), (24, 0), (27, 0), (28, 0), (30, 0), (30, 0), (32, 0), (33, 0), (35, 1), (38, 0), (40, 0),

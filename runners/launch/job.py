@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import torch
@@ -17,14 +16,18 @@ from monitor.runs.process import parent_identity
 from monitor.runs.resume import reopen
 from monitor.runs.run import SIGNAL_EXIT_CODES
 from monitor.sinks.tensorboard import TensorBoardSink
-from runners.data.images import Dataset
 from runners.launch import session
 from runners.launch.options import device_of
 from runners.launch.resume_options import ResumePoint, adopt, check, to_keep
 from runners.training.checkpoints import Checkpoints, fingerprint, restore
 from runners.training.distributed import DistributedContext, init_distributed
 from runners.training.loop import TrainState
-from runners.training.optimizers import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from runners.data.images import Dataset
+    from runners.training.optimizers import Scheduler
 
 
 class Started(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +11,8 @@ from click.core import ParameterSource
 from monitor.runs.run import RUN_FILE, read_run_file, to_jsonable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runners.training.distributed import DistributedContext
 
 # What says how a run is looked at, or where it runs, not what it computes. Given anew, it is taken.

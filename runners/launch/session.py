@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import quote
 
 import click
 
 from monitor import Logger, Run, Sink
-from monitor.dashboards.launcher import DashboardServer
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from monitor.dashboards.launcher import DashboardServer
     from monitor.sinks.visdom.sink import VisdomSink
 
 log = logging.getLogger("monitor")

@@ -13,22 +13,25 @@ import logging
 import os
 import random
 import zlib
-from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from monitor import Logger
 from monitor.errors import DataError
 from monitor.runs.run import to_jsonable
-from runners.data.images import Dataset
-from runners.training.distributed import DistributedContext
 from runners.training.loop import TrainState
-from runners.training.optimizers import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from monitor import Logger
+    from runners.data.images import Dataset
+    from runners.training.distributed import DistributedContext
+    from runners.training.optimizers import Scheduler
 
 log = logging.getLogger("monitor")
 

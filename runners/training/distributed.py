@@ -7,10 +7,9 @@ summed over all before rank 0 logs it. Shares are weighted by their size, so an 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import torch
@@ -20,6 +19,9 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TIMEOUT = timedelta(minutes=5)  # for the slowest process
 

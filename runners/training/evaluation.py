@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
-from monitor import Logger
-from runners.data.dataset import Split
-from runners.training.distributed import DistributedContext
-from runners.training.losses import Loss
+if TYPE_CHECKING:
+    from monitor import Logger
+    from runners.data.dataset import Split
+    from runners.training.distributed import DistributedContext
+    from runners.training.losses import Loss
 
 MAX_SHOWN = 64  # samples of a test whose predictions are shown
 EVAL_BATCH_SIZE = 1000  # images that are tried at once

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from monitor import Logger
-from runners.data.tables import Scale, Table
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from monitor import Logger
+    from runners.data.tables import Scale, Table
 
 CURVE_POINTS = 200  # of a curve
 MAX_ROWS, MAX_WIDE_ROWS = 40, 12  # rows of a table, at most; of one with more than three columns

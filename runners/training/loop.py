@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from monitor import Logger
-from runners.data.images import Dataset, Split
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate, gradient_norm, predict
-from runners.training.losses import Loss
-from runners.training.optimizers import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from monitor import Logger
+    from runners.data.images import Dataset, Split
+    from runners.training.losses import Loss
+    from runners.training.optimizers import Scheduler
 
 GRADIENT_NORM_EVERY = 20  # logged steps from one gradient norm to the next
 MIN_HISTOGRAM_VALUES = 8  # values that make no histogram

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import torch
 from torch import nn
 from torch.optim import Optimizer, lr_scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 Scheduler = lr_scheduler.LRScheduler
 

@@ -6,12 +6,14 @@ import statistics
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor import Logger
 from tests.benchmarks.measure import Row, cpu, interleaved, timed, visdom_client, visdom_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STEPS = 20_000
 

@@ -8,12 +8,14 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.support.servers import Served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 COLUMNS = ("ours", "tensorboardX", "torch", "viz.line", "floor")
 

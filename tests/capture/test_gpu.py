@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -11,6 +11,9 @@ from monitor import Logger
 from monitor import records as r
 from monitor.capture.snapshot import DeviceScalar, read_together, resolve_device_scalars
 from monitor.sinks.memory import MemorySink
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 DTYPES = [

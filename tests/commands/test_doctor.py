@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +13,9 @@ from click.testing import CliRunner
 from monitor.cli import main
 from monitor.commands.doctor_checks import FAILURE, OK, WARNING, Finding, examine
 from tests.support.servers import BadServer, VisdomServer, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def found(tmp_path: Path, what: str, data: Path | None = None, **ports: int) -> Finding:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,6 +19,10 @@ from monitor.testing import wait_until
 from tests.support import foreign
 from tests.support.browser import Page, chromium
 from tests.support.servers import Served, VisdomServer
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import tarfile
 import threading
 import time
@@ -15,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
@@ -23,6 +23,9 @@ from monitor.cli import main
 from monitor.dashboards import asset_sources
 from monitor.dashboards.assets import ASSET_HELP, ASSETS, cache_dir, fetch, verify
 from monitor.testing import wait_until
+
+if TYPE_CHECKING:
+    import subprocess
 
 NAMES = sorted(asset.name for asset in ASSETS)
 CANNOT_REACH = re.compile(r"not installed|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|not done after")
@@ -363,7 +366,7 @@ def test_what_visdoms_downloader_leaves_is_found(files: Path, tmp_path: Path) ->
     shutil.copytree(files, tmp_path / "static")
     svg = tmp_path / "static" / "fonts" / "glyphicons-halflings-regular.svg"
     svg.rename(f"{svg}#glyphicons_halflingsregular")
-    got = dict(asset_sources.from_folder(ASSETS, tmp_path / "static", asset_sources.LEFT_AS))
+    got = dict(asset_sources.from_folder(ASSETS, tmp_path / "static", asset_sources.DOWNLOADED_NAMES))
     assert all(asset.is_content(got[asset]) for asset in ASSETS)
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,7 +20,11 @@ from monitor.records import Config, Histogram, Images, Record, Restart, Scalar, 
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import sample_records, wait_until
 from tests.support import event_reader, foreign
-from tests.support.servers import VisdomServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import VisdomServer
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

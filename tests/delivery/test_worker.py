@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,9 +13,14 @@ import pytest
 from monitor import Logger
 from monitor import records as r
 from monitor.delivery import worker
-from monitor.records import Record
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from monitor.records import Record
 
 
 class Gated(MemorySink):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +17,13 @@ from monitor.records import Text
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 from tests.support import event_reader
-from tests.support.servers import VisdomServer
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.support.servers import VisdomServer
 
 NAN, INF = float("nan"), float("inf")
 

@@ -11,15 +11,19 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from monitor import Logger, SinkError
-from monitor.records import Record
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 from tests.support import event_reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from monitor.records import Record
 
 Start = Callable[..., "subprocess.Popen[str]"]
 KILLS = 20

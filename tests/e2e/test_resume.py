@@ -8,11 +8,10 @@ import pickle
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -27,7 +26,11 @@ from monitor.testing import wait_until
 from runners.training import checkpoints
 from tests.support import event_reader
 from tests.support.fork_server import Nursery
-from tests.support.servers import VisdomServer
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.support.servers import VisdomServer
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

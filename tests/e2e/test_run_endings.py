@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import event_reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -17,7 +18,9 @@ from click.testing import CliRunner, Result
 from monitor.cli import main
 from monitor.testing import wait_until
 from tests.support import event_reader
-from tests.support.servers import VisdomServer
+
+if TYPE_CHECKING:
+    from tests.support.servers import VisdomServer
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +12,10 @@ from monitor import Logger
 from monitor.testing import wait_until
 from tests.support.browser import FIND_WINDOW, Page, chromium
 from tests.support.servers import Served, VisdomServer
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -7,9 +7,8 @@ import io
 import pickle
 import re
 import tarfile
-from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -27,6 +26,10 @@ from runners.training import models
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate
 from tests.support import event_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def train(folder: Path, *arguments: object) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,7 +17,11 @@ from runners.course.worked_examples import WORKED_EXAMPLES
 from tests.conftest import DATA
 from tests.support import event_reader
 from tests.support.browser import lacking
-from tests.support.servers import VisdomServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.servers import VisdomServer
 
 TRAINED = [name for name, lesson in LESSONS.items() if lesson.runs]
 ASKED = [  # as the course names them

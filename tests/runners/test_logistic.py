@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -19,6 +19,9 @@ from runners import logistic
 from runners.data import tables
 from runners.training import logistic_report
 from tests.support import event_reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def train(folder: Path, *arguments: object) -> Result:

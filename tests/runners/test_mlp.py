@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -20,6 +20,9 @@ from runners.launch import options
 from runners.training import loop, losses, models, optimizers
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_real_mnist_is_decoded_as_torchvision_decodes_it(mnist: Path, tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,7 +20,12 @@ from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.sinks.visdom.sink import VisdomSink
 from monitor.testing import check_sink
 from tests.support import event_reader
-from tests.support.servers import VisdomServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.support.servers import VisdomServer
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ import io
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -27,6 +26,9 @@ from monitor.sinks.memory import MemorySink
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.sinks.visdom.sink import VisdomSink
 from tests.support import event_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 EXAMPLES = int(os.environ.get("MONITOR_FUZZ", "300"))  # `make fuzz` sets it
 BATCH = 25  # of one example: what is dear is a logger, not a value

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote
 
 import orjson
@@ -29,10 +28,15 @@ from monitor.records import (
     Text,
 )
 from monitor.render.downsampling import DownsampledSeries
-from monitor.runs.run import Run
 from monitor.sinks.base import Sink
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.client import VisdomClient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from monitor.runs.run import Run
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8097
 # The order of the windows on a fresh page; of the curves, those of the training and of the test come first.

@@ -8,16 +8,19 @@ from __future__ import annotations
 import html
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.records import Config, Curve, Histogram, Text
 from monitor.render import histograms, images
-from monitor.render.downsampling import DownsampledSeries
 from monitor.render.escaping import PALETTE, escape_control_chars
-from monitor.render.images import PngImage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from monitor.records import Config, Curve, Histogram, Text
+    from monitor.render.downsampling import DownsampledSeries
+    from monitor.render.images import PngImage
 
 PLOT_SIZE = {"width": 410, "height": 300}
 TEXT_SIZE = {"width": 300, "height": 300}
