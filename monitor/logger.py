@@ -1,4 +1,4 @@
-"""`Logger`: what a training loop sees. Validate, snapshot, enqueue; nothing else happens on the training thread."""
+"""`Logger`: what a training loop talks to, and a run's life from its start to its close."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
 from monitor.capture.null_logger import NullLogger
 from monitor.delivery.pipeline import Pipeline
-from monitor.delivery.stats import Stats
 from monitor.errors import SinkError
-from monitor.events.framing import event_files
+from monitor.events.files import event_files
 from monitor.records import Checkpoint, Config, Record
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
-from monitor.runs.run import Run, exception_status
+from monitor.runs.run import Run
+from monitor.runs.status import RunStatus, ending, exception_status
 from monitor.sinks import registry
 from monitor.sinks.run_status import RunStatusSink
+from monitor.stats import Stats
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -35,16 +36,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
-SETTLE_TIMEOUT_S = 1.0  # seconds of `close` that the watch over the metrics may take
-INTERRUPTED_CLOSE_S = 0.5  # seconds
-_live: weakref.WeakSet[Logger] = weakref.WeakSet()
+SETTLE_TIMEOUT_S = 1.0  # the part of `close` that the alerts may take for the last values
+INTERRUPTED_CLOSE_S = 0.5  # for the second attempt, after an exception broke off the first
+_open_loggers: weakref.WeakSet[Logger] = weakref.WeakSet()
 
 
 class Logger(LogMethods):
     """Stream what a training run logs to any number of sinks.
 
-    Log calls may come from any thread. They raise `TypeError` or `ValueError` on what cannot be logged, and nothing
-    else; trouble in a sink is told through `logging.getLogger("monitor")` and never reaches the loop.
+    Log calls may come from any thread. They raise `TypeError` or `ValueError` for what cannot be logged, and nothing
+    else. Problems in a sink are reported through `logging.getLogger("monitor")` and never reach the training loop.
+
+    Attributes:
+        run: the run that is logged to.
     """
 
     def __init__(
@@ -59,16 +63,25 @@ class Logger(LogMethods):
         strict: bool = False,
         close_timeout: float = 5.0,
     ) -> None:
-        """Make the run directory and start one worker a sink.
+        """Make the run directory and start one worker thread per sink.
 
-        `run` is a directory, or a `Run`. `alerts` are rules such as `"test/loss > 2 * best for 3"`, see
-        `monitor.alerts`; the first NaN or infinity is an alert without one. Each fires once: in the log, as a text in
-        every sink, in `run.json`. With `stop_on_alert` the first one turns `should_stop` on. Of several processes of
-        one training, under whatever launcher, rank 0 alone writes; the others' calls are checked and dropped, unless
-        `every_rank` is true. `strict` makes `flush` and `close` raise `SinkError` where something was not delivered.
-        `close_timeout` is in seconds, for the `with` statement and the interpreter's exit. Raises `SpecError` or
-        `MissingExtra` for a sink that cannot be had, `AlertError` for an alert that is no rule, `OSError` for a
-        directory that cannot be written.
+        Args:
+            run: a directory, or a `Run`.
+            sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects.
+            config: the run's settings, by name.
+            alerts: rules such as `"test/loss > 2 * best for 3"`. The first NaN or infinity is an alert without a
+                rule. Each alert fires once: in the log, as a text in every sink, and in `run.json`.
+            stop_on_alert: whether the first alert turns `should_stop` on.
+            every_rank: whether every process of a distributed training logs. By default only rank 0 does, under any
+                launcher; the calls of the others are checked and dropped.
+            strict: whether `flush` and `close` raise `SinkError` if records were not delivered.
+            close_timeout: seconds for closing at the end of a `with` block or of the program.
+
+        Raises:
+            SpecError: if a sink is unknown or its spec cannot be read.
+            MissingExtra: if a sink's packages are not installed.
+            AlertError: if an alert is not a rule.
+            OSError: if the directory cannot be written.
         """
         if isinstance(sinks, str):
             raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
@@ -81,94 +94,96 @@ class Logger(LogMethods):
         self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []
-        self.run = run if isinstance(run, Run) else Run.unwritten(run, config) if self._silent else Run(run, config)
+        self.run = run if isinstance(run, Run) else Run(run, config, is_written=not self._silent)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
         self._closed = False
-        self._lost: list[str] = []
+        self._undelivered: list[str] = []
         self._started = perf_counter()
         self._ended: float | None = None
-        self._vitals = RunStatusSink(rules)
+        self._status_sink = RunStatusSink(rules)
         self._stop_on_alert = stop_on_alert
-        watch = None if self._silent else self._vitals
+        watch = None if self._silent else self._status_sink
         self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=_history_of(self.run))
-        self._vitals.tell = self._pipeline.inbox.append
+        self._status_sink.on_alert = self._pipeline.inbox.append
         if stop_on_alert:
-            self._vitals.on_stall = interrupt_main_thread  # a loop that hangs asks nobody whether to stop
-        self._put = self._nowhere if self._silent else self._pipeline.inbox.append
+            self._status_sink.on_stall = interrupt_main_thread  # a loop that hangs never asks whether to stop
+        self._put = _drop if self._silent else self._pipeline.inbox.append
         if not self.run.is_resumed:
             self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
-        _live.add(self)
-
-    # The rest of a logger's life
+        _open_loggers.add(self)
 
     @property
     def should_stop(self) -> bool:
-        """Whether an alert fired that is to end the run; for the loop to ask. Does not block."""
-        return self._stop_on_alert and self._vitals.stopped is not None
+        """Whether an alert that ends the run has fired; for the loop to ask. Does not block."""
+        return self._stop_on_alert and self._status_sink.first_alert is not None
 
     def stats(self) -> Stats:
-        """Return what became of the records and what logging cost. Does no I/O."""
+        """Return the delivery counters per sink and what logging cost. Does no I/O."""
         sinks = self._pipeline.stats()
         calls, seconds = self._cost(self._pipeline.tuples)
         wall = (self._ended or perf_counter()) - self._started
         return Stats(sinks, calls, seconds, seconds / wall if wall else 0.0)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until all that was logged is visible in every sink, at most `timeout` seconds; tell whether it is.
+        """Wait until everything logged so far is visible in every sink; tell whether it is.
 
-        Raises `SinkError` under `strict` where it is not.
+        Blocks for at most `timeout` seconds, over all sinks together. Raises `SinkError` under `strict` if a sink is
+        behind.
         """
         if self._closed:
             return True
         behind = self._pipeline.flush(timeout)
-        self._report("flush", [f"{name} is behind" for name in behind])
+        self._raise_if_strict("flush", [f"{name} is behind" for name in behind])
         return not behind
 
     def checkpoint(self, name: str, step: int, timeout: float = 10.0) -> bool:
-        """Mark the place of a checkpoint, so that `monitor.runs.resume.reopen` can go on from there.
+        """Mark the place of a checkpoint, so that `monitor.reopen` can continue from there.
 
-        Call it before the checkpoint `name` counts: it waits, at most `timeout` seconds, until what was logged before
-        is on disk, and tells whether it is. Without a sink that keeps it there it never is.
+        Call it before you rely on the checkpoint `name`. Blocks for at most `timeout` seconds, until everything logged
+        before is on disk, and tells whether it is. Without a durable sink, such as `tensorboard`, it never is.
         """
         self._put(Checkpoint(validation.text(name, "a checkpoint's name"), validation.step(step), time()))
         durable = any(worker.sink.durable for worker in self._pipeline.workers)
         return durable and not self._pipeline.flush(timeout, durable=True)
 
     def close(self, timeout: float | None = None, status: str = "finished", error: str | None = None) -> bool:
-        """Deliver what is left, at most `timeout` seconds, and end the run; tell whether all was delivered.
+        """Deliver what is left and end the run; tell whether everything was delivered.
 
-        `status` and `error` go into `run.json`. Idempotent. Raises `SinkError` under `strict` if something is missing.
+        Blocks for at most `timeout` seconds. `status`, one of finished, failed, interrupted, killed and stopped, and
+        `error` go into `run.json`. Idempotent. Raises `SinkError` under `strict` if records were not delivered,
+        `ValueError` for another status.
         """
+        final = ending(status)
         with self._closing:
             if not self._closed:
-                self._close(self._close_timeout if timeout is None else timeout, status, error)
+                self._close(self._close_timeout if timeout is None else timeout, final, error)
                 self._closed = True
-            lost = self._lost
-            self._lost = []
-        self._report("close", lost)
-        return not lost
+            undelivered = self._undelivered
+            self._undelivered = []
+        self._raise_if_strict("close", undelivered)
+        return not undelivered
 
-    def _close(self, timeout: float, status: str, error: str | None) -> None:
-        """Do what `close` does; where an exception of a signal handler breaks it off, a second call goes on."""
+    def _close(self, timeout: float, status: RunStatus, error: str | None) -> None:
+        """Do what `close` does; if a signal handler's exception breaks it off, a second call continues."""
         self._put = self._refuse
         self._ended = self._ended or perf_counter()
         deadline = monotonic() + timeout
-        self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # an alert on the last values counts
-        if self.should_stop and status in ("finished", "interrupted", "killed"):
-            status, error = "stopped", self._vitals.stopped
+        self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # so that an alert on the last values counts
+        if self.should_stop and status in (RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.KILLED):
+            status, error = RunStatus.STOPPED, self._status_sink.first_alert
         self.run.status = status
         self._pipeline.close(max(0.0, deadline - monotonic()))
         atexit.unregister(self._at_exit)
-        _live.discard(self)
+        _open_loggers.discard(self)
         stats = self.stats()
-        self._lost = stats.undelivered()
+        self._undelivered = stats.undelivered()
         try:
             self.run.finish(status, error, logged={name: s._asdict() for name, s in stats.sinks.items()})
         except OSError as failure:
             log.warning("%s: its end could not be written: %s", self.run.path / "run.json", failure)
-        for line in self._lost:
+        for line in self._undelivered:
             log.warning("%s", line)
         if self.run.is_written:
             log.info("%s: %s; %s", self.run.path, status, stats)
@@ -180,55 +195,56 @@ class Logger(LogMethods):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            self._end("finished", None)
+            self._end(RunStatus.FINISHED, None)
             return
         try:
             self._end(*exception_status(kind, value))
         except BaseException as failure:
-            log.error("%s", failure)  # the exception of the loop is the one that must be seen
+            log.error("%s", failure)  # the loop's own exception is the one that must be seen
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Become a no-op in another process, where a spawned `DataLoader` worker takes it along."""
-        return NullLogger, ()
+        """Become a `NullLogger` in a spawned process, such as a `DataLoader` worker."""
+        return NullLogger, (str(self.run.path), self.run.config)
 
-    # How it is done
-
-    def _end(self, status: str, error: str | None) -> None:
+    def _end(self, status: RunStatus, error: str | None) -> None:
         try:
             self.close(status=status, error=error)
         except SinkError:
             raise
-        except BaseException:  # Ctrl-C, or a handler such as torch's for its workers: the run ends in good order first
+        except BaseException:  # Ctrl-C, or a handler such as torch's for its workers: end the run properly first
             self.close(INTERRUPTED_CLOSE_S, status, error)
             raise
 
-    def _refuse(self, record: Any) -> None:
+    def _refuse(self, _record: Any) -> None:
         raise RuntimeError(f"this logger is closed; nothing more can be logged to {self.run.path}")
 
-    def _nowhere(self, record: Any) -> None:
-        """Take a record of a process that is not rank 0."""
-
-    def _report(self, when: str, lines: list[str]) -> None:
-        if lines and self._strict:
-            raise SinkError(f"{when}: " + "; ".join(lines))
+    def _raise_if_strict(self, action: str, problems: list[str]) -> None:
+        if problems and self._strict:
+            raise SinkError(f"{action}: " + "; ".join(problems))
 
     def _at_exit(self) -> None:
-        error = getattr(sys, "last_value", None)  # what ended the program, if nobody caught it
-        status, why = exception_status(type(error), error) if error is not None else ("finished", None)
+        uncaught = getattr(sys, "last_value", None)
+        status, error = (RunStatus.FINISHED, None)
+        if uncaught is not None:
+            status, error = exception_status(type(uncaught), uncaught)
         try:
-            self.close(status=status, error=why)
+            self.close(status=status, error=error)
         except SinkError as failure:
             log.error("%s", failure)
 
     def _in_forked_child(self) -> None:
-        """Become a no-op: the workers live in the parent, and so does what was logged before the fork."""
-        self._put = NullLogger().warn_once
+        """Log nothing: the workers live in the parent, and so does everything logged before the fork."""
+        self._put = NullLogger(self.run.path, self.run.config).warn_once
         self._closed = True
         atexit.unregister(self._at_exit)
 
 
+def _drop(_record: Any) -> None:
+    """Drop a record of a process that is not rank 0."""
+
+
 def _history_of(run: Run) -> History | None:
-    """Return what reads what a resumed run logged before; nothing for a new one."""
+    """Return a function that reads what a resumed run logged before; None for a new run."""
     if not run.is_resumed:
         return None
 
@@ -243,7 +259,7 @@ def _history_of(run: Run) -> History | None:
 
 
 def _after_fork() -> None:
-    for logger in list(_live):
+    for logger in list(_open_loggers):
         logger._in_forked_child()
 
 

@@ -1,4 +1,4 @@
-"""What is better in a metric, and the last and best value of each."""
+"""Which metrics should be low or high, and the last and best value of each."""
 
 from __future__ import annotations
 
@@ -10,56 +10,49 @@ LOWER_IS_BETTER = re.compile(r"loss|err|cost|perplexity|ppl|nll|mse|mae|rmse|dis
 HIGHER_IS_BETTER = re.compile(
     r"acc|f1|auc|auroc|precision|recall|iou|dice|bleu|rouge|map|r2|score|reward|return", re.IGNORECASE
 )
-SPLIT_ORDER = {
-    "train": 2,
-    "training": 2,
-    "val": 1,
-    "valid": 1,
-    "validation": 1,
-    "test": 0,
-    "eval": 0,
-}  # held-out data first
-BEST_PREFIX = "best/"  # before the tag of a metric, where its best so far is written
-MAX_METRICS = 200  # metrics that are kept of one run
+# Held-out data comes first.
+SPLIT_ORDER = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1, "test": 0, "eval": 0}
+BEST_PREFIX = "best/"  # before a metric's tag, for its best value so far
+MAX_METRICS = 200  # per run; further metrics are not summarized
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 
 def goal(tag: str) -> str | None:
-    """Return whether the metric `tag` should be low (`min`) or high (`max`), by its name; None where neither is known.
+    """Return `"min"` or `"max"` for a metric that should be low or high, judged by its name; None if that is unknown.
 
-    The last part of the tag decides: `test/accuracy` by `accuracy`.
+    The last part of the tag decides, such as `accuracy` in `test/accuracy`.
     """
     words = [word for word in _WORD_SEPARATORS.split(tag.rpartition("/")[2].lower()) if word]
-    for pattern, found in ((LOWER_IS_BETTER, "min"), (HIGHER_IS_BETTER, "max")):
+    for pattern, direction in ((LOWER_IS_BETTER, "min"), (HIGHER_IS_BETTER, "max")):
         if any(pattern.fullmatch(word) or (len(word) > 5 and pattern.search(word)) for word in words):
-            return found
+            return direction
     if any(word in ("acc", "accuracy", "top1", "top5") for word in words):
         return "max"
     return None
 
 
 def sort_key(tag: str) -> tuple[int, str, str]:
-    """Return where the metric stands in a list: tests first, the training last."""
-    part, _, name = tag.rpartition("/")
-    return SPLIT_ORDER.get(part, 3), name, tag
+    """Return a sort key that puts test metrics first and training metrics last."""
+    split, _, name = tag.rpartition("/")
+    return SPLIT_ORDER.get(split, 3), name, tag
 
 
 def is_held_out(tag: str) -> bool:
-    """Tell whether the metric `tag` is of data that is not trained on."""
+    """Tell whether a metric is measured on data that is not trained on."""
     return SPLIT_ORDER.get(tag.rpartition("/")[0], 9) < 2
 
 
 class MetricSummary:
-    """The last value of each metric, and the best of those that have one."""
+    """The last value of each metric, and the best value of those with a goal."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[float, int]] = {}
         self._best: dict[str, tuple[float, int]] = {}
-        self._signs: dict[str, int] = {}  # by tag: 1 where low is good, -1 where high is, 0 for neither
+        self._signs: dict[str, int] = {}  # by tag: 1 if lower is better, -1 if higher is, 0 if unknown
         self.step: int | None = None  # the highest
 
     def add(self, tag: str, value: float, step: int) -> None:
-        """Take a point in. The first of several equal values is the best; NaN and infinity never are."""
+        """Take in a point. Of equal values the first is the best; NaN and infinity never are."""
         sign = self._signs.get(tag)
         if sign is None:
             if len(self._signs) >= MAX_METRICS:
@@ -74,18 +67,18 @@ class MetricSummary:
                 self._best[tag] = value, step
 
     def best(self, tag: str) -> tuple[float, int] | None:
-        """Return the best value of a metric, and its step."""
+        """Return the best value of a metric and its step, or None."""
         return self._best.get(tag)
 
     def last(self, tag: str) -> tuple[float, int] | None:
-        """Return the newest value of a metric, and its step."""
+        """Return the last value of a metric and its step, or None."""
         return self._last.get(tag)
 
     def summary(self) -> dict[str, dict[str, Any]]:
-        """Return all of it, as `run.json` holds it."""
-        found: dict[str, dict[str, Any]] = {}
+        """Return last and best values by tag, in the form that `run.json` holds."""
+        entries: dict[str, dict[str, Any]] = {}
         for tag, (value, step) in self._last.items():
-            found[tag] = {"last": value, "step": step}
+            entries[tag] = {"last": value, "step": step}
             if tag in self._best:
-                found[tag] |= {"best": self._best[tag][0], "best_step": self._best[tag][1], "goal": goal(tag)}
-        return found
+                entries[tag] |= {"best": self._best[tag][0], "best_step": self._best[tag][1], "goal": goal(tag)}
+        return entries

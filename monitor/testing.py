@@ -26,6 +26,7 @@ from monitor.records import (
     Scalar,
     Text,
 )
+from monitor.runs.status import RunStatus
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def check_sink(make: Callable[[], Sink], run: Run, read_back: Callable[[Sequence
     if read_back is not None:
         read_back(records)
     sink.flush()  # again, with nothing new
-    run.status = "finished"
+    run.status = RunStatus.FINISHED
     sink.close()
     sink.close()  # closing twice is harmless
     if read_back is not None:

@@ -27,11 +27,11 @@ LAYERS = (
     {"monitor.comparison"},
     {"monitor.dashboards"},
     {"monitor.sinks"},
-    {"monitor.runs"},
     {"monitor.capture"},
+    {"monitor.runs"},
     {"monitor.events"},
     {"monitor.render"},
-    {"monitor.records", "monitor.errors", "monitor.metrics", "monitor.alerts"},
+    {f"monitor.{name}" for name in ("records", "errors", "metrics", "alerts", "stats", "expressions", "files")},
 )
 NAMESPACES = {"monitor": "monitor.logger", "runners": "runners.mlp"}  # what `from monitor import …` counts as
 

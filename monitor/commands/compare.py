@@ -11,8 +11,8 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.comparison.compare import ComparedRun, ComparisonView, differing, find, main_metrics, read, winners
-from monitor.runs.listing import number
 from monitor.runs.process import signals_as_exit
+from monitor.runs.run_file import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Table:
             cells = []
             for what, at in (("last", "step"), ("best", "best_step")):
                 star = "*" if run.name in winners(runs, tag, what) else " "
-                value = number(entry.get(what))
+                value = parse_number(entry.get(what))
                 cells += ["" if value is None else f"{value:.5g}{star}", str(entry.get(at, ""))]
             label = Text(tag if place == 0 else "")
             laid.add_row(label, Text(run.name), *cells, Text(run.status), end_section=place == len(runs) - 1)

@@ -11,7 +11,7 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
-from monitor.events.framing import runs_under
+from monitor.events.files import runs_under
 from monitor.runs.process import signals_as_exit
 from monitor.runs.run import Run
 from monitor.sinks import registry
@@ -52,7 +52,7 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
     lost: list[str] = []
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
-        first = Run.unwritten(_as_file(next(iter(found), path.name)))
+        first = Run(_as_file(next(iter(found), path.name)), is_written=False)
         served = list(templates.values())
         boards = start_dashboards(served, kept, lambda sink: sink.url_of(first), cleanup, open_browser=open_browser)
         if not served:
@@ -63,7 +63,7 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
                 for name, at in runs_under(path).items():
                     if name not in replays:
                         sinks = [_same(spec, sink) for spec, sink in templates.items() if sink in served]
-                        run = Run(logdir / name) if logdir is not None else Run.unwritten(_as_file(name))
+                        run = Run(logdir / name) if logdir is not None else Run(_as_file(name), is_written=False)
                         replays[name] = Replay(name, at, sinks, run)
                     replays[name].forward()
                     if not follow:

@@ -15,7 +15,8 @@ import click
 from monitor.commands.base import MonitorCommand
 from monitor.metrics import sort_key
 from monitor.runs.filter import Filter
-from monitor.runs.listing import RunInfo, number, order, scan
+from monitor.runs.listing import RunInfo, scan, sort_runs
+from monitor.runs.run_file import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ def select(logdir: Path, by: str, passes: Filter | None, metrics: Sequence[str])
             if found and name not in known:
                 like = sorted(n for n in known if ":" not in n)
                 raise click.BadParameter(f"no run has {name!r}; known: {', '.join(like)}.", param_hint=f"'{option}'")
-    return order([run for run in found if passes is None or passes(run.look_up)], by)
+    return sort_runs([run for run in found if passes is None or passes(run.look_up)], by)
 
 
 def as_fields(run: RunInfo) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def progress(run: RunInfo, what: str) -> str:
 
 def metric(entry: dict[str, Any]) -> str:
     """Write a metric's last value and, in brackets under it, its best."""
-    last, best = number(entry.get("last")), number(entry.get("best"))
+    last, best = parse_number(entry.get("last")), parse_number(entry.get("best"))
     shown = "" if last is None else f"{last:.4g}" if isinstance(last, int | float) else str(last)
     return shown + (f"\n({best:.4g})" if isinstance(best, int | float) else "")
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor import metrics
 from monitor.errors import DataError
-from monitor.events.framing import event_files, runs_under
+from monitor.events.files import event_files, runs_under
 from monitor.events.reader import EventReader, read_history
 from monitor.records import Config, Restart, Scalar
-from monitor.runs.listing import load, number, scan
-from monitor.runs.run import RUN_FILE
+from monitor.runs.listing import load, scan
+from monitor.runs.run_file import RUN_FILE, parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ def main_metrics(runs: Sequence[ComparedRun]) -> list[str]:
 def winners(runs: Sequence[ComparedRun], tag: str, what: str) -> list[str]:
     """Return the runs whose `last` or `best` value of a metric is the best of all; none of a metric without a goal."""
     sign = {"min": 1, "max": -1}.get(metrics.goal(tag) or "", 0)
-    values = {run.name: number(run.metrics.get(tag, {}).get(what)) for run in runs}
+    values = {run.name: parse_number(run.metrics.get(tag, {}).get(what)) for run in runs}
     known = {name: value * sign for name, value in values.items() if isinstance(value, int | float)}
     finite = {name: value for name, value in known.items() if math.isfinite(value)}
     if not sign or len(known) < 2 or not finite:

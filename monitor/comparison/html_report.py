@@ -13,7 +13,7 @@ from monitor.records import Images
 from monitor.render.downsampling import DownsampledSeries
 from monitor.render.escaping import PALETTE, escape_control_chars
 from monitor.render.images import image_grid
-from monitor.runs.listing import number
+from monitor.runs.run_file import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,7 +120,7 @@ def _metrics(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
             entry = run.metrics.get(tag, {})
             cells = []
             for what, at in (("last", "step"), ("best", "best_step")):
-                value = number(entry.get(what))
+                value = parse_number(entry.get(what))
                 best = " best" if run.name in winners(runs, tag, what) else ""
                 shown = "" if value is None else f"{value:.5g} <span class=step>at {entry.get(at)}</span>"
                 cells.append(f'<td class="number{best}">{shown}')

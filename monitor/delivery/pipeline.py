@@ -18,9 +18,9 @@ from monitor.records import Scalar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from monitor.delivery.stats import SinkStats
     from monitor.runs.run import Run
     from monitor.sinks.base import Sink
+    from monitor.stats import SinkStats
 
 log = logging.getLogger("monitor")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.delivery.pipeline import Pipeline
 from monitor.events.reader import EventReader
 from monitor.records import Images
+from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ class Replay:
 
     def close(self) -> list[str]:
         """Deliver the rest and close the sinks; say what was not delivered, a line a sink."""
-        self.run.status = "finished"
+        self.run.status = RunStatus.FINISHED
         self._pipeline.close(CLOSE_TIMEOUT_S)
         stats = self._pipeline.stats()
         self.run.finish("finished", logged={name: s._asdict() for name, s in stats.items()})

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
-from monitor.delivery.stats import SinkStats
 from monitor.records import Images, Predictions, Record
 from monitor.sinks.base import Sink
+from monitor.stats import SinkStats
 
 if TYPE_CHECKING:
     from monitor.runs.run import Run

@@ -1,36 +1,47 @@
-"""TensorBoard's event files, as they are on the disk: framed events, perhaps still being written, perhaps torn."""
+"""The framing of TensorBoard's event files (TFRecord): length, checksum, event, checksum.
+
+Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details.
+"""
 
 from __future__ import annotations
 
-import os
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from crc32c import crc32c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tensorboard.compat.proto.event_pb2 import Event
 
+LENGTH = struct.Struct("<Q")
 HEADER = struct.Struct("<QI")  # length of the event, and its checksum
 CHECKSUM = struct.Struct("<I")
 READ_CHUNK_BYTES = 2**20  # bytes read at once
 MAX_EVENT_BYTES = 2**30  # bytes of an event; a length above is none
 
 
+def frame(event: bytes) -> bytes:
+    """Return an encoded event as the bytes that go into the file."""
+    length = LENGTH.pack(len(event))
+    return b"".join(
+        (length, CHECKSUM.pack(masked_crc(crc32c(length))), event, CHECKSUM.pack(masked_crc(crc32c(event))))
+    )
+
+
 class FrameReader:
-    """Read one file's events, from where the last reading ended."""
+    """Read one file's events; each pass goes on where the last one stopped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.offset = 0  # of the first byte that is not read yet
+        self.offset = 0  # of the first unread byte
         self.damaged = 0  # events that cannot be read
-        self.unreadable = False  # the rest of the file; nobody knows where its next event begins
+        self.unreadable = False  # a damaged length hides where the next event begins
 
     def frames(self) -> Iterator[bytes]:
-        """Yield the bytes of each event that is there as a whole; an end that is torn is left for the next time."""
-        from crc32c import crc32c
-
+        """Yield the bytes of each complete event; a torn end is left for the next pass. Raises `OSError`."""
         if self.unreadable:
             return
         with self.path.open("rb") as file:
@@ -58,14 +69,14 @@ class FrameReader:
 
     @property
     def torn(self) -> int:
-        """Bytes at the end that are no whole event."""
+        """Bytes at the end that are not a complete event."""
         try:
             return 0 if self.unreadable else max(0, self.path.stat().st_size - self.offset)
         except OSError:
             return 0
 
     def events(self) -> Iterator[Event]:
-        """Yield the events; what is none is counted as damaged."""
+        """Yield the events; bytes that do not decode are counted as damaged."""
         from google.protobuf.message import DecodeError
         from tensorboard.compat.proto.event_pb2 import Event
 
@@ -76,29 +87,6 @@ class FrameReader:
                 self.damaged += 1
 
 
-def event_files(run: Path) -> list[Path]:
-    """Return the event files of one run in their order; `run` may be such a file itself."""
-    if run.is_file():
-        return [run]
-    try:
-        return sorted(entry for entry in run.iterdir() if "tfevents" in entry.name and entry.is_file())
-    except OSError:
-        return []
-
-
-def runs_under(path: Path) -> dict[str, Path]:
-    """Return the runs under `path`, by the names that TensorBoard gives them: folders that hold event files."""
-    if path.is_file():
-        return {path.parent.name or path.name: path}
-    found = {}
-    for folder, below, files in os.walk(path):
-        below.sort()
-        if any("tfevents" in name for name in files):
-            at = Path(folder)
-            found[path.resolve().name if at == path else str(at.relative_to(path))] = at
-    return found
-
-
 def masked_crc(crc: int) -> int:
-    """Return a checksum as the format has it, so that one of data with checksums in it is no trap."""
+    """Mask a checksum as the format does, because the CRC of data that contains CRCs is weak."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

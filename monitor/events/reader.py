@@ -7,7 +7,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from monitor.events.framing import FrameReader, event_files
+from monitor.events.files import event_files
+from monitor.events.framing import FrameReader
 from monitor.metrics import BEST_PREFIX
 from monitor.records import Checkpoint, Config, Histogram, Images, Record, Restart, Scalar, Text
 

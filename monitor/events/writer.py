@@ -1,8 +1,8 @@
-"""An event file that is whole at any moment, whatever the disk does.
+"""Write an event file that is whole at any moment, whatever the disk does.
 
-Records are framed by tensorboardX's own writer, in memory; `flush` then appends them to the file and knows how far it
-came. A record that is torn would hide all that follows it, so after an error the file is cut back to its last whole
-record, or, where that is refused, left alone and followed by a new one.
+Events are framed in memory; `flush` then appends them to the file and knows how far it got. A torn event would hide
+everything after it, so after an error the file is cut back to its last complete event. Where even that fails, the file
+is left alone and a new one is started.
 """
 
 from __future__ import annotations
@@ -14,54 +14,43 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.record_writer import RecordWriter
+from monitor.events.framing import frame
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tensorboard.compat.proto.event_pb2 import Event
+
 TIMESTAMP = re.compile(r"tfevents\.(\d{1,12})(?:\D|$)")
 
 
-class _Frames(RecordWriter):  # type: ignore[misc]
-    """tensorboardX's record framing, into memory."""
-
-    def __init__(self) -> None:
-        self._writer = io.BytesIO()
-
-    def take(self) -> bytes:
-        framed = self._writer.getvalue()
-        self._writer = io.BytesIO()
-        return framed
-
-
 class EventFileWriter:
-    """Append events to a file in `directory` that TensorBoard reads; a new name for each."""
+    """Append events to a file in `directory` that TensorBoard reads. Each writer makes a file with a new name."""
 
     def __init__(self, directory: Path, suffix: str = "") -> None:
         self._directory, self._suffix = directory, suffix
-        self._frames = _Frames()
-        self._pending: list[bytes] = []  # framed, not yet on disk; each starts and ends with whole records
+        self._frames: list[bytes] = []  # added since the last flush
+        self._pending: list[bytes] = []  # blocks of complete frames that are not on disk yet
         self._file: io.FileIO | None = None
         self._size = 0  # bytes of the file that are known to be whole
         self._number = 0
         self.path: Path | None = None
 
     def add(self, event: Event) -> None:
-        """Encode `event`; it is on disk after the next `flush`."""
-        self._frames.write(event.SerializeToString())
+        """Encode `event` now; it is on disk after the next `flush`."""
+        self._frames.append(frame(event.SerializeToString()))
 
     def add_bytes(self, event: bytes) -> None:
-        """Add an event that is encoded already."""
-        self._frames.write(event)
+        """Add an event that is already encoded."""
+        self._frames.append(frame(event))
 
     def flush(self) -> None:
-        """Write what was added to the file. Raises `OSError`, and keeps what is not written."""
-        framed = self._frames.take()
-        if framed:
-            self._pending.append(framed)
-        if self._file is not None and self._pending and not self._is_there():
-            self._recover()
+        """Write and fsync what was added. Blocks; raises `OSError`, and keeps what could not be written."""
+        if self._frames:
+            self._pending.append(b"".join(self._frames))
+            self._frames = []
+        if self._file is not None and self._pending and not self._is_in_place():
+            self._rewrite_removed_file()
         while self._pending:
             if self._file is None:
                 self._open()
@@ -69,31 +58,32 @@ class EventFileWriter:
             del self._pending[0]
 
     def close(self) -> None:
-        """Close the file; what is not flushed is lost."""
+        """Close the file. Call `flush` first: what was not flushed is dropped."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _open(self) -> None:
-        """Start a new file with its version record."""
-        first = _Frames()
-        first.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        """Start a new file with its version event."""
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        version = Event(wall_time=time.time(), file_version="brain.Event:2")
         self._directory.mkdir(parents=True, exist_ok=True)
-        # TensorBoard reads a run's files in the order of their names, so a later one has a later time in it.
-        stamp = max([int(time.time()), *(found + 1 for found in map(_stamp, self._directory.iterdir()))])
+        # TensorBoard reads a run's files in name order, so a later file needs a later time in its name.
+        stamp = max([int(time.time()), *(earlier + 1 for earlier in map(_timestamp, self._directory.iterdir()))])
         name = f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}.{self._number}{self._suffix}"
         self._number += 1
         self.path = self._directory / name
         self._file = io.FileIO(self.path, "x+")
         self._size = 0
-        self._append(first.take())
+        self._append(frame(version.SerializeToString()))
 
     def _append(self, data: bytes) -> None:
         assert self._file is not None
-        done = 0
+        written = 0
         try:
-            while done < len(data):
-                done += self._file.write(data[done:]) or 0
+            while written < len(data):
+                written += self._file.write(data[written:]) or 0
             os.fsync(self._file.fileno())
         except OSError:
             self._cut_back()
@@ -108,35 +98,35 @@ class EventFileWriter:
         except OSError:
             self.close()
         else:
-            if self._size == 0:  # not even the version record is there
+            if self._size == 0:  # not even the version event was written
                 self.close()
                 assert self.path is not None
                 self.path.unlink(missing_ok=True)
 
-    def _is_there(self) -> bool:
-        """Tell whether the open file still has its name; a file that was removed takes writes without a word."""
+    def _is_in_place(self) -> bool:
+        """Tell whether the open file still has its name; writes to a removed file succeed silently."""
         assert self._file is not None
         assert self.path is not None
         try:
-            there, ours = self.path.stat(), os.fstat(self._file.fileno())
+            named, opened = self.path.stat(), os.fstat(self._file.fileno())
         except FileNotFoundError:
             return False
-        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+        return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
-    def _recover(self) -> None:
-        """Save what a removed file held: it can still be read while it is open."""
+    def _rewrite_removed_file(self) -> None:
+        """Write a removed file again: its content can be read as long as it is open."""
         assert self._file is not None
         self._file.seek(0)
-        held = self._file.read(self._size) or b""
+        content = self._file.read(self._size) or b""
         self.close()
         self._directory.mkdir(parents=True, exist_ok=True)
         assert self.path is not None
         self._file = io.FileIO(self.path, "x+")
         self._size = 0
-        self._append(held)
+        self._append(content)
 
 
-def _stamp(path: Path) -> int:
+def _timestamp(path: Path) -> int:
     """Return the time in the name of an event file, 0 for any other file."""
-    found = TIMESTAMP.search(path.name)
-    return int(found[1]) if found else 0
+    match = TIMESTAMP.search(path.name)
+    return int(match[1]) if match else 0

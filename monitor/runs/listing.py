@@ -1,37 +1,43 @@
-"""The runs of a log directory, as their `run.json` tell of them; no event file is read."""
+"""The runs of a log directory, as their `run.json` files describe them; no event file is read."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monitor.runs import process
 from monitor.errors import DataError
 from monitor.metrics import sort_key
-from monitor.runs.run import RUN_FILE, read_run_file
+from monitor.runs.run_file import RUN_FILE, parse_number, parse_time, read_run_file
+from monitor.runs.status import RunStatus, true_status
 
-HEARTBEAT_TIMEOUT_S = 30.0  # seconds without a heartbeat after which a run of another machine is lost
-STARTUP_S = 5.0  # seconds in which a run may not have written its first word yet
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+STARTUP_S = 5.0  # for this long, an empty `run.json` is a run that is just starting
 COLUMNS = ("name", "status", "epoch", "epochs", "step", "steps", "start", "duration", "age", "error", "path")
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One run: `fields` are those of `run.json`; `status` is the true one, which that file cannot know.
+    """One run of a log directory.
 
-    `status` is running, finished, failed, interrupted, killed, stopped, lost (its process is gone without a word) or
-    damaged (`run.json` cannot be read; `error` says why).
+    Attributes:
+        name: its path below the log directory.
+        path: the run directory.
+        status: its true status, which `run.json` alone cannot know; `LOST` if its process died without a word,
+            `DAMAGED` if `run.json` cannot be read.
+        fields: the fields of `run.json`.
+        error: why it ended, or why it cannot be read.
+        now: when it was read, in seconds since the epoch.
     """
 
     name: str
     path: Path
-    status: str
+    status: RunStatus
     fields: Mapping[str, Any]
     error: str | None
     now: float
@@ -43,49 +49,49 @@ class RunInfo:
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """By tag: `last` with its `step`, and, where a metric has a goal, `best` with its `best_step`."""
-        found = {tag: _mapping(entry) for tag, entry in _mapping(self.fields.get("metrics")).items()}
-        return {tag: found[tag] for tag in sorted(found, key=sort_key)}
+        """By tag: `last` with its `step` and, for a metric with a goal, `best` with its `best_step`."""
+        entries = {tag: _mapping(entry) for tag, entry in _mapping(self.fields.get("metrics")).items()}
+        return {tag: entries[tag] for tag in sorted(entries, key=sort_key)}
 
     @property
     def progress(self) -> dict[str, Any]:
-        """`step` and, where the run told it, `steps`, `epoch` and `epochs`."""
+        """`step` and, if the run logged its progress, `steps`, `epoch` and `epochs`."""
         return _mapping(self.fields.get("progress"))
 
     @property
     def age(self) -> float | None:
-        """Seconds since the run began."""
-        start = seconds(self.fields.get("start"))
+        """Seconds since the run started."""
+        start = parse_time(self.fields.get("start"))
         return None if start is None else max(0.0, self.now - start)
 
     @property
     def duration(self) -> float | None:
-        """Seconds that it has run, as far as is known, without what lies between two lives of a resumed run."""
-        start = seconds(self.fields.get("resumed") or self.fields.get("start"))
-        end = seconds(self.fields.get("end")) or seconds(self.fields.get("heartbeat"))
-        if self.status == "running":
+        """Seconds that it has been running, without the time between the processes of a resumed run."""
+        start = parse_time(self.fields.get("resumed") or self.fields.get("start"))
+        end = parse_time(self.fields.get("end")) or parse_time(self.fields.get("heartbeat"))
+        if self.status == RunStatus.RUNNING:
             end = self.now
         spent = self.fields.get("spent")
         earlier = float(spent) if isinstance(spent, int | float) else 0.0
         return None if start is None or end is None else earlier + max(0.0, end - start)
 
     def look_up(self, name: str) -> Any:
-        """Return the value of a name: a column, a setting, a metric's last, `best:METRIC` or `config:SETTING`."""
+        """Return the value of a column, a setting, a metric's last value, `best:METRIC` or `config:SETTING`."""
         if name.startswith(("epoch", "step")) and name in COLUMNS:
             return self.progress.get(name)
         if name in COLUMNS:
             return self.fields.get(name) if name == "start" else getattr(self, name)
         kind, _, rest = name.partition(":")
         if kind in ("best", "last") and rest:
-            return number(self.metrics.get(rest, {}).get(kind))
+            return parse_number(self.metrics.get(rest, {}).get(kind))
         if kind == "config" and rest:
             return self.config.get(rest)
         if name in self.config:
             return self.config[name]
-        return number(self.metrics.get(name, {}).get("last"))
+        return parse_number(self.metrics.get(name, {}).get("last"))
 
     def names(self) -> set[str]:
-        """Return the names that `look_up` knows of this run."""
+        """Return the names that `look_up` knows for this run."""
         tags = self.metrics
         return {*COLUMNS, *self.config, *(f"config:{key}" for key in self.config), *tags} | {
             f"{kind}:{tag}" for tag in tags for kind in ("best", "last")
@@ -93,19 +99,22 @@ class RunInfo:
 
 
 def load(path: Path, name: str | None = None) -> RunInfo:
-    """Read one run; a damaged one is returned as such."""
+    """Read one run; a damaged one is returned with that status."""
     now = time.time()
     name = path.name if name is None else name
     try:
         fields = read_run_file(path)
     except DataError as error:
-        return RunInfo(name, path, "damaged", {}, str(error), now)
-    said = fields.get("error")
-    return RunInfo(name, path, status_of(fields, now), fields, str(said) if said is not None else None, now)
+        return RunInfo(name, path, RunStatus.DAMAGED, {}, str(error), now)
+    heartbeat = parse_time(fields.get("heartbeat") or fields.get("start"))
+    status, error_text = true_status(fields, now, heartbeat), fields.get("error")
+    if status is RunStatus.DAMAGED and error_text is None:
+        error_text = f"{path / RUN_FILE}: {fields.get('status')!r} is not a status"
+    return RunInfo(name, path, status, fields, str(error_text) if error_text is not None else None, now)
 
 
 def scan(logdir: Path) -> Iterator[RunInfo]:
-    """Yield the runs under `logdir`, at any depth, in the order of their names."""
+    """Yield the runs under `logdir`, at any depth, in name order."""
     for folder, below, files in os.walk(logdir):
         below.sort()
         if RUN_FILE in files:
@@ -115,46 +124,16 @@ def scan(logdir: Path) -> Iterator[RunInfo]:
                 yield load(path, str(path.relative_to(logdir)) if path != logdir else path.name)
 
 
-def status_of(fields: Mapping[str, Any], now: float) -> str:
-    """Return the true status of a run whose `run.json` holds `fields`."""
-    status = str(fields.get("status") or "damaged")
-    if status != "running":
-        return status
-    alive = process.is_alive(fields.get("process"))
-    if alive is None:  # of another machine: its clock may differ by little
-        beat = seconds(fields.get("heartbeat") or fields.get("start"))
-        alive = beat is not None and now - beat <= HEARTBEAT_TIMEOUT_S
-    return "running" if alive else "lost"
+def sort_runs(runs: list[RunInfo], by: str) -> list[RunInfo]:
+    """Sort by a name that `look_up` knows, descending if it starts with `-`; runs without a value come last."""
+    descending, name = by.startswith("-"), by.removeprefix("-")
+    with_value = [run for run in runs if _has_value(run.look_up(name))]
+    numeric = all(isinstance(run.look_up(name), int | float) for run in with_value)
+    with_value.sort(key=lambda run: run.look_up(name) if numeric else str(run.look_up(name)), reverse=descending)
+    return with_value + [run for run in runs if not _has_value(run.look_up(name))]
 
 
-def number(value: Any) -> Any:
-    """Return a number of `run.json`, where NaN and infinity are text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def seconds(stamp: Any) -> float | None:
-    """Return an ISO time as seconds since the epoch; None for what is none."""
-    try:
-        return datetime.fromisoformat(stamp).timestamp()
-    except (TypeError, ValueError):
-        return None
-
-
-def order(runs: list[RunInfo], by: str) -> list[RunInfo]:
-    """Sort by a name that `look_up` knows, downwards with a `-` before it; runs that have no such thing come last."""
-    down, name = by.startswith("-"), by.removeprefix("-")
-    having = [run for run in runs if _has(run.look_up(name))]
-    numbers = all(isinstance(run.look_up(name), int | float) for run in having)
-    having.sort(key=lambda run: run.look_up(name) if numbers else str(run.look_up(name)), reverse=down)
-    return having + [run for run in runs if not _has(run.look_up(name))]
-
-
-def _has(value: Any) -> bool:
+def _has_value(value: Any) -> bool:
     return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
@@ -164,7 +143,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _is_being_made(file: Path) -> bool:
     try:
-        known = file.stat()
+        stat = file.stat()
     except OSError:
         return False
-    return known.st_size == 0 and time.time() - known.st_mtime < STARTUP_S
+    return stat.st_size == 0 and time.time() - stat.st_mtime < STARTUP_S

@@ -7,10 +7,12 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def identity(pid: int | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from monitor import Logger, Run
 from monitor.errors import JobError
 from monitor.runs.process import parent_identity
 from monitor.runs.resume import reopen
-from monitor.runs.run import SIGNAL_EXIT_CODES
+from monitor.runs.status import SIGNAL_EXIT_CODES
 from monitor.sinks.tensorboard import TensorBoardSink
 from runners.launch import session
 from runners.launch.options import device_of
@@ -109,7 +109,7 @@ class Job:
             yield log
             return
         sink = TensorBoardSink(self.processes.rank)
-        with Logger(Run.unwritten(path), [sink], every_rank=True) as own:
+        with Logger(Run(path, is_written=False), [sink], every_rank=True) as own:
             yield own
 
     def _end_of_job(self, log: Logger, error: BaseException) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from monitor.runs.run import RUN_FILE, read_run_file, to_jsonable
+from monitor.runs.run_file import RUN_FILE, read_run_file, to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

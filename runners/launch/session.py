@@ -42,7 +42,7 @@ def start(
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
         if rank > 0:
-            yield cleanup.enter_context(Logger(Run.unwritten(given["logdir"] / runner)))
+            yield cleanup.enter_context(Logger(Run(given["logdir"] / runner, is_written=False)))
             return
         run = reopen() or _run(runner, config, given)
         if run.is_resumed:

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from monitor.errors import DataError
-from monitor.runs.run import to_jsonable
+from monitor.runs.run_file import to_jsonable
 from runners.training.loop import TrainState
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from monitor.runs.run import versions
+from monitor.runs.environment import versions
 from tests.benchmarks import calls, loops, scale, wholes
 from tests.benchmarks.measure import COLUMNS, Row
 

@@ -216,11 +216,11 @@ os._exit(1)
 
 def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, start: Start, page: Page) -> None:
     statuses = ["finished"] * 6 + ["failed", "killed", "interrupted"]
-    for number, status in enumerate(statuses):
-        config: dict[str, Any] = {"lr": 0.1 * (number + 1), "optimizer": ["sgd", "adam"][number % 2]}
-        config |= {"dropout": number / 10} if number % 3 == 0 else {}
-        config |= {"nesterov": True} if number % 4 == 0 else {}
-        make(tmp_path, f"run{number}", config, number / 50, status)
+    for parse_number, status in enumerate(statuses):
+        config: dict[str, Any] = {"lr": 0.1 * (parse_number + 1), "optimizer": ["sgd", "adam"][parse_number % 2]}
+        config |= {"dropout": parse_number / 10} if parse_number % 3 == 0 else {}
+        config |= {"nesterov": True} if parse_number % 4 == 0 else {}
+        make(tmp_path, f"run{parse_number}", config, parse_number / 50, status)
     start("-c", GONE, str(tmp_path / "run9")).wait(60)
     board = Served("tensorboard", "--logdir", str(tmp_path), "--port", "0")
     try:
@@ -238,9 +238,9 @@ def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, sta
 
         wait_until(ended, 60, "ten rows, four of them failed")
         found = groups()
-        assert [group["sessions"][0]["name"] for group in found] == [f"run{number}" for number in range(10)]
+        assert [group["sessions"][0]["name"] for group in found] == [f"run{parse_number}" for parse_number in range(10)]
         assert [group["sessions"][0]["status"] for group in found][:6] == ["STATUS_SUCCESS"] * 6
-        assert ask(f"{board.url}/data/runs") == [f"run{number}" for number in range(10)], "no extra runs"
+        assert ask(f"{board.url}/data/runs") == [f"run{parse_number}" for parse_number in range(10)], "no extra runs"
         page.goto(f"{board.url}/#hparams")
         page.wait_for_selector("text=best/test/accuracy", timeout=60_000)
         for text in ("nesterov", "dropout", "optimizer", "lost", "test/accuracy", "best/test/loss"):

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from monitor import Logger, Run
 from monitor.cli import main
-from monitor.events.framing import runs_under
+from monitor.events.files import runs_under
 from monitor.events.reader import EventReader, read_history, read_scalars
 from monitor.records import Config, Histogram, Images, Record, Restart, Scalar, Text
 from monitor.sinks.tensorboard import TensorBoardSink

@@ -218,7 +218,7 @@ def test_what_cannot_be_resumed_is_refused(run: Path, tmp_path: Path) -> None:
     assert "has no checkpoint; runs save them with --checkpoint-every" in resume(tmp_path, "bare").stderr
     for file in run.glob("*tfevents*"):
         file.unlink()
-    assert "do not know of the checkpoint" in resume(tmp_path, "a").stderr
+    assert "do not contain the checkpoint" in resume(tmp_path, "a").stderr
 
 
 def test_a_run_that_goes_on_is_not_resumed(run: Path, start: Start) -> None:
@@ -228,7 +228,7 @@ def test_a_run_that_goes_on_is_not_resumed(run: Path, start: Start) -> None:
     fields = json.loads((run / "run.json").read_text())
     fields |= {"status": "running", "pid": sleeper.pid, "process": process.identity(sleeper.pid)}
     (run / "run.json").write_text(json.dumps(fields))
-    assert f"still goes on, in process {sleeper.pid}" in refused(run)
+    assert f"is still running, in process {sleeper.pid}" in refused(run)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_loop_of_ones_own_goes_on(tmp_path: Path) -> None:
         for step in range(20, 25):
             log.scalar("a", -1.0, step)
     assert event_reader.series(tmp_path / "a", "a") == [(n, n) for n in range(20)] + [(n, -1.0) for n in range(20, 25)]
-    with pytest.raises(DataError, match="do not know of the checkpoint 'yours'"):
+    with pytest.raises(DataError, match="do not contain the checkpoint 'yours'"):
         reopen(tmp_path / "a", "yours", 20)
     with Logger(tmp_path / "b", ["memory"]) as log:
         assert not log.checkpoint("mine", 0)  # nothing keeps it

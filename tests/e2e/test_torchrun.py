@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from monitor import Logger
 from monitor.cli import main
-from monitor.events.framing import event_files
+from monitor.events.files import event_files
 from monitor.runs.listing import load, scan
 from monitor.testing import wait_until
 from runners.training import checkpoints

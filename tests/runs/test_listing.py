@@ -12,20 +12,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from monitor.runs import process
 from monitor import Logger, Run
 from monitor.cli import main
 from monitor.errors import FilterError
+from monitor.runs import process
 from monitor.runs.filter import Filter
-from monitor.runs.run import timestamp
-from monitor.runs.listing import load, order, scan
+from monitor.runs.listing import load, scan, sort_runs
+from monitor.runs.run_file import timestamp
 from monitor.testing import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -137,7 +139,7 @@ def test_a_list_of_a_thousand_runs_with_damaged_ones_among_them(tmp_path: Path) 
     assert found.exit_code == 0
     assert len(re.findall("finished", found.stdout)) == 1000
     assert re.search(r"group/torn +damaged", found.stdout)
-    assert "list/run.json cannot be read: it holds no object" in " ".join(found.stdout.split())
+    assert "list/run.json cannot be read: it does not hold an object" in " ".join(found.stdout.split())
     few = listed(
         tmp_path, "--filter", "lr<0.002 and status==finished or name~torn", "--sort", "-test/accuracy", "--json"
     )
@@ -205,5 +207,5 @@ def test_runs_without_a_value_come_last(tmp_path: Path) -> None:
     for name, config in (("a", {"lr": 2}), ("b", {}), ("c", {"lr": 10}), ("d", {"lr": None})):
         write(tmp_path / name, config=config)
     runs = list(scan(tmp_path))
-    assert [run.name for run in order(runs, "lr")] == ["a", "c", "b", "d"]
-    assert [run.name for run in order(runs, "-lr")] == ["c", "a", "b", "d"]
+    assert [run.name for run in sort_runs(runs, "lr")] == ["a", "c", "b", "d"]
+    assert [run.name for run in sort_runs(runs, "-lr")] == ["c", "a", "b", "d"]

@@ -1,0 +1,29 @@
+"""Where event files are: those of one run, and the runs under a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def event_files(run: Path) -> list[Path]:
+    """Return the event files of one run in their order; `run` may be such a file itself."""
+    if run.is_file():
+        return [run]
+    try:
+        return sorted(entry for entry in run.iterdir() if "tfevents" in entry.name and entry.is_file())
+    except OSError:
+        return []
+
+
+def runs_under(path: Path) -> dict[str, Path]:
+    """Return the runs under `path`, by the names that TensorBoard gives them: folders that hold event files."""
+    if path.is_file():
+        return {path.parent.name or path.name: path}
+    found = {}
+    for folder, below, files in os.walk(path):
+        below.sort()
+        if any("tfevents" in name for name in files):
+            at = Path(folder)
+            found[path.resolve().name if at == path else str(at.relative_to(path))] = at
+    return found

@@ -1,0 +1,145 @@
+"""Build the messages that event files hold, from TensorBoard's own protocol buffers.
+
+They are the same on the wire as tensorboardX's, whose import brings torch along (500 MB). Only histograms are encoded
+by tensorboardX, imported when the first one comes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.custom_scalar.layout_pb2 import Category, Chart, Layout, MultilineChartContent
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
+from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
+
+from monitor.metrics import SPLIT_ORDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+Value = Any  # a Summary.Value; the generated classes have no types
+DT_STRING = 7
+SESSION_START_TAG = "_hparams_/session_start_info"
+SESSION_END_TAG = "_hparams_/session_end_info"
+LAYOUT_TAG = "custom_scalars__config__"
+
+
+def event(values: Iterable[Value], step: int, wall_time: float) -> Event:
+    """Return an event of several values; `wall_time` is in seconds since the epoch."""
+    return Event(wall_time=wall_time, step=step, summary=Summary(value=values))
+
+
+def scalar(tag: str, value: float = 0.0) -> Value:
+    """Return a scalar, which the file stores as float32."""
+    return Summary.Value(tag=tag, simple_value=value)
+
+
+def image(tag: str, png: bytes, width: int, height: int) -> Value:
+    """Return an RGB image, encoded as PNG."""
+    encoded = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+    return Summary.Value(tag=tag, image=encoded)
+
+
+def text(tag: str, markdown: str) -> Value:
+    """Return a text, which TensorBoard renders as Markdown."""
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
+    tensor = TensorProto(dtype=DT_STRING, string_val=[markdown.encode()], tensor_shape=shape)
+    content = TextPluginData(version=0).SerializeToString()
+    return Summary.Value(tag=f"{tag}/text_summary", tensor=tensor, metadata=_metadata("text", content))
+
+
+def preformatted(plain_text: str) -> str:
+    """Indent plain text so that Markdown keeps its lines apart and applies no markup."""
+    return "\n".join(f"    {line}" for line in plain_text.splitlines())
+
+
+def histogram(
+    tag: str,
+    counts: NDArray[Any],
+    edges: NDArray[np.float64],
+    *,
+    minimum: float,
+    maximum: float,
+    total: float,
+    total_of_squares: float,
+) -> Value:
+    """Return a histogram of K counts between K + 1 edges, with the sums over the values themselves."""
+    from tensorboardX.summary import histogram_raw
+
+    # The format counts the values up to each limit, so the first limit opens the first bucket with a count of 0.
+    summary = histogram_raw(
+        tag,
+        min=minimum,
+        max=maximum,
+        num=float(counts.sum()),
+        sum=total,
+        sum_squares=total_of_squares,
+        bucket_limits=edges.tolist(),
+        bucket_counts=[0, *counts.tolist()],
+    )
+    return Summary.FromString(summary.SerializeToString()).value[0]
+
+
+def session_start(config: Mapping[str, Any], start: float) -> Value:
+    """Return a run's row in HPARAMS; `start` is in seconds since the epoch.
+
+    There is no experiment summary, on purpose: TensorBoard then collects the columns of all runs itself, even if their
+    settings differ. A summary written by one run would hide the columns of the others.
+    """
+    info = SessionStartInfo(start_time_secs=start)
+    for name, value in config.items():
+        if isinstance(value, bool):
+            info.hparams[name].bool_value = value
+        elif isinstance(value, int | float):
+            info.hparams[name].number_value = float(value)
+        elif value is not None:
+            info.hparams[name].string_value = str(value)
+    return _hparams(SESSION_START_TAG, HParamsPluginData(session_start_info=info))
+
+
+def session_end(*, succeeded: bool, end: float) -> Value:
+    """Return the end of a run for HPARAMS; `end` is in seconds since the epoch."""
+    info = SessionEndInfo(status="STATUS_SUCCESS" if succeeded else "STATUS_FAILURE", end_time_secs=end)
+    return _hparams(SESSION_END_TAG, HParamsPluginData(session_end_info=info))
+
+
+def restart(step: int, wall_time: float) -> Event:
+    """Return the event at which TensorBoard drops `step` and everything above it."""
+    return Event(wall_time=wall_time, step=step, session_log=SessionLog(status=SessionLog.START))
+
+
+def checkpoint(name: str, step: int, wall_time: float) -> Event:
+    """Return the event that marks a checkpoint."""
+    log = SessionLog(status=SessionLog.CHECKPOINT, checkpoint_path=name)
+    return Event(wall_time=wall_time, step=step, session_log=log)
+
+
+def chart_layout(splits_by_metric: Mapping[str, Sequence[str]]) -> Value:
+    """Return the layout of CUSTOM SCALARS: one chart for each metric that was logged for several splits.
+
+    Each chart names all known splits, so that the charts of all runs are the same.
+    """
+    charts = [
+        Chart(title=metric, multiline=MultilineChartContent(tag=[f"^({'|'.join(SPLIT_ORDER)})/{re.escape(metric)}$"]))
+        for metric, splits in splits_by_metric.items()
+        if len(splits) > 1
+    ]
+    layout = Layout(category=[Category(title="train and test", chart=charts)])
+    tensor = TensorProto(dtype=DT_STRING, string_val=[layout.SerializeToString()], tensor_shape=TensorShapeProto())
+    return Summary.Value(tag=LAYOUT_TAG, tensor=tensor, metadata=_metadata("custom_scalars"))
+
+
+def _hparams(tag: str, data: HParamsPluginData) -> Value:
+    return Summary.Value(tag=tag, metadata=_metadata("hparams", data.SerializeToString()))
+
+
+def _metadata(plugin: str, content: bytes = b"") -> SummaryMetadata:
+    return SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=plugin, content=content))

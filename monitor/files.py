@@ -1,0 +1,30 @@
+"""Write files so that no reader ever sees half of one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def atomic_write(path: Path, content: bytes | str, mode: int | None = None) -> None:
+    """Put `content` at `path` in one step: readers find the old file or the new one, never a part.
+
+    Text is encoded as UTF-8. `mode` sets the permissions; by default the umask does. Blocks; does not fsync. Raises
+    `OSError` and leaves an old file as it is.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        part.write_bytes(data)
+        if mode is not None:
+            part.chmod(mode)
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
