@@ -2,13 +2,115 @@
 
     from monitor import Logger
 
-Importing this package is quick: torch, the dashboards' packages and the rest are imported where they are used.
+Importing this package is quick: every public name is imported when it is first used, and so are torch and the
+dashboards' packages.
 """
 
-from monitor.errors import MonitorError, SinkError, SpecError
-from monitor.logger import Logger
-from monitor.runs.run import Run
-from monitor.sinks.base import Sink
+from __future__ import annotations
 
-__all__ = ["Logger", "MonitorError", "Run", "Sink", "SinkError", "SpecError", "__version__"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monitor import testing as testing
+    from monitor.alerts import Rule as Rule
+    from monitor.alerts import StallRule as StallRule
+    from monitor.errors import AlertError as AlertError
+    from monitor.errors import DataError as DataError
+    from monitor.errors import FilterError as FilterError
+    from monitor.errors import JobError as JobError
+    from monitor.errors import MissingExtra as MissingExtra
+    from monitor.errors import MonitorError as MonitorError
+    from monitor.errors import SinkError as SinkError
+    from monitor.errors import SpecError as SpecError
+    from monitor.logger import Logger as Logger
+    from monitor.records import RECORD_TYPES as RECORD_TYPES
+    from monitor.records import Checkpoint as Checkpoint
+    from monitor.records import Config as Config
+    from monitor.records import ConfusionMatrix as ConfusionMatrix
+    from monitor.records import Curve as Curve
+    from monitor.records import Histogram as Histogram
+    from monitor.records import Images as Images
+    from monitor.records import Predictions as Predictions
+    from monitor.records import Progress as Progress
+    from monitor.records import Record as Record
+    from monitor.records import Restart as Restart
+    from monitor.records import Scalar as Scalar
+    from monitor.records import Text as Text
+    from monitor.runs.resume import reopen as reopen
+    from monitor.runs.run import Run as Run
+    from monitor.runs.status import RunStatus as RunStatus
+    from monitor.sinks.base import DashboardSink as DashboardSink
+    from monitor.sinks.base import Sink as Sink
+    from monitor.sinks.memory import MemorySink as MemorySink
+    from monitor.stats import SinkStats as SinkStats
+    from monitor.stats import Stats as Stats
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "RECORD_TYPES",
+    "AlertError",
+    "Checkpoint",
+    "Config",
+    "ConfusionMatrix",
+    "Curve",
+    "DashboardSink",
+    "DataError",
+    "FilterError",
+    "Histogram",
+    "Images",
+    "JobError",
+    "Logger",
+    "MemorySink",
+    "MissingExtra",
+    "MonitorError",
+    "Predictions",
+    "Progress",
+    "Record",
+    "Restart",
+    "Rule",
+    "Run",
+    "RunStatus",
+    "Scalar",
+    "Sink",
+    "SinkError",
+    "SinkStats",
+    "SpecError",
+    "StallRule",
+    "Stats",
+    "Text",
+    "__version__",
+    "reopen",
+    "testing",
+]
+
+# Where the names come from; those that are not listed come from `monitor.records` or `monitor.errors`.
+_MODULES = {
+    "DashboardSink": "monitor.sinks.base",
+    "Logger": "monitor.logger",
+    "MemorySink": "monitor.sinks.memory",
+    "Rule": "monitor.alerts",
+    "Run": "monitor.runs.run",
+    "RunStatus": "monitor.runs.status",
+    "Sink": "monitor.sinks.base",
+    "SinkStats": "monitor.stats",
+    "StallRule": "monitor.alerts",
+    "Stats": "monitor.stats",
+    "reopen": "monitor.runs.resume",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'monitor' has no attribute {name!r}")
+    if name == "testing":
+        return import_module("monitor.testing")
+    is_error = name == "MissingExtra" or name.endswith("Error")
+    module = import_module(_MODULES.get(name, "monitor.errors" if is_error else "monitor.records"))
+    globals()[name] = value = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

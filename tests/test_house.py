@@ -31,7 +31,10 @@ LAYERS = (
     {"monitor.runs"},
     {"monitor.events"},
     {"monitor.render"},
-    {f"monitor.{name}" for name in ("records", "errors", "metrics", "alerts", "stats", "expressions", "files")},
+    {
+        f"monitor.{name}"
+        for name in ("records", "errors", "metrics", "alerts", "stats", "expressions", "files", "network")
+    },
 )
 NAMESPACES = {"monitor": "monitor.logger", "runners": "runners.mlp"}  # what `from monitor import …` counts as
 
@@ -106,10 +109,52 @@ def test_files_stay_small() -> None:
 
 def test_the_public_names() -> None:
     assert sorted(monitor.__all__) == [
-        "Logger", "MonitorError", "Run", "Sink", "SinkError", "SpecError", "__version__",
+        "AlertError", "Checkpoint", "Config", "ConfusionMatrix", "Curve", "DashboardSink", "DataError", "FilterError",
+        "Histogram", "Images", "JobError", "Logger", "MemorySink", "MissingExtra", "MonitorError", "Predictions",
+        "Progress", "RECORD_TYPES", "Record", "Restart", "Rule", "Run", "RunStatus", "Scalar", "Sink", "SinkError",
+        "SinkStats", "SpecError", "StallRule", "Stats", "Text", "__version__", "reopen", "testing",
     ]  # fmt: skip
     assert all(hasattr(monitor, name) for name in monitor.__all__)
+    assert set(monitor.__all__) <= set(dir(monitor))
+    with pytest.raises(AttributeError, match="module 'monitor' has no attribute 'Loger'"):
+        monitor.Loger  # noqa: B018 - reading it is the test
     assert f"version = {monitor.__version__}\n" in (ROOT / "setup.cfg").read_text()
+
+
+# What each command or class may load of what is heavy; nothing here may load torch.
+LIGHT = {
+    "from monitor import Logger": (),
+    "import monitor.commands.runs, monitor.commands.compare, monitor.commands.serve": (),
+    "from monitor.dashboards import tensorboard_server; from monitor.events import writer": (),
+    "from monitor import reopen; from monitor.events import reader, summaries": ("tensorboard",),
+    "from monitor.sinks.tensorboard import TensorBoardSink": ("PIL", "numpy", "tensorboard"),
+}
+HEAVY = ("PIL", "matplotlib", "numpy", "rich", "tensorboard", "tensorboardX", "torch", "visdom")
+
+
+@pytest.mark.parametrize("code", LIGHT)
+def test_what_is_not_needed_is_not_loaded(code: str) -> None:
+    script = f"import sys\n{code}\nprint(*sorted(name for name in {HEAVY} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert tuple(done.stdout.split()) == LIGHT[code]
+
+
+def test_a_whole_run_without_torch(tmp_path: Path) -> None:
+    """A program that does not use torch does not get it, through a run with scalars, texts, pictures, and back."""
+    script = """
+import sys, numpy
+from monitor import Logger
+from monitor.events.reader import read_history
+with Logger(sys.argv[1], ["tensorboard"], {"lr": 0.1}) as log:
+    log.scalar("a", 1.0, 0)
+    log.text("note", "text", 0)
+    log.images("picture", numpy.zeros((2, 1, 8, 8), "uint8"), 0)
+print(sum(len(records) for records in read_history(log.run.path)), "torch" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "run")], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["4", "False"]
 
 
 def test_importing_the_package_is_light() -> None:

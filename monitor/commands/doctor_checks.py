@@ -10,6 +10,8 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, NamedTuple
 
+from monitor.network import is_tensorboard, is_visdom, listens
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -149,15 +151,14 @@ def _assets() -> Iterator[Finding]:
 
 
 def _ports(ports: Mapping[str, int]) -> Iterator[Finding]:
-    """See who listens where the dashboards do."""
-    from monitor.dashboards import launcher
-
+    """See what listens where the dashboards would."""
+    is_ours = {"Visdom": is_visdom, "TensorBoard": is_tensorboard}
     for name, port in ports.items():
         what = f"{name}'s port {port}"
         url = f"http://127.0.0.1:{port}"
-        if not launcher.listens("127.0.0.1", port):
+        if not listens("127.0.0.1", port):
             yield Finding(OK, what, "free; runs start a server")
-        elif launcher.answers_as_visdom(url) if name == "Visdom" else launcher.answers_as_tensorboard(url):
+        elif is_ours[name](url):
             yield Finding(OK, what, f"a {name} answers at {url}")
         else:
             yield Finding(WARNING, what, "taken by something else", "none needed: runs take another port")

@@ -11,6 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
+from monitor.dashboards.parent_watch import exit_with_parent
+from monitor.network import is_loopback
+from monitor.runs.process import signals_as_exit
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_HOST = "127.0.0.1"
@@ -58,13 +61,13 @@ def visdom(
 ) -> None:
     """Serve Visdom's page for live plots."""
     try:
-        from monitor.dashboards import assets, visdom_server
+        from monitor.dashboards import visdom_server
     except ImportError as error:
         raise click.UsageError(
             f"serve visdom needs packages that are not installed ({error.name}); pip install 'training-monitor[visdom]'"
         ) from error
     login = _login(username, password_file, visdom_server.Login)
-    if login is None and not visdom_server.is_loopback(host):
+    if login is None and not is_loopback(host):
         raise click.BadParameter(
             f"{host!r} can be reached from other machines: set a login with --username NAME and --password-file FILE.",
             param_hint="'--host'",
@@ -73,8 +76,7 @@ def visdom(
         from platformdirs import user_data_path
 
         env_dir = user_data_path("training-monitor") / "visdom"
-    if parent is None:  # a training run has seen to them before
-        assets.ensure(*[lambda line: click.echo(line, err=True)] * 2)
+    _prepare_page(parent)
     try:
         env_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,9 +84,7 @@ def visdom(
             f"{str(env_dir)!r} cannot be made: {error.strerror or error}", param_hint="'--env-dir'"
         ) from error
     try:
-        visdom_server.serve(
-            host, port, env_dir, login=login, readonly=readonly, parent=parent, ready=_ready("Visdom", open_browser)
-        )
+        visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, ready=_ready("Visdom", open_browser))
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
 
@@ -95,14 +95,33 @@ def visdom(
               help="Where runs are.")  # fmt: skip
 def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_browser: bool) -> None:
     """Serve TensorBoard over the runs of a log directory."""
+    if parent is not None:
+        exit_with_parent(parent)
     from monitor.dashboards import tensorboard_server
 
     if not logdir.is_dir():
         click.echo(f"There is no folder {str(logdir)!r} yet; runs are shown as they come.", err=True)
     try:
-        tensorboard_server.serve(host, port, logdir, parent=parent, ready=_ready("TensorBoard", open_browser))
+        tensorboard_server.serve(host, port, logdir, ready=_ready("TensorBoard", open_browser))
     except OSError as error:
         fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
+
+
+def _prepare_page(parent: int | None) -> None:
+    """Get the files that Visdom's page needs, and say so: to the parent that waits for the address, or to the user."""
+    from monitor.dashboards import assets
+
+    if parent is None:
+        assets.ensure(*[lambda line: click.echo(line, err=True)] * 2)
+        return
+    exit_with_parent(parent)
+    with signals_as_exit():  # so that SIGTERM ends a download with its processes
+        assets.ensure(lambda line: _echo_now(f"WARNING: {line}"), lambda line: _echo_now(f"INFO: {line}"))
+
+
+def _echo_now(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()
 
 
 def _login(username: str | None, password_file: Path | None, make: Callable[[str, str], Any]) -> Any:
@@ -118,8 +137,7 @@ def _login(username: str | None, password_file: Path | None, make: Callable[[str
 
 def _ready(name: str, open_browser: bool) -> Callable[[str], None]:
     def tell(url: str) -> None:
-        click.echo(f"{name}: {url}")
-        sys.stdout.flush()
+        _echo_now(f"{name}: {url}")
         if open_browser:
             webbrowser.open(url)
 

@@ -1,4 +1,4 @@
-"""Several runs side by side: what differs in their settings, how good each became, their curves."""
+"""Compare runs: which settings differ, how good each became, and their curves on one page."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ from monitor.events.files import event_files, runs_under
 from monitor.events.reader import EventReader, read_history
 from monitor.records import Config, Restart, Scalar
 from monitor.runs.listing import load, scan
+from monitor.runs.run import Run
 from monitor.runs.run_file import RUN_FILE, parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from monitor.sinks.visdom.sink import VisdomSink
+    from monitor.sinks.base import DashboardSink
 
-MAX_METRICS = 6  # metrics that are compared, unless they are named
+MAX_METRICS = 6  # that are compared, unless they are named
 
 
 class ComparedRun(NamedTuple):
-    """One run: `metrics` has by tag `last` and `step`, and `best` and `best_step` where the metric has a goal."""
+    """One run of a comparison.
+
+    Attributes:
+        name: tells it apart from the others.
+        path: the run directory.
+        status: empty for a run that other programs wrote.
+        config: its settings.
+        metrics: by tag, `last` and `step`, and `best` and `best_step` for a metric with a goal.
+    """
 
     name: str
     path: Path
@@ -32,75 +41,78 @@ class ComparedRun(NamedTuple):
     metrics: Mapping[str, Mapping[str, Any]]
 
 
-def find(names: Sequence[str], logdir: Path) -> dict[str, Path]:
-    """Return the runs that `names` mean, by a name that tells them apart.
+def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
+    """Return the paths of the runs that `names` stand for, by names that tell them apart.
 
-    Each is a path, a name under `logdir`, or a pattern such as `mlp-*` of either; a folder means all runs in it. Raises
-    `DataError` where one means none.
+    Each name is a path, a run under `logdir`, or a pattern such as `mlp-*` for either; a folder stands for all runs in
+    it. Raises `DataError` if a name matches nothing.
     """
     paths: list[Path] = []
     for name in names:
-        here = [Path(name)] if Path(name).exists() else []
-        found = here or [logdir / name] * (logdir / name).exists() or _matching(name, logdir)
-        runs = [run for path in found for run in _runs_in(path)]
+        existing = [path for path in (Path(name), logdir / name) if path.exists()][:1]
+        runs = [run for path in existing or _matching(name, logdir) for run in _runs_in(path)]
         if not runs:
             known = ", ".join(run.name for run in scan(logdir)) if logdir.is_dir() else ""
-            raise DataError(f"{name!r} is no run, nor a pattern of any" + (f"; in {logdir}: {known}" if known else ""))
+            raise DataError(f"{name!r} matches no run" + (f"; in {logdir}: {known}" if known else ""))
         paths += runs
     paths = list(dict.fromkeys(path.resolve() for path in paths))
-    short = [path.name for path in paths]
-    return {path.name if short.count(path.name) == 1 else "/".join(path.parts[-2:]): path for path in paths}
+    last_parts = [path.name for path in paths]
+    return {path.name if last_parts.count(path.name) == 1 else "/".join(path.parts[-2:]): path for path in paths}
 
 
-def read(name: str, path: Path) -> ComparedRun:
-    """Return a run as its `run.json` tells of it; one of others as its event files do, which may take seconds."""
+def load_run(name: str, path: Path) -> ComparedRun:
+    """Return a run as its `run.json` describes it; without one, as its event files do, which may take seconds."""
     info = load(path, name)
     if info.metrics:
         return ComparedRun(name, path, info.status, info.config, info.metrics)
-    tally, config = metrics.MetricSummary(), dict(info.config)
+    summary, config = metrics.MetricSummary(), dict(info.config)
     for records in read_history(path):
         for record in records:
             if isinstance(record, Scalar):
-                tally.add(record.tag, record.value, record.step)
+                summary.add(record.tag, record.value, record.step)
             elif isinstance(record, Config):
                 config = config or dict(record.values)
-    return ComparedRun(name, path, info.status if (path / RUN_FILE).exists() else "", config, tally.summary())
+    return ComparedRun(name, path, info.status if (path / RUN_FILE).exists() else "", config, summary.summary())
 
 
-def differing(runs: Sequence[ComparedRun]) -> list[str]:
+def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
     """Return the settings that are not the same in all runs."""
     names = dict.fromkeys(name for run in runs for name in run.config)
     return [name for name in names if any(run.config.get(name) != runs[0].config.get(name) for run in runs)]
 
 
 def main_metrics(runs: Sequence[ComparedRun]) -> list[str]:
-    """Return the metrics to compare by: those that have a goal, of held-out data first."""
-    found = {tag for run in runs for tag, entry in run.metrics.items() if "goal" in entry}
-    return sorted(found or {tag for run in runs for tag in run.metrics}, key=metrics.sort_key)[:MAX_METRICS]
+    """Return the metrics to compare by: those with a goal, held-out data first."""
+    with_goal = {tag for run in runs for tag, entry in run.metrics.items() if "goal" in entry}
+    return sorted(with_goal or {tag for run in runs for tag in run.metrics}, key=metrics.sort_key)[:MAX_METRICS]
 
 
-def winners(runs: Sequence[ComparedRun], tag: str, what: str) -> list[str]:
-    """Return the runs whose `last` or `best` value of a metric is the best of all; none of a metric without a goal."""
+def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
+    """Return the names of the runs whose `which` value, `"last"` or `"best"`, of a metric is the best of all.
+
+    A metric without a goal has none.
+    """
     sign = {"min": 1, "max": -1}.get(metrics.goal(tag) or "", 0)
-    values = {run.name: parse_number(run.metrics.get(tag, {}).get(what)) for run in runs}
-    known = {name: value * sign for name, value in values.items() if isinstance(value, int | float)}
-    finite = {name: value for name, value in known.items() if math.isfinite(value)}
-    if not sign or len(known) < 2 or not finite:
+    values = {run.name: parse_number(run.metrics.get(tag, {}).get(which)) for run in runs}
+    costs = {name: value * sign for name, value in values.items() if isinstance(value, int | float)}
+    finite = {name: cost for name, cost in costs.items() if math.isfinite(cost)}
+    if not sign or len(costs) < 2 or not finite:
         return []
-    return [name for name, value in finite.items() if value == min(finite.values())]
+    return [name for name, cost in finite.items() if cost == min(finite.values())]
 
 
 class ComparisonView:
-    """An env of Visdom in which each metric is one window with a trace per run."""
+    """A page on a dashboard that shows each metric in one chart, with one curve per run."""
 
-    def __init__(self, sink: VisdomSink, tags: Iterable[str], title: str = "comparison") -> None:
-        self._sink, self._tags, self._title = sink, set(tags), title
+    def __init__(self, sink: DashboardSink, tags: Iterable[str], title: str = "comparison") -> None:
+        self._sink, self._tags = sink, set(tags)
         self._readers: dict[str, EventReader] = {}
+        sink.open(Run(title, is_written=False))
 
     def update(self, runs: Mapping[str, Path]) -> None:
-        """Put up what is new in the runs' event files. Blocks; raises `OSError` where the server is in trouble."""
+        """Show what is new in the runs' event files. Blocks; raises `OSError` if the server does not answer."""
         for name, path in runs.items():
-            trace = name.replace("/", "_")  # the last part of a tag is the trace
+            trace = name.replace("/", "_")  # the last part of a tag names its curve
             reader = self._readers.setdefault(name, EventReader(path, self._tags.__contains__))
             for records in reader.records():
                 for record in records:
@@ -108,15 +120,15 @@ class ComparisonView:
                         self._sink.forget(trace, record.step)
                     elif isinstance(record, Scalar):
                         self._sink.write([record._replace(tag=f"{record.tag}/{trace}")])
-        self._sink.show(self._title, [])
+        self._sink.flush()
 
 
 def _matching(pattern: str, logdir: Path) -> list[Path]:
-    if not any(sign in pattern for sign in "*?["):
+    if not any(wildcard in pattern for wildcard in "*?["):
         return []
     bases = [Path("/")] if pattern.startswith("/") else [Path(), logdir]
-    found = [path for base in bases for path in sorted(base.glob(pattern.lstrip("/")))]
-    return [path for path in found if path.is_dir()]
+    matches = [path for base in bases for path in sorted(base.glob(pattern.lstrip("/")))]
+    return [path for path in matches if path.is_dir()]
 
 
 def _runs_in(path: Path) -> list[Path]:

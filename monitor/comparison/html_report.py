@@ -7,8 +7,9 @@ import io
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from monitor.comparison.compare import ComparedRun, differing, winners
+from monitor.comparison.compare import ComparedRun, best_runs, differing_settings
 from monitor.events.reader import read_history, read_scalars
+from monitor.files import atomic_write
 from monitor.records import Images
 from monitor.render.downsampling import DownsampledSeries
 from monitor.render.escaping import PALETTE, escape_control_chars
@@ -39,7 +40,7 @@ for (const box of document.querySelectorAll('.runs input')) box.addEventListener
 """
 
 
-def write(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], step: int | None = None) -> None:
+def write_report(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], step: int | None = None) -> None:
     """Write the page: plots of `tags`, the settings that differ, last and best, and pictures.
 
     Pictures are each run's newest at `step` or before it; the last where it is None. Raises `OSError` where the file
@@ -53,13 +54,11 @@ def write(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], step: in
         "<h2>Metrics</h2>" + _metrics(runs, tags),
         *_pictures(runs, step),
     ]
-    whole = (
+    page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{len(runs)} runs</title>'
         f"<style>{STYLE}</style><body>{''.join(body)}<script>{SCRIPT}</script></body></html>\n"
     )
-    scratch = file.with_name(f".{file.name}.part")
-    scratch.write_text(whole, "utf-8")
-    scratch.replace(file)
+    atomic_write(file, page)
 
 
 def _switches(runs: Sequence[ComparedRun]) -> str:
@@ -101,7 +100,7 @@ def _plots(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Iterator[str]:
 
 
 def _settings(runs: Sequence[ComparedRun]) -> str:
-    names = differing(runs)
+    names = differing_settings(runs)
     if not names:
         return "<p>None.</p>"
     head = "".join(f"<th>{_safe(name)}" for name in ("run", *names))
@@ -121,7 +120,7 @@ def _metrics(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
             cells = []
             for what, at in (("last", "step"), ("best", "best_step")):
                 value = parse_number(entry.get(what))
-                best = " best" if run.name in winners(runs, tag, what) else ""
+                best = " best" if run.name in best_runs(runs, tag, what) else ""
                 shown = "" if value is None else f"{value:.5g} <span class=step>at {entry.get(at)}</span>"
                 cells.append(f'<td class="number{best}">{shown}')
             first = " class=first" if place == 0 else ""

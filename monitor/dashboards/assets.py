@@ -6,19 +6,20 @@ file enters the cache only with the pinned content, whoever delivered it.
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from monitor.dashboards import asset_sources as sources
 from monitor.dashboards.asset_manifest import ASSETS, Asset
 from monitor.errors import MonitorError
+from monitor.files import atomic_write
 
 __all__ = ["ASSETS", "ASSET_HELP", "Asset", "State", "cache_dir", "ensure", "export", "fetch", "verify"]
 
@@ -131,13 +132,12 @@ def export(archive: Path, directory: Path | None = None) -> None:
     if lacking:
         raise MonitorError(f"{folder} is not complete, run `monitor assets fetch` first: {', '.join(lacking)}")
 
-    def write(path: Path) -> None:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-            for asset, data in content.items():  # with a fixed date, so that the same files make the same zip
-                file.writestr(zipfile.ZipInfo(asset.name), data, zipfile.ZIP_DEFLATED)
-
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for asset, data in content.items():  # with a fixed date, so that the same files make the same zip
+            file.writestr(zipfile.ZipInfo(asset.name), data, zipfile.ZIP_DEFLATED)
     try:
-        _put(archive, write)
+        atomic_write(archive, packed.getvalue(), mode=0o644)
     except OSError as error:
         raise MonitorError(f"{archive}: cannot be written ({error.strerror or error})") from error
 
@@ -171,7 +171,7 @@ class _Cache(NamedTuple):
             if asset.is_content(content):
                 path = self.folder / asset.name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _put(path, partial(Path.write_bytes, data=content))
+                atomic_write(path, content, mode=0o644)  # readable to all, if the folder is shared
                 done += 1
                 self.tell(done)
             else:
@@ -194,18 +194,6 @@ class _Cache(NamedTuple):
     def tell(self, done: int) -> None:
         if self.progress:
             self.progress(done, len(ASSETS))
-
-
-def _put(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file, which then is at the path at once and whole. Raises `OSError`."""
-    temporary = _beside(path)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)  # readable to all, where a folder is shared
-        temporary.replace(path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:

@@ -1,62 +1,81 @@
-"""Dashboards for a training run: find the server that is there, or start one as a child."""
+"""Dashboard servers for a run: find the one that is there, or start one as a child process."""
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import select
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-START_TIMEOUT_S = 10.0  # seconds that a training run waits for a server
-STOP_TIMEOUT_S = 5.0  # seconds
+from monitor.network import fetch_json, is_loopback, listens
 
-Report = Callable[[str], None]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from monitor.sinks.base import DashboardSink
+
+log = logging.getLogger("monitor")
+
+START_TIMEOUT_S = 10.0  # for a server's next line
+PREPARE_TIMEOUT_S = 150.0  # the same, once it has said what it is doing
+STOP_TIMEOUT_S = 5.0
+LEVELS = {"INFO": logging.INFO, "WARNING": logging.WARNING}
 
 
 class DashboardServer:
-    """A server: one that was there, at `url`, or a child that is starting, which `wait` makes ready."""
+    """A server that was already there, at `url`, or a child process that is starting; `wait` makes it ready.
 
-    def __init__(self, name: str, url: str = "", arguments: Sequence[str] = ()) -> None:
-        """Start a child where `arguments` are given. Does not wait for it."""
+    Attributes:
+        name: the dashboard's title.
+        url: its address; known after `wait`.
+        process: the child, or None if the server is not ours.
+    """
+
+    def __init__(self, name: str, url: str = "", command: Sequence[str] = ()) -> None:
+        """Start a child if `command` is given. Does not wait for it."""
         self.name, self.url = name, url
         self.process: subprocess.Popen[bytes] | None = None
-        if arguments:
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read if it does not start
+        if command:
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - read if it does not start
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "monitor", "serve", *arguments, "--parent", str(os.getpid())],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=self._errors,
+                stderr=self._stderr,
                 start_new_session=True,  # Ctrl-C is for the training, which then stops its dashboards
             )
 
-    def wait(self, report: Report) -> bool:
-        """Wait until the server answers, 10 s at most; tell whether it does, and if not, `report` why in one line."""
+    def wait(self, report: Callable[[str], None]) -> bool:
+        """Wait until the server answers; tell whether it does, and if not, `report` why in one line.
+
+        Blocks for at most 10 s, or 150 s if the server says that it is preparing something.
+        """
         if self.process is None:
             return True
-        line = _first_line(self.process, START_TIMEOUT_S)
-        if line.startswith(f"{self.name}: http"):
-            self.url = line.partition(": ")[2]
-            return True
+        timeout = START_TIMEOUT_S
+        while line := _read_line(self.process, timeout):
+            if line.startswith(f"{self.name}: http"):
+                self.url = line.partition(": ")[2]
+                return True
+            level, _, message = line.partition(": ")
+            log.log(LEVELS.get(level, logging.INFO), "%s", message if level in LEVELS else line)
+            timeout = PREPARE_TIMEOUT_S
         ended = self.process.poll() is not None
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        self._stderr.seek(0)
+        errors = self._stderr.read().decode(errors="replace").strip().splitlines()
         self.stop()
-        why = said[-1] if ended and said else f"it did not answer within {START_TIMEOUT_S:.0f} s"
-        report(f"{self.name} could not be started: {why}; training goes on without it")
+        reason = errors[-1] if ended and errors else f"it did not answer within {timeout:.0f} s"
+        report(f"{self.name} could not be started: {reason}; training goes on without it")
         return False
 
     def stop(self) -> None:
-        """End the server, if it is ours; blocks for at most 5 s."""
+        """End the server if it is ours. Blocks for at most 5 s."""
         if self.process is None:
             return
         self.process.terminate()
@@ -67,75 +86,48 @@ class DashboardServer:
             self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
-        self._errors.close()
+        self._stderr.close()
         self.process = None
 
 
-def visdom(host: str, port: int, env_dir: Path) -> DashboardServer:
-    """Start a Visdom server; port 0 takes a free one."""
-    arguments = ["visdom", "--host", host.strip("[]"), "--port", str(port), "--env-dir", str(env_dir)]
-    return DashboardServer("Visdom", arguments=arguments)
+def serve_sink(sink: DashboardSink, folder: Path) -> DashboardServer:
+    """Find the sink's server, or start one if its address is on this machine and free.
+
+    A started server keeps its data in `folder`. If something else holds the port, another port is used, unless the user
+    named the address.
+    """
+    address = urlsplit(sink.url)
+    host, port = address.hostname or "", address.port or 80
+    occupied = listens(host, port)
+    if sink.has_address and (occupied or not is_loopback(host)):
+        return DashboardServer(sink.title, sink.url)  # the sink copes with whatever answers there
+    if not sink.has_address and occupied and sink.is_served():
+        return DashboardServer(sink.title, sink.url)
+    command = sink.server_command(0 if occupied else port, folder)
+    return DashboardServer(sink.title, sink.url, command or ())
 
 
-def tensorboard(logdir: Path, port: int = 6006) -> DashboardServer:
+def serve_tensorboard(logdir: Path, port: int = 6006) -> DashboardServer:
     """Find a TensorBoard over `logdir`, or start one."""
     url = f"http://127.0.0.1:{port}"
-    answer = _ask(f"{url}/data/environment", None)
-    where = answer.get("data_location") if isinstance(answer, dict) else None
-    if where and Path(str(where)).resolve() == logdir.resolve():
+    answer = fetch_json(f"{url}/data/environment")
+    location = answer.get("data_location") if isinstance(answer, dict) else None
+    if location and Path(str(location)).resolve() == logdir.resolve():
         return DashboardServer("TensorBoard", url)
-    return DashboardServer("TensorBoard", arguments=["tensorboard", "--port", str(port), "--logdir", str(logdir)])
+    command = [sys.executable, "-m", "monitor", "serve", "tensorboard", "--port", str(port), "--logdir", str(logdir)]
+    return DashboardServer("TensorBoard", command=[*command, "--parent", str(os.getpid())])
 
 
-def _first_line(process: subprocess.Popen[bytes], timeout: float) -> str:
-    """Read a line from a process, waiting for at most `timeout` seconds; empty where none came."""
+def _read_line(process: subprocess.Popen[bytes], timeout: float) -> str:
+    """Read a line from a process, waiting for at most `timeout` seconds; empty if none came."""
     assert process.stdout is not None
-    deadline, said = time.monotonic() + timeout, b""
-    while not said.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+    deadline, line = time.monotonic() + timeout, b""
+    while not line.endswith(b"\n"):
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not select.select([process.stdout], [], [], remaining)[0]:
             return ""
         byte = os.read(process.stdout.fileno(), 1)
         if not byte:
             return ""
-        said += byte
-    return said.decode(errors="replace").strip()
-
-
-def _ask(url: str, body: bytes | None) -> Any:
-    """Return the JSON that `url` answers, `"login"` where it wants one, None for anything else."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(urllib.request.Request(url, data=body), timeout=2) as answer:
-            return json.loads(answer.read(10**7))
-    except urllib.error.HTTPError as error:
-        return "login" if error.code in (400, 401) else None
-    except (OSError, ValueError):
-        return None
-
-
-def answers_as_visdom(url: str) -> bool:
-    """Tell whether a Visdom server answers at `url`, also one that wants a login. Blocks for at most 2 s."""
-    answer = _ask(f"{url}/env_state", b"{}")
-    return isinstance(answer, list) or answer == "login"
-
-
-def answers_as_tensorboard(url: str) -> bool:
-    """Tell whether a TensorBoard answers at `url`. Blocks for at most 2 s."""
-    answer = _ask(f"{url}/data/environment", None)
-    return isinstance(answer, dict) and "data_location" in answer
-
-
-def is_local(host: str) -> bool:
-    """Tell whether `host` is this machine's loopback, where a server may be started."""
-    bare = host.strip("[]")
-    return bare == "localhost" or bare.startswith("127.") or bare == "::1"
-
-
-def listens(host: str, port: int) -> bool:
-    """Tell whether anything takes connections there. Blocks for at most 2 s."""
-    try:
-        socket.create_connection((host.strip("[]"), port), timeout=2).close()
-    except OSError:
-        return False
-    return True
+        line += byte
+    return line.decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""The servers behind a command's sinks: found or started at its begin, ended with it, kept up while somebody looks."""
+"""The dashboards of one command: found or started before its runs, saved and ended after them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import sys
 import time
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
-from monitor.dashboards import launcher
-from monitor.dashboards.launcher import DashboardServer
+from monitor.dashboards.launcher import DashboardServer, serve_sink, serve_tensorboard
+from monitor.sinks.base import DashboardSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import ExitStack
 
     from monitor.sinks.base import Sink
-    from monitor.sinks.visdom.sink import VisdomSink
 
 log = logging.getLogger("monitor")
 
@@ -28,54 +27,75 @@ log = logging.getLogger("monitor")
 def start_dashboards(
     sinks: list[Sink],
     folder: Path,
-    page_of: Callable[[VisdomSink], str],
+    page_of: Callable[[DashboardSink], str],
     cleanup: ExitStack,
     *,
     logdir: Path | None = None,
     open_browser: bool = False,
 ) -> list[DashboardServer]:
-    """Find or start the servers behind the sinks, and print their addresses; a Visdom sink without one is taken out.
+    """Find or start the servers of the sinks, and print the addresses of their pages.
 
-    A Visdom server keeps its envs in `folder`; with a `logdir`, a TensorBoard over it is there too. Blocks for some
-    seconds; `cleanup` ends what was started.
+    A started server keeps its data in `folder/SINK`. A dashboard sink whose server cannot be started is removed from
+    `sinks`. With a `logdir`, TensorBoard is served over it too. Blocks for some seconds; `cleanup` ends what was
+    started.
     """
-    starting: list[tuple[DashboardServer, VisdomSink | None]] = []
+    starting: list[tuple[DashboardServer, DashboardSink | None]] = []
     for sink in sinks:
-        if sink.name == "visdom":
-            starting.append((_visdom(cast("VisdomSink", sink), folder), cast("VisdomSink", sink)))
+        if isinstance(sink, DashboardSink):
+            starting.append((serve_sink(sink, folder / sink.name), sink))
             cleanup.callback(starting[-1][0].stop)
     if logdir is not None:
-        starting.append((launcher.tensorboard(logdir), None))
+        starting.append((serve_tensorboard(logdir), None))
         cleanup.callback(starting[-1][0].stop)
     pages: list[str] = []
-    boards: list[DashboardServer] = []
-    for board, shown in starting:  # all of them are on their way by now
-        if not board.wait(log.warning):
+    servers: list[DashboardServer] = []
+    for server, shown in starting:  # by now all of them are starting, at the same time
+        if not server.wait(log.warning):
             if shown is not None:
                 sinks.remove(shown)
             continue
-        if shown is not None and board.process is not None:
-            shown.connect_to(board.url)
-        boards.append(board)
-        pages.append(board.url if shown is None else page_of(shown))
-        echo(f"{board.name}: {pages[-1]}")
+        if shown is not None and server.process is not None:
+            shown.connect_to(server.url)
+        servers.append(server)
+        pages.append(server.url if shown is None else page_of(shown))
+        echo(f"{server.name}: {pages[-1]}")
     if open_browser and pages:
         webbrowser.open(pages[0])
-    return boards
+    return servers
 
 
-def keep_dashboards_up(
-    boards: list[DashboardServer], events: Path | None, windows: Path | None, done: str = "Training finished"
-) -> None:
-    """On a terminal, keep the dashboards up until Ctrl-C; elsewhere, say how to look at what was written."""
-    if any(board.process for board in boards) and sys.stdout.isatty():
+def save_pages(sinks: Iterable[Sink], folder: Path) -> list[DashboardSink]:
+    """Save what each dashboard shows into `folder/SINK`, because a server forgets it; return the sinks saved."""
+    saved = []
+    for sink in sinks:
+        if isinstance(sink, DashboardSink):
+            try:
+                sink.save(folder / sink.name)
+                saved.append(sink)
+            except OSError as error:
+                log.warning("%s: the page is not saved: %s", sink.name, error)
+    return saved
+
+
+def view_commands(sinks: Iterable[Sink], logdir: Path | None, folder: Path | None) -> list[str]:
+    """Return the commands that show what the sinks wrote: event files in `logdir`, saved pages in `folder/SINK`."""
+    commands = []
+    for sink in sinks:
+        if sink.writes_event_files and logdir is not None:
+            commands.append(f"monitor serve tensorboard --logdir {logdir}")
+        if isinstance(sink, DashboardSink) and folder is not None:
+            commands.append(sink.view_command(folder / sink.name) or "")
+    return [command for command in dict.fromkeys(commands) if command]
+
+
+def keep_dashboards_up(servers: list[DashboardServer], commands: list[str], done: str = "Training finished") -> None:
+    """On a terminal, keep the dashboards up until Ctrl-C; otherwise print the commands that show the results."""
+    if any(server.process for server in servers) and sys.stdout.isatty():
         echo(f"{done}; dashboards stay up until Ctrl-C")
         _wait_for_ctrl_c()
         return
-    ways = [f"monitor serve tensorboard --logdir {events}"] * (events is not None)
-    ways += [f"monitor serve visdom --env-dir {windows}"] * (windows is not None)
-    for number, way in enumerate(ways):
-        echo(("            or: " if number else "Look at it with: ") + way)
+    for number, command in enumerate(commands):
+        echo(("            or: " if number else "Look at it with: ") + command)
 
 
 def echo(line: str, err: bool = False) -> None:
@@ -83,21 +103,7 @@ def echo(line: str, err: bool = False) -> None:
     try:
         click.echo(line, err=err)
     except OSError:
-        setattr(sys, "stderr" if err else "stdout", Path(os.devnull).open("w"))  # noqa: SIM115 - for the rest of it
-
-
-def _visdom(sink: VisdomSink, folder: Path) -> DashboardServer:
-    """Find the sink's server, or start one where the sink's address is on this machine and nobody listens there."""
-    url = f"http://{sink.host}:{sink.port}"
-    if sink.given and (launcher.listens(sink.host, sink.port) or not launcher.is_local(sink.host)):
-        return DashboardServer("Visdom", url)  # the user named it; the sink copes with what it does
-    if not sink.given and launcher.answers_as_visdom(url):
-        return DashboardServer("Visdom", url)
-    from monitor.dashboards import assets
-
-    assets.ensure(log.warning, log.info)
-    port = 0 if launcher.listens(sink.host, sink.port) else sink.port
-    return launcher.visdom(sink.host, port, folder)
+        setattr(sys, "stderr" if err else "stdout", Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
 
 
 def _wait_for_ctrl_c() -> None:

@@ -1,4 +1,4 @@
-"""TensorBoard's own server, on the first free port."""
+"""Serve TensorBoard over a log directory, on the first free port."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import signal
 import socket
 import threading
 import time
-import urllib.request
 from typing import TYPE_CHECKING
 
-from monitor.dashboards.parent_watch import give_way, leave_with
+from monitor.dashboards.parent_watch import yield_to_training
+from monitor.network import local_opener
 from monitor.runs.resume import mark_lost_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MAX_PORTS = 100  # ports
-LOST_RUN_CHECK_S = 30.0  # seconds between two looks for runs that were lost
+MAX_PORTS = 100  # that are tried
+LOST_RUN_CHECK_S = 30.0  # between two checks for runs whose process died
 
 
 def free_port(host: str, port: int) -> int:
-    """Return the first port from `port` on that nobody listens on; 0 takes any. Raises `OSError` if there is none."""
+    """Return the first free port at or above `port`; 0 takes any. Raises `OSError` if none of 100 is free."""
     for candidate in range(port, min(port + MAX_PORTS, 65536)):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
@@ -34,18 +34,17 @@ def free_port(host: str, port: int) -> int:
                     raise
                 continue
             return int(probe.getsockname()[1])
-    raise OSError(f"no free port from {port} on")
+    raise OSError(f"no free port at or above {port}")
 
 
-def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, ready: Callable[[str], None]) -> None:
-    """Serve the runs under `logdir` until SIGINT or SIGTERM, or until the process `parent` is gone. Blocks.
+def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -> None:
+    """Serve the runs under `logdir` until SIGINT or SIGTERM. Blocks.
 
-    Where `port` is taken the next free one is used. `ready` is called with the address once the page answers.
+    If `port` is taken, the next free one is used. `ready` is called with the address once the page answers. Raises
+    `OSError` if the address cannot be bound.
     """
     from tensorboard import program
 
-    if parent is not None:
-        leave_with(parent)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -58,7 +57,7 @@ def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, read
     board.launch()
     url = f"http://{f'[{host}]' if ':' in host else host}:{free}"
     _wait_for(url, 30)
-    give_way()  # only now: while it starts, somebody waits for it
+    yield_to_training()  # not earlier: somebody waits for the start
     ready(url)
     while True:
         mark_lost_runs(logdir)
@@ -67,13 +66,10 @@ def serve(host: str, port: int, logdir: Path, *, parent: int | None = None, read
 
 
 def _wait_for(url: str, timeout: float) -> None:
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({})
-    )  # a proxy for the web is none for this machine
     deadline = time.monotonic() + timeout
     while True:
         try:
-            opener.open(url, timeout=5).close()
+            local_opener().open(url, timeout=5).close()
             return
         except OSError:
             if time.monotonic() > deadline:

@@ -1,14 +1,14 @@
-"""Visdom's own server, made to work: its files from a cache, one door for every request, sizes that stay the user's.
+"""Serve Visdom with its defects fixed from outside.
 
-visdom 0.2.4 answers 403 on every page with tornado 6.6, wants its browser files from CDNs at each start, reloads itself
-when a source file changes, and lets any web page of any origin post to it. What is mended is mended here, from outside.
+visdom 0.2.4 answers 403 on every page with tornado 6.6, downloads its browser files from CDNs at each start, reloads
+itself when a source file changes, and accepts posts from web pages of any origin. Here the files come from a checked
+cache, every request passes one check, and the window sizes that a user chose survive an update.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import logging
 import os
 import secrets
@@ -29,7 +29,8 @@ from visdom.server.handlers import web_handlers
 from visdom.utils.server_utils import check_auth, extract_eid, gather_envs, register_window, window
 
 from monitor.dashboards import assets
-from monitor.dashboards.parent_watch import give_way, leave_with
+from monitor.dashboards.parent_watch import yield_to_training
+from monitor.network import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,14 +44,6 @@ class Login(NamedTuple):
 
     username: str
     password: str
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether `host` can be reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 class StaticFiles(tornado.web.StaticFileHandler):
@@ -198,15 +191,14 @@ def serve(
     *,
     login: Login | None = None,
     readonly: bool = False,
-    parent: int | None = None,
     ready: Callable[[str], None],
 ) -> None:
-    """Run the server until SIGINT or SIGTERM, or until the process `parent` is gone. Blocks.
+    """Run the server until SIGINT or SIGTERM. Blocks.
 
-    Port 0 takes a free one. `ready` is called with the address once the page answers. Raises `OSError` where the
-    address cannot be bound.
+    Port 0 takes a free one. `ready` is called with the address once the page answers. Raises `OSError` if the address
+    cannot be bound.
     """
-    asyncio.run(_serve(host, port, env_dir, login, readonly, parent, ready))
+    asyncio.run(_serve(host, port, env_dir, login, readonly, ready))
 
 
 async def _serve(
@@ -215,7 +207,6 @@ async def _serve(
     env_dir: Path | None,
     login: Login | None,
     readonly: bool,
-    parent: int | None,
     ready: Callable[[str], None],
 ) -> None:
     # visdom logs every request that it cannot answer, with its whole body, and a message for each window.
@@ -228,14 +219,12 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    if parent is not None:
-        leave_with(parent)
     name = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):
         name = socket.gethostname()
     probe = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else name
     await tornado.httpclient.AsyncHTTPClient().fetch(f"http://{probe}:{port}/", request_timeout=30)
-    give_way()  # only now: while it starts, somebody waits for it
+    yield_to_training()  # not earlier: somebody waits for the start
     ready(f"http://{name}:{port}")
     await stop.wait()
     server.stop()

@@ -1,4 +1,4 @@
-"""From event files to sinks: each run through a pipeline of its own, as if it were logged now."""
+"""Send event files to sinks: each run through a pipeline of its own, as if it were logged now."""
 
 from __future__ import annotations
 
@@ -17,56 +17,67 @@ if TYPE_CHECKING:
     from monitor.runs.run import Run
     from monitor.sinks.base import Sink
 
-LISTS_PER_FLUSH = 5  # lists of records between two flushes: what waits in memory stays small
-FLUSH_TIMEOUT_S = 10.0  # seconds of one attempt to flush; there is no last one
-CLOSE_TIMEOUT_S = 10.0  # seconds
+LISTS_PER_FLUSH = 5  # lists of records between two flushes; bounds what waits in memory
+FLUSH_TIMEOUT_S = 10.0  # of one attempt; there is no last one
+CLOSE_TIMEOUT_S = 10.0
 
 RECORD_NAMES = {"Images": "picture", "Text": "text", "Scalar": "scalar", "Histogram": "histogram", "Config": "config"}
 
 
 class Replay:
-    """One run's event files on their way to sinks of their own."""
+    """One run's event files on their way to sinks of their own.
+
+    Attributes:
+        name: the run's name.
+        run: the run that the sinks show.
+        sinks: where the records go.
+        counts: records sent so far, by kind.
+    """
 
     def __init__(self, name: str, path: Path, sinks: Sequence[Sink], run: Run) -> None:
         self.name, self.run, self.sinks = name, run, sinks
         self.counts: Counter[str] = Counter()
         self._reader = EventReader(path)
-        self._pipeline = Pipeline(sinks, run, lambda: None)
+        self._pipeline = Pipeline(sinks, run, _no_tick)
 
     def forward(self) -> None:
-        """Send on what is new in the files; blocks until the sinks have it, also where they come back only later."""
+        """Send what is new in the files. Blocks until the sinks have it, even if a server only comes back later."""
         waiting = 0
         for records in self._reader.records():
-            self.counts.update(RECORD_NAMES.get(type(r).__name__, "") for r in records)
+            self.counts.update(RECORD_NAMES.get(type(record).__name__, "") for record in records)
             self._pipeline.inbox.extend(records)
             waiting += 1
-            if waiting >= LISTS_PER_FLUSH or any(isinstance(r, Images) for r in records):
-                self._settle()
+            if waiting >= LISTS_PER_FLUSH or any(isinstance(record, Images) for record in records):
+                self._flush()
                 waiting = 0
         if waiting:
-            self._settle()
+            self._flush()
 
     def close(self) -> list[str]:
-        """Deliver the rest and close the sinks; say what was not delivered, a line a sink."""
+        """Deliver the rest and close the sinks; return one line for each sink that is missing records."""
         self.run.status = RunStatus.FINISHED
         self._pipeline.close(CLOSE_TIMEOUT_S)
         stats = self._pipeline.stats()
-        self.run.finish("finished", logged={name: s._asdict() for name, s in stats.items()})
+        self.run.finish(RunStatus.FINISHED, logged={name: counts._asdict() for name, counts in stats.items()})
         return [
-            f"{self.name}: {name}: {s.logged - s.delivered} of {s.logged} records not delivered"
-            for name, s in stats.items()
-            if s.logged != s.delivered
+            f"{self.name}: {name}: {counts.logged - counts.delivered} of {counts.logged} records not delivered"
+            for name, counts in stats.items()
+            if counts.logged != counts.delivered
         ]
 
     def summary(self) -> str:
-        """Say what was there, and what of it was not sent."""
-        there = [f"{count:,} {name}{'s' * (count != 1)}" for name, count in self.counts.most_common() if name]
+        """Say what the files contained, and what of it was not sent."""
+        sent = [f"{count:,} {name}{'s' * (count != 1)}" for name, count in self.counts.most_common() if name]
         reader = self._reader
-        left = [f"{count:,} × {kind}" for kind, count in reader.skipped.most_common()]
-        left += [f"{reader.damaged:,} × damaged"] * (reader.damaged > 0)
-        left += [f"{reader.torn:,} bytes at a torn end"] * (reader.torn > 0)
-        return f"{self.name}: {', '.join(there) or 'nothing'}" + (f"; skipped: {', '.join(left)}" if left else "")
+        skipped = [f"{count:,} × {kind}" for kind, count in reader.skipped.most_common()]
+        skipped += [f"{reader.damaged:,} × damaged"] * (reader.damaged > 0)
+        skipped += [f"{reader.torn:,} bytes at a torn end"] * (reader.torn > 0)
+        return f"{self.name}: {', '.join(sent) or 'nothing'}" + (f"; skipped: {', '.join(skipped)}" if skipped else "")
 
-    def _settle(self) -> None:
+    def _flush(self) -> None:
         while self._pipeline.flush(FLUSH_TIMEOUT_S):
             pass
+
+
+def _no_tick() -> None:
+    """Do nothing when the inbox is emptied: there are no log calls to sample."""

@@ -1,8 +1,8 @@
 """The contract between the pipeline and a sink.
 
-The pipeline knows *when*, a sink knows *where*. Only the sink's own worker thread calls it, so it needs no locks.
-An `OSError` (hence `ConnectionError` and `TimeoutError`) out of any method means: nothing is lost, try again later.
-Anything else means: this batch is bad; it is counted as failed, told once, and the worker goes on.
+The pipeline knows *when*, a sink knows *where*. Only the sink's own worker thread calls its methods, so it needs no
+locks. An `OSError` (hence `ConnectionError` and `TimeoutError`) out of any method means: nothing is lost, try again
+later. Anything else means: this batch is bad; it is counted as failed and reported once, and the worker goes on.
 """
 
 from __future__ import annotations
@@ -11,49 +11,122 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from monitor.errors import SpecError
-from monitor.records import RECORD_TYPES, Record
+from monitor.records import RECORD_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from urllib.parse import SplitResult
 
+    from monitor.records import Record
     from monitor.runs.run import Run
 
 
 class Sink(ABC):
-    """A place where records go. The constructor touches neither network nor disk."""
+    """A place where records go. The constructor touches neither network nor disk.
+
+    Attributes:
+        name: how specs and messages call it.
+        accepts: record types; others are filtered out before `write`.
+        interval: seconds from one flush to the next.
+        max_interval: seconds; a sink whose flushes are slow is flushed less often, down to this.
+        durable: whether what was flushed survives a crash of this process; checkpoints wait for such sinks.
+        writes_event_files: whether it writes TensorBoard's event files into the run directory, which comparing,
+            resuming and `monitor serve tensorboard` read.
+    """
 
     name: ClassVar[str] = ""
-    accepts: frozenset[type] = RECORD_TYPES  # record kinds; others are filtered out before `write`
-    interval: float = 0.5  # seconds from one flush to the next
-    durable: bool = False  # whether what was flushed is there after a crash of this process, for a resumed run
-    max_interval: float = 0.5  # seconds; a sink whose flushes are costly is called less often, down to this
+    accepts: frozenset[type] = RECORD_TYPES
+    interval: float = 0.5
+    max_interval: float = 0.5
+    durable: bool = False
+    writes_event_files: ClassVar[bool] = False
 
     @classmethod
     def from_spec(cls, spec: SplitResult) -> Sink:
-        """Make the sink that a URL-like spec names; raise `SpecError` on parts that it does not take."""
+        """Make the sink that a URL-like spec names; raise `SpecError` for parts that it does not take."""
         if spec.netloc or spec.path not in ("", cls.name) or spec.query or spec.fragment:
             raise SpecError(f"sink {spec.geturl()!r}: {cls.name} takes no address; accepted: {cls.name!r}")
         return cls()
 
     @abstractmethod
     def open(self, run: Run) -> None:
-        """Get ready to write; called again later after an `OSError`."""
+        """Get ready to write; called again after an `OSError`."""
 
     def recall(self, records: Sequence[Record]) -> None:  # noqa: B027 - most sinks have nothing to do
-        """Take in what an earlier process of this run delivered; for sinks whose state is the whole run.
+        """Take in what earlier processes of a resumed run delivered; for sinks whose state is the whole run.
 
-        Called after `open`, before the first `write`, where a run is resumed.
+        Called after `open`, before the first `write`.
         """
 
     @abstractmethod
     def write(self, records: Sequence[Record]) -> None:
-        """Take the records in; local and quick. After an `OSError` the same records come again."""
+        """Take in records; local and quick. After an `OSError` the same records come again."""
 
     @abstractmethod
     def flush(self) -> None:
-        """Make all that was written visible. After an `OSError` it is called again, with nothing written twice."""
+        """Make everything written visible. After an `OSError` it is called again, with nothing written twice."""
 
     @abstractmethod
     def close(self) -> None:
         """Release what the sink holds; never delete data."""
+
+
+class DashboardSink(Sink):
+    """A sink whose records a server shows on a page.
+
+    Commands find or start the server before the run, print the address of the page, open it in a browser, save what it
+    shows with the run, and compare and replay runs on it.
+
+    Attributes:
+        title: the dashboard's name, as people read it.
+        has_address: whether the user named the server; otherwise another port may be used.
+    """
+
+    title: ClassVar[str] = ""
+    has_address: bool = False
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The address of the server, such as `http://127.0.0.1:8097`."""
+
+    @abstractmethod
+    def connect_to(self, url: str) -> None:
+        """Use the server at `url` instead; before `open` only."""
+
+    @abstractmethod
+    def page_url(self, run: Run) -> str:
+        """Return the address of the page that shows `run`."""
+
+    @abstractmethod
+    def spec_of_page(self, name: str) -> str:
+        """Return the spec of a sink that shows its run on a page of this name, on the same server."""
+
+    @abstractmethod
+    def is_served(self) -> bool:
+        """Tell whether a server of this kind answers at `url`, even if it wants a login. Blocks for some seconds."""
+
+    def server_command(self, port: int, folder: Path) -> list[str] | None:
+        """Return the command line of a server for this sink, or None if it cannot be started from here.
+
+        The server listens on the sink's host and on `port`, 0 for any free one, and keeps its data in `folder`. When
+        its page answers it prints one line, `TITLE: URL`; lines before it are shown to the user, at the level that
+        they start with, as in `INFO: loading`. It ends when its parent process does.
+        """
+        return None
+
+    @abstractmethod
+    def forget(self, trace: str, step: int) -> None:
+        """Drop the points at `step` and above from all curves whose tags end in `/trace`."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what the page shows into `folder`, so that it can be seen after the server has ended.
+
+        Called after `close`. Raises `OSError`.
+        """
+
+    def view_command(self, folder: Path) -> str | None:
+        """Return the command that shows what `save` wrote into `folder`, or None if there is none."""
+        return None

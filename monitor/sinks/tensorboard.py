@@ -51,6 +51,7 @@ class TensorBoardSink(Sink):
     name = "tensorboard"
     accepts = RECORD_TYPES - {Progress}
     durable = True
+    writes_event_files = True
 
     def __init__(self, rank: int = 0) -> None:
         """Make the sink of one training process; only rank 0 writes the run's settings and its end."""

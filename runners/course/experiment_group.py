@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,14 +49,10 @@ def run_all(name: str, runs: Mapping[str, Sequence[str]], given: Mapping[str, An
             where = ["--logdir", str(folder), "--name", run, "--in-group"]
             found[run] = RUNNERS[runner].main([*arguments, *where, *sinks], prog_name=runner, standalone_mode=False)
             _show(folder, list(found), boards)
-        windows = folder / "visdom" if boards.wrote("visdom") else None
-        if windows is not None:
-            windows.mkdir(exist_ok=True)
-            for saved in folder.glob("*/visdom/*.json"):  # so that one server shows the whole group again
-                shutil.copy(saved, windows / saved.name)
+        boards.gather_pages(folder)
         click.echo()
         Console().print(_table(name, found, one_loss))
-        keep_dashboards_up(boards.boards, folder if boards.wrote("tensorboard") else None, windows)
+        keep_dashboards_up(boards.boards, boards.view_commands(folder))
 
 
 def _free(wanted: Path) -> Path:
@@ -70,14 +65,14 @@ def _free(wanted: Path) -> Path:
 
 def _show(folder: Path, runs: list[str], boards: GroupDashboards) -> None:
     """Put up an env in which each metric is one window, with a trace a run."""
-    sink = boards.visdom(f"{folder.name}_comparison")
-    if sink is None or not boards.wrote("tensorboard"):
+    sink = boards.dashboard(f"{folder.name}_comparison")
+    if sink is None or not boards.writes_event_files:
         return
     try:
         ComparisonView(sink, COMPARED_METRICS).update({run: folder / run for run in runs})
-        sink.save(folder / "visdom")
+        sink.save(folder / sink.name)
     except OSError as error:
-        log.warning("visdom: the comparison is not shown: %s", error)
+        log.warning("%s: the comparison is not shown: %s", sink.name, error)
     finally:
         sink.close()
 

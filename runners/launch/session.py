@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from monitor import Logger, Run, Sink
-from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
+from monitor import DashboardSink, Logger, Run, Sink
+from monitor.dashboards.session import echo, keep_dashboards_up, save_pages, start_dashboards, view_commands
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.dashboards.launcher import DashboardServer
-    from monitor.sinks.visdom.sink import VisdomSink
 
 log = logging.getLogger("monitor")
 
@@ -49,7 +48,7 @@ def start(
             echo(f"Resumed: {run.path}")
         try:
             sinks = [registry.make(spec) for spec in given["sinks"]]
-            boards = _attend(sinks, run.path / "visdom", lambda sink: sink.url_of(run), given, cleanup)
+            boards = _attend(sinks, run.path, lambda sink: sink.page_url(run), given, cleanup)
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
             run.finish(
@@ -66,13 +65,13 @@ def start(
             echo(f"Interrupted. The run so far is in {run.path}", err=True)
             sys.exit(130)
         finally:
-            kept = _save(run, sinks)
+            saved = save_pages(sinks, run.path)
         if run.status == "stopped":
             _leave_stopped(run)
         echo(f"Run: {run.path}")
         if not given.get("in_group"):
-            events = given["logdir"] if any(sink.name == "tensorboard" for sink in sinks) else None
-            keep_dashboards_up(boards, events, run.path / "visdom" if kept else None)
+            shown = [sink for sink in sinks if sink in saved or not isinstance(sink, DashboardSink)]
+            keep_dashboards_up(boards, view_commands(shown, given["logdir"], run.path))
 
 
 @contextmanager
@@ -83,8 +82,7 @@ def group(folder: Path, given: Mapping[str, Any]) -> Iterator[GroupDashboards]:
         folder.mkdir(parents=True, exist_ok=True)
         made = {spec: registry.make(spec) for spec in given["sinks"]}
         sinks = list(made.values())
-        page = f"/env/{folder.name}_comparison"
-        boards = _attend(sinks, folder / "visdom", lambda sink: sink.url + page, given, cleanup)
+        boards = _attend(sinks, folder, lambda sink: _page(sink, f"{folder.name}_comparison"), given, cleanup)
         yield GroupDashboards(boards, {spec: sink for spec, sink in made.items() if sink in sinks})
 
 
@@ -95,23 +93,44 @@ class GroupDashboards:
         self.boards = boards
         self._sinks = sinks
 
-    def specs(self, env: str) -> list[str]:
+    def specs(self, page: str) -> list[str]:
         """Return the sinks of a run, as the command line takes them."""
-        return [self._visdom_spec(sink, env) if sink.name == "visdom" else spec for spec, sink in self._sinks.items()]
+        return [
+            sink.spec_of_page(page) if isinstance(sink, DashboardSink) else spec for spec, sink in self._sinks.items()
+        ]
 
-    def visdom(self, env: str) -> VisdomSink | None:
-        """Return a sink that shows an env of its own, where there is a Visdom server."""
+    def dashboard(self, page: str) -> DashboardSink | None:
+        """Return a sink that shows a page of its own, if there is a dashboard."""
         for sink in self._sinks.values():
-            if sink.name == "visdom":
-                return cast("VisdomSink", registry.make(self._visdom_spec(sink, env)))
+            if isinstance(sink, DashboardSink):
+                made = registry.make(sink.spec_of_page(page))
+                assert isinstance(made, DashboardSink)
+                return made
         return None
 
-    def wrote(self, name: str) -> bool:
-        """Tell whether a sink of this name is among them."""
-        return any(sink.name == name for sink in self._sinks.values())
+    @property
+    def writes_event_files(self) -> bool:
+        """Whether the runs leave event files."""
+        return any(sink.writes_event_files for sink in self._sinks.values())
 
-    def _visdom_spec(self, sink: Sink, env: str) -> str:
-        return f"visdom://{cast('VisdomSink', sink).url.partition('://')[2]}/{quote(env)}"
+    def gather_pages(self, folder: Path) -> None:
+        """Copy the pages saved with each run below `folder` into one place, so that one server shows them all."""
+        for sink in self._sinks.values():
+            if isinstance(sink, DashboardSink):
+                together = folder / sink.name
+                together.mkdir(exist_ok=True)
+                for page in folder.glob(f"*/{sink.name}/*"):
+                    shutil.copy(page, together / page.name)
+
+    def view_commands(self, logdir: Path) -> list[str]:
+        """Return the commands that show the runs again."""
+        return view_commands(self._sinks.values(), logdir, logdir)
+
+
+def _page(sink: DashboardSink, name: str) -> str:
+    made = registry.make(sink.spec_of_page(name))
+    assert isinstance(made, DashboardSink)
+    return made.page_url(Run(name, is_written=False))
 
 
 def _leave_stopped(run: Run) -> NoReturn:
@@ -122,7 +141,7 @@ def _leave_stopped(run: Run) -> NoReturn:
 def _attend(
     sinks: list[Sink],
     folder: Path,
-    page_of: Callable[[VisdomSink], str],
+    page_of: Callable[[DashboardSink], str],
     given: Mapping[str, Any],
     cleanup: ExitStack,
 ) -> list[DashboardServer]:
@@ -138,16 +157,3 @@ def _run(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Ru
         raise click.BadParameter(
             f"{str(given['logdir'])!r} cannot be written: {error.strerror or error}", param_hint="'--logdir'"
         ) from error
-
-
-def _save(run: Run, sinks: list[Sink]) -> bool:
-    """Keep Visdom's windows with the run, as its server forgets them when it ends; tell whether there are any."""
-    kept = False
-    for sink in sinks:
-        if sink.name == "visdom":
-            try:
-                cast("VisdomSink", sink).save(run.path / "visdom")
-                kept = True
-            except OSError as error:
-                log.warning("visdom: the windows are not saved with the run: %s", error)
-    return kept

@@ -91,20 +91,20 @@ def test_a_chosen_metric_of_equal_runs(runs: Path, tmp_path: Path) -> None:
     assert "The settings are the same in all runs." in result.stdout
     assert "*" not in result.stdout.partition("at step\n")[2].partition("odd")[0]
     assert "xx y" in result.stdout
-    assert "nothing: there is no finite value to plot" in compare(tmp_path, "--metric", "nothing").stdout
+    assert "nothing: no finite value to plot" in compare(tmp_path, "--metric", "nothing").stdout
 
 
 def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for arguments, says in [
         ([], "Missing argument 'RUN...'"),
-        (["none", "--logdir", runs], "'none' is no run, nor a pattern of any; in "),
-        (["none-*", "--logdir", runs], "'none-*' is no run"),
-        ([tmp_path / "empty"], "is no run"),
+        (["none", "--logdir", runs], "'none' matches no run; in "),
+        (["none-*", "--logdir", runs], "'none-*' matches no run"),
+        ([tmp_path / "empty"], "matches no run"),
         (["mlp-a", "--logdir", runs, "--metric", "lr"], "no run has 'lr'; known: test/accuracy, test/loss, train/loss"),
-        (["mlp-a", "--logdir", runs, "--follow"], "--follow goes with --sink"),
-        (["mlp-a", "--logdir", runs, "--step", "3"], "--step goes with --html"),
-        (["mlp-a", "--logdir", runs, "--sink", "console"], "shows no comparison; accepted: visdom"),
+        (["mlp-a", "--logdir", runs, "--follow"], "--follow needs --sink"),
+        (["mlp-a", "--logdir", runs, "--step", "3"], "--step needs --html"),
+        (["mlp-a", "--logdir", runs, "--sink", "console"], "cannot show a comparison; accepted: visdom"),
         (["mlp-a", "--logdir", runs, "--html", tmp_path / "no" / "x.html"], "cannot be written"),
     ]:
         result = compare(*arguments)

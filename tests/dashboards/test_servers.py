@@ -20,9 +20,10 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from monitor import Logger
+from monitor import Logger, network
 from monitor.cli import main
 from monitor.dashboards import launcher
+from monitor.sinks.visdom.sink import VisdomSink
 from monitor.testing import wait_until
 from tests.support import event_reader
 from tests.support.servers import BadServer, Served, VisdomServer, free_port
@@ -298,12 +299,12 @@ def test_a_port_that_something_else_holds_is_left_for_another(tmp_path: Path) ->
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert launcher.listens("127.0.0.1", port)
-        board = launcher.visdom("127.0.0.1", 0, tmp_path / "envs")
+        assert network.listens("127.0.0.1", port)
+        board = launcher.serve_sink(VisdomSink("127.0.0.1", port), tmp_path / "envs")
         try:
             assert board.wait(said.append)
             assert board.url != f"http://127.0.0.1:{port}"
-            assert launcher.answers_as_visdom(board.url)
+            assert network.is_visdom(board.url)
         finally:
             board.stop()
     assert said == []
@@ -312,7 +313,8 @@ def test_a_port_that_something_else_holds_is_left_for_another(tmp_path: Path) ->
 def test_a_server_that_cannot_start_is_told_in_one_line(tmp_path: Path) -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert not launcher.visdom("127.0.0.1", taken.getsockname()[1], tmp_path).wait(said.append)
+        command = VisdomSink().server_command(taken.getsockname()[1], tmp_path)
+        assert not launcher.DashboardServer("Visdom", command=command).wait(said.append)
     (line,) = said
     assert line.startswith("Visdom could not be started: Error: visdom cannot be served on 127.0.0.1 port")
     assert line.endswith("training goes on without it")

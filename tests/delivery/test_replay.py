@@ -238,7 +238,7 @@ def test_to_tensorboard(tmp_path: Path) -> None:
 def test_bad_input_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     for arguments, says in [
-        ([tmp_path / "none", "--sink", "console"], "there is no"),
+        ([tmp_path / "none", "--sink", "console"], "does not exist"),
         ([tmp_path / "empty", "--sink", "console"], "there are no event files"),
         ([tmp_path / "empty"], "Missing option '--sink'"),
         ([tmp_path / "empty", "--sink", "nowhere"], "there are no event files"),

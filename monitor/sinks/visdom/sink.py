@@ -6,15 +6,19 @@ everything back, the cost of an update does not grow with the run, and no point 
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote
+from urllib.parse import quote, unquote
 
 import orjson
 
 from monitor.errors import SpecError
+from monitor.files import atomic_write
+from monitor.network import is_visdom
 from monitor.records import (
     Config,
     ConfusionMatrix,
@@ -28,13 +32,14 @@ from monitor.records import (
     Text,
 )
 from monitor.render.downsampling import DownsampledSeries
-from monitor.sinks.base import Sink
+from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.client import VisdomClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from urllib.parse import SplitResult
 
     from monitor.runs.run import Run
 
@@ -71,7 +76,7 @@ PING_INTERVAL_S = 2.0  # seconds between two looks at a server that nothing is s
 Message = windows.Message
 
 
-class VisdomSink(Sink):
+class VisdomSink(DashboardSink):
     """Show the run in one env of a Visdom server: `visdom`, or `visdom://host:port/env`.
 
     Tags with one prefix share a window with a legend. The env is the run's name, unless it is given. Windows stay when
@@ -79,14 +84,14 @@ class VisdomSink(Sink):
     """
 
     name = "visdom"
+    title = "Visdom"
     accepts = frozenset({Scalar, Images, Predictions, ConfusionMatrix, Text, Histogram, Curve, Config, Restart})
     max_interval = 3.0
 
     def __init__(
         self, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, env: str | None = None, username: str | None = None
     ) -> None:
-        self.host, self.port = host, port
-        self.given = False  # whether the address was named, or is the usual one
+        self._host = host
         self._env = windows.clean(env) if env else None
         self._username = username
         self._client = VisdomClient(f"http://{host}:{port}", username)
@@ -113,7 +118,7 @@ class VisdomSink(Sink):
         host = spec.hostname or DEFAULT_HOST
         host = f"[{host}]" if ":" in host else host
         sink = cls(host, spec.port or DEFAULT_PORT, unquote(spec.path.strip("/")) or None, spec.username)
-        sink.given = spec.netloc != ""
+        sink.has_address = spec.netloc != ""
         return sink
 
     def connect_to(self, url: str) -> None:
@@ -125,9 +130,26 @@ class VisdomSink(Sink):
         """The address of the server."""
         return self._client.url
 
-    def url_of(self, run: Run) -> str:
-        """Return the address of the page that shows `run`."""
-        return self.page(run.name)
+    def page_url(self, run: Run) -> str:
+        """Return the address of the env that shows `run`: the one in the spec, or the run's name."""
+        return self._client.page(self._env or windows.clean(run.name))
+
+    def spec_of_page(self, name: str) -> str:
+        """Return the spec of a sink with the env `name` on the same server."""
+        return f"visdom://{self.url.partition('://')[2]}/{quote(name)}"
+
+    def is_served(self) -> bool:
+        """Tell whether a Visdom server answers at `url`. Blocks for at most 2 s."""
+        return is_visdom(self.url)
+
+    def server_command(self, port: int, folder: Path) -> list[str]:
+        """Return the command line of a server with its envs in `folder`."""
+        command = [sys.executable, "-m", "monitor", "serve", "visdom", "--host", self._host.strip("[]")]
+        return [*command, "--port", str(port), "--env-dir", str(folder), "--parent", str(os.getpid())]
+
+    def view_command(self, folder: Path) -> str:
+        """Return the command that serves the envs in `folder`."""
+        return f"monitor serve visdom --env-dir {folder}"
 
     def save(self, folder: Path) -> None:
         """Write the env into `folder`, for `monitor serve visdom --env-dir`; after `close` only.
@@ -135,21 +157,13 @@ class VisdomSink(Sink):
         It is written from what the sink knows, whatever became of the server. Raises `OSError` where the folder cannot
         be written.
         """
-        kept = {}
+        saved = {}
         for number, key in enumerate(sorted(self._seen, key=self._rank)):
             message = self._message(key)
-            kept[message["win"]] = windows.as_kept(message, number)
+            saved[message["win"]] = windows.as_kept(message, number)
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = folder / f".{self._env}.part"
-        scratch.write_bytes(orjson.dumps({"jsons": kept, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY))
-        scratch.replace(folder / f"{self._env}.json")
-
-    def show(self, name: str, records: Sequence[Record]) -> None:
-        """Put records up now, without a run, in windows of this name; blocks, and raises `OSError`."""
-        self._run = name
-        self._env = self._env or windows.clean(name)
-        self.write(records)
-        self.flush()
+        content = orjson.dumps({"jsons": saved, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY)
+        atomic_write(folder / f"{self._env}.json", content)
 
     def open(self, run: Run) -> None:
         self._run = run.name
@@ -219,10 +233,6 @@ class VisdomSink(Sink):
             if trace in traces:
                 traces[trace].restart(step)
                 self._mark(f"curves {window}")
-
-    def page(self, name: str) -> str:
-        """Return the address of the page of an env: the one that was given, or else `name`."""
-        return self._client.page(self._env or windows.clean(name))
 
     def _restart(self, step: int) -> None:
         """Forget what a restart supersedes."""

@@ -1,0 +1,60 @@
+"""Ask an address on the network: does anything listen there, and what does it answer?"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import urllib.error
+import urllib.request
+from typing import Any
+
+TIMEOUT_S = 2
+MAX_ANSWER_BYTES = 10**7
+LOGIN_REQUIRED = "login required"  # what `fetch_json` returns for it
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` can be reached from this machine alone."""
+    bare = host.strip("[]")
+    try:
+        return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return bare == "localhost" or bare.endswith(".localhost")
+
+
+def listens(host: str, port: int) -> bool:
+    """Tell whether anything accepts connections there. Blocks for at most 2 s."""
+    try:
+        socket.create_connection((host.strip("[]"), port), timeout=TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def local_opener() -> urllib.request.OpenerDirector:
+    """Return an opener that uses no proxy: a proxy for the web does not reach this machine's servers."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def fetch_json(url: str, body: bytes | None = None) -> Any:
+    """Return the JSON that `url` answers, `LOGIN_REQUIRED`, or None for anything else. Blocks for at most 2 s."""
+    try:
+        with local_opener().open(urllib.request.Request(url, data=body), timeout=TIMEOUT_S) as answer:
+            return json.loads(answer.read(MAX_ANSWER_BYTES))
+    except urllib.error.HTTPError as error:
+        return LOGIN_REQUIRED if error.code in (400, 401) else None
+    except (OSError, ValueError):
+        return None
+
+
+def is_visdom(url: str) -> bool:
+    """Tell whether a Visdom server answers at `url`, even if it wants a login. Blocks for at most 2 s."""
+    answer = fetch_json(f"{url}/env_state", b"{}")
+    return isinstance(answer, list) or answer == LOGIN_REQUIRED
+
+
+def is_tensorboard(url: str) -> bool:
+    """Tell whether TensorBoard answers at `url`. Blocks for at most 2 s."""
+    answer = fetch_json(f"{url}/data/environment")
+    return isinstance(answer, dict) and "data_location" in answer
