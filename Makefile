@@ -34,9 +34,9 @@ docs: .venv/installed-docs
 	@touch .venv/installed $@
 
 .venv/installed-docs: $(SOURCES) | $(BIN)/python
-	@echo "Installing into .venv; this takes a minute or two."
-	@$(PIP) --editable '.[runners,visdom,docs]'
-	@touch .venv/installed $@
+	@echo "Installing the docs tools into .venv."
+	@$(PIP) --editable '.[docs]'
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
