@@ -56,6 +56,15 @@ def skip_fields(_app: Sphinx, _what: str, _name: str, value: object, *_: Any) ->
     return True if type(value).__name__ == "_tuplegetter" else None
 
 
+def keep_colons(_app: Sphinx, _what: str, _name: str, _value: object, _options: Any, lines: list[str]) -> None:
+    """Make what has a colon, such as `http://host`, plain code: napoleon may take what is before it for a type."""
+
+    def as_code(found: re.Match[str]) -> str:
+        return f"`{found[0]}`" if ":" in found[0] and not found[0].startswith("``") else found[0]
+
+    lines[:] = [re.sub(r"``.+?``|(?<!:)`[^`]+`", as_code, line) for line in lines]
+
+
 def drop_generated_line(_app: Sphinx, _what: str, _name: str, _value: object, _options: Any, lines: list[str]) -> None:
     """Drop the line that every named tuple gets as the docstring of its constructor."""
     lines[:] = [line for line in lines if not line.startswith("Create new instance of ")]
@@ -70,6 +79,7 @@ def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.connect("env-check-consistency", warn_of_missing_names)
     app.connect("autodoc-skip-member", skip_fields)
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", drop_generated_line)
     app.connect("sphinx-click-process-description", clean_help)
     app.connect("sphinx-click-process-options", clean_help)

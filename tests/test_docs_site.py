@@ -1,12 +1,14 @@
-"""`docs/check_links.py`, which `make docs` runs over the built site, finds what is wrong with it."""
+"""`docs/check_links.py` finds what is wrong with a site, and the architecture page names files that exist."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "docs" / "check_links.py"
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "docs" / "check_links.py"
 
 
 def check(site: Path) -> tuple[int, list[str]]:
@@ -47,3 +49,12 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         "index.html: lost.png does not exist",
         "orphan.html: no page links to it",
     ]
+
+
+def test_the_architecture_page_names_files_that_exist() -> None:
+    named = set(re.findall(r"`([\w/]+\.(?:py|js))`", (ROOT / "docs" / "architecture.md").read_text()))
+    files = [
+        path.as_posix() for path in ROOT.rglob("*.*") if path.suffix in (".py", ".js") and ".venv" not in path.parts
+    ]
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in files)] == []
