@@ -6,7 +6,7 @@ PINS := $(CURDIR)/constraints.txt
 PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test lint bench fuzz soak clean
+.PHONY: demo test lint docs bench fuzz soak clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --epochs 2
@@ -19,15 +19,24 @@ lint: .venv/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/installed-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --builder html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
 .venv/installed: $(SOURCES) | $(BIN)/python
 	@echo "Installing into .venv; this takes a minute or two."
-	@$(PIP) --editable '.[visdom]'
+	@$(PIP) --editable '.[runners,visdom]'
 	@touch $@
 
 .venv/installed-tests: $(SOURCES) | $(BIN)/python
 	@echo "Installing into .venv; this takes a minute or two."
-	@$(PIP) --editable '.[visdom,test]'
+	@$(PIP) --editable '.[runners,visdom,test]'
 	@touch .venv/installed $@
+
+.venv/installed-docs: $(SOURCES) | $(BIN)/python
+	@echo "Installing the docs tools into .venv."
+	@$(PIP) --editable '.[docs]'
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -45,4 +54,4 @@ soak: .venv/installed-tests
 	$(BIN)/python -m tests.benchmarks.soak
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache
