@@ -118,7 +118,8 @@ def test_the_public_names() -> None:
     assert set(monitor.__all__) <= set(dir(monitor))
     with pytest.raises(AttributeError, match="module 'monitor' has no attribute 'Loger'"):
         monitor.Loger  # noqa: B018 - reading it is the test
-    assert f"version = {monitor.__version__}\n" in (ROOT / "setup.cfg").read_text()
+    assert "version = attr: monitor.__version__\n" in (ROOT / "setup.cfg").read_text()
+    assert f"## {monitor.__version__}\n" in (ROOT / "docs" / "changelog.md").read_text()
 
 
 # What each command or class may load of what is heavy; nothing here may load torch.

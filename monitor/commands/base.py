@@ -10,6 +10,8 @@ import click
 
 from monitor.errors import MonitorError
 
+RUNNER_MODULES = ("torch", "torchvision", "sklearn")  # what the extra `runners` brings
+
 
 class MonitorCommand(click.Command):
     """A command whose errors are one line on stderr, with exit status 2 for bad input, and no traceback."""
@@ -27,6 +29,12 @@ class MonitorCommand(click.Command):
             fail(error.format_message(), 2)
         except MonitorError as error:
             fail(str(error), 2)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in RUNNER_MODULES:
+                raise
+            fail(
+                f"this needs packages that are not installed ({error.name}); pip install 'training-monitor[runners]'", 2
+            )
         except click.Abort:
             fail("interrupted", 130)
         sys.exit(status if isinstance(status, int) else 0)
