@@ -11,14 +11,13 @@ from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand
 from runners.launch.options import (
-    IMAGES,
-    OPTIMIZERS,
     data_directory,
     data_options,
-    finite_or_none,
     optimizer_options,
     run_options,
 )
+from runners.launch.validators import finite_or_none
+from runners.training.names import IMAGES, OPTIMIZERS
 
 SETTINGS = (
     "epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "scheduler", "reduction", "standardize",
@@ -86,6 +85,7 @@ def main(**given: Any) -> dict[str, float]:
     from runners.data import images, tables
     from runners.launch.job import open_job
     from runners.training import logistic_report, loop, losses, optimizers
+    from runners.training.state import TrainConfig
 
     with open_job("logistic", given) as job:
         if job.processes.size > 1 and given["reduction"] == "sum":
@@ -111,7 +111,7 @@ def main(**given: Any) -> dict[str, float]:
         scheduler = schedule(optimizer, given["epochs"]) if schedule else None
         size = min(given["batch_size"] or len(dataset.train.y), len(dataset.train.y))
         full = size == len(dataset.train.y)
-        plan = loop.TrainConfig(
+        plan = TrainConfig(
             epochs=given["epochs"],
             batch_size=size,
             device=job.device,

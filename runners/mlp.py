@@ -8,19 +8,13 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from runners.launch.options import (
-    ACTIVATIONS,
-    IMAGES,
-    INITS,
-    LOSSES,
-    OPTIMIZERS,
     data_directory,
     data_options,
-    epoch_or_steps,
-    finite,
     optimizer_options,
     run_options,
-    widths,
 )
+from runners.launch.validators import epoch_or_steps, finite, widths
+from runners.training.names import ACTIVATIONS, IMAGES, INITS, LOSSES, OPTIMIZERS
 
 SETTINGS = (
     "epochs", "batch_size", "lr", "hidden", "activation", "activate_output", "init", "dropout", "loss", "optimizer",
@@ -59,6 +53,7 @@ def main(**given: Any) -> dict[str, float]:
     from runners.data import images
     from runners.launch.job import open_job
     from runners.training import loop, losses, models, optimizers
+    from runners.training.state import TrainConfig
 
     with open_job("mlp", given) as job:
         dataset = job.load(lambda: images.load(given["data"], data_directory(given["data_dir"]), given["mnist_mirror"]))
@@ -76,7 +71,7 @@ def main(**given: Any) -> dict[str, float]:
             given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
         )
         schedule = optimizers.SCHEDULERS[given["scheduler"]]
-        plan = loop.TrainConfig(
+        plan = TrainConfig(
             epochs=given["epochs"],
             batch_size=given["batch_size"],
             device=job.device,

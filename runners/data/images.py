@@ -8,21 +8,19 @@ other.
 from __future__ import annotations
 
 import logging
-import warnings
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
 
 from monitor.errors import DataError
-from runners.data import mnist
+from runners.data import cifar10, mnist
 from runners.data.dataset import Dataset, Split, image_dataset
-from runners.data.download import DatasetUnavailable, socket_timeout
+from runners.data.download import DatasetUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Dataset", "Split", "cifar10", "digits", "load"]
+__all__ = ["Dataset", "Split", "digits", "load"]
 
 log = logging.getLogger("monitor")
 
@@ -39,7 +37,7 @@ def load(name: str, directory: Path, mirror: str | None = None) -> Dataset:
         raise DataError(f"--data-dir {directory}: is no directory")
     try:
         return (
-            cifar10(directory)
+            cifar10.load(directory)
             if name == "cifar10"
             else mnist.load("mnist" if name == "auto" else name, directory, mirror)
         )
@@ -76,36 +74,3 @@ def digits() -> Dataset:
     y = torch.from_numpy(bunch.target).long()
     test = torch.arange(len(y)) % 5 == 0
     return image_dataset("digits", (images[~test], y[~test]), (images[test], y[test]), tuple("0123456789"))
-
-
-def cifar10(directory: Path) -> Dataset:
-    """Return CIFAR-10, 50,000 + 10,000 colour images of 32×32. Raises `DataError`, or `Unavailable`."""
-    from torchvision.datasets import CIFAR10
-
-    archive = directory / CIFAR10.filename
-    given = archive.exists() or (directory / CIFAR10.base_folder).exists()
-    made = [path for path in (directory, *directory.parents) if not path.exists()]
-    if not given:
-        log.info("downloading %s", CIFAR10.url)
-    try:
-        with socket_timeout(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of torchvision's way to unpack
-            parts = [CIFAR10(str(directory), train=train, download=True) for train in (True, False)]
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        why = " ".join(str(error).split())
-        if given and isinstance(error, PermissionError):
-            raise DataError(
-                f"{directory}: CIFAR-10 cannot be unpacked there ({why}); copy it to another folder"
-            ) from error
-        if given:
-            raise DataError(f"{directory}: CIFAR-10 there is damaged ({why}); remove it, or get it anew") from error
-        with suppress(OSError):
-            archive.unlink()  # nothing unchecked stays behind
-        for path in made:
-            with suppress(OSError):
-                path.rmdir()  # only if nothing is in it
-        raise DatasetUnavailable(f"no download: {CIFAR10.url}: {why}") from error
-    train, test = (
-        (torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(part.targets)) for part in parts
-    )
-    return image_dataset("cifar10", train, test, tuple(parts[0].classes))

@@ -21,7 +21,7 @@ from runners.launch.options import device_of
 from runners.launch.resume_options import ResumePoint, adopt, check, to_keep
 from runners.training.checkpoints import Checkpoints, fingerprint, restore
 from runners.training.distributed import DistributedContext, init_distributed
-from runners.training.loop import TrainState
+from runners.training.state import TrainState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -17,6 +17,7 @@ from monitor import Logger
 from runners.data.dataset import Dataset, Split
 from runners.training import loop
 from runners.training.models import MLP
+from runners.training.state import TrainConfig
 from tests.benchmarks.measure import Row, paired, visdom_server
 
 SIZE, BATCH, PASSES = 60_000, 200, 3
@@ -50,7 +51,7 @@ def epoch_row() -> Row:
         return time.perf_counter() - began
 
     def whole(test: Split | None) -> float:
-        plan = loop.TrainConfig(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
+        plan = TrainConfig(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
         with tempfile.TemporaryDirectory() as folder, Logger(f"{folder}/run", ["tensorboard"]) as log:
             log.flush()
             model, optimizer = fresh()

@@ -21,8 +21,7 @@ from monitor.records import ConfusionMatrix
 from monitor.sinks.memory import MemorySink
 from runners import mlp
 from runners.data import images
-from runners.launch import options
-from runners.training import models
+from runners.training import models, names
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate
 from tests.support import event_reader
@@ -150,7 +149,7 @@ def test_cifar10_that_is_damaged_or_not_to_be_had(
 # The MLP's options
 
 
-@pytest.mark.parametrize("name", options.INITS)
+@pytest.mark.parametrize("name", names.INITS)
 def test_initialisations(name: str) -> None:
     torch.manual_seed(0)
     model = models.MLP(400, [300], 10)
@@ -247,12 +246,12 @@ def test_unknown_names_list_the_known_ones(tmp_path: Path, option: str) -> None:
     said = train(tmp_path / "runs", option, "unknown")
     assert said.exit_code == 2
     known = {
-        "--init": options.INITS,
-        "--loss": options.LOSSES,
-        "--activation": options.ACTIVATIONS,
-        "--optimizer": options.OPTIMIZERS,
+        "--init": names.INITS,
+        "--loss": names.LOSSES,
+        "--activation": names.ACTIVATIONS,
+        "--optimizer": names.OPTIMIZERS,
         "--scheduler": ("none", "step", "cosine"),
-        "--data": options.IMAGES,
+        "--data": names.IMAGES,
     }
     assert all(f"'{name}'" in said.stderr for name in known[option])
     assert said.stderr.count("\n") == 1

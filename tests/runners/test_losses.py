@@ -11,6 +11,7 @@ import torch
 from runners.data import images
 from runners.training import loop, models
 from runners.training.losses import LOSSES, Loss, binary, one_vs_rest
+from runners.training.state import TrainConfig
 
 O = (2.0, -1.0, 0.5)  # noqa: E741 - the paper's name; the true class is the first
 P = [exp(o) / sum(map(exp, O)) for o in O]  # σ(o)
@@ -105,7 +106,7 @@ def test_each_teaches_the_digits(name: str) -> None:
     assert digits.test is not None
     model = models.MLP(784, [64], 10, "tanh")
     optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
-    plan = loop.TrainConfig(epochs=20, batch_size=100, device=torch.device("cpu"))
+    plan = TrainConfig(epochs=20, batch_size=100, device=torch.device("cpu"))
     for epoch in range(20):
         for (x, y), _ in loop.batches(digits.train, plan, epoch, 0):
             optimizer.zero_grad()

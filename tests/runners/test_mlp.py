@@ -16,10 +16,10 @@ from monitor.errors import DataError
 from monitor.sinks.memory import MemorySink
 from runners import mlp
 from runners.data import images
-from runners.launch import options
-from runners.training import loop, losses, models, optimizers
+from runners.training import loop, losses, models, names, optimizers
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate
+from runners.training.state import TrainConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,10 +140,10 @@ def test_digits_are_scaled_and_split() -> None:
 
 
 def test_names_on_the_command_line_are_those_of_the_parts() -> None:
-    assert tuple(models.ACTIVATIONS) == options.ACTIVATIONS
-    assert tuple(models.INITS) == options.INITS
-    assert tuple(losses.LOSSES) == options.LOSSES
-    assert set(optimizers.OPTIMIZERS) == set(options.OPTIMIZERS)
+    assert tuple(models.ACTIVATIONS) == names.ACTIVATIONS
+    assert tuple(models.INITS) == names.INITS
+    assert tuple(losses.LOSSES) == names.LOSSES
+    assert set(optimizers.OPTIMIZERS) == set(names.OPTIMIZERS)
 
 
 def test_every_optimizer_of_torch_that_can_is_offered() -> None:
@@ -167,17 +167,17 @@ def test_every_optimizer_of_torch_that_can_is_offered() -> None:
         for name, cls in vars(torch.optim).items()
         if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and cls is not torch.optim.Optimizer
     }
-    assert {name for name, cls in known.items() if trains_dense_layers(cls)} == set(options.OPTIMIZERS)
+    assert {name for name, cls in known.items() if trains_dense_layers(cls)} == set(names.OPTIMIZERS)
 
 
-@pytest.mark.parametrize("optimizer", options.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", names.OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(tmp_path: Path, optimizer: str) -> None:
     lr = {"sgd": 0.1, "asgd": 0.1, "adadelta": 1.0}.get(optimizer, 0.01)
     losses = fit(tmp_path, optimizer, "relu", lr)
     assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("activation", options.ACTIVATIONS)
+@pytest.mark.parametrize("activation", names.ACTIVATIONS)
 def test_every_activation_trains(tmp_path: Path, activation: str) -> None:
     losses = fit(tmp_path, "adam", activation, 0.01)
     assert losses[-1] < 0.9 * losses[0]
@@ -195,7 +195,7 @@ def fit(folder: Path, optimizer: str, activation: str, lr: float) -> list[float]
             optimizers.make(optimizer, model.parameters(), lr),
             torch.nn.functional.cross_entropy,
             log,
-            loop.TrainConfig(epochs=2, batch_size=100, device=torch.device("cpu")),
+            TrainConfig(epochs=2, batch_size=100, device=torch.device("cpu")),
         )
     return [value for _, value in sink.series("train/loss")]
 
