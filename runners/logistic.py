@@ -88,7 +88,7 @@ def main(**given: Any) -> dict[str, float]:
     from runners.training.state import TrainConfig
 
     with open_job("logistic", given) as job:
-        if job.processes.size > 1 and given["reduction"] == "sum":
+        if job.processes.world_size > 1 and given["reduction"] == "sum":
             raise click.BadParameter("sum goes with one process.", param_hint="'--reduction'")
         if table:
             rows = tables.read_csv(given["csv"]) if given["csv"] else tables.TABLES[given["data"]]()

@@ -33,30 +33,32 @@ class Table(NamedTuple):
     verdicts: tuple[str, str] = ("0", "1")
     title: str = "Probability of 1"
 
-    def data(self, standardize: bool, test_every: int | None = None) -> tuple[Dataset, Scale]:
+    def data(self, standardize: bool, test_every: int | None = None) -> tuple[Dataset, Standardization]:
         """Return the data set and how it was scaled; every `test_every`-th row is for testing."""
         rows = torch.arange(len(self.y))
         test = torch.zeros_like(rows, dtype=torch.bool) if test_every is None else rows % test_every == 0
-        scale = Scale.of(self.x[~test]) if standardize else Scale.none(self.x.shape[1])
+        scale = Standardization.fit(self.x[~test]) if standardize else Standardization.identity(self.x.shape[1])
         parts = [Split(scale(self.x[part]), self.y[part]) for part in (~test, test)]
         return Dataset(self.name, parts[0], parts[1] if test_every else None, self.verdicts), scale
 
 
-class Scale(NamedTuple):
+class Standardization(NamedTuple):
     """Mean and standard deviation of each column, 1×D."""
 
     mean: Tensor
     deviation: Tensor
 
     @staticmethod
-    def of(x: Tensor) -> Scale:
+    def fit(x: Tensor) -> Standardization:
         """Standardize by these rows; a column that does not vary is only moved."""
         deviation = x.std(0, correction=0, keepdim=True)
-        return Scale(x.mean(0, keepdim=True), torch.where(deviation > 0, deviation, torch.ones_like(deviation)))
+        return Standardization(
+            x.mean(0, keepdim=True), torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+        )
 
     @staticmethod
-    def none(columns: int) -> Scale:
-        return Scale(torch.zeros(1, columns), torch.ones(1, columns))
+    def identity(columns: int) -> Standardization:
+        return Standardization(torch.zeros(1, columns), torch.ones(1, columns))
 
     def __call__(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.deviation

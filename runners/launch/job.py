@@ -74,12 +74,12 @@ class Job:
         if resumed is not None:
             check(resumed, config, print_of_data)
         model.to(self.device)
-        if processes.size > 1:  # the models are alike, what they draw from now on is not
+        if processes.world_size > 1:  # the models are alike, what they draw from now on is not
             torch.manual_seed(given["seed"] + processes.rank)
         with ExitStack() as cleanup:
             log = cleanup.enter_context(session.start(self.runner, config, given, self._reopen, processes.rank))
-            if processes.size > 1 and processes.rank == 0:
-                log.run.update(launcher=parent_identity(), processes=processes.size)
+            if processes.world_size > 1 and processes.rank == 0:
+                log.run.update(launcher=parent_identity(), processes=processes.world_size)
             own = cleanup.enter_context(self._own(log)) if given["log_ranks"] else None
             at = TrainState()
             if resumed is not None and resumed.state is not None:
@@ -104,7 +104,7 @@ class Job:
     @contextmanager
     def _own(self, log: Logger) -> Iterator[Logger]:
         """Open the logger for what is this process's own, in an event file of its own in the one run."""
-        path = self.processes.tell(log.run.path)
+        path = self.processes.broadcast(log.run.path)
         if self.processes.rank == 0:
             yield log
             return
@@ -114,7 +114,7 @@ class Job:
 
     def _end_of_job(self, log: Logger, error: BaseException) -> None:
         """Say in the run's status what a job of several processes ended of; one that is alone says it by itself."""
-        if self.processes.size == 1:
+        if self.processes.world_size == 1:
             return
         if isinstance(error, SystemExit):
             name = SIGNAL_EXIT_CODES.get(error.code) if isinstance(error.code, int) else None
@@ -136,8 +136,8 @@ def open_job(runner: str, given: dict[str, Any]) -> Iterator[Job]:
                 "needs --sink tensorboard, which keeps the curves before the checkpoint.",
                 param_hint="'--checkpoint-every'",
             )
-        if processes.size > 1:
-            processes.share_of(given["batch_size"] or processes.size)
+        if processes.world_size > 1:
+            processes.local_batch_size(given["batch_size"] or processes.world_size)
             if given["optimizer"] == "lbfgs":
                 raise click.BadParameter("lbfgs goes with one process.", param_hint="'--optimizer'")
         device = processes.device or device_of(given["device"])

@@ -52,7 +52,7 @@ def adopt(runner: str, given: dict[str, Any], processes: DistributedContext) -> 
     def find() -> ResumePoint | str | None:
         try:
             path = _restarted(given["logdir"]) if distributed.restart_count() else None
-            if path is not None and not checkpoints.found(path / checkpoints.CHECKPOINT_FOLDER):
+            if path is not None and not checkpoints.list_checkpoints(path / checkpoints.CHECKPOINT_FOLDER):
                 return ResumePoint(path, "", None)
             if path is None and given["resume"] is not None:
                 path = _directory(given["resume"], given["logdir"])
@@ -61,7 +61,7 @@ def adopt(runner: str, given: dict[str, Any], processes: DistributedContext) -> 
         except DataError as error:
             return str(error)
 
-    resumed = processes.tell(find() if processes.rank == 0 else None)
+    resumed = processes.broadcast(find() if processes.rank == 0 else None)
     if isinstance(resumed, str):
         raise DataError(resumed)
     if resumed is None or resumed.state is None:

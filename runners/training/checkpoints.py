@@ -69,7 +69,7 @@ class Checkpoints:
         states = self._processes.gather(random_state())
         name, part = self._write(at, states) if self._processes.rank == 0 else ("", None)
         if self._own is not None:  # the other processes' own logs are to be on disk too
-            name = self._processes.tell(name)
+            name = self._processes.broadcast(name)
             marked = self._processes.gather(bool(name) and self._own.checkpoint(name, at.step))
         else:
             marked = [part is not None and self._log.checkpoint(name, at.step)]
@@ -79,7 +79,10 @@ class Checkpoints:
             if not all(marked):
                 raise OSError("what was logged before it is not on disk yet")
             part.replace(part.with_name(name))
-            for old in (*found(part.parent)[:-MAX_KEPT], *part.parent.glob(".step-*.part")):  # of a killed process too
+            for old in (
+                *list_checkpoints(part.parent)[:-MAX_KEPT],
+                *part.parent.glob(".step-*.part"),
+            ):  # of a killed process too
                 old.unlink()
         except OSError as error:
             with suppress(OSError):
@@ -120,7 +123,7 @@ def _tell(at: TrainState, error: OSError) -> None:
     log.warning("checkpoint at step %d is not saved: %s; training goes on", at.step, error)
 
 
-def found(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in a folder, the newest last."""
     return sorted(folder.glob("step-*.pt"))
 
@@ -131,7 +134,7 @@ def load(run: Path) -> tuple[str, dict[str, Any]]:
     Nothing but tensors and plain values is read out of it, no code. Raises `DataError` where there is none, or the
     newest is damaged.
     """
-    files = found(run / CHECKPOINT_FOLDER)
+    files = list_checkpoints(run / CHECKPOINT_FOLDER)
     if not files:
         raise DataError(f"{str(run)!r} has no checkpoint; runs save them with --checkpoint-every epoch")
     file = files[-1]

@@ -30,33 +30,36 @@ class DistributedContext(NamedTuple):
     """The processes of one training: how many, and which of them this is."""
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     device: torch.device | None = None
 
-    def share_of(self, batch_size: int) -> int:
+    def local_batch_size(self, batch_size: int) -> int:
         """Return how many samples of a batch are this process's."""
-        if batch_size % self.size:
+        if batch_size % self.world_size:
             raise click.BadParameter(
-                f"{batch_size} samples cannot be shared by {self.size} processes; give a multiple of {self.size}.",
+                f"{batch_size} samples cannot be shared by {self.world_size} processes; "
+                f"give a multiple of {self.world_size}.",
                 param_hint="'--batch-size'",
             )
-        return batch_size // self.size
+        return batch_size // self.world_size
 
-    def wrap(self, model: nn.Module) -> nn.Module:
+    def parallel(self, model: nn.Module) -> nn.Module:
         """Return the model with gradients that are averaged over all processes."""
-        return DistributedDataParallel(model) if self.size > 1 else model
+        return DistributedDataParallel(model) if self.world_size > 1 else model
 
-    def order(self, count: int, seed: int, epoch: int) -> Tensor:
+    def epoch_indices(self, count: int, seed: int, epoch: int) -> Tensor:
         """Return the places of this process's samples of an epoch, shuffled as for one process, without any twice."""
         places: Any = range(count)  # its length is all that the sampler asks for
-        sampler: Any = DistributedSampler(places, self.size, self.rank, shuffle=True, seed=seed)
+        sampler: Any = DistributedSampler(places, self.world_size, self.rank, shuffle=True, seed=seed)
         sampler.set_epoch(epoch)
         mine = torch.tensor(list(sampler))
-        return mine[: (count - self.rank + self.size - 1) // self.size]  # the sampler repeats some, to be even
+        return mine[
+            : (count - self.rank + self.world_size - 1) // self.world_size
+        ]  # the sampler repeats some, to be even
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over all processes, in each of them; waits for all."""
-        if self.size > 1:
+        if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
@@ -65,14 +68,14 @@ class DistributedContext(NamedTuple):
 
         Waits for all; on a GPU only where there is a flag to read.
         """
-        if self.size == 1:
+        if self.world_size == 1:
             return loss, bool(flag)
         both = self.sum(torch.stack([loss.detach(), torch.full_like(loss.detach(), float(bool(flag)))]))
-        return both[0] / self.size, flag is not None and bool(both[1] > 0)
+        return both[0] / self.world_size, flag is not None and bool(both[1] > 0)
 
-    def tell(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Return rank 0's value in all processes; waits for all."""
-        if self.size == 1:
+        if self.world_size == 1:
             return value
         box = [value]
         dist.broadcast_object_list(box, src=0)
@@ -80,19 +83,19 @@ class DistributedContext(NamedTuple):
 
     def gather(self, value: Any) -> list[Any]:
         """Return all processes' values, by rank; waits for all."""
-        if self.size == 1:
+        if self.world_size == 1:
             return [value]
-        found: list[Any] = [None] * self.size
+        found: list[Any] = [None] * self.world_size
         dist.all_gather_object(found, value)
         return found
 
     @contextmanager
     def rank_0_first(self) -> Iterator[None]:
         """Let rank 0 do something, such as a download, before the others do it."""
-        if self.size > 1 and self.rank > 0:
+        if self.world_size > 1 and self.rank > 0:
             dist.barrier()
         yield
-        if self.size > 1 and self.rank == 0:
+        if self.world_size > 1 and self.rank == 0:
             dist.barrier()
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from monitor import Logger
-    from runners.data.tables import Scale, Table
+    from runners.data.tables import Standardization, Table
 
 CURVE_POINTS = 200  # of a curve
 MAX_ROWS, MAX_WIDE_ROWS = 40, 12  # rows of a table, at most; of one with more than three columns
@@ -22,7 +22,7 @@ QUERIED_INPUTS = {"hours": (1.0, 7.0), "hours3": (1.0, 7.0)}  # what the materia
 class LogisticReport:
     """The model's answers on the rows of a table, in the units in which they were given."""
 
-    def __init__(self, table: Table, scale: Scale, model: nn.Linear, log: Logger) -> None:
+    def __init__(self, table: Table, scale: Standardization, model: nn.Linear, log: Logger) -> None:
         self._table, self._scale, self._model, self._log = table, scale, model, log
 
     @torch.no_grad()

@@ -50,7 +50,7 @@ def train(
     at = at or TrainState()
     processes = plan.processes
     model.to(plan.device)
-    shared = processes.wrap(model)
+    shared = processes.parallel(model)
     train_set, held_out = data.train.to(plan.device), data.held_out(plan.device)
     per_epoch = math.ceil(len(train_set.y) / plan.batch_size)
     steps = plan.epochs * per_epoch
@@ -93,7 +93,7 @@ def train(
         began, started, stop = perf_counter(), at.step, False
         shared.train()
         for batch, whole in batches(train_set, plan, at.epoch, at.step - at.first):
-            share = 1.0 if processes.size == 1 else len(batch[1]) * processes.size / whole
+            share = 1.0 if processes.world_size == 1 else len(batch[1]) * processes.world_size / whole
             loss: Tensor = optimizer.step(closure)  # type: ignore[arg-type, assignment]  # LBFGS calls it repeatedly
             if at.step % plan.log_every == 0:
                 mean, stop = processes.mean(loss, log.should_stop if plan.may_stop else None)
@@ -119,7 +119,7 @@ def train(
             speed = (at.step - started) / per_epoch * len(train_set.y) / (perf_counter() - began)
             log.scalars({"lr": float(optimizer.param_groups[0]["lr"]), "samples_per_second": speed}, at.step)
             if own is not None:
-                own.scalar(f"rank{processes.rank}/samples_per_second", speed / processes.size, at.step)
+                own.scalar(f"rank{processes.rank}/samples_per_second", speed / processes.world_size, at.step)
         if scheduler is not None:
             scheduler.step()
         if not plan.test_every:
@@ -146,10 +146,13 @@ def batches(split: Split, plan: TrainConfig, epoch: int, skipped: int) -> Iterat
     count, processes = len(split.y), plan.processes
     if plan.batch_size >= count:
         if not skipped:
-            yield (split.x[processes.rank :: processes.size], split.y[processes.rank :: processes.size]), count
+            yield (
+                (split.x[processes.rank :: processes.world_size], split.y[processes.rank :: processes.world_size]),
+                count,
+            )
         return
-    order = processes.order(count, plan.seed, epoch).to(split.y.device)
-    parts = list(torch.split(order, processes.share_of(plan.batch_size)))
+    order = processes.epoch_indices(count, plan.seed, epoch).to(split.y.device)
+    parts = list(torch.split(order, processes.local_batch_size(plan.batch_size)))
     parts += [order[:0]] * (math.ceil(count / plan.batch_size) - len(parts))
     for number, chosen in enumerate(parts):
         if number >= skipped:

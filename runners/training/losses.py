@@ -31,7 +31,7 @@ def expectation(logits: Tensor, classes: Tensor) -> Tensor:
     return (_one_hot(logits, classes) - logits.softmax(1)).abs().sum(1).mean()
 
 
-def regularised_expectation(logits: Tensor, classes: Tensor) -> Tensor:
+def regularized_expectation(logits: Tensor, classes: Tensor) -> Tensor:
     """L2∘σ: ‖y − σ(o)‖₂²."""
     return (_one_hot(logits, classes) - logits.softmax(1)).square().sum(1).mean()
 
@@ -106,7 +106,7 @@ LOSSES: dict[str, Loss] = {
     "l1": l1,
     "l2": l2,
     "expectation": expectation,
-    "regularised-expectation": regularised_expectation,
+    "regularised-expectation": regularized_expectation,
     "chebyshev": chebyshev,
     "hinge": hinge,
     "hinge2": hinge2,

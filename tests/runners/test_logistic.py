@@ -66,7 +66,7 @@ def test_the_curve_over_the_hours(tmp_path: Path) -> None:
     table, sink = tables.hours(), MemorySink()
     model = torch.nn.Linear(1, 1)
     with Logger(tmp_path / "run", [sink]) as log:
-        logistic_report.LogisticReport(table, tables.Scale.none(1), model, log).curve(3)
+        logistic_report.LogisticReport(table, tables.Standardization.identity(1), model, log).curve(3)
     (curve,) = sink.of(Curve)
     assert (len(curve.x), curve.x[0], curve.x[-1], curve.level) == (200, 0, 10, 0.5)
     assert (curve.x_title, curve.y_title) == ("Hours", "Probability of pass")
