@@ -16,7 +16,7 @@ from runners.launch.options import (
     optimizer_options,
     run_options,
 )
-from runners.launch.validators import finite_or_none
+from runners.launch.validators import finite
 from runners.training.names import IMAGES, OPTIMIZERS
 
 SETTINGS = (
@@ -57,14 +57,14 @@ ON_IMAGES = Defaults(epochs=10, lr=0.001, batch_size=200, optimizer="adam")
               help="For --data csv: features first, a label of 0 or 1 last, header or not.")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: that of the data]")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples a step.  [default: all; 200 images]")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite_or_none,
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite,
               help="Learning rate.  [default: that of the data]")  # fmt: skip
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="One of torch.optim.  [default: sgd; adam on images]")
 @optimizer_options
 @click.option("--reduction", type=click.Choice(["sum", "mean"]), help="Of the binary cross entropy.  [default: mean]")
 @click.option("--standardize/--no-standardize", default=None, help="Scale the columns.  [default: that of the data]")
-@click.option("--initial-weight", type=float, callback=finite_or_none, help="Where all weights start.")
-@click.option("--initial-bias", type=float, callback=finite_or_none, help="Where the bias starts.")
+@click.option("--initial-weight", type=float, callback=finite, help="Where all weights start.")
+@click.option("--initial-bias", type=float, callback=finite, help="Where the bias starts.")
 @click.option("--one-vs-rest", is_flag=True, help="On images: ten binary classifiers, the surest one wins.")
 @data_options
 @run_options
@@ -92,7 +92,7 @@ def main(**given: Any) -> dict[str, float]:
             raise click.BadParameter("sum goes with one process.", param_hint="'--reduction'")
         if table:
             rows = tables.read_csv(given["csv"]) if given["csv"] else tables.TABLES[given["data"]]()
-            dataset, scale = rows.data(given["standardize"], defaults.test_every)
+            dataset, scale = rows.to_dataset(given["standardize"], defaults.test_every)
             outputs = 1
             loss_of: losses.Loss = partial(losses.binary, reduction=given["reduction"])
         else:

@@ -13,7 +13,7 @@ from runners.launch.options import (
     optimizer_options,
     run_options,
 )
-from runners.launch.validators import epoch_or_steps, finite, widths
+from runners.launch.validators import epoch_or_steps, finite, layer_widths
 from runners.training.names import ACTIVATIONS, IMAGES, INITS, LOSSES, OPTIMIZERS
 
 SETTINGS = (
@@ -26,7 +26,7 @@ SETTINGS = (
 @click.option("--epochs", type=click.IntRange(min=1), default=10, help="Passes over the training set.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=200, help="Samples a step.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite, default=0.01, help="Learning rate.")
-@click.option("--hidden", callback=widths, default="200,200", help="Widths of the hidden layers.")
+@click.option("--hidden", callback=layer_widths, default="200,200", help="Widths of the hidden layers.")
 @click.option("--activation", type=click.Choice(ACTIVATIONS), default="relu", help="After each hidden layer.")
 @click.option("--activate-output", is_flag=True, help="Put the activation after the last layer too.")
 @click.option("--init", type=click.Choice(INITS), default="default", help="How the weights start.")
@@ -42,7 +42,7 @@ SETTINGS = (
               help="Share of the training set that is held out for validation.")  # fmt: skip
 @click.option("--early-stopping", type=click.IntRange(min=1), metavar="N",
               help="Stop after N tests without a lower val/loss.")  # fmt: skip
-@click.option("--test-every", default="epoch", metavar="epoch|STEPS", callback=lambda c, p, v: epoch_or_steps(v),
+@click.option("--test-every", default="epoch", metavar="epoch|STEPS", callback=epoch_or_steps,
               help="When to try the test set.")  # fmt: skip
 @click.option("--log-gradients", is_flag=True, help="Histograms of the gradients, beside those of the weights.")
 @run_options

@@ -1,8 +1,7 @@
-"""Data sets of images, by name.
+"""Image data sets, by name.
 
-They come from the data directory if they are there, else by torchvision's own checked downloads into it. Where MNIST
-cannot be had, `auto` trains on scikit-learn's bundled digits instead, and says so; neither is ever passed off as the
-other.
+They are read from the data directory, or downloaded into it and checked. Where MNIST is not available, `auto` trains on
+scikit-learn's bundled digits instead, and says so; the run's config names the data that it really used.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ import torch
 
 from monitor.errors import DataError
 from runners.data import cifar10, mnist
-from runners.data.dataset import Dataset, Split, image_dataset
+from runners.data.dataset import Dataset, image_dataset
 from runners.data.download import DatasetUnavailable
+from runners.data.sources import IDX_SOURCES
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-__all__ = ["Dataset", "Split", "digits", "load"]
 
 log = logging.getLogger("monitor")
 
@@ -34,37 +32,36 @@ def load(name: str, directory: Path, mirror: str | None = None) -> Dataset:
     if name == "digits":
         return digits()
     if directory.exists() and not directory.is_dir():
-        raise DataError(f"--data-dir {directory}: is no directory")
+        raise DataError(f"--data-dir {directory}: is not a directory")
     try:
-        return (
-            cifar10.load(directory)
-            if name == "cifar10"
-            else mnist.load("mnist" if name == "auto" else name, directory, mirror)
-        )
+        if name == "cifar10":
+            return cifar10.load(directory)
+        return mnist.load("mnist" if name == "auto" else name, directory, mirror)
     except DatasetUnavailable as error:
         if name != "auto":
-            raise DataError(f"{_title(name)} cannot be had ({error}); {_ways_out(name)}") from error
+            raise DataError(f"{_title(name)} is not available ({error}); {_remedy(name)}") from error
         log.warning(
-            "MNIST cannot be had (%s); training on scikit-learn's handwritten digits instead (1,797 of them)", error
+            "MNIST is not available (%s); training on scikit-learn's handwritten digits instead (1,797 of them)", error
         )
         return digits()
 
 
 def _title(name: str) -> str:
-    return "CIFAR-10" if name == "cifar10" else mnist.TORCHVISION_NAMES[name]
+    return "CIFAR-10" if name == "cifar10" else IDX_SOURCES[name].title
 
 
-def _ways_out(name: str) -> str:
-    ways = {
-        "mnist": "the four MNIST files, --mnist-mirror a URL that has them,",
-        "cifar10": "cifar-10-python.tar.gz,",
-    }
-    files = ways.get(name, f"{mnist.TORCHVISION_NAMES.get(name)}/raw and the four files in it,")
+def _remedy(name: str) -> str:
+    if name == "mnist":
+        files = "the four MNIST files, --mnist-mirror a URL that has them,"
+    elif name == "cifar10":
+        files = "cifar-10-python.tar.gz,"
+    else:
+        files = f"{IDX_SOURCES[name].title}/raw and the four files in it,"
     return f"give --data-dir a folder with {files} or --data digits for the small set that needs no download"
 
 
 def digits() -> Dataset:
-    """Return scikit-learn's 1,797 handwritten digits, 8×8 scaled to 28×28; every fifth is for testing."""
+    """Return scikit-learn's 1,797 handwritten digits, 8×8 pixels scaled to 28×28; every fifth is a test image."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

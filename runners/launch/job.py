@@ -26,7 +26,7 @@ from runners.training.state import TrainState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from runners.data.images import Dataset
+    from runners.data.dataset import Dataset
     from runners.training.optimizers import Scheduler
 
 

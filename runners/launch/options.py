@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from runners.launch.validators import alerts, epoch_or_steps, finite, name, sinks, url
+from runners.launch.validators import alerts, epoch_or_steps, finite, run_name, sinks, url
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,12 +34,12 @@ def run_options(command: F) -> F:
     for option in reversed(
         [
             sink_options,
-            click.option("--name", callback=name, help="The run's name.  [default: runner, date and time]"),
+            click.option("--name", callback=run_name, help="The run's name.  [default: runner, date and time]"),
             click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Same seed, same curve."),
             click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, …"),
             click.option("--log-every", type=click.IntRange(min=1), default=1,
                          help="Steps from one point of train/loss to the next."),
-            click.option("--checkpoint-every", metavar="epoch|STEPS", callback=lambda c, p, v: epoch_or_steps(v),
+            click.option("--checkpoint-every", metavar="epoch|STEPS", callback=epoch_or_steps,
                          help="Save all that --resume needs."),
             click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
                          help="Go on with this run from its newest checkpoint, with its settings."),
@@ -98,5 +98,5 @@ def device_of(name: str) -> Any:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        raise click.BadParameter(f"{name!r} is not to be had here: {reason}", param_hint="'--device'") from error
+        raise click.BadParameter(f"{name!r} is not available: {reason}", param_hint="'--device'") from error
     return device

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor import Logger
-    from runners.data.images import Dataset
+    from runners.data.dataset import Dataset
     from runners.training.distributed import DistributedContext
     from runners.training.optimizers import Scheduler
 

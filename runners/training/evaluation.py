@@ -35,7 +35,7 @@ def evaluate(
     model.eval()
     count = len(split.y)
     if processes.world_size > 1:
-        split = split.part(torch.arange(count).tensor_split(processes.world_size)[processes.rank])
+        split = split.select(torch.arange(count).tensor_split(processes.world_size)[processes.rank])
     total = torch.zeros((), device=split.y.device)
     said = [split.y[:0]]
     size = max(1, len(split.y)) if split.images is None else EVAL_BATCH_SIZE

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from monitor import Logger
-    from runners.data.images import Dataset, Split
+    from runners.data.dataset import Dataset, Split
     from runners.training.losses import Loss
     from runners.training.optimizers import Scheduler
     from runners.training.state import TrainConfig

@@ -20,7 +20,7 @@ from monitor.errors import DataError
 from monitor.records import ConfusionMatrix
 from monitor.sinks.memory import MemorySink
 from runners import mlp
-from runners.data import images
+from runners.data import images, sources
 from runners.training import models, names
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate
@@ -69,10 +69,10 @@ def test_sets_in_mnists_format(tmp_path: Path, name: str, kind: str, first: str)
 @pytest.mark.parametrize(
     ("images", "labels", "says"),
     [
-        (SAMPLES[:, :27], LABELS, "train-images-idx3-ubyte: images of 28×28 are wanted, not 27×28"),
+        (SAMPLES[:, :27], LABELS, "train-images-idx3-ubyte: images of 28×28 are expected, not 27×28"),
         (SAMPLES, LABELS[:40], "train-labels-idx1-ubyte: 40 labels for 50 images"),
-        (SAMPLES, LABELS + 1, "train-labels-idx1-ubyte: labels 0 to 9 are wanted, not 10"),
-        (SAMPLES[:0], LABELS[:0], "labels 0 to 9 are wanted"),
+        (SAMPLES, LABELS + 1, "train-labels-idx1-ubyte: labels 0 to 9 are expected, not 10"),
+        (SAMPLES[:0], LABELS[:0], "labels 0 to 9 are expected"),
     ],
     ids=["size", "count", "label", "empty"],
 )
@@ -87,11 +87,9 @@ def test_images_that_do_not_fit_are_one_line(tmp_path: Path, images: np.ndarray,
 
 @pytest.fixture
 def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Return an archive in CIFAR-10's layout, with few images, whose sums torchvision is told."""
-    from torchvision.datasets import CIFAR10
-
+    """Return an archive in CIFAR-10's layout, with few images, and expect its checksums."""
     rng = np.random.default_rng(1)
-    files = {"batches.meta": {"label_names": ["plane", "car", *map(str, range(8))]}}
+    files: dict[str, dict[str, object]] = {"batches.meta": {"label_names": ["plane", "car", *map(str, range(8))]}}
     for name in [*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]:
         files[name] = {"data": rng.integers(0, 256, (20, 3072), np.uint8), "labels": [n % 10 for n in range(20)]}
     packed, sums = io.BytesIO(), {}
@@ -99,24 +97,26 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
         for name, content in files.items():
             blob = pickle.dumps(content)
             sums[name] = hashlib.md5(blob).hexdigest()
-            entry = tarfile.TarInfo(f"{CIFAR10.base_folder}/{name}")
+            entry = tarfile.TarInfo(f"{sources.CIFAR10.folder}/{name}")
             entry.size = len(blob)
             archive.addfile(entry, io.BytesIO(blob))
-    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(packed.getvalue()).hexdigest())
-    monkeypatch.setattr(CIFAR10, "train_list", [[name, sums[name]] for name, _ in CIFAR10.train_list])
-    monkeypatch.setattr(CIFAR10, "test_list", [[name, sums[name]] for name, _ in CIFAR10.test_list])
-    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": sums["batches.meta"]})
+    small = sources.CIFAR10._replace(
+        archive_checksum=hashlib.md5(packed.getvalue()).hexdigest(),
+        train_checksums={name: sums[name] for name in sources.CIFAR10.train_checksums},
+        test_checksums={name: sums[name] for name in sources.CIFAR10.test_checksums},
+        labels_checksums={name: sums[name] for name in sources.CIFAR10.labels_checksums},
+    )
+    monkeypatch.setattr(sources, "CIFAR10", small)
     return packed.getvalue()
 
 
-def test_cifar10_is_downloaded_checked_and_in_colour(
+def test_cifar10_is_downloaded_checked_and_in_color(
     tmp_path: Path, cifar: bytes, mirror_of: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from torchvision.datasets import CIFAR10
-
     (tmp_path / "web").mkdir()
-    (tmp_path / "web" / CIFAR10.filename).write_bytes(cifar)
-    monkeypatch.setattr(CIFAR10, "url", mirror_of(tmp_path / "web") + CIFAR10.filename)
+    (tmp_path / "web" / sources.CIFAR10.archive).write_bytes(cifar)
+    url = mirror_of(tmp_path / "web") + sources.CIFAR10.archive
+    monkeypatch.setattr(sources, "CIFAR10", sources.CIFAR10._replace(url=url))
     loaded = images.load("cifar10", tmp_path / "data")
     assert loaded.train.images is not None
     assert loaded.train.images.shape == (100, 3, 32, 32)
@@ -127,23 +127,37 @@ def test_cifar10_is_downloaded_checked_and_in_colour(
     assert " / plane" in event_reader.text(tmp_path / "runs" / "a", "predictions/labels")[0]
 
 
-def test_cifar10_that_is_damaged_or_not_to_be_had(
+def test_cifar10_that_is_damaged_or_not_available(
     tmp_path: Path, cifar: bytes, mirror_of: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from torchvision.datasets import CIFAR10
-
     (tmp_path / "web").mkdir()
-    (tmp_path / "web" / CIFAR10.filename).write_bytes(cifar[:-9])
-    monkeypatch.setattr(CIFAR10, "url", mirror_of(tmp_path / "web") + CIFAR10.filename)
-    with pytest.raises(DataError, match=r"CIFAR-10 cannot be had .*give --data-dir a folder with cifar-10-python"):
+    (tmp_path / "web" / sources.CIFAR10.archive).write_bytes(cifar[:-9])
+    url = mirror_of(tmp_path / "web") + sources.CIFAR10.archive
+    monkeypatch.setattr(sources, "CIFAR10", sources.CIFAR10._replace(url=url))
+    with pytest.raises(DataError, match=r"CIFAR-10 is not available .*give --data-dir a folder with cifar-10-python"):
         images.load("cifar10", tmp_path / "new")
     assert not (tmp_path / "new").exists(), "nothing unchecked stays behind"
     (tmp_path / "own").mkdir()
-    (tmp_path / "own" / CIFAR10.filename).write_bytes(b"junk")
+    (tmp_path / "own" / sources.CIFAR10.archive).write_bytes(b"junk")
     said = train(tmp_path / "runs", "--data", "cifar10", "--data-dir", tmp_path / "own")
     assert said.exit_code == 2
     *_, line = said.stderr.splitlines()  # before it, torchvision shows the progress of a new download
     assert re.fullmatch(r"Error: .+CIFAR-10 there is damaged.+", line)
+
+
+def test_cifar10_is_unpacked_again_where_a_file_is_damaged(
+    tmp_path: Path, cifar: bytes, mirror_of: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / sources.CIFAR10.archive).write_bytes(cifar)
+    monkeypatch.setattr(sources, "CIFAR10", sources.CIFAR10._replace(url=mirror_of(tmp_path / "nothing")))
+    loaded = images.load("cifar10", tmp_path)
+    batch = tmp_path / sources.CIFAR10.folder / "data_batch_3"
+    intact = batch.read_bytes()
+    assert loaded.train.images is not None
+    assert np.array_equal(loaded.train.images[40:60].flatten(1).numpy(), pickle.loads(intact)["data"])
+    batch.write_bytes(intact[:-5])
+    assert images.load("cifar10", tmp_path).train.x.equal(loaded.train.x)
+    assert batch.read_bytes() == intact
 
 
 # The MLP's options
@@ -155,6 +169,7 @@ def test_initialisations(name: str) -> None:
     model = models.MLP(400, [300], 10)
     models.initialize_weights(model, name)
     first = model[0]
+    assert isinstance(first, torch.nn.Linear)
     deviation = {"normal": 1.0, "kaiming": (2 / 400) ** 0.5, "xavier": (2 / 700) ** 0.5, "default": (1 / 1200) ** 0.5}
     assert first.weight.std().item() == pytest.approx(deviation[name], rel=0.02)
     assert bool((first.bias == 0).all()) == (name != "default")

@@ -15,13 +15,15 @@ from monitor import Logger
 from monitor.errors import DataError
 from monitor.sinks.memory import MemorySink
 from runners import mlp
-from runners.data import images
+from runners.data import images, sources
+from runners.data.dataset import Split
 from runners.training import loop, losses, models, names, optimizers
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate
 from runners.training.state import TrainConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -29,10 +31,12 @@ def test_real_mnist_is_decoded_as_torchvision_decodes_it(mnist: Path, tmp_path: 
     from torchvision.datasets import MNIST
 
     ours = images.load("mnist", mnist)
+    assert ours.test is not None
     root = tmp_path / "theirs"
     shutil.copytree(mnist, root)
     for part, split in ((True, ours.train), (False, ours.test)):
         theirs = MNIST(str(root), train=part, download=True)
+        assert split.images is not None
         assert torch.equal(split.images.squeeze(1), theirs.data)
         assert torch.equal(split.y, theirs.targets)
     assert ours.train.x.mean().item() == pytest.approx(0, abs=1e-3)
@@ -65,9 +69,9 @@ def test_the_mlp_learns_real_mnist(mnist: Path, tmp_path: Path) -> None:
         (lambda raw: unpacked(raw / "train-labels-idx1-ubyte.gz", b""), "header does not fit"),
     ],
 )
-def test_damaged_files_are_named(mnist: Path, tmp_path: Path, damage: object, says: str) -> None:
+def test_damaged_files_are_named(mnist: Path, tmp_path: Path, damage: Callable[[Path], None], says: str) -> None:
     shutil.copytree(mnist, tmp_path / "data")
-    damage(tmp_path / "data" / "MNIST" / "raw")  # type: ignore[operator]
+    damage(tmp_path / "data" / "MNIST" / "raw")
     for name in ("mnist", "auto"):
         with pytest.raises(DataError, match=says):
             images.load(name, tmp_path / "data")
@@ -99,29 +103,34 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_data_dir_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     for name in ("mnist", "auto"):
-        with pytest.raises(DataError, match=r"--data-dir .*: is no directory"):
+        with pytest.raises(DataError, match=r"--data-dir .*: is not a directory"):
             images.load(name, tmp_path / "data")
 
 
-def test_mnist_comes_from_a_mirror_checked(mnist: Path, tmp_path: Path, mirror_of: object) -> None:
-    url = mirror_of(mnist / "MNIST" / "raw")  # type: ignore[operator]
+def test_mnist_comes_from_a_mirror_checked(mnist: Path, tmp_path: Path, mirror_of: Callable[[Path], str]) -> None:
+    url = mirror_of(mnist / "MNIST" / "raw")
     loaded = images.load("mnist", tmp_path / "new", url.rstrip("/"))
     assert len(loaded.train.y) == 60_000
     again = images.load("mnist", tmp_path / "new")  # from the directory now
+    assert again.test is not None
+    assert loaded.test is not None
     assert torch.equal(again.test.x, loaded.test.x)
 
 
 def test_a_mirror_with_damaged_files_is_refused(
-    mnist: Path, tmp_path: Path, mirror_of: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    mnist: Path,
+    tmp_path: Path,
+    mirror_of: Callable[[Path], str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from torchvision.datasets import MNIST
-
     bad = tmp_path / "bad"
     shutil.copytree(mnist / "MNIST" / "raw", bad)
     (bad / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"no labels"))
-    url = mirror_of(bad)  # type: ignore[operator]
-    monkeypatch.setattr(MNIST, "mirrors", [mirror_of(tmp_path / "nothing")])  # type: ignore[operator]
-    with pytest.raises(DataError, match=r"MNIST cannot be had .*give --data-dir"):
+    url = mirror_of(bad)
+    unreachable = sources.IDX_SOURCES["mnist"]._replace(mirrors=(mirror_of(tmp_path / "nothing"),))
+    monkeypatch.setitem(sources.IDX_SOURCES, "mnist", unreachable)
+    with pytest.raises(DataError, match=r"MNIST is not available .*give --data-dir"):
         images.load("mnist", tmp_path / "new", url)
     assert not list((tmp_path / "new").rglob("train-labels*")), "nothing unchecked stays behind"
     fallen_back = images.load("auto", tmp_path / "new", url)
@@ -132,6 +141,8 @@ def test_a_mirror_with_damaged_files_is_refused(
 def test_digits_are_scaled_and_split() -> None:
     digits = images.digits()
     assert digits.name == "digits"
+    assert digits.train.images is not None
+    assert digits.test is not None
     assert digits.train.images.shape[1:] == (1, 28, 28)
     assert len(digits.train.y) + len(digits.test.y) == 1797
     assert digits.train.x.shape[1] == 784
@@ -152,8 +163,8 @@ def test_every_optimizer_of_torch_that_can_is_offered() -> None:
 
         def closure() -> torch.Tensor:
             layer.zero_grad()
-            loss = layer(torch.ones(1, 2)).sum()
-            loss.backward()
+            loss: torch.Tensor = layer(torch.ones(1, 2)).sum()
+            torch.autograd.backward(loss)
             return loss
 
         try:
@@ -203,7 +214,7 @@ def fit(folder: Path, optimizer: str, activation: str, lr: float) -> list[float]
 def test_the_tests_loss_is_the_mean_over_all_samples(tmp_path: Path) -> None:
     digits = images.digits()
     assert digits.train.images is not None
-    part = images.Split(*(torch.cat([field] * 4)[:1234] for field in digits.train if field is not None))
+    part = Split(*(torch.cat([field] * 4)[:1234] for field in digits.train if field is not None))
     model = models.MLP(784, [8], 10)
     sink = MemorySink()
     with Logger(tmp_path / "run", [sink]) as log:
@@ -214,8 +225,9 @@ def test_the_tests_loss_is_the_mean_over_all_samples(tmp_path: Path) -> None:
         logits = model(part.x)
     wanted = torch.nn.functional.cross_entropy(logits.double(), part.y).item()
     assert found["test/loss"] == pytest.approx(wanted, rel=1e-5)
-    assert sink.series("test/loss") == [(5, pytest.approx(wanted, rel=1e-5))]
-    assert sink.series("test/accuracy") == [(5, pytest.approx((logits.argmax(1) == part.y).double().mean().item()))]
+    (loss,), (accuracy,) = sink.series("test/loss"), sink.series("test/accuracy")
+    assert loss == pytest.approx((5, wanted), rel=1e-5)
+    assert accuracy == pytest.approx((5, (logits.argmax(1) == part.y).double().mean().item()))
 
 
 def test_the_mlp_has_the_layers_it_is_asked_for() -> None:
