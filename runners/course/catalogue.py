@@ -1,4 +1,4 @@
-"""The material's experiments by name: what each runs, and what to look for. Names and text alone."""
+"""The course's experiments by name: what each runs, and what to look for. Names and text only; nothing is imported."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import NamedTuple
 
 
 class Lesson(NamedTuple):
-    """An experiment: its runs by name, as arguments of `monitor train`; without any it is worked out by hand."""
+    """An experiment: its runs by name, as arguments of `monitor train`; one without runs is worked out by hand."""
 
-    look: str
+    description: str  # what to look for
     runs: dict[str, str] = {}  # noqa: RUF012 - never written to
-    images: bool = True  # whether the runs take the options that say which images
-    one_loss: bool = True  # whether the runs' losses can be compared
+    has_images: bool = True  # whether the runs take the options that choose the images
+    has_one_loss: bool = True  # whether the runs' losses can be compared
 
 
-def _mlp(option: str, values: str, rest: str = "") -> dict[str, str]:
-    return {value: f"mlp --{option} {value} {rest}".rstrip() for value in values.split()}
+def _mlp(option: str, values: str, other_options: str = "") -> dict[str, str]:
+    """Return one run of the MLP for each value of an option."""
+    return {value: f"mlp --{option} {value} {other_options}".rstrip() for value in values.split()}
 
 
 ADAM = "--optimizer adam --lr 0.001"
@@ -28,23 +29,23 @@ LESSONS: dict[str, Lesson] = {
         "The curve turns from flat to an S, and crosses 0.5 between the last fail and the first pass; 1 hour fails, "
         "7 hours pass. The sum of the losses, hours3, learns three times as fast as their mean would.",
         {"hours": "logistic --data hours", "hours3": "logistic --data hours3"},
-        images=False,
-        one_loss=False,
+        has_images=False,
+        has_one_loss=False,
     ),
     "lecture-lab": Lesson(
         "From zero weights the cost starts at ln 2 = 0.693147 and falls to 0.134722 at 100 epochs, 0.019852 at 1000.",
         {"lecture-lab": "logistic --data lecture-lab"},
-        images=False,
+        has_images=False,
     ),
     "diabetes": Lesson(
         "Eight features, one neuron: about 77 % right, after some 30 epochs no better. Give the file with --csv.",
         {"diabetes": "logistic --data csv --seed 1"},
-        images=False,
+        has_images=False,
     ),
     "heart": Lesson(
         "The fitted curve goes through the prevalence of each decade; ten years more multiply the odds by 3.7.",
         {"heart": "logistic --data heart"},
-        images=False,
+        has_images=False,
     ),
     "init-matters": Lesson(
         "With weights of deviation 1 (normal) the first steps are so large that every ReLU of the output dies: the "
@@ -75,17 +76,17 @@ LESSONS: dict[str, Lesson] = {
         "the log and squared ones learn fastest, those linear in the probabilities start slowly and may miss a class.",
         _mlp(
             "loss",
-            "log l1 l2 expectation regularised-expectation chebyshev hinge hinge2 hinge3 log2 tanimoto cauchy-schwarz "
+            "log l1 l2 expectation regularized-expectation chebyshev hinge hinge2 hinge3 log2 tanimoto cauchy-schwarz "
             "mse",
             ADAM,
         ),
-        one_loss=False,
+        has_one_loss=False,
     ),
     "cross-entropy-vs-mse": Lesson(
         "With sgd the squared error of probabilities has tiny gradients where the net is surely wrong; the cross "
         "entropy has not, and is far ahead.",
         _mlp("loss", "log mse"),
-        one_loss=False,
+        has_one_loss=False,
     ),
     "numerical-stability": Lesson(
         "By hand the loss is infinite beyond 88, where exp overflows, and with log(softmax) beyond 103, where softmax "
@@ -94,7 +95,7 @@ LESSONS: dict[str, Lesson] = {
     "softmax": Lesson(
         "A single layer reaches 92 % on MNIST; ten separate classifiers, one against the rest, come close behind.",
         {"multinomial": "logistic --data auto", "one-vs-rest": "logistic --data auto --one-vs-rest"},
-        one_loss=False,
+        has_one_loss=False,
     ),
     "mlp": Lesson(
         "Two hidden layers beat the single layer of the softmax lesson; the wrong predictions look ambiguous.",

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from monitor.alerts import parse_rules
 from monitor.errors import MissingExtra, MonitorError
 from monitor.sinks import registry
+from runners.training.names import LOSSES, RENAMED_LOSSES
+
+if TYPE_CHECKING:
+    StringChoice = click.Choice[str]
+else:
+    StringChoice = click.Choice  # which has no type parameter before click 8.2
 
 DEFAULT_SINKS = ("tensorboard", "visdom", "console")
 MAX_NAME_BYTES = 200  # in UTF-8
+
+
+class LossChoice(StringChoice):
+    """A loss by its name; a name from before a renaming is accepted too."""
+
+    def __init__(self) -> None:
+        super().__init__(LOSSES)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name of today; raise `click.BadParameter` for an unknown one."""
+        return super().convert(RENAMED_LOSSES.get(value, value), param, ctx)
 
 
 def sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

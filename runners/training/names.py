@@ -1,8 +1,8 @@
-"""Names of the parts that the command line offers, without torch."""
+"""Names of what the command line offers; the parts themselves need torch, which `--help` does not load."""
 
 from __future__ import annotations
 
-# Names alone, so that `--help` is there without torch; the tests compare them with the parts themselves.
+# A test compares these with the parts themselves.
 ACTIVATIONS = (
     "relu", "leaky-relu", "selu", "softplus", "elu", "tanh", "sigmoid", "relu6", "celu", "gelu", "silu", "mish",
     "prelu", "rrelu", "hardtanh", "hardswish", "hardsigmoid", "logsigmoid", "softsign", "softshrink", "hardshrink",
@@ -13,8 +13,9 @@ OPTIMIZERS = (
     "adafactor",
 )  # fmt: skip
 LOSSES = (
-    "log", "l1", "l2", "expectation", "regularised-expectation", "chebyshev", "hinge", "hinge2", "hinge3", "log2",
+    "log", "l1", "l2", "expectation", "regularized-expectation", "chebyshev", "hinge", "hinge2", "hinge3", "log2",
     "tanimoto", "cauchy-schwarz", "mse",
 )  # fmt: skip
 INITS = ("default", "kaiming", "xavier", "normal")
-IMAGES = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits")
+RENAMED_LOSSES = {"regularised-expectation": "regularized-expectation"}  # still accepted
+IMAGE_DATASETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits")

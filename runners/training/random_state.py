@@ -1,4 +1,4 @@
-"""The state of all random generators."""
+"""The state of all random number generators that a training may draw from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def random_state() -> dict[str, Any]:
-    """Return the state of all random generators that a training may draw from."""
+    """Return the state of the generators of torch, its GPUs, Python and NumPy."""
     kind, keys, *rest = np.random.get_state(legacy=True)
     return {
         "torch": torch.get_rng_state(),
@@ -24,7 +24,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: Mapping[str, Any]) -> None:
-    """Put all random generators back."""
+    """Set all generators to a state that `random_state` returned; the GPUs' only where there are as many as then."""
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
         torch.cuda.set_rng_state_all(state["cuda"])

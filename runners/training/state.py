@@ -1,4 +1,4 @@
-"""How to train, and where a training is."""
+"""How to train, and how far a training has come."""
 
 from __future__ import annotations
 
@@ -6,45 +6,44 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runners.training.distributed import DistributedContext
-
 if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How to train: sizes in samples, `log_every` and `test_every` in steps; None tests at the end of each epoch.
-
-    `patience` is the number of tests without a lower `val/loss` after which the training stops; None goes on.
-    `batch_size` is that of all processes together.
-    """
+    """How to train: `log_every` and `test_every` in steps; without `test_every`, test at the end of each epoch."""
 
     epochs: int
-    batch_size: int
+    batch_size: int  # samples, of all processes together
     device: torch.device
     seed: int = 0
     log_every: int = 1
     test_every: int | None = None
-    patience: int | None = None
+    patience: int | None = None  # stop after so many tests without a lower val/loss
     log_accuracy: bool = False  # of the training batches
     log_gradients: bool = False  # as histograms
-    may_stop: bool = False  # where an alert says so
-    processes: DistributedContext = field(default_factory=DistributedContext)
+    stop_on_alert: bool = False
 
 
 @dataclass
 class TrainState:
-    """Where a training is: in `epoch`, which began at the step `first`, after `step` updates.
+    """How far a training has come: all of the loop's own state, as a checkpoint keeps it."""
 
-    `tested` is the step of the last test, `newest` what it and those before it found; `best` is the lowest `val/loss`,
-    and `waited` the number of tests since.
-    """
+    epoch: int = 1  # the current one, from 1
+    epoch_start_step: int = 0
+    step: int = 0  # updates made
+    last_test_step: int = -1
+    best_val_loss: float = math.inf
+    tests_without_improvement: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)  # the newest value of each, by tag
 
-    epoch: int = 1
-    first: int = 0
-    step: int = 0
-    tested: int = -1
-    best: float = math.inf
-    waited: int = 0
-    newest: dict[str, float] = field(default_factory=dict)
+    def update_best(self, val_loss: float) -> None:
+        """Take in a new validation loss."""
+        improved = val_loss < self.best_val_loss
+        self.best_val_loss = min(self.best_val_loss, val_loss)
+        self.tests_without_improvement = 0 if improved else self.tests_without_improvement + 1
+
+    def is_out_of_patience(self, config: TrainConfig) -> bool:
+        """Tell whether early stopping is due."""
+        return config.patience is not None and self.tests_without_improvement >= config.patience

@@ -172,7 +172,7 @@ def test_a_damaged_checkpoint_is_refused(run: Path, damage: str) -> None:
         data[len(data) // 2] ^= 1
     file.write_bytes({"cut": data[:-100], "empty": b"", "other": b"hello"}.get(damage, data))
     said = refused(run)
-    assert f"{file}' is damaged: its checksum is not the one in its name; remove it to go on from step-" in said
+    assert f"{file}' is damaged: its checksum is not the one in its name; remove it to resume from step-" in said
     file.unlink()
     assert resume(run.parent, "a").exit_code == 0  # from the one before
 

@@ -23,7 +23,7 @@ from runners import mlp
 from runners.data import images, sources
 from runners.training import models, names
 from runners.training.distributed import DistributedContext
-from runners.training.evaluation import evaluate
+from runners.training.evaluation import evaluate, log_predictions
 from tests.support import event_reader
 
 if TYPE_CHECKING:
@@ -244,9 +244,8 @@ def test_the_confusion_matrix_counts(tmp_path: Path) -> None:
     assert digits.test is not None
     model = models.MLP(784, [8], 10)
     with Logger(tmp_path / "run", [sink]) as log:
-        evaluate(
-            model, digits.test, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes, DistributedContext()
-        )
+        evaluation = evaluate(model, digits.test, torch.nn.functional.cross_entropy, DistributedContext())
+        log_predictions(log, evaluation, digits.classes, 5, DistributedContext())
     (matrix,) = sink.of(ConfusionMatrix)
     said = model(digits.test.x).argmax(1)
     for true in range(10):
@@ -266,7 +265,7 @@ def test_unknown_names_list_the_known_ones(tmp_path: Path, option: str) -> None:
         "--activation": names.ACTIVATIONS,
         "--optimizer": names.OPTIMIZERS,
         "--scheduler": ("none", "step", "cosine"),
-        "--data": names.IMAGES,
+        "--data": names.IMAGE_DATASETS,
     }
     assert all(f"'{name}'" in said.stderr for name in known[option])
     assert said.stderr.count("\n") == 1

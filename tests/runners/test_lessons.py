@@ -51,14 +51,14 @@ def test_the_list_names_each_with_its_commands() -> None:
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_lesson_runs_and_compares(name: str, tmp_path: Path) -> None:
     lesson = LESSONS[name]
-    extra: list[object] = ["--epochs", 1] if lesson.images else ["--epochs", 20]
-    extra += ["--data", "digits"] if lesson.images else []
+    extra: list[object] = ["--epochs", 1] if lesson.has_images else ["--epochs", 20]
+    extra += ["--data", "digits"] if lesson.has_images else []
     if name == "diabetes":
         (tmp_path / "d.csv").write_text("a,b,y\n" + "".join(f"{n},{-n},{n % 2}\n" for n in range(30)))
         extra += ["--csv", tmp_path / "d.csv"]
     said = lessons(name, "--logdir", tmp_path, "--sink", "tensorboard", *extra)
     assert said.exit_code == 0, said.output
-    metric = "test/accuracy" if lesson.images else "train/accuracy"
+    metric = "test/accuracy" if lesson.has_images else "train/accuracy"
     table = said.output[said.output.index("━") :]
     for run in lesson.runs:
         assert json.loads((tmp_path / name / run / "run.json").read_text())["status"] == "finished"

@@ -66,7 +66,7 @@ def test_the_curve_over_the_hours(tmp_path: Path) -> None:
     table, sink = tables.hours(), MemorySink()
     model = torch.nn.Linear(1, 1)
     with Logger(tmp_path / "run", [sink]) as log:
-        logistic_report.LogisticReport(table, tables.Standardization.identity(1), model, log).curve(3)
+        logistic_report.LogisticReport(table, tables.Standardization.identity(1), model, log).log_curve(3)
     (curve,) = sink.of(Curve)
     assert (len(curve.x), curve.x[0], curve.x[-1], curve.level) == (200, 0, 10, 0.5)
     assert (curve.x_title, curve.y_title) == ("Hours", "Probability of pass")
@@ -172,8 +172,8 @@ def test_a_bad_table_is_one_line(tmp_path: Path, content: str | bytes, says: str
         (["--data", "digits", "--initial-weight", "1"], "'--initial-weight': goes with tables"),
         (["--data", "digits", "--reduction", "sum"], "'--reduction': goes with tables"),
         (["--lr", "nan"], "nan"),
-        (["--optimizer", "adam", "--momentum", "0.9"], "'--momentum': adam takes none; these do: sgd, rmsprop"),
-        (["--optimizer", "rprop", "--weight-decay", "0.1"], "'--weight-decay': rprop takes none"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "'--momentum': adam does not have it; these do: sgd, rmsprop"),
+        (["--optimizer", "rprop", "--weight-decay", "0.1"], "'--weight-decay': rprop does not have it"),
         (["--optimizer", "newton"], "'newton' is not one of 'sgd', 'adam'"),
     ],
     ids=lambda value: " ".join(value)[:40],

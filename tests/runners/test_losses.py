@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from runners.data import images
-from runners.training import loop, models
+from runners.training import models
+from runners.training.batches import batches
+from runners.training.distributed import DistributedContext
 from runners.training.losses import LOSSES, Loss, binary, one_vs_rest
 from runners.training.state import TrainConfig
 
@@ -21,7 +23,7 @@ BY_HAND = {
     "l1": abs(1 - 2) + abs(0 + 1) + abs(0 - 0.5),
     "l2": 1 + 1 + 0.25,
     "expectation": (1 - P[0]) + P[1] + P[2],
-    "regularised-expectation": (1 - P[0]) ** 2 + P[1] ** 2 + P[2] ** 2,
+    "regularized-expectation": (1 - P[0]) ** 2 + P[1] ** 2 + P[2] ** 2,
     "chebyshev": max(1 - P[0], P[1], P[2]),
     "hinge": 0 + 0 + (0.5 + 0.5),  # ½ − 2 < 0, ½ − 1 < 0, ½ + ½
     "hinge2": 1.0,
@@ -37,7 +39,7 @@ SECOND = {
     "l1": 1 + 1 + 0.0,
     "l2": 2.0,
     "expectation": 4 / 3,
-    "regularised-expectation": 2 / 3,
+    "regularized-expectation": 2 / 3,
     "chebyshev": 2 / 3,
     "hinge": 1.5 + 1.5,
     "hinge2": 2 * 1.5**2,
@@ -106,11 +108,11 @@ def test_each_teaches_the_digits(name: str) -> None:
     assert digits.test is not None
     model = models.MLP(784, [64], 10, "tanh")
     optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
-    plan = TrainConfig(epochs=20, batch_size=100, device=torch.device("cpu"))
+    config = TrainConfig(epochs=20, batch_size=100, device=torch.device("cpu"))
     for epoch in range(20):
-        for (x, y), _ in loop.batches(digits.train, plan, epoch, 0):
+        for batch in batches(digits.train, config, DistributedContext(), epoch):
             optimizer.zero_grad()
-            torch.autograd.backward(ALL[name](model(x), y))
+            torch.autograd.backward(ALL[name](model(batch.x), batch.y))
             optimizer.step()
     right = (model(digits.test.x).argmax(1) == digits.test.y).float().mean()
     # The median of a one-hot vector is zero, so l1 learns one class after the other.

@@ -19,7 +19,8 @@ from runners.data import images, sources
 from runners.data.dataset import Split
 from runners.training import loop, losses, models, names, optimizers
 from runners.training.distributed import DistributedContext
-from runners.training.evaluation import evaluate
+from runners.training.evaluation import evaluate, log_metrics
+from runners.training.run import TrainingRun
 from runners.training.state import TrainConfig
 
 if TYPE_CHECKING:
@@ -203,10 +204,11 @@ def fit(folder: Path, optimizer: str, activation: str, lr: float) -> list[float]
         loop.train(
             model,
             digits,
-            optimizers.make(optimizer, model.parameters(), lr),
             torch.nn.functional.cross_entropy,
-            log,
+            optimizers.make_optimizer(optimizer, model.parameters(), lr),
+            None,
             TrainConfig(epochs=2, batch_size=100, device=torch.device("cpu")),
+            TrainingRun(log),
         )
     return [value for _, value in sink.series("train/loss")]
 
@@ -218,13 +220,12 @@ def test_the_tests_loss_is_the_mean_over_all_samples(tmp_path: Path) -> None:
     model = models.MLP(784, [8], 10)
     sink = MemorySink()
     with Logger(tmp_path / "run", [sink]) as log:
-        found = evaluate(
-            model, part, torch.nn.functional.cross_entropy, log, 5, "test", digits.classes, DistributedContext()
-        )
+        evaluation = evaluate(model, part, torch.nn.functional.cross_entropy, DistributedContext())
+        metrics = log_metrics(log, "test", evaluation, 5)
     with torch.no_grad():
         logits = model(part.x)
     wanted = torch.nn.functional.cross_entropy(logits.double(), part.y).item()
-    assert found["test/loss"] == pytest.approx(wanted, rel=1e-5)
+    assert metrics["test/loss"] == pytest.approx(wanted, rel=1e-5)
     (loss,), (accuracy,) = sink.series("test/loss"), sink.series("test/accuracy")
     assert loss == pytest.approx((5, wanted), rel=1e-5)
     assert accuracy == pytest.approx((5, (logits.argmax(1) == part.y).double().mean().item()))
