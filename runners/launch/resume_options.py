@@ -59,10 +59,10 @@ def find_resume_point(runner: str, options: RunOptions, distributed: Distributed
     It is the run of `--resume`, or after a restart by torchrun the run that these processes had started. Raises
     `DataError` if it has no usable checkpoint, still runs, or is a run of another runner.
     """
-    found = distributed.broadcast(_find(options) if distributed.rank == 0 else None)
-    if isinstance(found, str):
-        raise DataError(found)
-    point: ResumePoint | None = found
+    point_or_error = distributed.broadcast(_find(options) if distributed.rank == 0 else None)
+    if isinstance(point_or_error, str):
+        raise DataError(point_or_error)
+    point: ResumePoint | None = point_or_error
     if point is not None and point.checkpoint is not None and point.checkpoint["config"].get("runner") != runner:
         other = point.checkpoint["config"].get("runner")
         raise DataError(f"{str(point.path)!r} is a run of {other}, not of {runner}")
@@ -97,20 +97,20 @@ def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
     restored: dict[str, Any] = {}
     for name, saved in point.checkpoint["options"].items():
         source = context.get_parameter_source("sinks" if name == "all_dashboards" else name)
-        is_given = source is ParameterSource.COMMANDLINE
-        if name not in names or (is_given and name in CHANGEABLE_OPTIONS):
+        is_set = source is ParameterSource.COMMANDLINE
+        if name not in names or (is_set and name in CHANGEABLE_OPTIONS):
             continue
-        given = getattr(options, name)
-        if is_given and to_jsonable(given) != saved:
+        value = getattr(options, name)
+        if is_set and to_jsonable(value) != saved:
             raise click.BadParameter(
-                f"{to_jsonable(given)!r} is not what the run {str(point.path)!r} has: {saved!r}; "
+                f"{to_jsonable(value)!r} is not what the run {str(point.path)!r} has: {saved!r}; "
                 "leave it out, or start a new run.",
                 param_hint=f"'--{name.replace('_', '-')}'",
             )
         if name in PATH_OPTIONS and saved is not None:
             restored[name] = Path(saved)
         else:
-            restored[name] = tuple(saved) if isinstance(given, tuple) else saved
+            restored[name] = tuple(saved) if isinstance(value, tuple) else saved
     return replace(options, **restored)
 
 
