@@ -17,6 +17,8 @@ from monitor import Logger
 from runners.data.dataset import Dataset, Split
 from runners.training import loop
 from runners.training.models import MLP
+from runners.training.run import TrainingRun
+from runners.training.state import TrainConfig
 from tests.benchmarks.measure import Row, paired, visdom_server
 
 SIZE, BATCH, PASSES = 60_000, 200, 3
@@ -50,12 +52,13 @@ def epoch_row() -> Row:
         return time.perf_counter() - began
 
     def whole(test: Split | None) -> float:
-        plan = loop.TrainConfig(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
+        config = TrainConfig(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
         with tempfile.TemporaryDirectory() as folder, Logger(f"{folder}/run", ["tensorboard"]) as log:
             log.flush()
             model, optimizer = fresh()
             began = time.perf_counter()
-            loop.train(model, Dataset("mnist", Split(x, y), test, classes), optimizer, cross_entropy, log, plan)
+            data = Dataset("mnist", Split(x, y), test, classes)
+            loop.train(model, data, cross_entropy, optimizer, None, config, TrainingRun(log))
             return time.perf_counter() - began
 
     bare()

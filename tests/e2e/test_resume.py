@@ -85,8 +85,8 @@ def test_killed_at_ten_random_moments(
     pid = nursery.spawn(*settings(tmp_path, small_mnist), "--name", "cut", *every)
     kills = 0
     while kills < 10:
-        before = set(checkpoints.found(kept))
-        wait_until(lambda before=before: set(checkpoints.found(kept)) - before, 30, "a checkpoint")  # type: ignore[misc]
+        before = set(checkpoints.list_checkpoints(kept))
+        wait_until(lambda before=before: set(checkpoints.list_checkpoints(kept)) - before, 30, "a checkpoint")  # type: ignore[misc]
         time.sleep(chance.uniform(0, 0.15))
         os.kill(pid, signal.SIGKILL)
         assert nursery.exit_code() == -signal.SIGKILL, "it should have been killed before it was through"
@@ -116,7 +116,7 @@ def test_killed_at_ten_random_moments(
             assert len(both) > (100 if title == "train loss" else 11)
             wanted = [v for s, v in zip(wanted_x, wanted_y) if s in both]
             assert [v for s, v in zip(x, y) if s in both] == pytest.approx(wanted)
-    assert sorted(path.name for path in kept.iterdir()) == [path.name for path in checkpoints.found(kept)]
+    assert sorted(path.name for path in kept.iterdir()) == [path.name for path in checkpoints.list_checkpoints(kept)]
     metrics = load(run).metrics
     assert metrics["test/loss"]["best"] == pytest.approx(load(tmp_path / "whole").metrics["test/loss"]["best"])
 
@@ -125,7 +125,7 @@ def test_an_interrupted_run_goes_on_and_hparams_has_one_end(tmp_path: Path, smal
     done = train(tmp_path, small_mnist, "--epochs", 4, "--name", "whole", "--checkpoint-every", "epoch")
     assert done.exit_code == 0, done.output
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
-    newest = checkpoints.found(tmp_path / "cut" / "checkpoints")[-1]
+    newest = checkpoints.list_checkpoints(tmp_path / "cut" / "checkpoints")[-1]
     newest.unlink()  # as if it had been interrupted in its last epoch
     again = resume(tmp_path, "cut")
     assert again.exit_code == 0, again.output
@@ -152,7 +152,7 @@ def run(saved: Path, tmp_path: Path) -> Path:
 
 
 def newest(run: Path) -> Path:
-    return checkpoints.found(run / "checkpoints")[-1]
+    return checkpoints.list_checkpoints(run / "checkpoints")[-1]
 
 
 def refused(run: Path, *arguments: object) -> str:
@@ -172,7 +172,7 @@ def test_a_damaged_checkpoint_is_refused(run: Path, damage: str) -> None:
         data[len(data) // 2] ^= 1
     file.write_bytes({"cut": data[:-100], "empty": b"", "other": b"hello"}.get(damage, data))
     said = refused(run)
-    assert f"{file}' is damaged: its checksum is not the one in its name; remove it to go on from step-" in said
+    assert f"{file}' is damaged: its checksum is not the one in its name; remove it to resume from step-" in said
     file.unlink()
     assert resume(run.parent, "a").exit_code == 0  # from the one before
 

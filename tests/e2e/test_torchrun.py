@@ -86,7 +86,7 @@ def test_a_rank_that_dies_ends_the_job_and_a_restart_resumes(tmp_path: Path, sma
     every = ["--epochs", 150, "--checkpoint-every", "epoch", "--test-every", 500]
     job = torchrun(start, *settings(tmp_path, small_mnist, *every, "--name", "cut", "--log-ranks"))
     run = tmp_path / "cut"
-    wait_until(lambda: checkpoints.found(run / "checkpoints"), 60, "a checkpoint")
+    wait_until(lambda: checkpoints.list_checkpoints(run / "checkpoints"), 60, "a checkpoint")
     other = next(pid for pid in ranks(job.pid) if pid != load(run).fields["pid"])
     os.kill(other, signal.SIGKILL)
     out, err = finish(job)
@@ -141,13 +141,13 @@ def test_only_rank_0_writes(tmp_path: Path, environment: dict[str, str], monkeyp
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 50, 345])
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_shares_are_the_whole_once(count: int, size: int) -> None:
-    orders = [DistributedContext(rank, size).order(count, 5, 2) for rank in range(size)]
+    orders = [DistributedContext(rank, size).epoch_indices(count, 5, 2) for rank in range(size)]
     assert sorted(torch.cat(orders).tolist()) == list(range(count))
-    alone = DistributedContext().order(count, 5, 2)
+    alone = DistributedContext().epoch_indices(count, 5, 2)
     assert all(torch.equal(alone[rank::size], order) for rank, order in enumerate(orders))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
-    assert DistributedContext(0, 2).share_of(50) == 25
+    assert DistributedContext(0, 2).local_batch_size(50) == 25
     with pytest.raises(click.BadParameter, match="201 samples cannot be shared by 2 processes; give a multiple of 2"):
-        DistributedContext(0, 2).share_of(201)
+        DistributedContext(0, 2).local_batch_size(201)
