@@ -1,15 +1,12 @@
-"""Runs are compared in the terminal, in Visdom, as a page, and in TensorBoard's HPARAMS; with a real browser."""
+"""`monitor compare`: runs side by side in the terminal, in Visdom, and as a page; with a real browser."""
 
 from __future__ import annotations
 
-import json
 import re
 import signal
-import urllib.request
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,30 +15,21 @@ from monitor.cli import main
 from monitor.testing import wait_until
 from tests.support import foreign
 from tests.support.browser import Page, chromium
-from tests.support.servers import Served, VisdomServer
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
+    from tests.support.servers import VisdomServer
+from tests.support.compared_runs import make
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def compare(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["compare", *map(str, arguments)], env={"COLUMNS": "100"})
-
-
-def make(folder: Path, name: str, config: dict[str, Any], worse: float, status: str = "finished") -> None:
-    """Log a run whose test accuracy is best at step 20; `worse` is added to its losses."""
-    log = Logger(folder / name, ["tensorboard"], config)
-    for step in range(30):
-        log.scalar("train/loss", 1 / (step + 1) + worse, step)
-    for step in (10, 20, 30):
-        off = abs(step - 20) / 100
-        log.scalars({"test/loss": 0.1 + off + worse, "test/accuracy": 1 - off - worse}, step)
-        log.images("samples", np.full((1, 1, 8, 8), step * 8, np.uint8), step)
-    log.close(status=status)
 
 
 @pytest.fixture(scope="module")
@@ -195,67 +183,3 @@ def test_in_visdom_while_runs_go_on(
     _, err = following.communicate(timeout=30)
     assert following.returncode == 0, err
     assert (tmp_path / "data" / "training-monitor" / "visdom" / "both.json").exists()
-
-
-def ask(url: str, body: dict[str, Any] | None = None) -> Any:
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read())
-
-
-GONE = """
-import os, sys
-from monitor import Logger
-log = Logger(sys.argv[1], ["tensorboard"], {"lr": 9.0, "lost": "yes"})
-log.scalars({"test/loss": 1.0, "test/accuracy": 0.5, "train/loss": 1.0}, 0)
-log.flush()
-os._exit(1)
-"""
-
-
-def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, start: Start, page: Page) -> None:
-    statuses = ["finished"] * 6 + ["failed", "killed", "interrupted"]
-    for number, status in enumerate(statuses):
-        config: dict[str, Any] = {"lr": 0.1 * (number + 1), "optimizer": ["sgd", "adam"][number % 2]}
-        config |= {"dropout": number / 10} if number % 3 == 0 else {}
-        config |= {"nesterov": True} if number % 4 == 0 else {}
-        make(tmp_path, f"run{number}", config, number / 50, status)
-    start("-c", GONE, str(tmp_path / "run9")).wait(60)
-    board = Served("tensorboard", "--logdir", str(tmp_path), "--port", "0")
-    try:
-        body = {
-            "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
-            "colParams": [{"hparam": "lr"}], "startIndex": 0, "sliceSize": 100,
-        }  # fmt: skip
-
-        def groups() -> list[dict[str, Any]]:
-            found = ask(f"{board.url}/data/plugin/hparams/session_groups", body)
-            return sorted(found.get("sessionGroups", []), key=lambda group: group["sessions"][0]["name"])
-
-        def ended() -> bool:
-            return [g["sessions"][0]["status"] for g in groups()].count("STATUS_FAILURE") == 4
-
-        wait_until(ended, 60, "ten rows, four of them failed")
-        found = groups()
-        assert [group["sessions"][0]["name"] for group in found] == [f"run{number}" for number in range(10)]
-        assert [group["sessions"][0]["status"] for group in found][:6] == ["STATUS_SUCCESS"] * 6
-        assert ask(f"{board.url}/data/runs") == [f"run{number}" for number in range(10)], "no extra runs"
-        page.goto(f"{board.url}/#hparams")
-        page.wait_for_selector("text=best/test/accuracy", timeout=60_000)
-        for text in ("nesterov", "dropout", "optimizer", "lost", "test/accuracy", "best/test/loss"):
-            assert page.locator(f"text={text}").count() > 0, text
-        row = next(group for group in found if group["sessions"][0]["name"] == "run3")
-        values = {value["name"].get("tag"): value["value"] for value in row["metricValues"]}
-        assert values["best/test/accuracy"] == pytest.approx(0.94)
-        assert values["test/accuracy"] == pytest.approx(0.84)
-        assert values["best/test/loss"] == pytest.approx(0.16)
-        layout = ask(f"{board.url}/data/plugin/custom_scalars/layout")
-        (category,) = layout["category"]
-        assert [chart["title"] for chart in category["chart"]] == ["loss"]
-        page.goto(f"{board.url}/#custom_scalars")
-        page.wait_for_selector("text=train and test", timeout=60_000)
-        page.wait_for_selector("text=Matches (20)", timeout=60_000)
-        assert page.troubles == []
-    finally:
-        board.stop(signal.SIGTERM)

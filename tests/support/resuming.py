@@ -1,0 +1,27 @@
+"""Runs of `monitor train mlp` that are to be resumed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from click.testing import CliRunner, Result
+
+from monitor.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def train(folder: Path, data: Path, *arguments: object) -> Result:
+    return CliRunner().invoke(main, ["train", "mlp", *settings(folder, data), *map(str, arguments)])
+
+
+def settings(folder: Path, data: Path) -> list[str]:
+    return [
+        "--data", "mnist", "--data-dir", str(data), "--logdir", str(folder), "--hidden", "16", "--batch-size", "20",
+        "--sink", "tensorboard", "--optimizer", "adam", "--dropout", "0.3", "--scheduler", "cosine", "--seed", "3",
+    ]  # fmt: skip
+
+
+def resume(folder: Path, *arguments: object) -> Result:
+    return CliRunner().invoke(main, ["train", "mlp", "--resume", *map(str, arguments), "--logdir", str(folder)])
