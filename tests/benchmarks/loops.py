@@ -113,8 +113,8 @@ def training_row(threads: int, must: float) -> Row:
 
 TROUBLE = """
 import sys
-from tests.support.servers import BadServer
-server = BadServer(sys.argv[1], int(sys.argv[2]))
+from tests.support.servers import FaultyServer
+server = FaultyServer(sys.argv[1], int(sys.argv[2]))
 print(server.port, flush=True)
 sys.stdin.read()
 server.stop()

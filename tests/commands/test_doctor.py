@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from monitor.cli import main
 from monitor.commands.doctor_checks import FAILURE, OK, WARNING, Finding, examine
-from tests.support.servers import BadServer, VisdomServer, free_port
+from tests.support.servers import FaultyServer, VisdomServer, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path, assets: Path)
 def test_ports_of_ours_of_others_and_free_ones(tmp_path: Path, visdom_server: VisdomServer) -> None:
     assert found(tmp_path, "Visdom's port", Visdom=visdom_server.port).says.startswith("a Visdom answers")
     assert found(tmp_path, "Visdom's port").says == "free; runs start a server"
-    other = BadServer("error")
+    other = FaultyServer("error")
     try:
         for name in ("Visdom", "TensorBoard"):
             taken = found(tmp_path, f"{name}'s port", **{name: other.port})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,18 +13,16 @@ from monitor import Logger, Run
 from monitor.cli import main
 from monitor.testing import wait_until
 from tests.support import foreign
-from tests.support.browser import Page, chromium
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
+    from tests.support.browser import Page
+    from tests.support.processes import Start
     from tests.support.servers import VisdomServer
 from tests.support.compared_runs import make
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def compare(*arguments: object) -> Result:
@@ -42,17 +39,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
 @pytest.fixture
-def page(browser: Any) -> Iterator[Page]:
-    made = browser.new_page(viewport={"width": 1500, "height": 1000})
-    yield Page(made)
-    made.close()
+def viewport() -> dict[str, int]:
+    return {"width": 1500, "height": 1000}
 
 
 def test_in_the_terminal(runs: Path) -> None:
@@ -111,11 +100,12 @@ main()
 
 
 def test_without_the_visdom_extra(runs: Path, tmp_path: Path, start: Start) -> None:
-    plain = start("-c", WITHOUT, "compare", "mlp-a", "mlp-b", "--logdir", str(runs), "--html", str(tmp_path / "x.html"))
+    page = ("--html", str(tmp_path / "x.html"))
+    plain = start("-c", WITHOUT, "compare", "mlp-a", "mlp-b", "--logdir", str(runs), *page, fresh=True)
     out, err = plain.communicate(timeout=60)
     assert plain.returncode == 0, err
     assert "Page: " in out
-    shown = start("-c", WITHOUT, "compare", "mlp-a", "--logdir", str(runs), "--sink", "visdom")
+    shown = start("-c", WITHOUT, "compare", "mlp-a", "--logdir", str(runs), "--sink", "visdom", fresh=True)
     _, err = shown.communicate(timeout=60)
     assert shown.returncode == 2
     assert "pip install 'training-monitor[visdom]'" in err
@@ -132,7 +122,7 @@ def test_a_page_that_opens_offline(runs: Path, tmp_path: Path, page: Page) -> No
     assert page.title() == "3 runs"
     assert page.locator(".plots svg").count() == 3
     assert page.hosts == set()
-    assert page.troubles == []
+    assert page.problems == []
     cells = page.locator("table").nth(1).inner_text()
     assert re.search(r"test/accuracy\s+mlp-a\s+0.9 at 30\s+1 at 20", cells)
     assert page.locator("td.best").count() == 6

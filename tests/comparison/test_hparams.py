@@ -5,36 +5,26 @@ from __future__ import annotations
 import json
 import signal
 import urllib.request
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from monitor.testing import wait_until
-from tests.support.browser import Page, chromium
 from tests.support.servers import Served
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
+
+    from tests.support.browser import Page
+    from tests.support.processes import Start
 from tests.support.compared_runs import make
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Page]:
-    made = browser.new_page(viewport={"width": 1500, "height": 1000})
-    yield Page(made)
-    made.close()
+def viewport() -> dict[str, int]:
+    return {"width": 1500, "height": 1000}
 
 
 def ask(url: str, body: dict[str, Any] | None = None) -> Any:
@@ -96,6 +86,6 @@ def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, sta
         page.goto(f"{board.url}/#custom_scalars")
         page.wait_for_selector("text=train and test", timeout=60_000)
         page.wait_for_selector("text=Matches (20)", timeout=60_000)
-        assert page.troubles == []
+        assert page.problems == []
     finally:
         board.stop(signal.SIGTERM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +17,6 @@ from tests.support.servers import Served
 if TYPE_CHECKING:
     from pathlib import Path
 
-Start = Callable[..., "subprocess.Popen[str]"]
 
 pytestmark = pytest.mark.usefixtures("assets")
 

@@ -6,7 +6,6 @@ import http.client
 import re
 import signal
 import socket
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +17,10 @@ from tests.support.dashboards import answers
 from tests.support.servers import Served
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
-Start = Callable[..., "subprocess.Popen[str]"]
+    from tests.support.processes import Start
+
 
 pytestmark = pytest.mark.usefixtures("assets")
 

@@ -9,11 +9,9 @@ import re
 import select
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -24,7 +22,8 @@ from tests.support import event_reader
 from tests.support.dashboards import answers, mlp
 from tests.support.servers import Served, VisdomServer, free_port
 
-Start = Callable[..., "subprocess.Popen[str]"]
+if TYPE_CHECKING:
+    from tests.support.processes import Start
 
 pytestmark = pytest.mark.usefixtures("assets")
 
@@ -100,10 +99,10 @@ def test_no_server_outlives_a_killed_run(tmp_path: Path, small_mnist: Path, star
     assert not any(answers(url[0]) for url in urls if url)
 
 
-def test_on_a_terminal_the_dashboards_stay_until_ctrl_c(tmp_path: Path, small_mnist: Path) -> None:
+def test_on_a_terminal_the_dashboards_stay_until_ctrl_c(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     master, slave = pty.openpty()
-    command = [sys.executable, *mlp(small_mnist, tmp_path, "e", "--epochs", "1")]
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    terminal = {"stdin": slave, "stdout": slave, "stderr": slave}
+    process = start(*mlp(small_mnist, tmp_path, "e", "--epochs", "1"), **terminal, start_new_session=True)
     os.close(slave)
     said = ""
     try:

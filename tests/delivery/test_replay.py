@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +18,8 @@ from tests.support import event_reader, foreign
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.processes import Start
     from tests.support.servers import VisdomServer
-
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def replay(*arguments: object) -> Result:
@@ -117,9 +113,7 @@ def test_following_a_run_that_goes_on_and_is_restarted(
     run = tmp_path / "logs" / "a"
     following = start("-m", "monitor", "replay", str(tmp_path / "logs"), "--sink", visdom_server.spec(), "--follow")
     (tmp_path / "logs").mkdir()
-    writing = subprocess.Popen(
-        [sys.executable, "-c", WRITES, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    writing = start("-c", WRITES, str(run), stdin=subprocess.PIPE)
 
     def last() -> float | None:
         windows = visdom_server.windows("a")
@@ -138,8 +132,6 @@ def test_following_a_run_that_goes_on_and_is_restarted(
         )
         wait_until(lambda: last() == -1, 20, "the restart")
     finally:
-        writing.kill()
-        writing.communicate()
         following.send_signal(signal.SIGINT)
     out, err = following.communicate(timeout=30)
     assert following.returncode == 0, err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +15,12 @@ from monitor.testing import wait_until
 from tests.support import event_reader
 
 if TYPE_CHECKING:
-    import subprocess
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from monitor.records import Record
+    from tests.support.processes import Process, Start
 
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 KILLS = 20
 
@@ -65,7 +63,7 @@ def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start
 class _Tail:
     """What a process prints, as it comes."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Process) -> None:
         self.lines: list[tuple[int, float]] = []
         self._process = process
         self.thread = threading.Thread(target=self._read)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,23 +19,13 @@ from monitor.runs.resume import mark_lost_runs, reopen
 from monitor.testing import wait_until
 from runners.training import checkpoints
 from tests.support import event_reader
-from tests.support.fork_server import Nursery
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
+    from tests.support.processes import Process, Start
     from tests.support.servers import VisdomServer
 from tests.support.resuming import resume, settings, train
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
 
 
 def logged(run: Path) -> dict[str, Any]:
@@ -58,25 +46,31 @@ def weights(run: Path) -> tuple[str, dict[str, torch.Tensor]]:
 
 
 def test_killed_at_ten_random_moments(
-    tmp_path: Path, small_mnist: Path, nursery: Nursery, visdom_server: VisdomServer
+    tmp_path: Path, small_mnist: Path, start: Start, visdom_server: VisdomServer
 ) -> None:
+    def train_mlp(*arguments: object) -> Process:
+        return start("-m", "runners.mlp", *map(str, arguments))
+
+    def finish(process: Process) -> None:
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+
     every = ["--epochs", "120", "--test-every", "200", "--checkpoint-every", "50", "--sink", visdom_server.spec()]
-    nursery.spawn(*settings(tmp_path, small_mnist), "--name", "whole", *every)
-    assert nursery.exit_code() == 0
+    finish(train_mlp(*settings(tmp_path, small_mnist), "--name", "whole", *every))
     run, kept = tmp_path / "cut", tmp_path / "cut" / "checkpoints"
     chance = random.Random(20)
-    pid = nursery.spawn(*settings(tmp_path, small_mnist), "--name", "cut", *every)
+    process = train_mlp(*settings(tmp_path, small_mnist), "--name", "cut", *every)
     kills = 0
     while kills < 10:
         before = set(checkpoints.found(kept))
         wait_until(lambda before=before: set(checkpoints.found(kept)) - before, 30, "a checkpoint")  # type: ignore[misc]
         time.sleep(chance.uniform(0, 0.15))
-        os.kill(pid, signal.SIGKILL)
-        assert nursery.exit_code() == -signal.SIGKILL, "it should have been killed before it was through"
+        process.kill()
+        assert process.wait(30) == -signal.SIGKILL, "it should have been killed before it was through"
         kills += 1
         assert load(run).status == "lost"
-        pid = nursery.spawn("--resume", "cut", "--logdir", tmp_path)
-    assert nursery.exit_code() == 0
+        process = train_mlp("--resume", "cut", "--logdir", tmp_path)
+    finish(process)
     assert load(run).status == "finished"
     assert [life["status"] for life in json.loads((run / "run.json").read_text())["lives"]] == ["lost"] * 10
     assert sorted(path.parent.name for path in tmp_path.glob("*/run.json")) == ["cut", "whole"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +18,9 @@ from runners.training import checkpoints
 from tests.support import event_reader
 
 if TYPE_CHECKING:
-    import subprocess
+    from tests.support.processes import Start
 
 from tests.support.resuming import resume, train
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +17,9 @@ from tests.support import event_reader
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.processes import Start
     from tests.support.servers import VisdomServer
 from tests.support.train_command import train
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def test_a_run_from_the_launcher(tmp_path: Path, small_mnist: Path) -> None:
@@ -96,8 +94,10 @@ def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom
 
 
 def test_a_visdom_server_that_stops_changes_nothing(
-    tmp_path: Path, small_mnist: Path, visdom_server: VisdomServer, start: Start
+    tmp_path: Path, small_mnist: Path, own_visdom_server: VisdomServer, start: Start
 ) -> None:
+    server = own_visdom_server
+
     def command(name: str, *sinks: str) -> list[str]:
         return [
             "-m", "runners.mlp", "--data", "mnist", "--data-dir", str(small_mnist), "--logdir", str(tmp_path / "runs"),
@@ -105,9 +105,9 @@ def test_a_visdom_server_that_stops_changes_nothing(
             *(word for sink in sinks for word in ("--sink", sink)),
         ]  # fmt: skip
 
-    process = start(*command("with", "tensorboard", visdom_server.spec("stops")))
-    wait_until(lambda: visdom_server.windows("stops").get("train loss"), 60, "the first window")
-    visdom_server.stop()
+    process = start(*command("with", "tensorboard", server.spec("stops")))
+    wait_until(lambda: server.windows("stops").get("train loss"), 60, "the first window")
+    server.stop()
     assert process.poll() is None, "the server must stop in mid-run"
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == 0, stderr

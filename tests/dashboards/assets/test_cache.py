@@ -14,8 +14,7 @@ import pytest
 from monitor.dashboards.assets import ASSET_HELP, cache_dir, fetch
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
+    from tests.support.processes import Start
 from tests.support.asset_files import NAMES, damage, invoke, npm_that, tarballs, tree
 
 
@@ -89,7 +88,7 @@ def test_two_processes_fetch_at_a_time(
     offline: None,
     bin_folder: Path,
     tmp_path: Path,
-    start: Callable[..., subprocess.Popen[str]],
+    start: Start,
 ) -> None:
     npm_that(bin_folder, f"/bin/cp {tarballs(tmp_path / 'packages', tree(files))}/* .\n")
     shutil.copytree(files, cache)
