@@ -73,14 +73,15 @@ def running_visdom(
     fork_server: ForkServer, tmp_path_factory: pytest.TempPathFactory, files: Path
 ) -> Iterator[VisdomServer]:
     """Start one Visdom server for all tests of this pytest worker that do not stop it."""
-    server = VisdomServer(tmp_path_factory.mktemp("visdom"), fork_server.start, MONITOR_ASSETS_DIR=str(files))
+    server = VisdomServer(tmp_path_factory.mktemp("visdom"), fork_server.start, {"MONITOR_ASSETS_DIR": str(files)})
     yield server
     server.stop()
 
 
 @pytest.fixture
-def visdom_server(running_visdom: VisdomServer, assets: Path) -> VisdomServer:
+def visdom_server(running_visdom: VisdomServer, files: Path, monkeypatch: pytest.MonkeyPatch) -> VisdomServer:
     """Return a Visdom server without windows, which the test leaves running."""
+    monkeypatch.setenv("MONITOR_ASSETS_DIR", str(files))
     running_visdom.clear()
     return running_visdom
 
@@ -88,7 +89,7 @@ def visdom_server(running_visdom: VisdomServer, assets: Path) -> VisdomServer:
 @pytest.fixture
 def own_visdom_server(fork_server: ForkServer, tmp_path: Path, assets: Path) -> Iterator[VisdomServer]:
     """Return a Visdom server that the test may stop and start."""
-    server = VisdomServer(tmp_path / "visdom-envs", fork_server.start)
+    server = VisdomServer(tmp_path / "visdom-envs", fork_server.start, {"MONITOR_ASSETS_DIR": str(assets)})
     yield server
     server.stop()
 

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def found(tmp_path: Path, what: str, data: Path | None = None, **ports: int) -> Finding:
+def found(tmp_path: Path, what: str, **ports: int) -> Finding:
     ports = ports or {"Visdom": free_port(), "TensorBoard": free_port()}
-    return next(f for f in examine(tmp_path / "runs", data or tmp_path, ports) if f.what.startswith(what))
+    return next(f for f in examine(tmp_path / "runs", tmp_path, ports) if f.what.startswith(what))
 
 
-def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path, assets: Path) -> None:
+@pytest.mark.usefixtures("assets")
+def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path) -> None:
     result = CliRunner().invoke(main, ["doctor", "--logdir", str(tmp_path), "--data-dir", str(small_mnist)])
     assert result.exit_code == 0, result.output
     lines = {line[9:].partition(":")[0]: line[:9].strip() for line in result.stdout.splitlines()}

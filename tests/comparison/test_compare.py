@@ -58,7 +58,7 @@ def test_in_the_terminal(runs: Path) -> None:
     assert "\x1b" not in result.stdout
 
 
-def test_a_chosen_metric_of_equal_runs(runs: Path, tmp_path: Path) -> None:
+def test_a_chosen_metric_of_equal_runs(tmp_path: Path) -> None:
     for name in ("x", "y"):
         with Logger(tmp_path / name, ["tensorboard"], {"lr": 1}) as log:
             for step in range(5):
@@ -73,7 +73,7 @@ def test_a_chosen_metric_of_equal_runs(runs: Path, tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for arguments, says in [
+    cases: list[tuple[list[object], str]] = [
         ([], "Missing argument 'RUN...'"),
         (["none", "--logdir", runs], "'none' is no run, nor a pattern of any; in "),
         (["none-*", "--logdir", runs], "'none-*' is no run"),
@@ -83,7 +83,8 @@ def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
         (["mlp-a", "--logdir", runs, "--step", "3"], "--step goes with --html"),
         (["mlp-a", "--logdir", runs, "--sink", "console"], "shows no comparison; accepted: visdom"),
         (["mlp-a", "--logdir", runs, "--html", tmp_path / "no" / "x.html"], "cannot be written"),
-    ]:
+    ]
+    for arguments, says in cases:
         result = compare(*arguments)
         assert result.exit_code == 2, (arguments, result.output)
         assert says in result.stderr
@@ -153,7 +154,8 @@ def test_in_visdom_while_runs_go_on(
 
     def trace(name: str) -> list[Any]:
         windows = visdom_server.windows("both")
-        data = next((w["content"]["data"] for title, w in windows.items() if title.startswith("train/loss")), [])
+        found = (w["content"]["data"] for title, w in windows.items() if title.startswith("train/loss"))
+        data: list[dict[str, Any]] = next(found, [])
         return next((list(zip(line["x"], line["y"])) for line in data if line["name"] == name), [])
 
     try:

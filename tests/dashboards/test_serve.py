@@ -42,7 +42,7 @@ def test_serve_visdom_prints_where_the_page_answers(tmp_path: Path) -> None:
     assert server.process.returncode == 0
 
 
-def test_a_damaged_asset_is_never_served(tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_asset_is_never_served(tmp_path: Path, files: Path) -> None:
     cache = tmp_path / "cache"
     for path in files.rglob("*.*"):
         (cache / path.relative_to(files)).parent.mkdir(parents=True, exist_ok=True)
@@ -50,9 +50,8 @@ def test_a_damaged_asset_is_never_served(tmp_path: Path, files: Path, monkeypatc
     (cache / "js" / "d3.v3.min.js").write_text("alert('not d3')")
     (cache / "js" / "extra.js").write_text("alert('not ours')")
     nobody = {"PATH": "", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    server = Served(
-        "visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), MONITOR_ASSETS_DIR=str(cache), **nobody
-    )
+    environment = {"MONITOR_ASSETS_DIR": str(cache), **nobody}
+    server = Served("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), environment=environment)
     try:
         assert requests.get(f"{server.url}/static/js/jquery.min.js", timeout=5).ok
         for name in ("js/d3.v3.min.js", "js/extra.js"):

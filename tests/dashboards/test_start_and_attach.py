@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -101,7 +101,7 @@ def test_no_server_outlives_a_killed_run(tmp_path: Path, small_mnist: Path, star
 
 def test_on_a_terminal_the_dashboards_stay_until_ctrl_c(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     master, slave = pty.openpty()
-    terminal = {"stdin": slave, "stdout": slave, "stderr": slave}
+    terminal: dict[str, Any] = {"stdin": slave, "stdout": slave, "stderr": slave}
     process = start(*mlp(small_mnist, tmp_path, "e", "--epochs", "1"), **terminal, start_new_session=True)
     os.close(slave)
     said = ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 from monitor import Logger
 from monitor.cli import main
@@ -45,7 +46,7 @@ def test_to_visdom(tmp_path: Path, visdom_server: VisdomServer, monkeypatch: pyt
         ),
         foreign.event(
             3,
-            foreign.tensor("mesh", "mesh", foreign.TensorProto(dtype=foreign.FLOAT)),
+            foreign.tensor("mesh", "mesh", TensorProto(dtype=foreign.FLOAT)),
         ),
     )
     result = replay(tmp_path / "logs", "--sink", visdom_server.spec())
@@ -53,7 +54,8 @@ def test_to_visdom(tmp_path: Path, visdom_server: VisdomServer, monkeypatch: pyt
     assert "one: 50 scalars, 1 text\n" in result.stdout
     assert "sub/two: 1 scalar, 1 picture, 1 histogram; skipped: 1 × mesh\n" in result.stdout
     found = visdom_server.trace("one", "train loss", "loss")
-    assert found == [(n, pytest.approx(1 / (n + 1))) for n in range(50)]
+    assert [step for step, _ in found] == list(range(50))
+    assert [value for _, value in found] == pytest.approx([1 / (n + 1) for n in range(50)])
     assert "done" in visdom_server.windows("one")["notes"]["content"]
     windows = visdom_server.windows("sub_two")
     assert set(windows) == {"test acc", "shown", "w"}
@@ -75,12 +77,13 @@ def test_to_tensorboard(tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
-    for arguments, says in [
+    cases: list[tuple[list[object], str]] = [
         ([tmp_path / "none", "--sink", "console"], "there is no"),
         ([tmp_path / "empty", "--sink", "console"], "there are no event files"),
         ([tmp_path / "empty"], "Missing option '--sink'"),
         ([tmp_path / "empty", "--sink", "nowhere"], "there are no event files"),
-    ]:
+    ]
+    for arguments, says in cases:
         result = replay(*arguments)
         assert result.exit_code == 2
         assert says in result.stderr

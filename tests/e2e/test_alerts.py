@@ -98,7 +98,7 @@ def test_an_alert_is_told_once_everywhere(
 
 
 def test_rules_in_code(tmp_path: Path) -> None:
-    rule = Rule("too wide", "a", lambda value, lowest, highest: highest - lowest > 5)
+    rule = Rule("too wide", "a", lambda _, lowest, highest: highest - lowest > 5)
     with Logger(tmp_path / "a", [], alerts=[rule], stop_on_alert=True) as log:
         for step, value in enumerate([1.0, 7.0, 2.0]):
             log.scalar("a", value, step)

@@ -7,17 +7,19 @@ import os
 import resource
 import signal
 import subprocess
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor import Logger
+from monitor import Logger, Run
+from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import wait_until
 from tests.support import event_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -106,10 +108,21 @@ def test_a_disk_that_becomes_read_only(tmpfs: Path, caplog: pytest.LogCaptureFix
     subprocess.run(["mount", "-o", "remount,size=64m", str(tmpfs)], check=True)
 
     def freeze() -> None:
-        log._pipeline.workers[0].sink._file.close()  # type: ignore[attr-defined]  # open, it keeps the disk writable
+        (file,) = log.run.path.glob("events.*")
+        with file.open("rb") as reading:  # a file that is open for writing would keep the disk writable
+            os.dup2(reading.fileno(), descriptor_of(file))
         subprocess.run(["mount", "-o", "remount,ro", str(tmpfs)], check=True)
 
     goes_through_a_fault(log, freeze, lambda: _mount_rw(tmpfs), caplog)
+
+
+def descriptor_of(file: Path) -> int:
+    """Return the descriptor under which this process has a file open for writing."""
+    for link in Path("/proc/self/fdinfo").iterdir():
+        target = Path("/proc/self/fd") / link.name
+        if target.exists() and target.readlink() == file and int(link.read_text().split()[3], 8) & os.O_ACCMODE:
+            return int(link.name)
+    raise AssertionError(f"{file} is not open")
 
 
 def _mount_rw(folder: Path) -> None:
@@ -133,17 +146,21 @@ def test_a_directory_that_is_removed_comes_back_whole(tmp_path: Path) -> None:
 def test_no_file_descriptors_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
-    log = Logger(tmp_path / "run", ["tensorboard"])
-    sink = log._pipeline.workers[0].sink
-    assert log.flush()
-    sink._file.close()  # type: ignore[attr-defined]  # so that it has to open one
+    exhausted = threading.Event()
+
+    class Waiting(TensorBoardSink):
+        def open(self, run: Run) -> None:
+            assert exhausted.wait(10)
+            super().open(run)
+
+    log = Logger(tmp_path / "run", [Waiting()])
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
         try:
             while True:
                 taken.append(os.dup(0))
         except OSError:
-            pass
+            exhausted.set()
         for step in range(100):
             log.scalar("a", float(step), step)
         wait_until(lambda: log.stats().sinks["tensorboard"].retries >= 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start
             process = start("-c", LOGS_A_THOUSAND_A_SECOND, str(tmp_path / f"run{number}"))
             group.append((number, process, _Tail(process)))
         for number, process, tail in group:
-            wait_until(lambda tail=tail, n=number: tail.age() > moments[n], 30, "the moment of the kill")
+            tail.wait_for_age(moments[number])
             process.kill()
             killed = time.time()
             process.wait()
@@ -76,8 +77,9 @@ class _Tail:
                 step, when = line.split()
                 self.lines.append((int(step), float(when)))
 
-    def age(self) -> float:
-        return time.time() - self.lines[0][1] if self.lines else 0.0
+    def wait_for_age(self, seconds: float) -> None:
+        """Wait until the first line is as old as that."""
+        wait_until(lambda: self.lines and time.time() - self.lines[0][1] > seconds, 30, "the moment of the kill")
 
 
 class Bad(MemorySink):
@@ -115,6 +117,10 @@ def bad(request: pytest.FixtureRequest) -> Iterator[Bad]:
     sink.gate.set()
 
 
+def has_points(sink: MemorySink, count: int) -> bool:
+    return len(sink.series("a")) >= count
+
+
 FAULTS = ["hangs", "sleeps", "raises", "raises at every third call", "raises at close"]
 
 
@@ -128,8 +134,7 @@ def test_a_bad_sink_is_alone_with_its_trouble(tmp_path: Path, bad: Bad, strict: 
         log.scalar("a", float(step), step)
         took.append(time.perf_counter() - began)
         if step % 300 == 0:
-            good_enough = step
-            wait_until(lambda n=good_enough: len(good.series("a")) >= n, 10)  # several batches, not one
+            wait_until(partial(has_points, good, step), 10)  # several batches, not one
     assert sorted(took)[int(len(took) * 0.99)] < 1e-3
     began = time.monotonic()
     complete = bad.fault in ("sleeps", "raises at close")

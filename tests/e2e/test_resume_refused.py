@@ -55,7 +55,8 @@ def test_a_damaged_checkpoint_is_refused(run: Path, damage: str) -> None:
     data = bytearray(file.read_bytes())
     if damage == "flipped":
         data[len(data) // 2] ^= 1
-    file.write_bytes({"cut": data[:-100], "empty": b"", "other": b"hello"}.get(damage, data))
+    damaged: dict[str, bytes] = {"cut": bytes(data[:-100]), "empty": b"", "other": b"hello"}
+    file.write_bytes(damaged.get(damage, bytes(data)))
     said = refused(run)
     assert f"{file}' is damaged: its checksum is not the one in its name; remove it to go on from step-" in said
     file.unlink()

@@ -193,9 +193,8 @@ def test_nan_and_infinity_leave_a_gap_and_a_note(page: Page, visdom_server: Visd
     assert page.problems == []
 
 
-def test_a_login_keeps_everybody_else_out(
-    page: Page, tmp_path: Path, assets: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("assets")
+def test_a_login_keeps_everybody_else_out(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "password"
     secret.write_text("open sesame\n")
     arguments = ("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), "--username", "ali",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 from monitor import Run
 from monitor.events.framing import runs_under
@@ -78,7 +80,7 @@ def test_files_of_torchs_writer(tmp_path: Path) -> None:
 
 def test_files_of_tensorflows_and_jaxs_writers(tmp_path: Path) -> None:
     grey, colours = np.arange(20, dtype=np.uint8).reshape(4, 5), np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    broken = foreign.TensorProto(dtype=foreign.STRING, string_val=[b"x"] * 3)
+    broken = TensorProto(dtype=foreign.STRING, string_val=[b"x"] * 3)
     buckets = np.array([[0, 1, 5], [1, 2, 7], [2, 4, 1]])
     foreign.write(
         tmp_path / "tf" / "events.out.tfevents.1.host.v2",
@@ -94,14 +96,14 @@ def test_files_of_tensorflows_and_jaxs_writers(tmp_path: Path) -> None:
         foreign.event(5, foreign.old_histogram("old")),
         foreign.event(
             5,
-            foreign.tensor("audio", "audio", foreign.TensorProto(dtype=foreign.STRING)),
+            foreign.tensor("audio", "audio", TensorProto(dtype=foreign.STRING)),
         ),
         foreign.event(
             5,
-            foreign.tensor("mesh", "mesh", foreign.TensorProto(dtype=foreign.FLOAT)),
+            foreign.tensor("mesh", "mesh", TensorProto(dtype=foreign.FLOAT)),
         ),
         foreign.event(5, foreign.tensor("broken", "images", broken)),
-        foreign.Event(wall_time=1.0, graph_def=b"\x0a\x00"),
+        Event(wall_time=1.0, graph_def=b"\x0a\x00"),
     )
     found, reader = everything(tmp_path / "tf")
     assert points(found, "loss") == [(1, 0.5), (2, 0.25)]
@@ -147,7 +149,7 @@ def test_a_torn_end_a_damaged_event_and_a_damaged_length(tmp_path: Path) -> None
 def test_history_leaves_out_what_restarts_supersede_as_tensorboard_does(tmp_path: Path) -> None:
     run = tmp_path / "a"
 
-    def value(step: int, number: float) -> foreign.Event:
+    def value(step: int, number: float) -> Event:
         return foreign.event(step, foreign.simple("a", number))
 
     foreign.write(run / "tfevents.1", *(value(n, 1) for n in range(10)))

@@ -183,7 +183,7 @@ def test_filters(text: str, passes: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "lr", "lr<", "lr<0.1 and", "(lr<1", "lr<1)", "lr<1 lr<2", "<1", "'lr'<1", "lr < < 1"]
 )
-def test_what_is_no_filter_is_refused(text: str, tmp_path: Path) -> None:
+def test_what_is_no_filter_is_refused(text: str) -> None:
     with pytest.raises(FilterError, match="accepted: comparisons such as"):
         Filter(text)
 

@@ -14,4 +14,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
+    """Return a run with one setting."""
     return Run(tmp_path / "run", {"lr": 0.01})

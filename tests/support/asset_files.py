@@ -22,14 +22,17 @@ Proxy = Callable[[dict[str, bytes]], None]
 
 
 def invoke(*arguments: object) -> Result:
+    """Run `monitor assets`."""
     return CliRunner().invoke(main, ["assets", *map(str, arguments)])
 
 
 def tree(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files under a folder, by their paths in it."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def zipped(path: Path, content: dict[str, bytes]) -> Path:
+    """Write a zip with this content."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in content.items():
             archive.writestr(name, data)
@@ -37,6 +40,7 @@ def zipped(path: Path, content: dict[str, bytes]) -> Path:
 
 
 def npm_that(folder: Path, script: str) -> None:
+    """Put a program `npm` into a folder: a shell script."""
     (folder / "npm").write_text("#!/bin/sh\n" + script)
     (folder / "npm").chmod(0o755)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 def mlp(data: Path, logdir: Path, name: str, *more: str) -> list[str]:
+    """Return the arguments that start a small run of the MLP."""
     return [
         "-m", "runners.mlp", "--data", "mnist", "--data-dir", str(data), "--logdir", str(logdir), "--name", name,
         "--hidden", "16", "--batch-size", "20", *more,
@@ -18,6 +19,7 @@ def mlp(data: Path, logdir: Path, name: str, *more: str) -> list[str]:
 
 
 def answers(url: str) -> bool:
+    """Tell whether a page answers."""
     try:
         return requests.get(url, timeout=5).ok
     except requests.RequestException:

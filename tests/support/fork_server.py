@@ -75,7 +75,7 @@ class ForkedProcess:
                 if not data:
                     stream.close()
         self.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        out, err = (self._collected.get(stream, b"").decode() for stream in (self.stdout, self.stderr))  # type: ignore[arg-type]
+        out, err = (self._collected.get(stream, b"").decode() for stream in (self.stdout, self.stderr))
         return out, err
 
     def send_signal(self, number: int) -> None:

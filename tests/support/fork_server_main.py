@@ -20,7 +20,10 @@ import tempfile
 import types
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PRELOADED = (
     "torch",
@@ -81,11 +84,11 @@ def serve(requests: socket.socket) -> dict[str, Any]:
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        ready, _, _ = select.select([requests, woken], [], [])
+        ready, _, _ = select.select([requests.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 4096)
             reap(reports)
-        if requests not in ready:
+        if requests.fileno() not in ready:
             continue
         data, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 4)
         while data and not data.endswith(b"\n"):
@@ -95,18 +98,23 @@ def serve(requests: socket.socket) -> dict[str, Any]:
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
-            for descriptor in (woken, waker, descriptors[3], *reports.values()):
-                os.close(descriptor)
             requests.close()
-            for number, descriptor in enumerate(descriptors[:3]):
-                os.dup2(descriptor, number)
-                os.close(descriptor)
+            take_streams(descriptors[:3], [woken, waker, descriptors[3], *reports.values()])
             request: dict[str, Any] = json.loads(data)
             return request
         for descriptor in descriptors[:3]:
             os.close(descriptor)
         reports[pid] = descriptors[3]
         os.write(descriptors[3], f"{pid}\n".encode())
+
+
+def take_streams(streams: Sequence[int], others: Sequence[int]) -> None:
+    """Make `streams` the stdin, stdout and stderr of this process, and close the others."""
+    for descriptor in others:
+        os.close(descriptor)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
 
 
 def reap(reports: dict[int, int]) -> None:
@@ -157,7 +165,7 @@ def run(arguments: list[str]) -> None:
         sys.path[0] = str(Path.cwd())
         sys.argv = ["-m", *arguments[2:]]
         sys.modules.pop(arguments[1], None)  # where it is preloaded, as a module that is not the program
-        runpy._run_module_as_main(arguments[1])  # type: ignore[attr-defined]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     elif arguments[0] == "-c":
         sys.path[0] = ""
         sys.argv = ["-c", *arguments[2:]]

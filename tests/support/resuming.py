@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 def train(folder: Path, data: Path, *arguments: object) -> Result:
+    """Train a run through the command."""
     return CliRunner().invoke(main, ["train", "mlp", *settings(folder, data), *map(str, arguments)])
 
 
 def settings(folder: Path, data: Path) -> list[str]:
+    """Return the arguments of such a run."""
     return [
         "--data", "mnist", "--data-dir", str(data), "--logdir", str(folder), "--hidden", "16", "--batch-size", "20",
         "--sink", "tensorboard", "--optimizer", "adam", "--dropout", "0.3", "--scheduler", "cosine", "--seed", "3",
@@ -24,4 +26,5 @@ def settings(folder: Path, data: Path) -> list[str]:
 
 
 def resume(folder: Path, *arguments: object) -> Result:
+    """Resume a run through the command."""
     return CliRunner().invoke(main, ["train", "mlp", "--resume", *map(str, arguments), "--logdir", str(folder)])

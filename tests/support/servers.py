@@ -17,7 +17,7 @@ import requests
 from tests.support.processes import start_fresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tests.support.processes import Process
@@ -33,11 +33,16 @@ def free_port() -> int:
 class Served:
     """A process that runs `monitor serve …` and has printed its address."""
 
-    def __init__(self, *arguments: str, start: Callable[..., Process] = start_fresh, **environment: str) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        start: Callable[..., Process] = start_fresh,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start it, with `start` where a new interpreter is not needed, and wait for its address."""
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         command = ("-m", "monitor", "serve", *arguments)
-        self.process = start(*command, stderr=self.errors.fileno(), env={**os.environ, **environment})
+        self.process = start(*command, stderr=self.errors.fileno(), env={**os.environ, **(environment or {})})
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline().strip()
         self.url = self.line.partition(": ")[2]
@@ -58,7 +63,12 @@ class Served:
 class VisdomServer:
     """Visdom's server. `stop` and `start` again to see what a restart does; its state is lost then."""
 
-    def __init__(self, folder: Path, start: Callable[..., Process] = start_fresh, **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        start: Callable[..., Process] = start_fresh,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start it with `folder` for the envs that it saves."""
         self.folder = folder
         self.port = free_port()
@@ -78,7 +88,7 @@ class VisdomServer:
     def start(self) -> None:
         """Start the server again, on the same port."""
         arguments = ("visdom", "--port", str(self.port), "--env-dir", str(self.folder))
-        self.served = Served(*arguments, start=self._start, **self._environment)
+        self.served = Served(*arguments, start=self._start, environment=self._environment)
 
     def stop(self) -> None:
         """Kill the server."""

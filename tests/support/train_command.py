@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 def invoke(*arguments: object) -> Result:
+    """Run `monitor` in this process."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def train(folder: Path, data: Path, *arguments: object) -> Result:
+    """Train a small run."""
     return invoke(
         "train", "mlp", "--data", "mnist", "--data-dir", data, "--logdir", folder / "runs", "--name", "a",
         "--batch-size", 50, "--hidden", 16,

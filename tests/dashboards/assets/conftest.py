@@ -40,7 +40,7 @@ def offline(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     """Leave neither npm nor a network."""
     with socket.socket() as nobody:  # bound, and not listening: every connection is refused
         nobody.bind(("127.0.0.1", 0))
-        through(nobody.getsockname()[1], monkeypatch)
+        through(nobody.getsockname()[1], bin_folder, monkeypatch)
         yield
 
 
@@ -62,14 +62,16 @@ def proxy(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    through(server.server_port, monkeypatch)
+    through(server.server_port, bin_folder, monkeypatch)
     yield held.update
     server.shutdown()
     server.server_close()
     thread.join()
 
 
-def through(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def through(port: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let programs be found in `folder` alone, and all HTTP go through the proxy at `port`."""
+    monkeypatch.setenv("PATH", str(folder))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
     for name in ("no_proxy", "NO_PROXY"):

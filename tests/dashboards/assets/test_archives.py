@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_export_and_import(files: Path, cache: Path, offline: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("offline")
+def test_export_and_import(files: Path, cache: Path, tmp_path: Path) -> None:
     shutil.copytree(files, cache)
     archive = tmp_path / "files.zip"
     assert invoke("export", archive).stdout == f"wrote {archive}\n"
@@ -75,7 +76,7 @@ def test_names_in_a_zip_are_never_paths(files: Path, cache: Path, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.zip", "tmp"]
 
 
-def test_a_source_that_is_none(cache: Path, tmp_path: Path) -> None:
+def test_a_source_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no zip")
     (tmp_path / "cut.zip").write_bytes(b"PK\5\6" + b"\xff" * 18)
     for name, says in (("none", "does not exist"), ("text", "neither a folder nor a zip"), ("cut.zip", "zip")):

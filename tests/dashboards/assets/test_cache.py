@@ -27,7 +27,8 @@ def test_every_file_that_the_pages_name_is_known() -> None:
     assert lacking - {"../user/style.css"} == {name for name in NAMES if not name.startswith("fonts/")}
 
 
-def test_a_complete_cache_is_left_alone(files: Path, cache: Path, offline: None) -> None:
+@pytest.mark.usefixtures("offline")
+def test_a_complete_cache_is_left_alone(files: Path, cache: Path) -> None:
     shutil.copytree(files, cache)
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
     steps: list[tuple[int, int]] = []
@@ -53,16 +54,19 @@ def test_damaged_files_are_replaced(files: Path, cache: Path) -> None:
     assert invoke("status").exit_code == 0
 
 
-def test_a_damaged_file_that_cannot_be_replaced_is_removed(files: Path, cache: Path, offline: None) -> None:
+@pytest.mark.usefixtures("offline")
+def test_a_damaged_file_that_cannot_be_replaced_is_removed(files: Path, cache: Path) -> None:
     shutil.copytree(files, cache)
     damaged = damage(cache)
-    state = fetch([].append)
+    lines: list[str] = []
+    state = fetch(lines.append)
     assert (state.bad, state.missing) == ([], damaged)
     assert sorted(tree(cache)) == sorted(set(NAMES) - set(damaged))
     assert not os.path.lexists(cache / "js" / "layout_bin_packer.js")
 
 
-def test_a_machine_without_npm_and_network(cache: Path, offline: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("offline")
+def test_a_machine_without_npm_and_network(cache: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     result = invoke("fetch")
     assert time.monotonic() - started < 60
@@ -82,10 +86,10 @@ def test_a_cache_that_cannot_be_a_folder(files: Path, cache: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.usefixtures("offline")
 def test_two_processes_fetch_at_a_time(
     files: Path,
     cache: Path,
-    offline: None,
     bin_folder: Path,
     tmp_path: Path,
     start: Start,

@@ -42,9 +42,8 @@ def runs(pid: str) -> bool:
         return False
 
 
-def test_wrong_content_from_npm_is_refused_by_name(
-    files: Path, cache: Path, offline: None, bin_folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("offline")
+def test_wrong_content_from_npm_is_refused_by_name(files: Path, cache: Path, bin_folder: Path, tmp_path: Path) -> None:
     packages = tarballs(tmp_path / "packages", {**tree(files), "js/jquery.min.js": b"alert(1)"})
     (packages / "d3-3.5.17.tgz").write_bytes(b"no tarball")
     cut = packages / "plotly.js-dist-min-2.11.1.tgz"
@@ -66,7 +65,8 @@ def test_wrong_content_from_npm_is_refused_by_name(
     assert sorted(tree(cache)) == state.good
 
 
-def test_an_npm_that_cannot_be_started(offline: None, bin_folder: Path) -> None:
+@pytest.mark.usefixtures("offline")
+def test_an_npm_that_cannot_be_started(bin_folder: Path) -> None:
     (bin_folder / "npm").write_bytes(b"\x7fELF")
     (bin_folder / "npm").chmod(0o755)
     lines: list[str] = []
