@@ -91,6 +91,7 @@ def test_a_busy_visdom_port_is_one_line(tmp_path: Path, start: Start) -> None:
     assert str(port) in err
 
 
+@pytest.mark.xdist_group("free ports")
 def test_tensorboard_takes_the_next_free_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

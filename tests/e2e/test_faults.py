@@ -39,6 +39,7 @@ while True:
 """
 
 
+@pytest.mark.xdist_group("timing")
 def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start) -> None:
     """Twenty runs, five at a time, each killed at a random moment of its life."""
     chance = random.Random(7)
@@ -124,6 +125,7 @@ def has_points(sink: MemorySink, count: int) -> bool:
 FAULTS = ["hangs", "sleeps", "raises", "raises at every third call", "raises at close"]
 
 
+@pytest.mark.xdist_group("timing")
 @pytest.mark.parametrize(("bad", "strict"), [*((fault, False) for fault in FAULTS), ("raises", True)], indirect=["bad"])
 def test_a_bad_sink_is_alone_with_its_trouble(tmp_path: Path, bad: Bad, strict: bool) -> None:
     good = MemorySink()

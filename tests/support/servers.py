@@ -126,8 +126,8 @@ class FaultyServer:
     on to the port `upstream`.
     """
 
-    def __init__(self, fault: str, upstream: int = 0) -> None:
-        """Start it, on a thread of this process."""
+    def __init__(self, fault: str, upstream: int = 0, port: int = 0) -> None:
+        """Start it, on a thread of this process; port 0 takes a free one. Raises `OSError` where the port is taken."""
         self.connections = 0
         self.over = threading.Event()
         owner = self
@@ -144,10 +144,11 @@ class FaultyServer:
                     owner.relay(self.request, upstream)
 
         class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
             daemon_threads = True
             block_on_close = False
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever)
         self.thread.start()
