@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 CANNOT_REACH = re.compile(r"not installed|ECONN|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|not done after")
 FORK_SERVER = pytest.StashKey[ForkServer]()
+COVERAGE = pytest.StashKey[str | None]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure coverage in pytest's own and in forked processes alone: it slows the start of new interpreters down."""
+    if not config.getoption("numprocesses", None):  # the process that starts pytest's workers hands it on to them
+        config.stash[COVERAGE] = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +59,7 @@ def leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def fork_server(request: pytest.FixtureRequest) -> Iterator[ForkServer]:
     """Return the process that has imported torch and forks those that tests start; one for each pytest worker."""
-    server = request.config.stash[FORK_SERVER] = ForkServer()
+    server = request.config.stash[FORK_SERVER] = ForkServer(request.config.stash[COVERAGE])
     yield server
     server.close()
 

@@ -95,7 +95,9 @@ class ForkedProcess:
 class ForkServer:
     """The process that forks: a fresh interpreter with one thread. It ends with this object, or with this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, coverage: str | None = None) -> None:
+        """Start it; `coverage` is coverage.py's configuration, where the children are to be measured."""
+        self._coverage = coverage
         self._requests, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "tests.support.fork_server_main", str(theirs.fileno())]
@@ -122,6 +124,7 @@ class ForkServer:
             "cwd": os.fspath(cwd or Path.cwd()),
             "env": dict(os.environ if env is None else env),
             "start_new_session": start_new_session,
+            "coverage": self._coverage,
         }
         ours: list[int | None] = []
         theirs: list[int] = []

@@ -144,6 +144,17 @@ def become(request: dict[str, Any]) -> None:
     tempfile.tempdir = None  # TMPDIR may name another one
     sys.orig_argv = [sys.executable, *request["arguments"]]
     sys.modules["__main__"] = types.ModuleType("__main__")
+    if request["coverage"]:
+        measure(request["coverage"])
+
+
+def measure(configuration: str) -> None:
+    """Measure coverage in this process, and in none that it starts."""
+    import coverage
+
+    os.environ["COVERAGE_PROCESS_CONFIG"] = configuration
+    coverage.process_startup()
+    del os.environ["COVERAGE_PROCESS_CONFIG"]
 
 
 def _stream(number: int) -> io.TextIOWrapper:
