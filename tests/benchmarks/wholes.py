@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ SIZE, BATCH, PASSES = 60_000, 200, 3
 
 
 def rows() -> list[Row]:
+    """Measure whole trainings."""
     return [epoch_row(), *course_rows()]
 
 
@@ -47,7 +49,7 @@ def epoch_row() -> Row:
             for at in range(0, SIZE, BATCH):
                 loss = cross_entropy(model(x[at : at + BATCH]), y[at : at + BATCH])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
         return time.perf_counter() - began
 
@@ -62,7 +64,7 @@ def epoch_row() -> Row:
             return time.perf_counter() - began
 
     bare()
-    ratio, tested = (paired(bare, lambda test=test: whole(test), 12) for test in (None, held))
+    ratio, tested = (paired(bare, partial(whole, test), 12) for test in (None, held))
     return Row(
         "an MNIST epoch of `monitor train mlp`, shuffled and logged, against the bare loop over tensors in memory",
         "≤ 1.15 ×",

@@ -115,8 +115,8 @@ class BoardSink(DashboardSink):
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install the sink through its entry point, as a package would."""
+def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Install the sink through its entry point, as a package would; return the port that it uses by default."""
     info = tmp_path / "site" / "board-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: board\nVersion: 1\n")
@@ -124,13 +124,15 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setattr(BoardSink, "default_port", free_port())
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return BoardSink.default_port
 
 
 @pytest.fixture
-def server(tmp_path: Path, installed: None) -> Iterator[str]:
+def server(tmp_path: Path, port: int) -> Iterator[str]:
     """Return the address of a board that is there already, on the usual port."""
     with ExitStack() as cleanup:
         (started,) = start_dashboards([BoardSink()], tmp_path, lambda sink: sink.url, cleanup)
+        assert started.url == f"http://127.0.0.1:{port}"
         yield started.url
 
 
@@ -148,7 +150,7 @@ def log_run(directory: Path, offset: float) -> None:
 
 def test_it_is_started_opened_saved_and_ended(
     tmp_path: Path,
-    installed: None,
+    port: int,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -159,14 +161,14 @@ def test_it_is_started_opened_saved_and_ended(
     with ExitStack() as cleanup:
         (server,) = start_dashboards([sink], run.path, lambda sink: sink.page_url(run), cleanup, open_browser=True)
         assert server.process is not None
-        address = f"http://127.0.0.1:{BoardSink.default_port}/a"
+        address = f"http://127.0.0.1:{port}/a"
         assert capsys.readouterr().out == f"Board: {address}\n"
         assert opened == [address]
         assert [record.message for record in caplog.records] == ["polishing the board"]
         with Logger(run, [sink]) as log:
             log.scalar("a", 1.5, 0)
         assert page(address) == [["a", 0, 1.5]]
-    assert not listens("127.0.0.1", BoardSink.default_port)
+    assert not listens("127.0.0.1", port)
     assert save_pages([sink], run.path) == [sink]
     assert json.loads((run.path / "board" / "a.json").read_text()) == [["a", 0, 1.5]]
     assert view_commands([sink], tmp_path / "runs", run.path) == [f"board {run.path / 'board'}"]
@@ -193,13 +195,13 @@ def test_compare_and_replay_use_it(tmp_path: Path, server: str) -> None:
     assert page(f"{server}/b") == [["test/loss", n, 10.0 + n] for n in range(3)]
 
 
-def test_a_training_starts_it_and_it_ends_with_it(tmp_path: Path, installed: None) -> None:
+def test_a_training_starts_it_and_it_ends_with_it(tmp_path: Path, port: int) -> None:
     """Under `monitor train`, as the only sink; its page is saved with the run."""
     arguments = ["train", "logistic", "--epochs", "5", "--logdir", str(tmp_path / "runs"), "--name", "t"]
     done = CliRunner().invoke(main, [*arguments, "--sink", "board"])
     assert done.exit_code == 0, done.output
-    assert f"Board: http://127.0.0.1:{BoardSink.default_port}/t" in done.output
+    assert f"Board: http://127.0.0.1:{port}/t" in done.output
     assert f"Look at it with: board {tmp_path / 'runs' / 't' / 'board'}" in done.output
     points = json.loads((tmp_path / "runs" / "t" / "board" / "t.json").read_text())
     assert [step for tag, step, _ in points if tag == "train/loss"] == [0, 1, 2, 3, 4, 5]
-    assert not listens("127.0.0.1", BoardSink.default_port)
+    assert not listens("127.0.0.1", port)

@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -23,7 +23,8 @@ from runners.training import checkpoints
 from runners.training.distributed import DistributedContext
 from tests.support import event_reader
 
-Start = Callable[..., "subprocess.Popen[str]"]
+if TYPE_CHECKING:
+    from tests.support.processes import Process, Start
 
 
 def settings(folder: Path, data: Path, *arguments: object) -> list[str]:
@@ -33,13 +34,13 @@ def settings(folder: Path, data: Path, *arguments: object) -> list[str]:
     ]  # fmt: skip
 
 
-def torchrun(start: Start, *arguments: str) -> subprocess.Popen[str]:
+def torchrun(start: Start, *arguments: str, fresh: bool = False) -> Process:
     """Start two processes; the port is one that the first of them finds free."""
     how = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "2"]
-    return start("-m", "torch.distributed.run", *how, "-m", "runners.mlp", *arguments)
+    return start("-m", "torch.distributed.run", *how, "-m", "runners.mlp", *arguments, fresh=fresh)
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 75) -> tuple[str, str]:
+def finish(process: Process, timeout: float = 75) -> tuple[str, str]:
     try:
         return process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -62,7 +63,7 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path, small_mnist: Path, 
     # 345 samples in batches of 50: the last has 45, which two processes cannot share evenly.
     alone = CliRunner().invoke(main, ["train", "mlp", *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "one")])
     assert alone.exit_code == 0, alone.output
-    job = torchrun(start, *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "two", "--log-ranks"))
+    job = torchrun(start, *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "two", "--log-ranks"), fresh=True)
     out, err = finish(job)
     assert job.returncode == 0, err
     assert out.count("Run: ") == 1, "only rank 0 speaks"

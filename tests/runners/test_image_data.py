@@ -79,7 +79,7 @@ def test_images_that_do_not_fit_are_one_line(tmp_path: Path, images: np.ndarray,
 
 
 @pytest.fixture
-def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+def cifar(monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Return an archive in CIFAR-10's layout, with few images, and expect its checksums."""
     rng = np.random.default_rng(1)
     files: dict[str, dict[str, object]] = {"batches.meta": {"label_names": ["plane", "car", *map(str, range(8))]}}

@@ -17,9 +17,8 @@ from runners import logistic, mlp
 from runners.course.catalogue import LESSONS
 from runners.course.experiment_group import claim_folder
 from runners.course.worked_examples import WORKED_EXAMPLES
-from tests.conftest import DATA
 from tests.support import event_reader
-from tests.support.browser import lacking
+from tests.support.requirements import DATA, skip_or_fail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +122,7 @@ def test_init_matters(tmp_path: Path) -> None:
 
 def test_the_real_diabetes_file(tmp_path: Path) -> None:
     if not (DATA / "diabetes.csv").is_file():
-        lacking(f"there is no diabetes.csv in {DATA}; set MONITOR_TEST_DATA to a folder that has it")
+        skip_or_fail(f"there is no diabetes.csv in {DATA}; set MONITOR_TEST_DATA to a folder that has it")
     said = lessons("diabetes", "--csv", DATA / "diabetes.csv", "--logdir", tmp_path, "--sink", "tensorboard")
     assert said.exit_code == 0, said.output
     steps, accuracies = zip(*event_reader.series(tmp_path / "diabetes" / "diabetes", "train/accuracy"))

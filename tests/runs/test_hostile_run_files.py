@@ -30,7 +30,7 @@ GOOD = {
     "heartbeat": timestamp(1e9), "command": ["x"], "versions": {"python": "3"}, "git": None, "logged": {},
 }  # fmt: skip
 DEEP = "[" * 100_000 + "]" * 100_000
-RAW = {
+RAW: dict[str, str | bytes] = {
     "nan": json.dumps({**GOOD, "spent": float("nan")}),
     "infinite": json.dumps({**GOOD, "process": {"pid": 1, "created": float("inf"), "machine": "m"}}),
     "400 digits": json.dumps({**GOOD, "pid": 0}).replace('"pid": 0', '"pid": ' + "7" * 400),
