@@ -10,7 +10,7 @@ from monitor.commands.lazy import LazyGroup
 
 @click.group(
     cls=LazyGroup,
-    commands_at={
+    lazy_commands={
         "assets": ("monitor.commands.assets:assets", "Get the files that Visdom's page needs."),
         "compare": ("monitor.commands.compare:compare", "Compare runs, in the terminal, Visdom or a page."),
         "doctor": ("monitor.commands.doctor:doctor", "Check whether a training can run here."),

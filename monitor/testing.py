@@ -39,23 +39,23 @@ def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
     """Return records of every kind, two steps of each that has steps."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6, 1, 28, 28), np.uint8)
-    coloured = rng.integers(0, 256, (6, 3, 8, 12), np.uint8)
+    color_images = rng.integers(0, 256, (6, 3, 8, 12), np.uint8)
     x, data = np.linspace(0, 10, 50), (np.array([2.0, 5.0]), np.array([0.0, 1.0]))
-    found: list[Record] = [
+    records: list[Record] = [
         Config({"lr": 0.01, "optimizer": "sgd", "nesterov": False, "hidden": [200, 200]}, start),
         Progress(0, 2, 0, 2, start),
     ]
     for step in (0, 1):
         now = start + step
-        said, true = np.arange(6), np.array([0, 1, 2, 3, 4, 9])
-        found += [
+        predicted, target = np.arange(6), np.array([0, 1, 2, 3, 4, 9])
+        records += [
             Scalar("train/loss", 2.5 - step, step, now),
             Scalar("test/loss", 2.25 - step, step, now),
             Scalar("test/accuracy", 0.5 + step / 4, step, now),
             Scalar("alone", 7.0, step, now),
             Images("samples", images, step, now),
-            Images("coloured", coloured, step, now),
-            Predictions("predictions", images, said, true, tuple("abcdefghij"), step, now),
+            Images("coloured", color_images, step, now),
+            Predictions("predictions", images, predicted, target, tuple("abcdefghij"), step, now),
             ConfusionMatrix("confusion", np.diag([5, 6, 7]) + step, ("a", "b"), step, now),
             Text("notes", f"step {step}: <b>plain</b> text & more", step, now),
             Histogram("weights/fc1", rng.normal(size=1000), step, now),
@@ -63,7 +63,7 @@ def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
             Progress(step + 1, 2, step + 1, 2, now),
             Checkpoint(f"checkpoint-{step}.pt", step + 1, now),
         ]
-    return found
+    return records
 
 
 def check_sink(make: Callable[[], Sink], run: Run, read_back: Callable[[Sequence[Record]], None] | None = None) -> None:

@@ -21,9 +21,9 @@ class LogMethods:
         """Hand what is logged to `put`, as `Pipeline.inbox` takes it."""
         self._put = put
         self._tags: set[str] = set()  # checked once, then known
-        self._tensor: Any = None  # torch's, once it is there
+        self._tensor_type: Any = None  # torch's, once it is there
         self._sampling = False
-        self._sampled = self._slow = self._slow_tuples = 0
+        self._sampled_calls = self._slow_calls = self._slow_tuples = 0
         self._sampled_seconds = self._slow_seconds = 0.0
 
     def scalar(self, tag: str, value: Any, step: int) -> None:
@@ -33,14 +33,14 @@ class LogMethods:
         Raises `TypeError` or `ValueError` for anything else, a tag that is no text, or a step that is no int.
         """
         try:
-            read = value
-            if type(value) is self._tensor and not value.is_cuda:
-                read = value.item()
-            if type(read) is float and type(step) is int and tag in self._tags and -_STEP_LIMIT <= step < _STEP_LIMIT:
+            number = value
+            if type(value) is self._tensor_type and not value.is_cuda:
+                number = value.item()
+            if type(number) is float and type(step) is int and tag in self._tags and -_STEP_LIMIT <= step < _STEP_LIMIT:
                 if self._sampling:
                     self._sample(self.scalar, tag, value, step)
                 else:
-                    self._put((tag, read, step, time()))
+                    self._put((tag, number, step, time()))
                 return
         except (TypeError, RuntimeError):
             pass  # an unhashable tag, a tensor of several elements: told below
@@ -49,19 +49,19 @@ class LogMethods:
     def scalars(self, values: Mapping[str, Any], step: int) -> None:
         """Add a point to each of several curves at one step; as `scalar`, and all or none of them."""
         try:
-            tags, tensor = self._tags, self._tensor
+            tags, tensor_type = self._tags, self._tensor_type
             if type(values) is dict and type(step) is int and -_STEP_LIMIT <= step < _STEP_LIMIT:
-                read = values.copy()
+                number = values.copy()
                 for tag, value in values.items():
-                    if type(value) is tensor and not value.is_cuda:
-                        value = read[tag] = value.item()
+                    if type(value) is tensor_type and not value.is_cuda:
+                        value = number[tag] = value.item()
                     if type(value) is not float or tag not in tags:
                         break
                 else:
                     if self._sampling:
                         self._sample(self.scalars, values, step)
                     else:
-                        self._put((None, read, step, time()))
+                        self._put((None, number, step, time()))
                     return
         except (TypeError, RuntimeError):
             pass
@@ -122,13 +122,13 @@ class LogMethods:
     def _measured(self, call: Any, *arguments: Any) -> None:
         """Do a call off the fast path, all or nothing, and note how long it took."""
         started = perf_counter()
-        if self._tensor is None:
-            self._tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+        if self._tensor_type is None:
+            self._tensor_type = getattr(sys.modules.get("torch"), "Tensor", None)
         for entry in call(self._tags, *arguments):
             self._put(entry)
             self._slow_tuples += type(entry) is tuple
         self._slow_seconds += perf_counter() - started
-        self._slow += 1
+        self._slow_calls += 1
 
     def _sample(self, call: Any, *arguments: Any) -> None:
         """Measure one call of the fast path, to stand for those that are too cheap to measure."""
@@ -136,7 +136,7 @@ class LogMethods:
         started = perf_counter()
         call(*arguments)
         self._sampled_seconds += perf_counter() - started
-        self._sampled += 1
+        self._sampled_calls += 1
 
     def _tick(self) -> None:
         self._sampling = True  # the next scalar call is measured
@@ -144,6 +144,6 @@ class LogMethods:
     def _cost(self, tuples: int) -> tuple[int, float]:
         """Return how many calls there were and the seconds they took; `tuples` is how many entries were plain ones."""
         fast = tuples - self._slow_tuples
-        return fast + self._slow, self._slow_seconds + (
-            fast * self._sampled_seconds / self._sampled if self._sampled else 0.0
+        return fast + self._slow_calls, self._slow_seconds + (
+            fast * self._sampled_seconds / self._sampled_calls if self._sampled_calls else 0.0
         )

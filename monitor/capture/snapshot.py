@@ -32,20 +32,20 @@ class ArraySnapshot:
 
     __slots__ = ("_data", "_ready", "nbytes", "shape")
 
-    def __init__(self, value: Any, most: int | None = None) -> None:
+    def __init__(self, value: Any, limit: int | None = None) -> None:
         """Copy `value`, or its first `most` rows. Does not block, and does not wait for a GPU."""
         self._ready: Any = None
         if is_tensor(value):
             value = value.detach()
-            self._data = (value if most is None else value[:most]).clone()
+            self._data = (value if limit is None else value[:limit]).clone()
             if self._data.device.type == "cuda":
-                self._ready = _event(self._data)
+                self._ready = _record_event(self._data)
             self.nbytes = self._data.numel() * self._data.element_size()
         else:
             import numpy as np
 
             array = np.asarray(value)
-            self._data = np.array(array if most is None else array[:most], copy=True)
+            self._data = np.array(array if limit is None else array[:limit], copy=True)
             self.nbytes = self._data.nbytes
         self.shape = tuple(self._data.shape)
 
@@ -99,7 +99,7 @@ class DeviceScalar:
     def __init__(self, tag: str, tensor: Any, step: int, time: float) -> None:
         self.tag, self.step, self.time = tag, step, time
         self.tensor = tensor.detach().clone()
-        self._ready = _event(self.tensor)
+        self._ready = _record_event(self.tensor)
         self.record: Scalar | None = None
 
 
@@ -109,11 +109,11 @@ _device_lock = threading.Lock()  # several workers share the one copy of a flush
 def resolve_device_scalars(items: Iterable[object]) -> None:
     """Read all device scalars among `items` in one copy a device; blocks until the values are there."""
     with _device_lock:
-        waiting: defaultdict[Any, list[DeviceScalar]] = defaultdict(list)
+        by_device: defaultdict[Any, list[DeviceScalar]] = defaultdict(list)
         for item in items:
             if isinstance(item, DeviceScalar) and item.record is None:
-                waiting[item.tensor.device].append(item)
-        for scalars in waiting.values():
+                by_device[item.tensor.device].append(item)
+        for scalars in by_device.values():
             for scalar, value in zip(scalars, read_together([s.tensor for s in scalars], [s._ready for s in scalars])):
                 scalar.record = Scalar(scalar.tag, value, scalar.step, scalar.time)
                 scalar.tensor = None  # its device memory goes back at once
@@ -129,12 +129,12 @@ def read_together(tensors: Sequence[Any], ready: Sequence[Any]) -> list[float]:
     for event in ready:
         if event is not None:
             event.wait()
-    wide = [t.reshape(()).to(torch.float64 if t.is_floating_point() else torch.int64) for t in tensors]
+    widened = [t.reshape(()).to(torch.float64 if t.is_floating_point() else torch.int64) for t in tensors]
     halves = [
         torch.stack((w, torch.zeros_like(w)))
         if w.is_floating_point()
         else torch.stack(((w >> 32).double(), (w & 0xFFFFFFFF).double()))
-        for w in wide
+        for w in widened
     ]
     pairs = _to_host(torch.stack(halves), None).tolist()
     return [
@@ -143,7 +143,7 @@ def read_together(tensors: Sequence[Any], ready: Sequence[Any]) -> list[float]:
     ]
 
 
-def _event(tensor: Any) -> Any:
+def _record_event(tensor: Any) -> Any:
     """Mark the point on the current stream after which `tensor` is whole."""
     if tensor.device.type != "cuda":
         return None

@@ -14,27 +14,27 @@ INTEGER_DTYPES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
 
 
-def tag(value: Any, known: set[str]) -> str:
+def tag(value: Any, known_tags: set[str]) -> str:
     """Return `value` if it is non-empty text that UTF-8 can hold, and remember it in `known`."""
-    if type(value) is str and value in known:
+    if type(value) is str and value in known_tags:
         return value
     if not isinstance(value, str):
         raise TypeError(f"a tag must be text such as 'train/loss', not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"a tag must not be empty, as {value!r} is; give text such as 'train/loss'")
     checked = text(value, "a tag")
-    known.add(checked)
+    known_tags.add(checked)
     return checked
 
 
 def text(value: Any, what: str) -> str:
     """Return `value` if it is text that UTF-8 can hold."""
     if not isinstance(value, str):
-        raise _wrong(TypeError, what, f"must be text, not {type(value).__name__}")
+        raise _error(TypeError, what, f"must be text, not {type(value).__name__}")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise _wrong(ValueError, what, f"{value!r} holds a surrogate at {error.start}, which is no character") from None
+        raise _error(ValueError, what, f"{value!r} holds a surrogate at {error.start}, which is no character") from None
     return str(value)
 
 
@@ -56,132 +56,132 @@ def step(value: Any, what: str = "step") -> int:
 def scalar(value: Any, what: str) -> Any:
     """Return a number as a float, read now; a tensor on a GPU as it is."""
     if is_tensor(value):
-        return _tensor_scalar(value, what)
+        return _read_tensor(value, what)
     shape = getattr(value, "shape", None)
     if shape is None:
         if isinstance(value, Number) and not isinstance(value, complex):
-            return _float(value, what)
-        raise _wrong(
+            return _to_float(value, what)
+        raise _error(
             TypeError, what, f"a scalar is a number or a one-element array or tensor, not {type(value).__name__}"
         )
-    if _count(shape) != 1:
-        raise _wrong(
+    if _element_count(shape) != 1:
+        raise _error(
             ValueError, what, f"a scalar has one element, not shape {list(shape)}; reduce it first (mean, sum)"
         )
-    _real(value, what)
-    return _float(value.item() if callable(getattr(value, "item", None)) else value, what)
+    _check_real(value, what)
+    return _to_float(value.item() if callable(getattr(value, "item", None)) else value, what)
 
 
-def _tensor_scalar(value: Any, what: str) -> Any:
+def _read_tensor(value: Any, what: str) -> Any:
     if value.numel() != 1:
-        raise _wrong(
+        raise _error(
             ValueError, what, f"a scalar has one element, not shape {list(value.shape)}; reduce it first (mean, sum)"
         )
     if not value.is_floating_point():
-        _real(value, what)
+        _check_real(value, what)
     if value.is_cuda:
         return value
     try:
         return float(value.item())
     except (RuntimeError, NotImplementedError) as error:
-        raise _wrong(TypeError, what, f"{_dtype(value)} on {value.device} has no value to read: {error}") from None
+        raise _error(TypeError, what, f"{_dtype_name(value)} on {value.device} has no value to read: {error}") from None
 
 
 def images(value: Any, what: str) -> Any:
     """Return `value` if its shape and dtype are those of images."""
-    value = _array(value, what)
+    value = _as_array(value, what)
     shape = list(value.shape)
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in (1, 3)) or 0 in shape:
-        raise _wrong(
+        raise _error(
             ValueError, what, f"images are N×C×H×W with 1 or 3 channels, or N×H×W, none of them empty; not {shape}"
         )
-    dtype = _dtype(value)
+    dtype = _dtype_name(value)
     if dtype not in ("uint8", "bool") and dtype not in FLOAT_DTYPES:
-        raise _wrong(TypeError, what, f"images are uint8, bool, or float in [0, 1]; not {dtype}")
+        raise _error(TypeError, what, f"images are uint8, bool, or float in [0, 1]; not {dtype}")
     return value
 
 
 def labels(value: Any, count: int, what: str) -> Any:
     """Return `value` if it is one integer a sample."""
-    value = _array(value, what)
+    value = _as_array(value, what)
     if list(value.shape) != [count]:
-        raise _wrong(ValueError, what, f"needs one class a sample, shape [{count}]; not {list(value.shape)}")
-    dtype = _dtype(value)
+        raise _error(ValueError, what, f"needs one class a sample, shape [{count}]; not {list(value.shape)}")
+    dtype = _dtype_name(value)
     if dtype not in INTEGER_DTYPES:
-        raise _wrong(TypeError, what, f"classes are integers, not {dtype}")
+        raise _error(TypeError, what, f"classes are integers, not {dtype}")
     return value
 
 
 def numbers(value: Any, what: str) -> Any:
     """Return `value` if it is an array of real numbers and not empty."""
-    value = _array(value, what)
-    _real(value, what)
-    if _count(value.shape) == 0:
-        raise _wrong(ValueError, what, f"has no values, shape {list(value.shape)}")
+    value = _as_array(value, what)
+    _check_real(value, what)
+    if _element_count(value.shape) == 0:
+        raise _error(ValueError, what, f"has no values, shape {list(value.shape)}")
     return value
 
 
 def number(value: Any, what: str) -> float:
     """Return a finite real number as a float."""
     if not isinstance(value, Number) or isinstance(value, complex):
-        raise _wrong(TypeError, what, f"must be a number, not {type(value).__name__}")
-    found = _float(value, what)
-    if not math.isfinite(found):
-        raise _wrong(ValueError, what, f"must be finite, not {found}")
-    return found
+        raise _error(TypeError, what, f"must be a number, not {type(value).__name__}")
+    result = _to_float(value, what)
+    if not math.isfinite(result):
+        raise _error(ValueError, what, f"must be finite, not {result}")
+    return result
 
 
 def square(value: Any, what: str) -> Any:
     """Return `value` if it is a square matrix of integers and not empty."""
-    value = _array(value, what)
+    value = _as_array(value, what)
     shape = list(value.shape)
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
-        raise _wrong(ValueError, what, f"a confusion matrix is K×K, true classes by predicted ones; not {shape}")
-    if _dtype(value) not in INTEGER_DTYPES:
-        raise _wrong(TypeError, what, f"a confusion matrix holds integers, not {_dtype(value)}")
+        raise _error(ValueError, what, f"a confusion matrix is K×K, true classes by predicted ones; not {shape}")
+    if _dtype_name(value) not in INTEGER_DTYPES:
+        raise _error(TypeError, what, f"a confusion matrix holds integers, not {_dtype_name(value)}")
     return value
 
 
-def _array(value: Any, what: str) -> Any:
+def _as_array(value: Any, what: str) -> Any:
     if is_tensor(value) and (value.device.type == "meta" or str(value.layout) != "torch.strided" or value.is_quantized):
-        raise _wrong(TypeError, what, f"needs a dense tensor with values, not {value.layout} on {value.device}")
+        raise _error(TypeError, what, f"needs a dense tensor with values, not {value.layout} on {value.device}")
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return value
     import numpy as np
 
     if isinstance(value, str | bytes):
-        raise _wrong(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}")
+        raise _error(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise _wrong(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}: {error}") from None
+        raise _error(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}: {error}") from None
     return array
 
 
-def _dtype(value: Any) -> str:
+def _dtype_name(value: Any) -> str:
     return str(value.dtype).removeprefix("torch.")
 
 
-def _real(value: Any, what: str) -> None:
-    dtype = _dtype(value)
+def _check_real(value: Any, what: str) -> None:
+    dtype = _dtype_name(value)
     if dtype not in FLOAT_DTYPES and dtype not in INTEGER_DTYPES and dtype != "bool":
-        raise _wrong(TypeError, what, f"real numbers are needed, not {dtype}")
+        raise _error(TypeError, what, f"real numbers are needed, not {dtype}")
 
 
-def _float(number: Any, what: str) -> float:
+def _to_float(number: Any, what: str) -> float:
     try:
         return float(number)
     except (TypeError, ValueError, OverflowError) as error:
-        raise _wrong(ValueError, what, f"{type(number).__name__} does not fit a float of 64 bits: {error}") from None
+        raise _error(ValueError, what, f"{type(number).__name__} does not fit a float of 64 bits: {error}") from None
 
 
-def _count(shape: Any) -> int:
+def _element_count(shape: Any) -> int:
     count = 1
     for size in shape:
         count *= int(size)
     return count
 
 
-def _wrong(kind: type[Exception], what: str, why: str) -> Exception:
+def _error(kind: type[Exception], what: str, why: str) -> Exception:
     """Make an error of one line, also where a tag has several."""
     return kind(" ".join(f"{what}: {why}".split()))

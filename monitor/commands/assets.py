@@ -63,8 +63,8 @@ def status() -> int:
     from monitor.dashboards.assets import ASSETS, cache_dir, verify
 
     state = verify(cache_dir())
-    for word, names in (("damaged", state.bad), ("missing", state.missing)):
+    for problem, names in (("damaged", state.bad), ("missing", state.missing)):
         for name in names:
-            click.echo(f"{word}  {name}")
+            click.echo(f"{problem}  {name}")
     click.echo(f"{len(state.good)} of {len(ASSETS)} files in {cache_dir()}")
     return 0 if state.complete else 1

@@ -25,5 +25,5 @@ def doctor(logdir: Path, data_dir: Path | None) -> int:
     for finding in examine(logdir, data_dir or user_cache_path("training-monitor") / "data"):
         failures += finding.level == FAILURE
         level = click.style(f"{finding.level:<8}", fg=LEVEL_COLORS[finding.level])
-        click.echo(f"{level} {finding.what}: {finding.says}" + (f" → {finding.remedy}" if finding.remedy else ""))
+        click.echo(f"{level} {finding.subject}: {finding.message}" + (f" → {finding.remedy}" if finding.remedy else ""))
     return 1 if failures else 0

@@ -27,8 +27,8 @@ class Finding(NamedTuple):
     """One line: `remedy` says what to do where it is not ok."""
 
     level: str
-    what: str
-    says: str
+    subject: str
+    message: str
     remedy: str = ""
 
 
@@ -60,32 +60,36 @@ def _packages() -> Iterator[Finding]:
 
     try:
         yield Finding(OK, DISTRIBUTION, version(DISTRIBUTION))
-        wanted = [Requirement(text) for text in requires(DISTRIBUTION) or []]
+        requirements = [Requirement(text) for text in requires(DISTRIBUTION) or []]
     except PackageNotFoundError:
         yield Finding(FAILURE, DISTRIBUTION, "is not installed", "pip install . in its checkout")
         return
-    lacking = 0
-    for need in wanted:
-        extra = "" if need.marker is None or need.marker.evaluate({"extra": ""}) else _extra(need)
+    problems = 0
+    for requirement in requirements:
+        extra = "" if requirement.marker is None or requirement.marker.evaluate({"extra": ""}) else _extra(requirement)
         if extra not in ("", "visdom"):
             continue
-        remedy = f"pip install '{DISTRIBUTION}[visdom]'" if extra else f"pip install '{need.name}{need.specifier}'"
+        remedy = (
+            f"pip install '{DISTRIBUTION}[visdom]'"
+            if extra
+            else f"pip install '{requirement.name}{requirement.specifier}'"
+        )
         try:
-            found = version(need.name)
+            installed = version(requirement.name)
         except PackageNotFoundError:
-            lacking += 1
-            yield Finding(WARNING if extra else FAILURE, need.name, "is not installed", remedy)
+            problems += 1
+            yield Finding(WARNING if extra else FAILURE, requirement.name, "is not installed", remedy)
             continue
-        if not need.specifier.contains(found, prereleases=True):
-            lacking += 1
-            says = f"{found} is not {need.specifier}"
-            yield Finding(WARNING if extra else FAILURE, need.name, says, remedy)
-    if not lacking:
+        if not requirement.specifier.contains(installed, prereleases=True):
+            problems += 1
+            message = f"{installed} is not {requirement.specifier}"
+            yield Finding(WARNING if extra else FAILURE, requirement.name, message, remedy)
+    if not problems:
         yield Finding(OK, "packages", "all there, the extra visdom included")
 
 
-def _extra(need: object) -> str:
-    marker = getattr(need, "marker", None)
+def _extra(requirement: object) -> str:
+    marker = getattr(requirement, "marker", None)
     return next((extra for extra in ("visdom", "test") if marker.evaluate({"extra": extra})), "none") if marker else ""
 
 
@@ -114,23 +118,23 @@ def _torch() -> Iterator[Finding]:
 
 def _disk(logdir: Path) -> Iterator[Finding]:
     """Try to write where runs go."""
-    there = next(path for path in (logdir, *logdir.absolute().parents) if path.exists())
-    what = f"runs in {logdir}"
+    existing = next(path for path in (logdir, *logdir.absolute().parents) if path.exists())
+    subject = f"runs in {logdir}"
     try:
-        with tempfile.TemporaryFile(dir=there) as file:
+        with tempfile.TemporaryFile(dir=existing) as file:
             file.write(b"x")
             file.flush()
     except OSError as error:
-        yield Finding(FAILURE, what, f"cannot be written: {error.strerror or error}", "name another with --logdir")
+        yield Finding(FAILURE, subject, f"cannot be written: {error.strerror or error}", "name another with --logdir")
         return
-    free = shutil.disk_usage(there).free
-    says = f"{free / 2**30:.1f} GiB free"
+    free = shutil.disk_usage(existing).free
+    message = f"{free / 2**30:.1f} GiB free"
     if free < MIN_FREE_BYTES:
-        yield Finding(FAILURE, what, says, "make room, or name another place with --logdir")
+        yield Finding(FAILURE, subject, message, "make room, or name another place with --logdir")
     elif free < LOW_FREE_BYTES:
-        yield Finding(WARNING, what, says, "make room: checkpoints and pictures add up")
+        yield Finding(WARNING, subject, message, "make room: checkpoints and pictures add up")
     else:
-        yield Finding(OK, what, says)
+        yield Finding(OK, subject, message)
 
 
 def _assets() -> Iterator[Finding]:
@@ -154,14 +158,14 @@ def _ports(ports: Mapping[str, int]) -> Iterator[Finding]:
     """See what listens where the dashboards would."""
     is_ours = {"Visdom": is_visdom, "TensorBoard": is_tensorboard}
     for name, port in ports.items():
-        what = f"{name}'s port {port}"
+        subject = f"{name}'s port {port}"
         url = f"http://127.0.0.1:{port}"
         if not listens("127.0.0.1", port):
-            yield Finding(OK, what, "free; runs start a server")
+            yield Finding(OK, subject, "free; runs start a server")
         elif is_ours[name](url):
-            yield Finding(OK, what, f"a {name} answers at {url}")
+            yield Finding(OK, subject, f"a {name} answers at {url}")
         else:
-            yield Finding(WARNING, what, "taken by something else", "none needed: runs take another port")
+            yield Finding(WARNING, subject, "taken by something else", "none needed: runs take another port")
 
 
 def _data(data_dir: Path) -> Iterator[Finding]:
@@ -173,5 +177,5 @@ def _data(data_dir: Path) -> Iterator[Finding]:
         yield Finding(OK, "MNIST", f"in {data_dir}")
         return
     stand_in = importlib.util.find_spec("sklearn") is not None
-    says = f"not in {data_dir}; the first run downloads it" + (", or trains on scikit-learn's digits" * stand_in)
-    yield Finding(WARNING if stand_in else FAILURE, "MNIST", says, "--data-dir FOLDER, or --mnist-mirror URL")
+    message = f"not in {data_dir}; the first run downloads it" + (", or trains on scikit-learn's digits" * stand_in)
+    yield Finding(WARNING if stand_in else FAILURE, "MNIST", message, "--data-dir FOLDER, or --mnist-mirror URL")

@@ -34,61 +34,65 @@ STATUS_COLORS = {
 
 @click.command(cls=MonitorCommand)
 @click.argument("logdir", type=click.Path(path_type=Path), default=Path("runs"))
-@click.option("--sort", "by", default="start", show_default=True, metavar="NAME",
+@click.option("--sort", "order", default="start", show_default=True, metavar="NAME",
               help="A column, a setting or a metric; -NAME for downwards; best:METRIC for its best.")  # fmt: skip
-@click.option("--filter", "wanted", metavar="EXPRESSION", help="Such as 'lr<0.1 and status==finished'.")
+@click.option("--filter", "expression", metavar="EXPRESSION", help="Such as 'lr<0.1 and status==finished'.")
 @click.option("--metric", "metrics", multiple=True, metavar="TAG", help="Show this metric; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known, as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print settings and metrics, as CSV.")
 @click.option("--watch", is_flag=True, help="Keep the table current, until Ctrl-C.")
 def runs(
-    logdir: Path, by: str, wanted: str | None, metrics: tuple[str, ...], as_json: bool, as_csv: bool, watch: bool
+    logdir: Path, order: str, expression: str | None, metrics: tuple[str, ...], as_json: bool, as_csv: bool, watch: bool
 ) -> None:
     """List the runs of LOGDIR, with status, last and best of the main metrics."""
     if as_json + as_csv + watch > 1:
         raise click.UsageError("--json, --csv and --watch exclude each other.")
     if not logdir.is_dir():
         raise click.BadParameter(f"{str(logdir)!r} is no folder.", param_hint="'LOGDIR'")
-    passes = Filter(wanted) if wanted is not None else None
-    found = select(logdir, by, passes, metrics)
+    run_filter = Filter(expression) if expression is not None else None
+    found = select(logdir, order, run_filter, metrics)
     if as_json:
-        click.echo(json.dumps([as_fields(run) for run in found], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([to_fields(run) for run in found], indent=2, ensure_ascii=False))
     elif as_csv:
         write_csv(found)
     elif not found and not watch:
-        click.echo(f"no runs in {logdir}" + (f" pass {wanted!r}" if wanted else ""))
+        click.echo(f"no runs in {logdir}" + (f" pass {expression!r}" if expression else ""))
     else:
         from rich.console import Console
         from rich.live import Live
 
         console = Console()
         if not watch:
-            console.print(table(found, metrics, console.width))
+            console.print(runs_table(found, metrics, console.width))
             return
         with (
             suppress(KeyboardInterrupt),
             Live(console=console, screen=console.is_terminal, auto_refresh=False) as live,
         ):
             while True:
-                live.update(table(select(logdir, by, passes, ()), metrics, console.width), refresh=True)
+                live.update(runs_table(select(logdir, order, run_filter, ()), metrics, console.width), refresh=True)
                 time.sleep(REFRESH_INTERVAL_S)
 
 
-def select(logdir: Path, by: str, passes: Filter | None, metrics: Sequence[str]) -> list[RunInfo]:
+def select(logdir: Path, order: str, run_filter: Filter | None, metrics: Sequence[str]) -> list[RunInfo]:
     """Return the runs that pass, in order; refuse names that no run knows."""
     found = list(scan(logdir))
     known = {name for run in found for name in run.names()}
     for option, names in (
-        ("--filter", passes.names if passes else []), ("--sort", [by.removeprefix("-")]), ("--metric", metrics),
-    ):  # fmt: skip
+        ("--filter", run_filter.names if run_filter else []),
+        ("--sort", [order.removeprefix("-")]),
+        ("--metric", metrics),
+    ):
         for name in names:
             if found and name not in known:
-                like = sorted(n for n in known if ":" not in n)
-                raise click.BadParameter(f"no run has {name!r}; known: {', '.join(like)}.", param_hint=f"'{option}'")
-    return sort_runs([run for run in found if passes is None or passes(run.look_up)], by)
+                suggestions = sorted(n for n in known if ":" not in n)
+                raise click.BadParameter(
+                    f"no run has {name!r}; known: {', '.join(suggestions)}.", param_hint=f"'{option}'"
+                )
+    return sort_runs([run for run in found if run_filter is None or run_filter(run.look_up)], order)
 
 
-def as_fields(run: RunInfo) -> dict[str, Any]:
+def to_fields(run: RunInfo) -> dict[str, Any]:
     """Return all that is known of a run, for JSON."""
     seen = {"name": run.name, "path": str(run.path), "status": run.status, "error": run.error}
     return {**run.fields, **seen, "duration": run.duration, "age": run.age}
@@ -98,36 +102,36 @@ def write_csv(found: Sequence[RunInfo]) -> None:
     """Print a line a run: what the table has, then every metric, then every setting."""
     tags = list(dict.fromkeys(tag for run in found for tag in run.metrics))
     settings = list(dict.fromkeys(key for run in found for key in run.config))
-    fixed = ("name", "status", "epoch", "epochs", "step", "steps", "duration", "age", "start", "error")
-    head = [*fixed]
+    columns = ("name", "status", "epoch", "epochs", "step", "steps", "duration", "age", "start", "error")
+    header = [*columns]
     for tag in tags:
-        head += [tag, f"best:{tag}", f"best_step:{tag}"]
+        header += [tag, f"best:{tag}", f"best_step:{tag}"]
     out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow([*head, *(f"config:{key}" for key in settings)])
+    out.writerow([*header, *(f"config:{key}" for key in settings)])
     for run in found:
-        row = [run.look_up(name) for name in fixed]
+        row = [run.look_up(name) for name in columns]
         for tag in tags:
             row += [run.metrics.get(tag, {}).get(key) for key in ("last", "best", "best_step")]
         out.writerow([*row, *(run.config.get(key) for key in settings)])
 
 
-def table(found: Sequence[RunInfo], metrics: Sequence[str], width: int) -> RenderableType:
+def runs_table(found: Sequence[RunInfo], metrics: Sequence[str], width: int) -> RenderableType:
     """Lay the runs out, each metric as its last value and, under it, its best; then why those that failed did."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     tags = list(metrics) or main_metrics(found)[: max(1, min(MAX_METRIC_COLUMNS, (width - OTHER_COLUMNS_CHARS) // 11))]
-    laid = Table("run", "status", box=None, pad_edge=False, header_style="bold")
+    grid = Table("run", "status", box=None, pad_edge=False, header_style="bold")
     for name in ("epoch", "step", *tags, "time", "age"):
-        laid.add_column(name.replace("/", "/\n"), justify="right", no_wrap=True)
+        grid.add_column(name.replace("/", "/\n"), justify="right", no_wrap=True)
     for run in found:
-        cells = [progress(run, "epoch"), progress(run, "step")]
-        cells += [metric(run.metrics.get(tag, {})) for tag in tags]
+        cells = [format_progress(run, "epoch"), format_progress(run, "step")]
+        cells += [format_metric(run.metrics.get(tag, {})) for tag in tags]
         status = Text(run.status, style=STATUS_COLORS.get(run.status, "default"))
-        laid.add_row(Text(run.name), status, *cells, span(run.duration), span(run.age))
-    why = [Text(f"{run.name}: {run.error}", "dim") for run in found if run.error and run.status != "finished"]
-    return Group(laid, *why)
+        grid.add_row(Text(run.name), status, *cells, format_duration(run.duration), format_duration(run.age))
+    errors = [Text(f"{run.name}: {run.error}", "dim") for run in found if run.error and run.status != "finished"]
+    return Group(grid, *errors)
 
 
 def main_metrics(found: Sequence[RunInfo]) -> list[str]:
@@ -140,20 +144,20 @@ def main_metrics(found: Sequence[RunInfo]) -> list[str]:
     return sorted(counts, key=sort_key)[:MAX_METRIC_COLUMNS]
 
 
-def progress(run: RunInfo, what: str) -> str:
+def format_progress(run: RunInfo, what: str) -> str:
     """Write how far a run is, as `3/10`."""
-    done, of = run.progress.get(what), run.progress.get(f"{what}s")
-    return "" if done is None else f"{done}/{of}" if of else str(done)
+    current, total = run.progress.get(what), run.progress.get(f"{what}s")
+    return "" if current is None else f"{current}/{total}" if total else str(current)
 
 
-def metric(entry: dict[str, Any]) -> str:
+def format_metric(entry: dict[str, Any]) -> str:
     """Write a metric's last value and, in brackets under it, its best."""
     last, best = parse_number(entry.get("last")), parse_number(entry.get("best"))
-    shown = "" if last is None else f"{last:.4g}" if isinstance(last, int | float) else str(last)
-    return shown + (f"\n({best:.4g})" if isinstance(best, int | float) else "")
+    text = "" if last is None else f"{last:.4g}" if isinstance(last, int | float) else str(last)
+    return text + (f"\n({best:.4g})" if isinstance(best, int | float) else "")
 
 
-def span(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Write a time as its two largest units."""
     if seconds is None:
         return ""

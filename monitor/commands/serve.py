@@ -66,7 +66,7 @@ def visdom(
         raise click.UsageError(
             f"serve visdom needs packages that are not installed ({error.name}); pip install 'training-monitor[visdom]'"
         ) from error
-    login = _login(username, password_file, visdom_server.Login)
+    login = _read_login(username, password_file, visdom_server.Login)
     if login is None and not is_loopback(host):
         raise click.BadParameter(
             f"{host!r} can be reached from other machines: set a login with --username NAME and --password-file FILE.",
@@ -76,7 +76,7 @@ def visdom(
         from platformdirs import user_data_path
 
         env_dir = user_data_path("training-monitor") / "visdom"
-    _prepare_page(parent)
+    _prepare_assets(parent)
     try:
         env_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -84,7 +84,9 @@ def visdom(
             f"{str(env_dir)!r} cannot be made: {error.strerror or error}", param_hint="'--env-dir'"
         ) from error
     try:
-        visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, ready=_ready("Visdom", open_browser))
+        visdom_server.serve(
+            host, port, env_dir, login=login, readonly=readonly, ready=_announcer("Visdom", open_browser)
+        )
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
 
@@ -102,12 +104,12 @@ def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_bro
     if not logdir.is_dir():
         click.echo(f"There is no folder {str(logdir)!r} yet; runs are shown as they come.", err=True)
     try:
-        tensorboard_server.serve(host, port, logdir, ready=_ready("TensorBoard", open_browser))
+        tensorboard_server.serve(host, port, logdir, ready=_announcer("TensorBoard", open_browser))
     except OSError as error:
         fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
 
 
-def _prepare_page(parent: int | None) -> None:
+def _prepare_assets(parent: int | None) -> None:
     """Get the files that Visdom's page needs, and say so: to the parent that waits for the address, or to the user."""
     from monitor.dashboards import assets
 
@@ -116,15 +118,15 @@ def _prepare_page(parent: int | None) -> None:
         return
     exit_with_parent(parent)
     with signals_as_exit():  # so that SIGTERM ends a download with its processes
-        assets.ensure(lambda line: _echo_now(f"WARNING: {line}"), lambda line: _echo_now(f"INFO: {line}"))
+        assets.ensure(lambda line: _echo(f"WARNING: {line}"), lambda line: _echo(f"INFO: {line}"))
 
 
-def _echo_now(line: str) -> None:
+def _echo(line: str) -> None:
     click.echo(line)
     sys.stdout.flush()
 
 
-def _login(username: str | None, password_file: Path | None, make: Callable[[str, str], Any]) -> Any:
+def _read_login(username: str | None, password_file: Path | None, make: Callable[[str, str], Any]) -> Any:
     if (username is None) != (password_file is None):
         raise click.UsageError("--username and --password-file go together.")
     if username is None or password_file is None:
@@ -135,10 +137,10 @@ def _login(username: str | None, password_file: Path | None, make: Callable[[str
     return make(username, password)
 
 
-def _ready(name: str, open_browser: bool) -> Callable[[str], None]:
-    def tell(url: str) -> None:
-        _echo_now(f"{name}: {url}")
+def _announcer(name: str, open_browser: bool) -> Callable[[str], None]:
+    def announce(url: str) -> None:
+        _echo(f"{name}: {url}")
         if open_browser:
             webbrowser.open(url)
 
-    return tell
+    return announce

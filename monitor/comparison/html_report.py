@@ -48,11 +48,11 @@ def write_report(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], s
     """
     body = [
         f"<h1>{len(runs)} runs</h1>",
-        _switches(runs),
+        _run_toggles(runs),
         "<h2>Curves</h2><div class=plots>" + "".join(_plots(runs, tags)) + "</div>",
-        "<h2>Settings that differ</h2>" + _settings(runs),
-        "<h2>Metrics</h2>" + _metrics(runs, tags),
-        *_pictures(runs, step),
+        "<h2>Settings that differ</h2>" + _settings_table(runs),
+        "<h2>Metrics</h2>" + _metrics_table(runs, tags),
+        *_image_sections(runs, step),
     ]
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{len(runs)} runs</title>'
@@ -61,13 +61,13 @@ def write_report(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], s
     atomic_write(file, page)
 
 
-def _switches(runs: Sequence[ComparedRun]) -> str:
+def _run_toggles(runs: Sequence[ComparedRun]) -> str:
     """Make the legend, which shows and hides runs."""
     labels = [
-        f'<label><input type=checkbox checked value="run{place}">'
-        f'<span class=swatch style="background:{_colour(place)}"></span>'
-        f"{_safe(run.name)} <span class=step>{_safe(run.status)}</span></label>"
-        for place, run in enumerate(runs)
+        f'<label><input type=checkbox checked value="run{index}">'
+        f'<span class=swatch style="background:{_color(index)}"></span>'
+        f"{_escape_html(run.name)} <span class=step>{_escape_html(run.status)}</span></label>"
+        for index, run in enumerate(runs)
     ]
     return f"<p class=runs>{''.join(labels)}</p>"
 
@@ -78,44 +78,44 @@ def _plots(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Iterator[str]:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    found = [read_scalars(run.path, tags) for run in runs]
-    for number_of_plot, tag in enumerate(tags):
+    points_by_run = [read_scalars(run.path, tags) for run in runs]
+    for plot_index, tag in enumerate(tags):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         FigureCanvasSVG(figure)
-        axes = figure.add_subplot(title=_plain(tag), xlabel="step")
+        axes = figure.add_subplot(title=_escape_dollars(tag), xlabel="step")
         axes.grid(alpha=0.3)
-        for place, points in enumerate(found):
+        for index, points in enumerate(points_by_run):
             series = DownsampledSeries()
             for step, value in points[tag]:
                 series.add(step, value)
             steps, values = series.points()
             heights = [float("nan") if value is None else value for value in values]
             marker = "o" if len(steps) < 3 else None
-            (line,) = axes.plot(steps, heights, color=_colour(place), linewidth=1.3, marker=marker)
-            line.set_gid(f"run{place}-{number_of_plot}")
+            (line,) = axes.plot(steps, heights, color=_color(index), linewidth=1.3, marker=marker)
+            line.set_gid(f"run{index}-{plot_index}")
         out = io.StringIO()
-        with rc_context({"svg.hashsalt": f"plot{number_of_plot}", "svg.fonttype": "none"}):
+        with rc_context({"svg.hashsalt": f"plot{plot_index}", "svg.fonttype": "none"}):
             figure.savefig(out, format="svg", metadata={"Date": None})
         yield out.getvalue().partition("<svg")[1] + out.getvalue().partition("<svg")[2]
 
 
-def _settings(runs: Sequence[ComparedRun]) -> str:
+def _settings_table(runs: Sequence[ComparedRun]) -> str:
     names = differing_settings(runs)
     if not names:
         return "<p>None.</p>"
-    head = "".join(f"<th>{_safe(name)}" for name in ("run", *names))
+    head = "".join(f"<th>{_escape_html(name)}" for name in ("run", *names))
     rows = [
-        f'<tr data-run="run{place}"><td>{_safe(run.name)}'
-        + "".join(f"<td>{_safe(run.config[name]) if run.config.get(name) is not None else ''}" for name in names)
-        for place, run in enumerate(runs)
+        f'<tr data-run="run{index}"><td>{_escape_html(run.name)}'
+        + "".join(f"<td>{_escape_html(run.config[name]) if run.config.get(name) is not None else ''}" for name in names)
+        for index, run in enumerate(runs)
     ]
     return f"<table><tr>{head}{''.join(rows)}</table>"
 
 
-def _metrics(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
+def _metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
     rows = []
     for tag in tags:
-        for place, run in enumerate(runs):
+        for index, run in enumerate(runs):
             entry = run.metrics.get(tag, {})
             cells = []
             for what, at in (("last", "step"), ("best", "best_step")):
@@ -123,40 +123,41 @@ def _metrics(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
                 best = " best" if run.name in best_runs(runs, tag, what) else ""
                 shown = "" if value is None else f"{value:.5g} <span class=step>at {entry.get(at)}</span>"
                 cells.append(f'<td class="number{best}">{shown}')
-            first = " class=first" if place == 0 else ""
-            label = _safe(tag) if place == 0 else ""
-            rows.append(f'<tr{first} data-run="run{place}"><td>{label}<td>{_safe(run.name)}{"".join(cells)}')
+            first = " class=first" if index == 0 else ""
+            label = _escape_html(tag) if index == 0 else ""
+            rows.append(f'<tr{first} data-run="run{index}"><td>{label}<td>{_escape_html(run.name)}{"".join(cells)}')
     return f"<table><tr><th>metric<th>run<th>last<th>best{''.join(rows)}</table>"
 
 
-def _pictures(runs: Sequence[ComparedRun], step: int | None) -> Iterator[str]:
+def _image_sections(runs: Sequence[ComparedRun], step: int | None) -> Iterator[str]:
     """Show the pictures of the runs side by side, a section a tag."""
-    found: dict[str, dict[int, Images]] = {}
-    for place, run in enumerate(runs):
+    images_by_tag: dict[str, dict[int, Images]] = {}
+    for index, run in enumerate(runs):
         for records in read_history(run.path):
             for record in records:
                 if isinstance(record, Images) and (step is None or record.step <= step):
-                    newest = found.setdefault(record.tag, {})
-                    if place not in newest or record.step >= newest[place].step:
-                        newest[place] = record
-    for tag, by_run in found.items():
+                    newest = images_by_tag.setdefault(record.tag, {})
+                    if index not in newest or record.step >= newest[index].step:
+                        newest[index] = record
+    for tag, by_run in images_by_tag.items():
         figures = [
-            f'<figure data-run="run{place}"><img alt="{_safe(tag)} of {_safe(runs[place].name)}" '
+            f'<figure data-run="run{index}"><img alt="{_escape_html(tag)} of {_escape_html(runs[index].name)}" '
             f'src="data:image/png;base64,{b64encode(image_grid(record).png).decode()}">'
-            f"<figcaption>{_safe(runs[place].name)} <span class=step>step {record.step}</span></figcaption></figure>"
-            for place, record in sorted(by_run.items())
+            f"<figcaption>{_escape_html(runs[index].name)} "
+            f"<span class=step>step {record.step}</span></figcaption></figure>"
+            for index, record in sorted(by_run.items())
         ]
-        yield f"<h2>{_safe(tag)}</h2>{''.join(figures)}"
+        yield f"<h2>{_escape_html(tag)}</h2>{''.join(figures)}"
 
 
-def _colour(place: int) -> str:
-    return PALETTE[place % len(PALETTE)]
+def _color(index: int) -> str:
+    return PALETTE[index % len(PALETTE)]
 
 
-def _plain(text: str) -> str:
+def _escape_dollars(text: str) -> str:
     """Keep matplotlib from reading a formula between dollar signs."""
     return escape_control_chars(text).replace("$", r"\$")
 
 
-def _safe(value: Any) -> str:
+def _escape_html(value: Any) -> str:
     return html.escape(escape_control_chars(str(value)))

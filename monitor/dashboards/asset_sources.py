@@ -64,51 +64,51 @@ DOWNLOADED_NAMES = {
 }
 
 
-def from_folder(wanted: Sequence[Asset], folder: Path, left_as: dict[str, str] | None = None) -> Files:
+def from_folder(assets: Sequence[Asset], folder: Path, file_names: dict[str, str] | None = None) -> Files:
     """Yield what lies in a folder, under the names that the page asks for, or those in `left_as`."""
-    for asset in wanted:
-        path = folder / (left_as or {}).get(asset.name, asset.name)
+    for asset in assets:
+        path = folder / (file_names or {}).get(asset.name, asset.name)
         if path.is_file():
             yield asset, _read(partial(_open, path), asset)
 
 
-def from_zip(wanted: Sequence[Asset], path: Path) -> Files:
+def from_zip(assets: Sequence[Asset], path: Path) -> Files:
     """Yield what a zip has, under the names that the page asks for. Raises `BadZipFile`."""
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
-        for asset in wanted:
+        for asset in assets:
             if asset.name in names:
                 yield asset, _read(partial(archive.open, asset.name), asset)
 
 
-def from_npm(wanted: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
+def from_npm(assets: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
     """Let npm get the packages into `folder`, and yield files out of them. Blocks for `timeout` seconds at most."""
     npm = shutil.which("npm")
     if npm is None:
         report("npm: not installed")
         return
-    packages = sorted({asset.package for asset in wanted})
+    packages = sorted({asset.package for asset in assets})
     options = ["--loglevel=error", "--ignore-scripts", "--no-update-notifier", f"--cache={folder / 'cache'}"]
     options += ["--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=1000"]
-    wrong = run([npm, "pack", *packages, *options], folder, timeout)
-    if wrong:
-        report(f"npm: {wrong}")
+    error_text = run([npm, "pack", *packages, *options], folder, timeout)
+    if error_text:
+        report(f"npm: {error_text}")
     for package in packages:
         # As npm names it: the pinned packages have no scope.
         tarball = folder / (package.replace("@", "-") + ".tgz")
         if tarball.is_file():
-            yield from _from_tarball([asset for asset in wanted if asset.package == package], tarball)
+            yield from _from_tarball([asset for asset in assets if asset.package == package], tarball)
 
 
-def from_visdom(wanted: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
+def from_visdom(assets: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
     """Let Visdom's own downloader fill `folder`, and yield what it got. Blocks for `timeout` seconds at most."""
     if find_spec("visdom") is None:
         report("visdom's downloader: visdom is not installed")
         return
-    wrong = run([sys.executable, "-B", "-c", DOWNLOAD_SCRIPT, str(timeout)], folder, timeout)
-    if wrong:
-        report(f"visdom's downloader: {wrong}")
-    yield from from_folder(wanted, folder / "static", DOWNLOADED_NAMES)
+    error_text = run([sys.executable, "-B", "-c", DOWNLOAD_SCRIPT, str(timeout)], folder, timeout)
+    if error_text:
+        report(f"visdom's downloader: {error_text}")
+    yield from from_folder(assets, folder / "static", DOWNLOADED_NAMES)
 
 
 def run(command: list[str], folder: Path, timeout: float) -> str | None:
@@ -154,18 +154,18 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _from_tarball(wanted: Sequence[Asset], path: Path) -> Files:
+def _from_tarball(assets: Sequence[Asset], path: Path) -> Files:
     try:
         with gzip.open(path) as packed:
             unpacked = io.BytesIO(packed.read(MAX_UNPACKED_BYTES))
         with tarfile.open(fileobj=unpacked, mode="r:") as tarball:
             members = {member.name: member for member in tarball if member.isreg()}
-            for asset in wanted:
+            for asset in assets:
                 member = members.get(f"package/{asset.path}")
                 if member is not None:
                     yield asset, _read(partial(tarball.extractfile, member), asset)
     except ARCHIVE_ERRORS:
-        yield from ((asset, b"") for asset in wanted)
+        yield from ((asset, b"") for asset in assets)
 
 
 def _open(path: Path) -> IO[bytes]:

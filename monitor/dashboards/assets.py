@@ -47,8 +47,8 @@ def cache_dir() -> Path:
     """Return the folder of the files: `MONITOR_ASSETS_DIR`, or one in the user's cache. It need not exist."""
     import platformdirs
 
-    named = os.environ.get("MONITOR_ASSETS_DIR")
-    return Path(named) if named else platformdirs.user_cache_path("training-monitor", False) / "visdom-assets"
+    override = os.environ.get("MONITOR_ASSETS_DIR")
+    return Path(override) if override else platformdirs.user_cache_path("training-monitor", False) / "visdom-assets"
 
 
 def verify(directory: Path) -> State:
@@ -90,15 +90,15 @@ def fetch(
     try:
         cache.remove_bad()
         if source is not None:
-            cache.take_from(source)
+            cache.copy_from(source)
             return verify(cache.folder)
-        for where, get in (("npm", sources.from_npm), ("visdom's downloader", sources.from_visdom)):
-            wanted = cache.lacking()
-            if not wanted:
+        for origin, get in (("npm", sources.from_npm), ("visdom's downloader", sources.from_visdom)):
+            missing = cache.missing()
+            if not missing:
                 break
             # A killed program's children may still be writing there for a moment.
             with tempfile.TemporaryDirectory(prefix="monitor-assets-", ignore_cleanup_errors=True) as temporary:
-                cache.take(where, get(wanted, Path(temporary), deadline - time.monotonic(), report))
+                cache.store(origin, get(missing, Path(temporary), deadline - time.monotonic(), report))
         return verify(cache.folder)
     except OSError as error:
         raise MonitorError(f"{cache.folder}: cannot be filled ({error})") from error
@@ -128,9 +128,9 @@ def export(archive: Path, directory: Path | None = None) -> None:
     """Write all files into a zip, for `fetch(source=...)` elsewhere. Raises `MonitorError` if one is missing or bad."""
     folder = directory or cache_dir()
     content = {asset: data for asset, data in sources.from_folder(ASSETS, folder) if asset.is_content(data)}
-    lacking = [asset.name for asset in ASSETS if asset not in content]
-    if lacking:
-        raise MonitorError(f"{folder} is not complete, run `monitor assets fetch` first: {', '.join(lacking)}")
+    missing = [asset.name for asset in ASSETS if asset not in content]
+    if missing:
+        raise MonitorError(f"{folder} is not complete, run `monitor assets fetch` first: {', '.join(missing)}")
 
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
@@ -149,33 +149,33 @@ class _Cache(NamedTuple):
     report: sources.Report
     progress: Progress | None
 
-    def lacking(self) -> list[Asset]:
+    def missing(self) -> list[Asset]:
         """Return what is not there, and tell the progress."""
         good = verify(self.folder).good
-        self.tell(len(good))
+        self.report_progress(len(good))
         return [asset for asset in ASSETS if asset.name not in good]
 
-    def take_from(self, source: Path) -> None:
+    def copy_from(self, source: Path) -> None:
         """Take what lacks from a folder or a zip."""
-        wanted = self.lacking()
+        missing = self.missing()
         try:
-            got = sources.from_folder(wanted, source) if source.is_dir() else sources.from_zip(wanted, source)
-            self.take(str(source), got)
+            files = sources.from_folder(missing, source) if source.is_dir() else sources.from_zip(missing, source)
+            self.store(str(source), files)
         except (zipfile.BadZipFile, NotImplementedError) as error:
             raise MonitorError(f"{source}: a damaged zip ({error})") from error
 
-    def take(self, where: str, got: sources.Files) -> None:
+    def store(self, origin: str, files: sources.Files) -> None:
         """Take what a source yields, if it has the pinned content."""
         done = len(verify(self.folder).good)
-        for asset, content in got:
+        for asset, content in files:
             if asset.is_content(content):
                 path = self.folder / asset.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 atomic_write(path, content, mode=0o644)  # readable to all, if the folder is shared
                 done += 1
-                self.tell(done)
+                self.report_progress(done)
             else:
-                self.report(f"{asset.name} from {where}: wrong checksum, not used")
+                self.report(f"{asset.name} from {origin}: wrong checksum, not used")
 
     def remove_bad(self) -> None:
         """Remove the bad files. Another process may just have replaced one by a good one, which is put back."""
@@ -191,7 +191,7 @@ class _Cache(NamedTuple):
             finally:
                 aside.unlink(missing_ok=True)
 
-    def tell(self, done: int) -> None:
+    def report_progress(self, done: int) -> None:
         if self.progress:
             self.progress(done, len(ASSETS))
 

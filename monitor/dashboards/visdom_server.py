@@ -57,9 +57,9 @@ class StaticFiles(tornado.web.StaticFileHandler):
         for folder in cls.roots:
             if folder == cls.roots[0] and path not in cls.cached:
                 continue
-            found = os.path.abspath(os.path.join(folder, path))  # noqa: PTH100, PTH118 - tornado compares strings
-            if found.startswith(folder + os.sep) and os.path.isfile(found):  # noqa: PTH113
-                return found
+            file = os.path.abspath(os.path.join(folder, path))  # noqa: PTH100, PTH118 - tornado compares strings
+            if file.startswith(folder + os.sep) and os.path.isfile(file):  # noqa: PTH113
+                return file
         return os.path.abspath(os.path.join(root, path))  # noqa: PTH100, PTH118
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
@@ -106,13 +106,13 @@ class CompareHandler(web_handlers.CompareHandler):  # type: ignore[misc]
 class RefusalHandler(tornado.web.RequestHandler):
     """Answer with a status and one line of text."""
 
-    def initialize(self, status: int, why: str) -> None:
-        self.status, self.why = status, why
+    def initialize(self, status: int, reason: str) -> None:
+        self.status, self.reason = status, reason
 
     def prepare(self) -> None:
         self.set_status(self.status)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(self.why + "\n")
+        self.finish(self.reason + "\n")
 
 
 class Application(visdom_app.Application):  # type: ignore[misc]
@@ -148,13 +148,13 @@ class Application(visdom_app.Application):  # type: ignore[misc]
     def find_handler(self, request: Any, **kwargs: Any) -> Any:
         refused = self._refusal(request)
         if refused is not None:
-            return self.get_handler_delegate(request, RefusalHandler, {"status": refused[0], "why": refused[1]})
+            return self.get_handler_delegate(request, RefusalHandler, {"status": refused[0], "reason": refused[1]})
         if self._wants_login(request):
             if request.method == "GET" and request.path.startswith(("/env/", "/compare/")):
                 return self.get_handler_delegate(request, web_handlers.IndexHandler, {"app": self}, [b""])
             if request.path not in ("/", "/favicon.ico") and not request.path.startswith("/static/"):
-                answer = {"status": 401, "why": "This dashboard wants a login."}
-                return self.get_handler_delegate(request, RefusalHandler, answer)
+                refusal = {"status": 401, "reason": "This dashboard wants a login."}
+                return self.get_handler_delegate(request, RefusalHandler, refusal)
         return super().find_handler(request, **kwargs)
 
     def _refusal(self, request: Any) -> tuple[int, str] | None:
@@ -177,9 +177,9 @@ class Application(visdom_app.Application):  # type: ignore[misc]
 def _templates(folder: Path) -> tornado.template.DictLoader:
     """Return visdom's pages, with this package's script put in before visdom's own."""
     pages = {path.name: path.read_text("utf-8") for path in folder.glob("*.html")}
-    own = '<script src={{ static_url("js/main.js") }}></script>'
-    ours = '<script src={{ static_url("js/monitor.js") }}></script>\n    '
-    pages["index.html"] = pages["index.html"].replace(own, ours + own)
+    visdom_script = '<script src={{ static_url("js/main.js") }}></script>'
+    monitor_script = '<script src={{ static_url("js/monitor.js") }}></script>\n    '
+    pages["index.html"] = pages["index.html"].replace(visdom_script, monitor_script + visdom_script)
     pages["error.html"] = "<!doctype html><title>Error</title><p>The request could not be answered.</p>"
     return tornado.template.DictLoader(pages, autoescape=None)
 

@@ -51,14 +51,14 @@ class Pipeline:
         self._feeding = threading.Lock()
         self.tuples = 0  # entries that came as plain tuples
         self.workers: list[SinkWorker] = []
-        taken: dict[str, int] = {}
+        name_counts: dict[str, int] = {}
         for sink in sinks:
             name = sink.name or type(sink).__name__
-            taken[name] = taken.get(name, 0) + 1
-            unique = name if taken[name] == 1 else f"{name}-{taken[name]}"
+            name_counts[name] = name_counts.get(name, 0) + 1
+            unique = name if name_counts[name] == 1 else f"{name}-{name_counts[name]}"
             self.workers.append(SinkWorker(unique, sink, run, self.feed, history))
         self._watch = SinkWorker("watch", watch, run, self.feed, history) if watch is not None else None
-        self._all = [*self.workers, *([self._watch] if self._watch else [])]
+        self._all_workers = [*self.workers, *([self._watch] if self._watch else [])]
 
     def feed(self) -> None:
         """Move the inbox into the workers' queues, in order."""
@@ -74,10 +74,10 @@ class Pipeline:
                 if entry[0] is not None:
                     items.append(Scalar._make(entry))
                 else:
-                    _, values, step, when = entry
-                    items += [Scalar(tag, value, step, when) for tag, value in values.items()]
+                    _, values, step, wall_time = entry
+                    items += [Scalar(tag, value, step, wall_time) for tag, value in values.items()]
             if items:
-                for worker in self._all:
+                for worker in self._all_workers:
                     worker.put(items)
             self._tick()
 
@@ -108,6 +108,6 @@ class Pipeline:
         """Deliver the rest and end the workers, `timeout` seconds in all; name those that did not end."""
         deadline = time.monotonic() + timeout
         self.feed()
-        for worker in self._all:
+        for worker in self._all_workers:
             worker.begin_close(deadline)
-        return [worker.name for worker in self._all if not worker.join()]
+        return [worker.name for worker in self._all_workers if not worker.join()]

@@ -27,7 +27,7 @@ History = Callable[[], Iterable[Sequence[Record]]]
 Item = Record | PendingRecord | DeviceScalar
 _PENDING_TYPES: set[type] = {PendingRecord, DeviceScalar}
 MAX_PENDING_BYTES = 256 * 2**20  # of arrays that wait for one sink
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0  # seconds
+MIN_RETRY_S, MAX_RETRY_S = 0.25, 2.0  # seconds
 CLOSING_RETRY_S = 0.1  # seconds
 FAILING_SINK_CLOSE_S = (
     0.2  # seconds that `close` gives a sink that was failing before: the end of a run must not wait for it
@@ -35,7 +35,7 @@ FAILING_SINK_CLOSE_S = (
 MAX_BUSY_SHARE = 0.01  # of the time that a worker may be at work
 
 
-def kind_of(item: Item) -> type:
+def record_type(item: Item) -> type:
     """Return the record kind of an item, resolved or not."""
     return item.kind if isinstance(item, PendingRecord | DeviceScalar) else type(item)
 
@@ -58,12 +58,12 @@ class SinkWorker:
         self._queue: deque[Item] = deque()
         self._batch: list[Item] = []  # taken, not yet written
         self._written = 0  # written, not yet flushed
-        self._bytes = 0
+        self._pending_bytes = 0
         self._logged = self._delivered = self._dropped = self._failed = self._retries = 0
         self._last_error: str | None = None
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._opened = False
-        self._retry = 0.0  # seconds to wait before the next attempt; 0 while all is well
+        self._retry_delay = 0.0  # seconds to wait before the next attempt; 0 while all is well
         self._closing = False
         self._deadline = float("inf")
         self._thread = threading.Thread(target=self._main, name=f"monitor-{name}", daemon=True)
@@ -75,19 +75,19 @@ class SinkWorker:
         """Queue those of the items that the sink accepts. Never blocks on I/O."""
         accepts, kinds = self.sink.accepts, set(map(type, items))
         # Most batches are scalars alone; looking at each of them would be most of the work.
-        wanted = items if kinds <= accepts else [item for item in items if kind_of(item) in accepts]
+        wanted = items if kinds <= accepts else [item for item in items if record_type(item) in accepts]
         if not wanted:
             return
         size = sum(item.nbytes for item in wanted if isinstance(item, PendingRecord)) if PendingRecord in kinds else 0
-        told = None
+        warning = None
         with self._changed:
             self._logged += len(wanted)
             self._queue.extend(wanted)
-            self._bytes += size
-            if self._bytes > MAX_PENDING_BYTES:
-                told = self._drop_oldest()
-        if told:
-            self._tell(logging.WARNING, "dropped", told)
+            self._pending_bytes += size
+            if self._pending_bytes > MAX_PENDING_BYTES:
+                warning = self._drop_arrays()
+        if warning:
+            self._report_once(logging.WARNING, "dropped", warning)
 
     def wake(self) -> None:
         """Let the thread deliver now rather than at its next tick."""
@@ -98,14 +98,14 @@ class SinkWorker:
         with self._changed:
             target = self._logged
             self._wake.set()
-            self._changed.wait_for(lambda: self._settled() >= target, max(0.0, deadline - time.monotonic()))
-            return self._settled() >= target
+            self._changed.wait_for(lambda: self._settled_count() >= target, max(0.0, deadline - time.monotonic()))
+            return self._settled_count() >= target
 
     def begin_close(self, deadline: float) -> None:
         """Ask the thread to deliver the rest, close the sink and end."""
         with self._changed:
             self._closing = True
-            self._deadline = min(deadline, time.monotonic() + FAILING_SINK_CLOSE_S) if self._retry else deadline
+            self._deadline = min(deadline, time.monotonic() + FAILING_SINK_CLOSE_S) if self._retry_delay else deadline
         self._wake.set()
 
     def join(self) -> bool:
@@ -134,9 +134,9 @@ class SinkWorker:
             self._feed()
             self._deliver()
             spent = time.perf_counter() - started  # of the server too: on a small machine the training wants its time
-            delay = self._retry or min(self.sink.max_interval, max(self.sink.interval, spent / MAX_BUSY_SHARE))
+            delay = self._retry_delay or min(self.sink.max_interval, max(self.sink.interval, spent / MAX_BUSY_SHARE))
             if closing:
-                if not self._retry or time.monotonic() + CLOSING_RETRY_S >= self._deadline:
+                if not self._retry_delay or time.monotonic() + CLOSING_RETRY_S >= self._deadline:
                     break
                 delay = CLOSING_RETRY_S
         self._attempt(self.sink.close)
@@ -149,12 +149,12 @@ class SinkWorker:
                 return
             self._opened = True  # one that cannot open at all still gets its records, and fails them one by one
             if self._history is not None:
-                self._attempt(self._recall)
+                self._attempt(self._replay_history)
         with self._changed:
             if not self._batch:
                 self._batch = list(self._queue)
                 self._queue.clear()
-                self._bytes = 0
+                self._pending_bytes = 0
         if self._batch:
             records = self._resolve(self._batch)
             outcome = self._attempt(lambda: self.sink.write(records)) if records else True
@@ -177,12 +177,12 @@ class SinkWorker:
                 self._failed += self._written
             self._written = 0
             self._changed.notify_all()
-        if self._retry:
-            self._retry = 0.0
-            self._told = {cause for cause in self._told if not cause.startswith("OSError")}
+        if self._retry_delay:
+            self._retry_delay = 0.0
+            self._reported = {cause for cause in self._reported if not cause.startswith("OSError")}
             log.info("%s: back, nothing was lost", self.name)
 
-    def _recall(self) -> None:
+    def _replay_history(self) -> None:
         assert self._history is not None
         for records in self._history():
             self.sink.recall(records)
@@ -192,11 +192,11 @@ class SinkWorker:
         if not _PENDING_TYPES & set(map(type, items)):
             return cast("list[Record]", items)
         records: list[Record] = []
-        good: list[Item] = []
+        resolved: list[Item] = []
         try:
             resolve_device_scalars(items)
         except Exception as error:
-            self._trouble(error, "a device scalar could not be read")
+            self._report_failure(error, "a device scalar could not be read")
         for item in items:
             try:
                 if isinstance(item, DeviceScalar):
@@ -205,12 +205,12 @@ class SinkWorker:
                     records.append(item.record)
                 else:
                     records.append(item.resolve() if isinstance(item, PendingRecord) else item)
-                good.append(item)
+                resolved.append(item)
             except Exception as error:
-                self._trouble(error, f"a {kind_of(item).__name__} record could not be read")
+                self._report_failure(error, f"a {record_type(item).__name__} record could not be read")
         with self._changed:
-            self._failed += len(items) - len(good)
-            self._batch = good
+            self._failed += len(items) - len(resolved)
+            self._batch = resolved
         return records
 
     def _attempt(self, call: Callable[[], None]) -> bool | None:
@@ -218,55 +218,59 @@ class SinkWorker:
         try:
             call()
         except OSError as error:
-            self._retry = min(LAST_RETRY_S, self._retry * 2) if self._retry else FIRST_RETRY_S
+            self._retry_delay = min(MAX_RETRY_S, self._retry_delay * 2) if self._retry_delay else MIN_RETRY_S
             with self._changed:
                 self._retries += 1
-                self._last_error = _line(error)
-            self._tell(
+                self._last_error = _one_line(error)
+            self._report_once(
                 logging.WARNING,
                 "OSError",
-                f"{_line(error)}; training goes on, what is logged is kept and sent when it works again",
+                f"{_one_line(error)}; training goes on, what is logged is kept and sent when it works again",
             )
             return None
         except BaseException as error:  # a SystemExit out of a sink must not end the thread either
-            self._trouble(error, "the batch is lost")
+            self._report_failure(error, "the batch is lost")
             return False
         return True
 
-    def _trouble(self, error: BaseException, what: str) -> None:
+    def _report_failure(self, error: BaseException, what: str) -> None:
         with self._changed:
-            self._last_error = _line(error)
-        self._tell(logging.ERROR, type(error).__name__, f"{what}: {_line(error)}", error)
+            self._last_error = _one_line(error)
+        self._report_once(logging.ERROR, type(error).__name__, f"{what}: {_one_line(error)}", error)
 
-    def _tell(self, level: int, cause: str, message: str, error: BaseException | None = None) -> None:
+    def _report_once(self, level: int, cause: str, message: str, error: BaseException | None = None) -> None:
         """Say it once a cause."""
-        if cause not in self._told:
-            self._told.add(cause)
+        if cause not in self._reported:
+            self._reported.add(cause)
             log.log(level, "%s: %s", self.name, message)
             if error is not None:
                 log.debug("%s: traceback", self.name, exc_info=error)
 
-    def _settled(self) -> int:
+    def _settled_count(self) -> int:
         return self._delivered + self._dropped + self._failed
 
-    def _drop_oldest(self) -> str:
+    def _drop_arrays(self) -> str:
         """Make room by dropping arrays, pictures first, oldest first; called with the lock held."""
         dropped = 0
-        for pictures in (True, False):
-            kept: deque[Item] = deque()
+        for images_only in (True, False):
+            remaining: deque[Item] = deque()
             for item in self._queue:
-                over = self._bytes > MAX_PENDING_BYTES
-                if over and isinstance(item, PendingRecord) and (not pictures or item.kind in (Images, Predictions)):
-                    self._bytes -= item.nbytes
+                is_over = self._pending_bytes > MAX_PENDING_BYTES
+                if (
+                    is_over
+                    and isinstance(item, PendingRecord)
+                    and (not images_only or item.kind in (Images, Predictions))
+                ):
+                    self._pending_bytes -= item.nbytes
                     dropped += 1
                 else:
-                    kept.append(item)
-            self._queue = kept
+                    remaining.append(item)
+            self._queue = remaining
         self._dropped += dropped
         self._changed.notify_all()
         return f"{MAX_PENDING_BYTES >> 20} MiB of pictures wait for this sink; the oldest are dropped, scalars are kept"
 
 
-def _line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     """Return an error as one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -40,8 +40,8 @@ class EventReader:
         self.run = run
         self._files = files
         self.skipped: Counter[str] = Counter()
-        self._wanted = wanted
-        self._tails: dict[Path, FrameReader] = {}
+        self._is_wanted = wanted
+        self._frame_readers: dict[Path, FrameReader] = {}
         self._bytes = 0  # of pictures that are not handed on yet
         self._configured = False  # whether it is a run of ours, or of somebody who writes hyperparameters as we do
         self._plugins: dict[str, str] = {}  # by tag; writers name it with the first value alone
@@ -49,59 +49,59 @@ class EventReader:
     @property
     def damaged(self) -> int:
         """Events that could not be read."""
-        return sum(tail.damaged for tail in self._tails.values())
+        return sum(reader.damaged for reader in self._frame_readers.values())
 
     @property
     def torn(self) -> int:
         """Bytes at the files' ends that are no whole event."""
-        return sum(tail.torn for tail in self._tails.values())
+        return sum(reader.torn for reader in self._frame_readers.values())
 
     def records(self) -> Iterator[list[Record]]:
         """Yield what is new since the last call, in lists of some thousand; superseded records are there too."""
-        found: list[Record] = []
+        records: list[Record] = []
         for path in event_files(self.run) if self._files is None else self._files:
-            tail = self._tails.setdefault(path, FrameReader(path))
-            for event in tail.events():
-                self._read(event, found)
-                if len(found) + self._bytes // BYTES_PER_RECORD >= RECORDS_PER_LIST:
-                    yield found
-                    found, self._bytes = [], 0
-        if found:
-            yield found
+            reader = self._frame_readers.setdefault(path, FrameReader(path))
+            for event in reader.events():
+                self._read_event(event, records)
+                if len(records) + self._bytes // BYTES_PER_RECORD >= RECORDS_PER_LIST:
+                    yield records
+                    records, self._bytes = [], 0
+        if records:
+            yield records
 
-    def _read(self, event: Event, found: list[Record]) -> None:
-        what = event.WhichOneof("what")
-        if what == "summary":
-            step, when = event.step, event.wall_time
+    def _read_event(self, event: Event, records: list[Record]) -> None:
+        kind = event.WhichOneof("what")
+        if kind == "summary":
+            step, wall_time = event.step, event.wall_time
             for value in event.summary.value:
                 tag = value.tag
                 if value.WhichOneof("value") == "simple_value":
                     if tag[:5] == BEST_PREFIX and self._configured:
                         continue  # can be told from the others
-                    if self._wanted is None or self._wanted(tag):
-                        found.append(Scalar(tag, value.simple_value, step, when))
+                    if self._is_wanted is None or self._is_wanted(tag):
+                        records.append(Scalar(tag, value.simple_value, step, wall_time))
                 else:
-                    self._value(value, step, when, found)
-        elif what == "session_log":
+                    self._read_value(value, step, wall_time, records)
+        elif kind == "session_log":
             if event.session_log.status == 1:
-                found.append(Restart(event.step, event.wall_time))
+                records.append(Restart(event.step, event.wall_time))
             elif event.session_log.status == 3:
-                found.append(Checkpoint(event.session_log.checkpoint_path, event.step, event.wall_time))
-        elif what not in ("file_version", None):
-            self.skipped[what.replace("_", " ")] += 1
+                records.append(Checkpoint(event.session_log.checkpoint_path, event.step, event.wall_time))
+        elif kind not in ("file_version", None):
+            self.skipped[kind.replace("_", " ")] += 1
 
-    def _value(self, value: Any, step: int, when: float, found: list[Record]) -> None:
+    def _read_value(self, value: Any, step: int, wall_time: float, records: list[Record]) -> None:
         tag, kind = value.tag, value.WhichOneof("value")
         if value.metadata.plugin_data.plugin_name:
             self._plugins.setdefault(tag, value.metadata.plugin_data.plugin_name)
         plugin = self._plugins.get(tag)
         if plugin == "hparams":
-            found += self._hparams(value.metadata.plugin_data.content, when)
+            records += self._read_hparams(value.metadata.plugin_data.content, wall_time)
             return
-        if self._wanted is not None and not self._wanted(tag.removesuffix(TEXT_SUFFIX)):
+        if self._is_wanted is not None and not self._is_wanted(tag.removesuffix(TEXT_SUFFIX)):
             return
         try:
-            record = _record(value, kind, plugin, step, when)
+            record = _decode_record(value, kind, plugin, step, wall_time)
         except Exception as error:  # whatever a file holds, the others are read
             log.debug("%s: %s at step %s: %s", self.run, tag, step, error)
             record = None
@@ -111,17 +111,17 @@ class EventReader:
             self.skipped[plugin or str(kind or "empty value")] += 1
         else:
             self._bytes += record.images.nbytes if isinstance(record, Images) else 0
-            found.append(record)
+            records.append(record)
 
-    def _hparams(self, content: bytes, when: float) -> list[Record]:
+    def _read_hparams(self, content: bytes, wall_time: float) -> list[Record]:
         from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
         data = HParamsPluginData.FromString(content)
         if data.WhichOneof("data") != "session_start_info":
             return []
         self._configured = True
-        values = {name: _plain(value) for name, value in sorted(data.session_start_info.hparams.items())}
-        return [Config(values, when)]
+        values = {name: _to_python(value) for name, value in sorted(data.session_start_info.hparams.items())}
+        return [Config(values, wall_time)]
 
 
 def read_history(
@@ -132,17 +132,21 @@ def read_history(
     `files`, where given, are all that is read. Blocks while it reads; 1,000,000 scalars take some ten seconds.
     """
     files = event_files(run) if files is None else files
-    floors = _floors(files)
+    restart_steps = _restart_steps(files)
     restarts = 0
     for records in EventReader(run, wanted, files).records():
-        kept: list[Record] = []
+        current: list[Record] = []
         for record in records:
             if isinstance(record, Restart):
                 restarts += 1
-            elif restarts >= len(floors) or isinstance(record, Config | Checkpoint) or record.step < floors[restarts]:
-                kept.append(record)
-        if kept:
-            yield kept
+            elif (
+                restarts >= len(restart_steps)
+                or isinstance(record, Config | Checkpoint)
+                or record.step < restart_steps[restarts]
+            ):
+                current.append(record)
+        if current:
+            yield current
 
 
 def read_scalars(run: Path, wanted: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
@@ -155,7 +159,7 @@ def read_scalars(run: Path, wanted: Iterable[str]) -> dict[str, list[tuple[int, 
     return points
 
 
-def _floors(files: Sequence[Path]) -> list[int]:
+def _restart_steps(files: Sequence[Path]) -> list[int]:
     """Return, by the number of restarts before a record, the step from which on it is superseded."""
     from tensorboard.compat.proto.event_pb2 import Event
 
@@ -166,42 +170,42 @@ def _floors(files: Sequence[Path]) -> list[int]:
                 event = Event.FromString(data)
                 if event.HasField("session_log") and event.session_log.status == 1:
                     steps.append(event.step)
-    for place in range(len(steps) - 2, -1, -1):
-        steps[place] = min(steps[place], steps[place + 1])
+    for index in range(len(steps) - 2, -1, -1):
+        steps[index] = min(steps[index], steps[index + 1])
     return steps
 
 
-def _record(value: Any, kind: str | None, plugin: str | None, step: int, when: float) -> Record | None:
+def _decode_record(value: Any, kind: str | None, plugin: str | None, step: int, wall_time: float) -> Record | None:
     """Make the record of a value that is no plain scalar; None for what there is no record for."""
     tag = value.tag
     if kind == "image":
-        return Images(tag, _pictures([value.image.encoded_image_string]), step, when)
+        return Images(tag, _decode_images([value.image.encoded_image_string]), step, wall_time)
     if kind == "histo":
-        return _old_histogram(value, step, when)
+        return _decode_v1_histogram(value, step, wall_time)
     if kind != "tensor":
         return None
-    array = _array(value.tensor)
+    array = _decode_tensor(value.tensor)
     if plugin == "scalars" and array.size == 1:
-        return Scalar(tag, float(array.reshape(())), step, when)
+        return Scalar(tag, float(array.reshape(())), step, wall_time)
     if plugin == "images":
-        return Images(tag, _pictures(array.ravel()[2:]), step, when)
+        return Images(tag, _decode_images(array.ravel()[2:]), step, wall_time)
     if plugin == "text":
         text = "\n".join(part.decode("utf-8", "replace") for part in array.ravel())
-        return Text(tag.removesuffix(TEXT_SUFFIX), text, step, when)
+        return Text(tag.removesuffix(TEXT_SUFFIX), text, step, wall_time)
     if plugin == "histograms":
-        return _histogram(tag, array, step, when)
+        return _decode_histogram(tag, array, step, wall_time)
     return None
 
 
-def _array(tensor: Any) -> NDArray[Any]:
+def _decode_tensor(tensor: Any) -> NDArray[Any]:
     """Return a tensor's values, by TensorBoard's own function; it knows the many ways in which they are stored."""
     from tensorboard.util.tensor_util import make_ndarray
 
-    found: NDArray[Any] = make_ndarray(tensor)
-    return found
+    array: NDArray[Any] = make_ndarray(tensor)
+    return array
 
 
-def _pictures(encoded: Sequence[bytes] | NDArray[Any]) -> NDArray[np.uint8]:
+def _decode_images(encoded: Sequence[bytes] | NDArray[Any]) -> NDArray[np.uint8]:
     """Decode pictures, all of one size: N×3×H×W, or N×1×H×W where there are no colours. Others are left out."""
     import numpy as np
     from PIL import Image
@@ -211,14 +215,14 @@ def _pictures(encoded: Sequence[bytes] | NDArray[Any]) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_IMAGE_PIXELS:
                 raise ValueError(f"a picture of {image.width}×{image.height} pixels is too large")
-            grey = image.mode in ("1", "L", "LA")
-            array = np.asarray(image.convert("L" if grey else "RGB"))
-        pictures.append(array[None] if grey else np.moveaxis(array, 2, 0))
-    same = [picture for picture in pictures if picture.shape == pictures[0].shape]
-    return np.stack(same)
+            is_gray = image.mode in ("1", "L", "LA")
+            array = np.asarray(image.convert("L" if is_gray else "RGB"))
+        pictures.append(array[None] if is_gray else np.moveaxis(array, 2, 0))
+    same_size = [picture for picture in pictures if picture.shape == pictures[0].shape]
+    return np.stack(same_size)
 
 
-def _old_histogram(value: Any, step: int, when: float) -> Histogram | None:
+def _decode_v1_histogram(value: Any, step: int, wall_time: float) -> Histogram | None:
     """Read a histogram of which the upper limits are known: the first bucket starts at the lowest value."""
     import numpy as np
 
@@ -235,22 +239,22 @@ def _old_histogram(value: Any, step: int, when: float) -> Histogram | None:
         limits, counts = limits[first : last + 1], counts[first : last + 1]
     limits[-1] = max(min(limits[-1], value.histo.max), lowest) if value.histo.max > lowest else limits[-1]
     edges = np.concatenate([[lowest], limits])
-    return Histogram(value.tag, np.zeros(0), step, when, (counts, edges))
+    return Histogram(value.tag, np.zeros(0), step, wall_time, (counts, edges))
 
 
-def _histogram(tag: str, array: NDArray[Any], step: int, when: float) -> Histogram | None:
+def _decode_histogram(tag: str, array: NDArray[Any], step: int, wall_time: float) -> Histogram | None:
     """Read a histogram of k×3: left and right edge, and count, of each bucket."""
     import numpy as np
 
     if array.ndim != 2 or array.shape[1] != 3 or not len(array):
         return None
     edges = np.concatenate([array[:, 0], array[-1:, 1]]).astype(float)
-    return Histogram(tag, np.zeros(0), step, when, (array[:, 2].astype(float), edges))
+    return Histogram(tag, np.zeros(0), step, wall_time, (array[:, 2].astype(float), edges))
 
 
-def _plain(value: Any) -> Any:
+def _to_python(value: Any) -> Any:
     kind = value.WhichOneof("kind")
     if kind not in ("number_value", "string_value", "bool_value"):
         return None
-    found = getattr(value, kind)
-    return int(found) if kind == "number_value" and found == int(found) and abs(found) < 2**53 else found
+    result = getattr(value, kind)
+    return int(result) if kind == "number_value" and result == int(result) and abs(result) < 2**53 else result

@@ -52,7 +52,7 @@ class Filter:
             position = match.end()
         return tokens
 
-    def _next_is(self, *texts: str) -> bool:
+    def _accept(self, *texts: str) -> bool:
         if self._tokens and self._tokens[0].text.lower() in texts and self._tokens[0].kind != "text":
             del self._tokens[0]
             return True
@@ -60,39 +60,39 @@ class Filter:
 
     def _or_expression(self) -> Test:
         tests = [self._and_expression()]
-        while self._next_is("or", "||"):
+        while self._accept("or", "||"):
             tests.append(self._and_expression())
         return lambda look_up: any(test(look_up) for test in tests)
 
     def _and_expression(self) -> Test:
         tests = [self._comparison()]
-        while self._next_is("and", "&&"):
+        while self._accept("and", "&&"):
             tests.append(self._comparison())
         return lambda look_up: all(test(look_up) for test in tests)
 
     def _comparison(self) -> Test:
-        if self._next_is("not"):
+        if self._accept("not"):
             test = self._comparison()
             return lambda look_up: not test(look_up)
-        if self._next_is("("):
+        if self._accept("("):
             inner = self._or_expression()
-            if not self._next_is(")"):
+            if not self._accept(")"):
                 raise self._error("a ')' is missing")
             return inner
-        name, sign, value = self._take("word", "a name"), self._take("operator", "an operator"), self._value()
+        name, operator, value = self._expect("word", "a name"), self._expect("operator", "an operator"), self._value()
         self.names.append(name)
-        return lambda look_up: compare(look_up(name), sign, value)
+        return lambda look_up: compare(look_up(name), operator, value)
 
     def _value(self) -> Any:
         if self._tokens and self._tokens[0].kind == "text":
             return self._tokens.pop(0).text[1:-1]
-        word = self._take("word", "a value")
-        is_number = isinstance(literal(word), float)
+        word = self._expect("word", "a value")
+        is_number = isinstance(parse_literal(word), float)
         if is_number and self._tokens and self._tokens[0].kind == "word" and is_unit(self._tokens[0].text):
             word += f" {self._tokens.pop(0).text}"
-        return literal(word)
+        return parse_literal(word)
 
-    def _take(self, kind: str, what: str) -> str:
+    def _expect(self, kind: str, what: str) -> str:
         if not self._tokens or self._tokens[0].kind != kind:
             found = repr(self._tokens[0].text) if self._tokens else "the end"
             raise self._error(f"{what} is expected, not {found}")
@@ -105,7 +105,7 @@ class Filter:
         )
 
 
-def literal(word: str) -> Any:
+def parse_literal(word: str) -> Any:
     """Read an unquoted value: a number, a duration in seconds, true, false, none, or else text."""
     if word.lower() in LITERALS:
         return LITERALS[word.lower()]
@@ -116,16 +116,16 @@ def literal(word: str) -> Any:
         return word if duration is None else duration
 
 
-def compare(value: Any, operator: str, wanted: Any) -> bool:
+def compare(value: Any, operator: str, expected: Any) -> bool:
     """Compare a run's value with the wanted one; values of different kinds are unequal, and neither is less."""
     if operator == "~":
-        part = f"{wanted:g}" if isinstance(wanted, float) else str(wanted)
+        part = f"{expected:g}" if isinstance(expected, float) else str(expected)
         return value is not None and part.lower() in str(value).lower()
-    if isinstance(value, str) != isinstance(wanted, str) and value is not None and wanted is not None:
-        value, wanted = str(value), wanted if isinstance(wanted, str) else f"{wanted:g}"
+    if isinstance(value, str) != isinstance(expected, str) and value is not None and expected is not None:
+        value, expected = str(value), expected if isinstance(expected, str) else f"{expected:g}"
         if operator not in ("==", "=", "!="):
             return False
     try:
-        return COMPARISONS[operator](value, wanted)
+        return COMPARISONS[operator](value, expected)
     except TypeError:
         return False

@@ -36,13 +36,13 @@ def machine() -> str:
     return " ".join(parts)
 
 
-def is_alive(known: Any) -> bool | None:
+def is_alive(owner: Any) -> bool | None:
     """Tell whether the process with this identity runs; None where that cannot be told from this machine."""
     import psutil
 
     try:
-        pid, created = int(known["pid"]), float(known["created"])
-        if known["machine"] != machine():
+        pid, created = int(owner["pid"]), float(owner["created"])
+        if owner["machine"] != machine():
             return None
     except (KeyError, TypeError, ValueError):
         return None
@@ -80,12 +80,12 @@ def signals_as_exit() -> Iterator[None]:
         yield
         return
 
-    def leave(number: int, frame: object) -> None:
+    def exit_on_signal(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous_handlers = {number: signal.signal(number, exit_on_signal) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)

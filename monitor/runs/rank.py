@@ -20,7 +20,7 @@ def process_rank() -> int:
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank())
     for name, size in RANK_VARIABLES:
-        number, count = os.environ.get(name, ""), os.environ.get(size, "")
-        if number.isdecimal() and count.isdecimal() and int(count) > 1:
-            return int(number)
+        rank, world_size = os.environ.get(name, ""), os.environ.get(size, "")
+        if rank.isdecimal() and world_size.isdecimal() and int(world_size) > 1:
+            return int(rank)
     return 0

@@ -25,10 +25,10 @@ MAX_TEXT_CHARS = 2000  # characters of a text
 class _Console(Console):
     """A console that stays quiet once nobody reads it; rich's own ends the program then."""
 
-    gone = False
+    is_disconnected = False
 
     def on_broken_pipe(self) -> None:
-        self.gone = True
+        self.is_disconnected = True
 
 
 class _Bar(Progress):
@@ -53,7 +53,7 @@ class ConsoleSink(Sink):
         self._step = 0
         self._bar: _Bar | None = None
         self._task = TaskID(0)
-        self._at = r.Progress(0, 0, 0, 0, 0.0)
+        self._progress = r.Progress(0, 0, 0, 0, 0.0)
         self._lines: list[str] = []
 
     def open(self, run: Run) -> None:
@@ -84,7 +84,7 @@ class ConsoleSink(Sink):
                     escape_control_chars(f"{record.tag} (step {record.step}):{gap}{record.text}", MAX_TEXT_CHARS)
                 )
             elif isinstance(record, r.Progress):
-                self._at = record
+                self._progress = record
                 self._step = max(self._step, record.step)
                 if record.epoch:
                     self._lines.append(
@@ -98,13 +98,17 @@ class ConsoleSink(Sink):
             self._console.print(RichText(self._lines[0]), soft_wrap=True)
             del self._lines[0]
         if self._bar is not None:
-            where = f"epoch {min(self._at.epoch + 1, self._at.epochs)}/{self._at.epochs}" if self._at.epochs else ""
+            epoch = (
+                f"epoch {min(self._progress.epoch + 1, self._progress.epochs)}/{self._progress.epochs}"
+                if self._progress.epochs
+                else ""
+            )
             self._bar.values = self._values()
             self._bar.update(
                 self._task,
-                description=f"{where} step {self._step}".strip(),
+                description=f"{epoch} step {self._step}".strip(),
                 completed=self._step,
-                total=self._at.steps or None,
+                total=self._progress.steps or None,
                 refresh=True,
             )
 

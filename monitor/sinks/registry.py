@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ENTRY_POINT_GROUP = "monitor.sinks"
-EXTRA_OF_SINK = {"visdom": "training-monitor[visdom]"}
+SINK_EXTRAS = {"visdom": "training-monitor[visdom]"}
 
 
 def names() -> list[str]:
@@ -26,17 +26,17 @@ def load(name: str) -> type[Sink]:
     """Import the class of the sink `name`; raise `SpecError` where there is none, `MissingExtra` where parts lack."""
     from importlib.metadata import entry_points
 
-    found = entry_points(group=ENTRY_POINT_GROUP, name=name)
-    if not found:
+    entries = entry_points(group=ENTRY_POINT_GROUP, name=name)
+    if not entries:
         raise SpecError(f"unknown sink {name!r}; known sinks: {', '.join(names())}")
     try:
-        cls = next(iter(found)).load()
+        cls = next(iter(entries)).load()
     except ImportError as error:
-        wanted = EXTRA_OF_SINK.get(name)
-        if wanted is None:
+        extra = SINK_EXTRAS.get(name)
+        if extra is None:
             raise
         raise MissingExtra(
-            f"sink {name!r} needs packages that are not installed ({error.name or error}); pip install '{wanted}'"
+            f"sink {name!r} needs packages that are not installed ({error.name or error}); pip install '{extra}'"
         ) from error
     if not (isinstance(cls, type) and issubclass(cls, Sink)):
         raise SpecError(f"sink {name!r} is {cls!r}, which is no subclass of monitor.Sink")

@@ -33,7 +33,7 @@ def test_nan_and_infinity_are_gaps() -> None:
     for step, value in enumerate([1.0, math.nan, 2.0, math.inf, 3.0]):
         series.add(step, value)
     assert series.points() == ([0, 1, 2, 3, 4], [1.0, None, 2.0, None, 3.0])
-    step, value = series.first_bad or (None, None)
+    step, value = series.first_non_finite or (None, None)
     assert step == 1
     assert value is not None
     assert math.isnan(value)

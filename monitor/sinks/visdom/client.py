@@ -31,7 +31,7 @@ class VisdomClient:
         self.url = url.rstrip("/")
         self._user = username, password
         self._cookie: str | None = None
-        self.life = 0  # connections made; with a new one the server may be another, that knows nothing
+        self.connections = 0  # connections made; with a new one the server may be another, that knows nothing
         self._pool = self._new_pool()
 
     def ping(self, env: str) -> None:
@@ -46,7 +46,7 @@ class VisdomClient:
         """Return the windows of an env by their ids."""
         return dict(orjson.loads(self._post("/win_data", {"win": None, "eid": env})))
 
-    def page(self, env: str) -> str:
+    def page_url(self, env: str) -> str:
         """Return the address of an env's page."""
         return f"{self.url}/env/{quote(env)}"
 
@@ -61,7 +61,7 @@ class VisdomClient:
         class Connection(urllib3.connection.HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                client.life += (
+                client.connections += (
                     1  # a lasting connection proves that the server is the same, a new one can hide a restart
                 )
 
@@ -75,27 +75,27 @@ class VisdomClient:
         if user is not None and self._cookie is None:
             self._cookie = self._log_in(*user)
         # orjson writes NaN and infinity as null: what leaves is strict JSON.
-        answer = self._request(path, orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY))
-        if answer.status in (400, 401):
+        response = self._request(path, orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY))
+        if response.status in (400, 401):
             self._cookie = None  # a restarted server has forgotten it
             raise PermissionError(
                 f"the Visdom server at {self.url} wants a login: set VISDOM_USERNAME and VISDOM_PASSWORD_FILE"
             )
-        self._check(answer)
-        return answer.data
+        self._check(response)
+        return response.data
 
     def _log_in(self, username: str, password: str) -> str:
-        body = {"username": username, "password": hashlib.sha256(password.encode()).hexdigest()}
-        answer = self._request("/", orjson.dumps(body))
-        if answer.status in (400, 401):
+        payload = {"username": username, "password": hashlib.sha256(password.encode()).hexdigest()}
+        response = self._request("/", orjson.dumps(payload))
+        if response.status in (400, 401):
             raise PermissionError(f"the Visdom server at {self.url} refuses the login of {username!r}")
-        self._check(answer)
-        return answer.headers.get("Set-Cookie", "").partition(";")[0]
+        self._check(response)
+        return response.headers.get("Set-Cookie", "").partition(";")[0]
 
-    def _request(self, path: str, body: bytes) -> urllib3.BaseHTTPResponse:
+    def _request(self, path: str, payload: bytes) -> urllib3.BaseHTTPResponse:
         headers = {"Content-Type": "application/json", **({"Cookie": self._cookie} if self._cookie else {})}
         try:
-            return self._pool.urlopen("POST", path, body=body, headers=headers, redirect=False)
+            return self._pool.urlopen("POST", path, body=payload, headers=headers, redirect=False)
         except (HTTPError, OSError) as error:
             # urllib3 takes a refused connection for a kind of timeout
             if isinstance(error, Urllib3Timeout) and not isinstance(error, NewConnectionError):
@@ -104,9 +104,11 @@ class VisdomClient:
                 f"the Visdom server at {self.url} cannot be reached (`monitor serve visdom` starts one)"
             ) from error
 
-    def _check(self, answer: urllib3.BaseHTTPResponse) -> None:
-        if answer.status != 200:
-            raise ConnectionError(f"the server at {self.url} answers {answer.status} {answer.reason or ''}".rstrip())
+    def _check(self, response: urllib3.BaseHTTPResponse) -> None:
+        if response.status != 200:
+            raise ConnectionError(
+                f"the server at {self.url} answers {response.status} {response.reason or ''}".rstrip()
+            )
 
 
 def _login(username: str | None, password: str | None) -> tuple[str, str] | None:

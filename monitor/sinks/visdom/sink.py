@@ -92,7 +92,7 @@ class VisdomSink(DashboardSink):
         self, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, env: str | None = None, username: str | None = None
     ) -> None:
         self._host = host
-        self._env = windows.clean(env) if env else None
+        self._env = windows.clean_env_name(env) if env else None
         self._username = username
         self._client = VisdomClient(f"http://{host}:{port}", username)
         self._run = ""
@@ -132,7 +132,7 @@ class VisdomSink(DashboardSink):
 
     def page_url(self, run: Run) -> str:
         """Return the address of the env that shows `run`: the one in the spec, or the run's name."""
-        return self._client.page(self._env or windows.clean(run.name))
+        return self._client.page_url(self._env or windows.clean_env_name(run.name))
 
     def spec_of_page(self, name: str) -> str:
         """Return the spec of a sink with the env `name` on the same server."""
@@ -160,14 +160,14 @@ class VisdomSink(DashboardSink):
         saved = {}
         for number, key in enumerate(sorted(self._seen, key=self._rank)):
             message = self._message(key)
-            saved[message["win"]] = windows.as_kept(message, number)
+            saved[message["win"]] = windows.saved_window(message, number)
         folder.mkdir(parents=True, exist_ok=True)
         content = orjson.dumps({"jsons": saved, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY)
         atomic_write(folder / f"{self._env}.json", content)
 
     def open(self, run: Run) -> None:
         self._run = run.name
-        self._env = self._env or windows.clean(run.name)
+        self._env = self._env or windows.clean_env_name(run.name)
 
     def recall(self, records: Sequence[Record]) -> None:
         """Take curves, notes and settings in; pictures come again with the next test."""
@@ -202,8 +202,8 @@ class VisdomSink(DashboardSink):
         if not self._changed and time.monotonic() - self._asked < PING_INTERVAL_S:
             return
         self._client.ping(self._env)
-        if self._client.life != self._life:  # perhaps another server: it gets everything
-            self._life = self._client.life
+        if self._client.connections != self._life:  # perhaps another server: it gets everything
+            self._life = self._client.connections
             self._shown.clear()
             self._changed.update(self._seen)
         for key in sorted(self._changed, key=self._rank):

@@ -41,21 +41,21 @@ def curves(group: str, traces: dict[str, DownsampledSeries]) -> Message:
             {
                 "type": "scatter",
                 "mode": "lines" if series.count > 1 else "markers",
-                "name": safe(name),
+                "name": escape_html(name),
                 "x": x,
                 "y": y,
                 "line": {"color": PALETTE[number % len(PALETTE)]},
                 "marker": {"line": {}},  # the page's smoothing wants to find it
             }
         )
-        if series.first_bad is not None:
-            step, value = series.first_bad
-            notes.append(f"{safe(name)} is {value} at step {step}")
+        if series.first_non_finite is not None:
+            step, value = series.first_non_finite
+            notes.append(f"{escape_html(name)} is {value} at step {step}")
     names = list(traces)
     title = group if len(names) > 3 else group if names == [group] else f"{group} {' & '.join(names)}"
-    frame = layout(title, "step", names[0] if len(names) == 1 else "value")
+    figure_layout = layout(title, "step", names[0] if len(names) == 1 else "value")
     if notes:
-        frame["annotations"] = [
+        figure_layout["annotations"] = [
             {
                 "text": "<br>".join(notes),
                 "xref": "paper",
@@ -68,48 +68,48 @@ def curves(group: str, traces: dict[str, DownsampledSeries]) -> Message:
                 "font": {"color": "#d00000", "size": 11},
             }
         ]
-    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(title), **PLOT_SIZE}}
+    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(title), **PLOT_SIZE}}
 
 
 def plot(record: Curve) -> Message:
-    frame = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
-    line = {"type": "scatter", "mode": "lines", "name": safe(record.tag), "x": record.x, "y": record.y}
+    figure_layout = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+    line = {"type": "scatter", "mode": "lines", "name": escape_html(record.tag), "x": record.x, "y": record.y}
     data = [{**line, "marker": {"line": {}}}]
     if record.points is not None:
         x, y = record.points
         data.append({"type": "scatter", "mode": "markers", "name": "data", "x": x, "y": y, "marker": {"line": {}}})
     if record.level is not None:
         across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": record.level, "y1": record.level}
-        frame["shapes"] = [{**across, "line": {"dash": "dash", "color": "#7f7f7f"}}]
-    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE}}
+        figure_layout["shapes"] = [{**across, "line": {"dash": "dash", "color": "#7f7f7f"}}]
+    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE}}
 
 
 def histogram(record: Histogram) -> Message:
     values = record.values[np.isfinite(record.values)]
     counts, edges = histograms.bin_counts(values, HISTOGRAM_BINS) if record.buckets is None else record.buckets
-    lost = len(record.values) - len(values)
-    title = f"{record.tag} · step {record.step}" + (f" · {lost} not finite" if lost else "")
+    non_finite_count = len(record.values) - len(values)
+    title = f"{record.tag} · step {record.step}" + (f" · {non_finite_count} not finite" if non_finite_count else "")
     data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
-    frame = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
-    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE}}
+    figure_layout = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
+    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE}}
 
 
-def picture(title: str, drawn: PngImage) -> Message:
-    source = "data:image/png;base64," + b64encode(drawn.png).decode()
-    scale = min(2.0, MAX_IMAGE_WIDTH / drawn.width)
+def picture(title: str, image: PngImage) -> Message:
+    source = "data:image/png;base64," + b64encode(image.png).decode()
+    scale = min(2.0, MAX_IMAGE_WIDTH / image.width)
     return {
         "data": [{"type": "image", "content": {"src": source}}],
         "opts": {
             "title": escape_control_chars(title),
-            "width": drawn.width * scale,
-            "height": drawn.height * scale + TITLE_BAR_HEIGHT,
+            "width": image.width * scale,
+            "height": image.height * scale + TITLE_BAR_HEIGHT,
         },
     }
 
 
 def text(title: str, body: str) -> Message:
     return {
-        "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{safe(body)}</pre>'}],
+        "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{escape_html(body)}</pre>'}],
         "opts": {"title": escape_control_chars(title), **TEXT_SIZE},
     }
 
@@ -135,10 +135,10 @@ WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
 }
 
 
-def as_kept(message: Message, number: int) -> Message:
+def saved_window(message: Message, number: int) -> Message:
     """Return a window as Visdom's server keeps it in an env's file; `number` is its place on the page."""
     first, opts = message["data"][0], message["opts"]
-    plotted = "layout" in message
+    is_plot = "layout" in message
     return {
         "command": "window",
         "id": message["win"],
@@ -147,17 +147,24 @@ def as_kept(message: Message, number: int) -> Message:
         "width": opts["width"],
         "height": opts["height"],
         "contentID": f"window_{number}",
-        "type": "plot" if plotted else first["type"],
-        "content": {"data": message["data"], "layout": message["layout"]} if plotted else first["content"],
+        "type": "plot" if is_plot else first["type"],
+        "content": {"data": message["data"], "layout": message["layout"]} if is_plot else first["content"],
         "i": number,
     }
 
 
 def layout(title: str, x: str, y: str) -> Message:
     return {
-        "title": {"text": safe(title), "font": {"size": 13}, "x": 0.03, "xanchor": "left", "y": 0.98, "yanchor": "top"},
-        "xaxis": {"title": {"text": safe(x), "standoff": 8}, "automargin": True},
-        "yaxis": {"title": {"text": safe(y), "standoff": 8}, "automargin": True},
+        "title": {
+            "text": escape_html(title),
+            "font": {"size": 13},
+            "x": 0.03,
+            "xanchor": "left",
+            "y": 0.98,
+            "yanchor": "top",
+        },
+        "xaxis": {"title": {"text": escape_html(x), "standoff": 8}, "automargin": True},
+        "yaxis": {"title": {"text": escape_html(y), "standoff": 8}, "automargin": True},
         "showlegend": True,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         "margin": {"l": 45, "r": 15, "t": 55, "b": 35},
@@ -165,11 +172,11 @@ def layout(title: str, x: str, y: str) -> Message:
     }
 
 
-def clean(name: str) -> str:
+def clean_env_name(name: str) -> str:
     """Make a name of an env: the page puts it into addresses and scripts as it is."""
     return re.sub(r"[^\w.-]+", "-", name.replace("/", "_")).strip("-") or "run"
 
 
-def safe(text: str) -> str:
+def escape_html(text: str) -> str:
     """Make text inert where Visdom puts it into a page as HTML."""
     return html.escape(escape_control_chars(text))
