@@ -1,21 +1,21 @@
-"""A bounded series of points that looks like the whole one.
+"""A bounded series of points whose plot looks like that of all points.
 
-A screen has some thousand columns, so a curve of millions of points needs no more than the first, last, lowest and
-highest point of each of some hundred stretches: an outlier stays visible, however long the run is. When the
-stretches run out, neighbours are merged, and each holds twice as many points from then on.
+A screen is a few thousand pixels wide. So a plot of millions of points needs only the first, last, lowest, and highest
+point of each of a few hundred buckets of consecutive points: an outlier stays visible, however long the run is. When
+all buckets are full, neighbors are merged, and from then on each holds twice as many points.
 """
 
 from __future__ import annotations
 
 from math import isfinite
 
-MAX_BUCKETS = 256  # at most; a half of that at least, once the series is long
+MAX_BUCKETS = 256  # a long series has at least half as many
 
-Point = tuple[int, int, float]  # how many came before it, step, value
+Point = tuple[int, int, float]  # position in the series, step, value
 
 
 class _Bucket:
-    """Consecutive points, by their first, last, lowest and highest, and the first that is not finite."""
+    """Consecutive points: the first, last, lowest, and highest finite one, and the first that is not finite."""
 
     __slots__ = ("count", "first", "highest", "last", "lowest", "non_finite")
 
@@ -28,7 +28,7 @@ class _Bucket:
         self.non_finite: Point | None = None
 
     def merge(self, other: _Bucket) -> None:
-        """Take in the stretch that follows."""
+        """Add the points of the next bucket."""
         self.count += other.count
         self.non_finite = self.non_finite or other.non_finite
         self.first = self.first or other.first
@@ -39,22 +39,29 @@ class _Bucket:
             self.highest = other.highest
 
     def points(self) -> list[Point]:
-        """Return what is known of the stretch, in the order in which it came."""
+        """Return the stored points in order."""
         return sorted({p for p in (self.first, self.lowest, self.highest, self.last, self.non_finite) if p is not None})
 
 
 class DownsampledSeries:
-    """The points of one curve, in the order in which they came; memory stays under 5 × 256 points."""
+    """The points of one curve, in the order in which they were added.
 
-    def __init__(self, buckets: int = MAX_BUCKETS) -> None:
-        self._max_buckets = buckets
-        self._bucket_size = 1  # points a stretch
+    At most 5 points per bucket are stored.
+
+    Attributes:
+        count: the number of points added.
+        first_non_finite: step and value of the first NaN or infinity.
+    """
+
+    def __init__(self, max_buckets: int = MAX_BUCKETS) -> None:
+        self._max_buckets = max_buckets
+        self._bucket_size = 1  # points per bucket
         self._buckets: list[_Bucket] = []
         self.count = 0
-        self.first_non_finite: tuple[int, float] | None = None  # step and value of the first NaN or infinity
+        self.first_non_finite: tuple[int, float] | None = None
 
     def add(self, step: int, value: float) -> None:
-        """Append a point; NaN and infinity are kept as a gap."""
+        """Append a point; NaN and infinity become a gap in the plot."""
         point = (self.count, step, value)
         self.count += 1
         buckets = self._buckets
@@ -78,21 +85,22 @@ class DownsampledSeries:
             bucket.highest = point
 
     def restart(self, step: int) -> None:
-        """Forget the points of `step` and above."""
+        """Remove the points at `step` and above."""
         remaining = [point for bucket in self._buckets for point in bucket.points() if point[1] < step]
-        self.__init__(self._max_buckets)  # type: ignore[misc]
-        for _, at, value in remaining:
-            self.add(at, value)
+        self._bucket_size, self._buckets = 1, []
+        self.count, self.first_non_finite = 0, None
+        for _, point_step, value in remaining:
+            self.add(point_step, value)
 
     def points(self) -> tuple[list[int], list[float | None]]:
-        """Return steps and values for a plot; None is a gap in the line."""
+        """Return the steps and values to plot; None is a gap in the line."""
         points = [point for bucket in self._buckets for point in bucket.points()]
         return [step for _, step, _ in points], [value if isfinite(value) else None for _, _, value in points]
 
     def _merge_pairs(self) -> None:
-        """Merge neighbours in pairs."""
+        """Merge neighboring buckets in pairs."""
         merged = self._buckets[::2]
-        for bucket, following in zip(merged, self._buckets[1::2]):
-            bucket.merge(following)
+        for bucket, next_bucket in zip(merged, self._buckets[1::2]):
+            bucket.merge(next_bucket)
         self._buckets[:] = merged
         self._bucket_size *= 2

@@ -1,4 +1,4 @@
-"""Pictures for the dashboards: grids of samples, captioned predictions, plotted curves, all as PNG bytes."""
+"""Draw records as PNG images: grids, captioned predictions, confusion matrices, plotted curves."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ if TYPE_CHECKING:
 
     from monitor.records import ConfusionMatrix, Curve, Images, Predictions
 
-PADDING_PX = 2  # pixels between pictures
-MAX_PLOT_VALUE = 1e150  # what Matplotlib can lay an axis out for
-MIN_TILE_PX = 56  # pixels; smaller samples are enlarged to this width before they get a caption
-MAX_TILE_PX = 512  # pixels; they are not enlarged beyond this height
-CAPTION_PX = 20  # pixels
-CELL_PX, MAX_MATRIX_PX = 36, 720  # pixels of a confusion matrix's cell, and of all of them
-HEADING_WIDTH_PX = 130  # pixels of the line above it
+PADDING_PX = 2  # between images
+MAX_PLOT_VALUE = 1e150  # Matplotlib cannot draw axes for larger values
+MIN_TILE_WIDTH_PX = 56  # narrower images are enlarged, so that their caption fits
+MAX_TILE_HEIGHT_PX = 512  # but not beyond this height
+CAPTION_HEIGHT_PX = 20
+CELL_PX, MAX_MATRIX_PX = 36, 720  # width of one cell of a confusion matrix, and of all cells
+HEADING_WIDTH_PX = 130  # of the line above a confusion matrix
 BLUE = (31, 119, 180)
 CORRECT_COLOR, WRONG_COLOR, BACKGROUND_COLOR, DARK_COLOR = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
 
 
 class PngImage(NamedTuple):
-    """A PNG picture and its size in pixels."""
+    """An encoded image.
+
+    Attributes:
+        png: the bytes of the PNG file.
+        width: pixels.
+        height: pixels.
+    """
 
     png: bytes
     width: int
@@ -34,7 +40,7 @@ class PngImage(NamedTuple):
 
 
 def image_grid(record: Images) -> PngImage:
-    """Lay N×C×H×W pictures out in a grid about twice as wide as high."""
+    """Arrange N×C×H×W images in a grid about twice as wide as high."""
     tiles = _to_rgb(record.images)
     count, height, width, _ = tiles.shape
     columns = _column_count(count, height, width)
@@ -54,11 +60,11 @@ def image_grid(record: Images) -> PngImage:
 
 
 def prediction_grid(record: Predictions) -> PngImage:
-    """Lay samples out in a grid, each captioned *predicted / true*; wrong ones have a red frame and caption."""
+    """Arrange images in a grid, each captioned *predicted / true*; incorrect predictions are red."""
     tiles = _to_rgb(record.images)
     count, height, width, _ = tiles.shape
-    scale = max(1, min(math.ceil(MIN_TILE_PX / width), MAX_TILE_PX // height))
-    tile_width, tile_height = width * scale + 2 * PADDING_PX, height * scale + 2 * PADDING_PX + CAPTION_PX
+    scale = max(1, min(math.ceil(MIN_TILE_WIDTH_PX / width), MAX_TILE_HEIGHT_PX // height))
+    tile_width, tile_height = width * scale + 2 * PADDING_PX, height * scale + 2 * PADDING_PX + CAPTION_HEIGHT_PX
     columns = _column_count(count, tile_height, tile_width)
     rows = math.ceil(count / columns)
     sheet = Image.new(
@@ -74,13 +80,13 @@ def prediction_grid(record: Predictions) -> PngImage:
             PADDING_PX + index // columns * (tile_height + PADDING_PX),
         )
         wrong = record.predicted[index] != record.target[index]
-        frame = (left, top, left + tile_width - 1, top + tile_height - CAPTION_PX - 1)
+        frame = (left, top, left + tile_width - 1, top + tile_height - CAPTION_HEIGHT_PX - 1)
         draw.rectangle(frame, fill=WRONG_COLOR if wrong else BACKGROUND_COLOR)
-        picture = Image.fromarray(tile).resize((width * scale, height * scale), Image.Resampling.NEAREST)
-        sheet.paste(picture, (left + PADDING_PX, top + PADDING_PX))
+        image = Image.fromarray(tile).resize((width * scale, height * scale), Image.Resampling.NEAREST)
+        sheet.paste(image, (left + PADDING_PX, top + PADDING_PX))
         predicted, target = (_shorten(record.label(int(n))) for n in (record.predicted[index], record.target[index]))
         draw.text(
-            (left + tile_width // 2, top + tile_height - CAPTION_PX // 2),
+            (left + tile_width // 2, top + tile_height - CAPTION_HEIGHT_PX // 2),
             f"{predicted} / {target}",
             fill=WRONG_COLOR if wrong else CORRECT_COLOR,
             font=font,
@@ -90,12 +96,15 @@ def prediction_grid(record: Predictions) -> PngImage:
 
 
 def confusion_matrix_image(record: ConfusionMatrix) -> PngImage:
-    """Draw a confusion matrix: a row a true class, shaded by its share of the row; what is off the diagonal is red."""
+    """Draw a confusion matrix with one row per true class.
+
+    Each cell is shaded by its share of the row, in blue on the diagonal and in red elsewhere.
+    """
     classes = len(record.counts)
     cell = max(4, min(CELL_PX, MAX_MATRIX_PX // classes))
     numbers = cell == CELL_PX
     names = [_shorten(record.label(index)) for index in range(classes)]
-    staggered = max(map(len, names)) > 3  # then the names above stand in two rows, so that they do not meet
+    staggered = max(map(len, names)) > 3  # column names take turns in two rows, so that they do not overlap
     left, top = ((5 if staggered else 3) * CELL_PX // 2, (3 if staggered else 2) * CELL_PX - 12) if numbers else (0, 0)
     right_margin = CELL_PX // 2 if numbers and staggered else PADDING_PX
     width = max(left + classes * cell + right_margin, left + HEADING_WIDTH_PX if numbers else 0)
@@ -124,7 +133,7 @@ def confusion_matrix_image(record: ConfusionMatrix) -> PngImage:
 
 
 def _blend(share: float, color: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Mix a colour with the paper; small shares still show."""
+    """Blend a color with the background; even a small share stays visible."""
     weight = math.sqrt(min(max(share, 0.0), 1.0))
     return tuple(round(p + (c - p) * weight) for p, c in zip(BACKGROUND_COLOR, color))  # type: ignore[return-value]
 
@@ -134,7 +143,7 @@ def _format_count(count: int) -> str:
 
 
 def curve_image(record: Curve) -> PngImage:
-    """Plot a curve, for dashboards that show no x–y plots of their own."""
+    """Plot a curve, for dashboards that have no x–y plots."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -156,23 +165,23 @@ def curve_image(record: Curve) -> PngImage:
 
 
 def _escape_for_matplotlib(text: str) -> str:
-    """Return text as Matplotlib can draw it: without formulas, and without characters that its font has not got."""
+    """Escape formulas, and replace characters that are missing in Matplotlib's font."""
     from matplotlib.font_manager import findfont, get_font
 
-    known = get_font(findfont("DejaVu Sans")).get_charmap()
-    # A lone $ would start a formula, and an unfinished formula is an error.
-    return "".join(c if ord(c) in known and c.isprintable() else "\ufffd" for c in text).replace("$", r"\$")
+    charmap = get_font(findfont("DejaVu Sans")).get_charmap()
+    # A single $ starts a formula, and an unfinished formula raises an error.
+    return "".join(c if ord(c) in charmap and c.isprintable() else "\ufffd" for c in text).replace("$", r"\$")
 
 
 def prediction_labels(record: Predictions) -> str:
-    """Write predicted and true classes as text, and how many agree."""
+    """Return the predicted and true classes as text, and how many predictions are correct."""
     correct = int((record.predicted == record.target).sum())
     rows = [
         f"{index}: {record.label(int(predicted))} / {record.label(int(target))}"
         + ("" if predicted == target else "  wrong")
         for index, (predicted, target) in enumerate(zip(record.predicted, record.target))
     ]
-    head = f"step {record.step}: {correct} of {len(rows)} right; sample: predicted / true"
+    head = f"step {record.step}: {correct} of {len(rows)} correct; sample: predicted / true"
     return "\n".join([head, *rows])
 
 
@@ -181,7 +190,7 @@ def _column_count(count: int, height: int, width: int) -> int:
 
 
 def _to_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn N×C×H×W into N×H×W×3."""
+    """Convert N×C×H×W to N×H×W×3."""
     tiles = images.transpose(0, 2, 3, 1)
     return np.repeat(tiles, 3, axis=3) if tiles.shape[3] == 1 else tiles
 
@@ -190,7 +199,7 @@ def _shorten(label: str) -> str:
     return label if len(label) <= 8 else label[:7] + "…"
 
 
-def _encode_png(picture: Image.Image) -> PngImage:
+def _encode_png(image: Image.Image) -> PngImage:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=6)
-    return PngImage(buffer.getvalue(), *picture.size)
+    image.save(buffer, "PNG", compress_level=6)
+    return PngImage(buffer.getvalue(), *image.size)
