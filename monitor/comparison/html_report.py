@@ -1,4 +1,4 @@
-"""A comparison as one HTML file: nothing is fetched, so it opens offline and can be mailed."""
+"""Write a comparison as one HTML file that loads nothing from elsewhere, so it works offline and in an email."""
 
 from __future__ import annotations
 
@@ -41,10 +41,19 @@ for (const box of document.querySelectorAll('.runs input')) box.addEventListener
 
 
 def write_report(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], step: int | None = None) -> None:
-    """Write the page: plots of `tags`, the settings that differ, last and best, and pictures.
+    """Write the page: plots of `tags`, the settings that differ, the last and best values, and images.
 
-    Pictures are each run's newest at `step` or before it; the last where it is None. Raises `OSError` where the file
-    cannot be written; an old one is there until the new one is whole.
+    Blocks while it reads the event files of all runs. An existing file is replaced at once, when the new one is
+    complete.
+
+    Args:
+        file: the HTML file.
+        runs: the runs to compare.
+        tags: the metrics to compare.
+        step: show the latest images of each run up to this step; by default, the latest of all.
+
+    Raises:
+        OSError: if the file cannot be written.
     """
     body = [
         f"<h1>{len(runs)} runs</h1>",
@@ -62,7 +71,7 @@ def write_report(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], s
 
 
 def _run_toggles(runs: Sequence[ComparedRun]) -> str:
-    """Make the legend, which shows and hides runs."""
+    """Return the legend, with a checkbox per run that shows and hides it."""
     labels = [
         f'<label><input type=checkbox checked value="run{index}">'
         f'<span class=swatch style="background:{_color(index)}"></span>'
@@ -73,7 +82,7 @@ def _run_toggles(runs: Sequence[ComparedRun]) -> str:
 
 
 def _plots(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Iterator[str]:
-    """Draw each metric, a line a run, as SVG."""
+    """Draw each metric as SVG, with one line per run."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -89,14 +98,15 @@ def _plots(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Iterator[str]:
             for step, value in points[tag]:
                 series.add(step, value)
             steps, values = series.points()
-            heights = [float("nan") if value is None else value for value in values]
+            y = [float("nan") if value is None else value for value in values]
             marker = "o" if len(steps) < 3 else None
-            (line,) = axes.plot(steps, heights, color=_color(index), linewidth=1.3, marker=marker)
+            (line,) = axes.plot(steps, y, color=_color(index), linewidth=1.3, marker=marker)
             line.set_gid(f"run{index}-{plot_index}")
-        out = io.StringIO()
+        buffer = io.StringIO()
         with rc_context({"svg.hashsalt": f"plot{plot_index}", "svg.fonttype": "none"}):
-            figure.savefig(out, format="svg", metadata={"Date": None})
-        yield out.getvalue().partition("<svg")[1] + out.getvalue().partition("<svg")[2]
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+        _, tag_start, rest = buffer.getvalue().partition("<svg")
+        yield tag_start + rest
 
 
 def _settings_table(runs: Sequence[ComparedRun]) -> str:
@@ -118,11 +128,11 @@ def _metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
         for index, run in enumerate(runs):
             entry = run.metrics.get(tag, {})
             cells = []
-            for what, at in (("last", "step"), ("best", "best_step")):
-                value = parse_number(entry.get(what))
-                best = " best" if run.name in best_runs(runs, tag, what) else ""
-                shown = "" if value is None else f"{value:.5g} <span class=step>at {entry.get(at)}</span>"
-                cells.append(f'<td class="number{best}">{shown}')
+            for which, step_key in (("last", "step"), ("best", "best_step")):
+                value = parse_number(entry.get(which))
+                best = " best" if run.name in best_runs(runs, tag, which) else ""
+                text = "" if value is None else f"{value:.5g} <span class=step>at {entry.get(step_key)}</span>"
+                cells.append(f'<td class="number{best}">{text}')
             first = " class=first" if index == 0 else ""
             label = _escape_html(tag) if index == 0 else ""
             rows.append(f'<tr{first} data-run="run{index}"><td>{label}<td>{_escape_html(run.name)}{"".join(cells)}')
@@ -130,15 +140,15 @@ def _metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
 
 
 def _image_sections(runs: Sequence[ComparedRun], step: int | None) -> Iterator[str]:
-    """Show the pictures of the runs side by side, a section a tag."""
+    """Show the images of the runs side by side, in one section per tag."""
     images_by_tag: dict[str, dict[int, Images]] = {}
     for index, run in enumerate(runs):
         for records in read_history(run.path):
             for record in records:
                 if isinstance(record, Images) and (step is None or record.step <= step):
-                    newest = images_by_tag.setdefault(record.tag, {})
-                    if index not in newest or record.step >= newest[index].step:
-                        newest[index] = record
+                    latest = images_by_tag.setdefault(record.tag, {})
+                    if index not in latest or record.step >= latest[index].step:
+                        latest[index] = record
     for tag, by_run in images_by_tag.items():
         figures = [
             f'<figure data-run="run{index}"><img alt="{_escape_html(tag)} of {_escape_html(runs[index].name)}" '
@@ -155,7 +165,7 @@ def _color(index: int) -> str:
 
 
 def _escape_dollars(text: str) -> str:
-    """Keep matplotlib from reading a formula between dollar signs."""
+    """Escape dollar signs, between which Matplotlib expects a formula."""
     return escape_control_chars(text).replace("$", r"\$")
 
 

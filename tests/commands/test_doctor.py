@@ -33,13 +33,13 @@ def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path, assets: Path)
 
 
 def test_ports_of_ours_of_others_and_free_ones(tmp_path: Path, visdom_server: VisdomServer) -> None:
-    assert found(tmp_path, "Visdom's port", Visdom=visdom_server.port).message.startswith("a Visdom answers")
+    assert found(tmp_path, "Visdom's port", Visdom=visdom_server.port).message.startswith("Visdom answers")
     assert found(tmp_path, "Visdom's port").message == "free; runs start a server"
     other = BadServer("error")
     try:
         for name in ("Visdom", "TensorBoard"):
             taken = found(tmp_path, f"{name}'s port", **{name: other.port})
-            assert (taken.level, taken.message) == (WARNING, "taken by something else")
+            assert (taken.level, taken.message) == (WARNING, "used by another program")
     finally:
         other.stop()
 
@@ -48,7 +48,7 @@ def test_a_place_that_cannot_be_written() -> None:
     result = CliRunner().invoke(main, ["doctor", "--logdir", "/proc/runs"])
     assert result.exit_code == 1
     assert "failure  runs in /proc/runs: cannot be written" in result.stdout
-    assert "→ name another with --logdir" in result.stdout
+    assert "→ choose another with --logdir" in result.stdout
 
 
 def test_missing_data_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,7 @@ def test_a_machine_without_npm_and_network(cache: Path, offline: None, tmp_path:
     assert result.exit_code == 1
     *lines, last = result.stderr.splitlines()
     assert lines == ["npm: not installed"]
-    assert last == f"Error: not all files for Visdom's page could be had: {', '.join(NAMES)}. {ASSET_HELP}"
+    assert last == f"Error: some files for Visdom's page could not be fetched: {', '.join(NAMES)}. {ASSET_HELP}"
     assert not cache.exists()
     assert list((tmp_path / "tmp").iterdir()) == []
 
@@ -247,7 +247,7 @@ def test_damaged_files_in_a_zip_are_named_and_not_used(files: Path, cache: Path,
     bad = ["css/bootstrap.min.css", "js/d3.v3.min.js", "js/sjcl.js"]
     *lines, last = result.stderr.splitlines()
     assert lines == [f"{name} from {archive}: wrong checksum, not used" for name in bad]
-    assert f"could be had: {', '.join(bad)}. {ASSET_HELP}" in last
+    assert f"could not be fetched: {', '.join(bad)}. {ASSET_HELP}" in last
     assert sorted(tree(cache)) == sorted(set(NAMES) - set(bad))
 
 
