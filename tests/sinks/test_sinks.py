@@ -51,7 +51,7 @@ def test_tensorboard_shows_every_kind(run: Run) -> None:
         for tag in ("train/loss", "test/loss", "test/accuracy", "alone"):
             wanted = [(x.step, x.value, x.time) for x in records if isinstance(x, r.Scalar) and x.tag == tag]
             assert [(e.step, e.value, e.wall_time) for e in found.Scalars(tag)] == wanted
-        for tag in ("samples", "coloured", "predictions", "confusion", "decision"):
+        for tag in ("samples", "colored", "predictions", "confusion", "decision"):
             first, second = found.Images(tag)
             assert (first.step, second.step) == (0, 1)
             assert Image.open(io.BytesIO(second.encoded_image_string)).size == (second.width, second.height)
@@ -83,7 +83,7 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert visdom_server.trace(env, "test loss & accuracy", "loss") == [(0, 2.25), (1, 1.25)]
         assert visdom_server.trace(env, "test loss & accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
         assert visdom_server.trace(env, "alone", "alone") == [(0, 7.0), (1, 7.0)]
-        for title in ("samples", "coloured", "predictions", "confusion"):
+        for title in ("samples", "colored", "predictions", "confusion"):
             assert windows[title]["type"] == "image"
             assert windows[title]["content"]["src"].startswith("data:image/png;base64,")
         assert "5: f / j  wrong" in windows["predictions (labels)"]["content"]
@@ -158,8 +158,8 @@ def test_a_prediction_that_is_wrong_is_marked() -> None:
 @pytest.mark.parametrize(
     ("break_it", "says"),
     [
-        (lambda sink: setattr(sink, "accepts", frozenset()), "accepts names no record kind"),
-        (lambda sink: setattr(sink, "accepts", frozenset({int})), "no record kind"),
+        (lambda sink: setattr(sink, "accepts", frozenset()), "accepts contains no record type"),
+        (lambda sink: setattr(sink, "accepts", frozenset({int})), "not record types"),
         (lambda sink: setattr(sink, "interval", 9.0), "interval"),
     ],
 )
