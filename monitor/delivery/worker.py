@@ -97,7 +97,7 @@ class SinkWorker:
         self._wake.set()
 
     def wait(self, deadline: float) -> bool:
-        """Block until everything queued so far is delivered, dropped, or failed, or until `deadline`; tell which."""
+        """Block until everything queued so far is delivered, dropped, or failed; tell whether it is by `deadline`."""
         with self._changed:
             target = self._logged
             self._wake.set()

@@ -22,7 +22,7 @@ CAPTION_HEIGHT_PX = 20
 CELL_PX, MAX_MATRIX_PX = 36, 720  # width of one cell of a confusion matrix, and of all cells
 HEADING_WIDTH_PX = 130  # of the line above a confusion matrix
 BLUE = (31, 119, 180)
-CORRECT_COLOR, WRONG_COLOR, BACKGROUND_COLOR, DARK_COLOR = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
+CORRECT_COLOR, INCORRECT_COLOR, BACKGROUND_COLOR, DARK_COLOR = (96, 96, 96), (208, 0, 0), (255, 255, 255), (32, 32, 32)
 
 
 class PngImage(NamedTuple):
@@ -79,16 +79,16 @@ def prediction_grid(record: Predictions) -> PngImage:
             PADDING_PX + index % columns * (tile_width + PADDING_PX),
             PADDING_PX + index // columns * (tile_height + PADDING_PX),
         )
-        wrong = record.predicted[index] != record.target[index]
+        is_incorrect = record.predicted[index] != record.target[index]
         frame = (left, top, left + tile_width - 1, top + tile_height - CAPTION_HEIGHT_PX - 1)
-        draw.rectangle(frame, fill=WRONG_COLOR if wrong else BACKGROUND_COLOR)
+        draw.rectangle(frame, fill=INCORRECT_COLOR if is_incorrect else BACKGROUND_COLOR)
         image = Image.fromarray(tile).resize((width * scale, height * scale), Image.Resampling.NEAREST)
         sheet.paste(image, (left + PADDING_PX, top + PADDING_PX))
         predicted, target = (_shorten(record.label(int(n))) for n in (record.predicted[index], record.target[index]))
         draw.text(
             (left + tile_width // 2, top + tile_height - CAPTION_HEIGHT_PX // 2),
             f"{predicted} / {target}",
-            fill=WRONG_COLOR if wrong else CORRECT_COLOR,
+            fill=INCORRECT_COLOR if is_incorrect else CORRECT_COLOR,
             font=font,
             anchor="mm",
         )
@@ -112,7 +112,7 @@ def confusion_matrix_image(record: ConfusionMatrix) -> PngImage:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     shares = record.counts / np.maximum(record.counts.sum(axis=1, keepdims=True), 1)
     for row, column in np.ndindex(classes, classes):
-        cell_color = _blend(float(shares[row, column]), BLUE if row == column else WRONG_COLOR)
+        cell_color = _blend(float(shares[row, column]), BLUE if row == column else INCORRECT_COLOR)
         x, y = left + column * cell, top + row * cell
         draw.rectangle((x, y, x + cell - 2, y + cell - 2), fill=cell_color)
         if numbers and record.counts[row, column]:
