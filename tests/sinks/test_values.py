@@ -99,9 +99,9 @@ class Undelivered(VisdomSink):
     def flush(self) -> None:
         import orjson
 
-        for key in sorted(self._changed, key=self._rank):
+        for key in self._state.changed_keys():
             orjson.loads(orjson.dumps(self._message(key), option=orjson.OPT_SERIALIZE_NUMPY))
-        self._changed.clear()
+        self._state.changed.clear()
 
 
 @contextmanager
