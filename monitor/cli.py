@@ -1,4 +1,4 @@
-"""The `monitor` command: a click group, and nothing else. A subcommand is imported when it is used."""
+"""The `monitor` command. A subcommand is imported when it is used."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from monitor.commands.lazy import LazyGroup
 
 @click.group(
     cls=LazyGroup,
-    commands_at={
-        "assets": ("monitor.commands.assets:assets", "Get the files that Visdom's page needs."),
-        "compare": ("monitor.commands.compare:compare", "Compare runs, in the terminal, Visdom or a page."),
+    lazy_commands={
+        "assets": ("monitor.commands.assets:assets", "Get and check the files for Visdom's page."),
+        "compare": ("monitor.commands.compare:compare", "Compare runs in the terminal, in Visdom, or as HTML."),
         "doctor": ("monitor.commands.doctor:doctor", "Check whether a training can run here."),
         "replay": ("monitor.commands.replay:replay", "Stream TensorBoard event files to any sink."),
-        "runs": ("monitor.commands.runs:runs", "List runs, their status and how good they are."),
+        "runs": ("monitor.commands.runs:runs", "List runs, with their status and metrics."),
         "serve": ("monitor.commands.serve:serve", "Serve a dashboard: visdom or tensorboard."),
-        "train": ("monitor.commands.train:train", "Train a model and watch it."),
+        "train": ("monitor.commands.train:train", "Train a model and watch it live."),
     },
 )
 @click.version_option(__version__, prog_name="monitor")
 def main() -> None:
-    """Train PyTorch models and watch them live, in TensorBoard, in Visdom, on the console."""
+    """Train PyTorch models and watch them live in TensorBoard, in Visdom, or on the console."""

@@ -1,33 +1,33 @@
-"""The exceptions of this package. Each message is one line: what was given, and what is accepted."""
+"""The exceptions of this package. Each message is one line that says what was given and what is accepted."""
 
 
 class MonitorError(Exception):
-    """Base of every error that this package raises on its own account."""
+    """Base of all exceptions that this package defines."""
 
 
 class SpecError(MonitorError, ValueError):
-    """A sink's spec that names no known sink, or that the sink cannot read."""
+    """The spec of a sink names no known sink, or cannot be parsed."""
 
 
 class MissingExtra(MonitorError, ImportError):
-    """A sink whose packages are not installed; the message names the extra that brings them."""
+    """The packages of a sink are not installed; the message names the extra that installs them."""
 
 
 class SinkError(MonitorError, RuntimeError):
-    """What the sinks could not deliver; raised by `flush` and `close` of a `Logger(strict=True)` alone."""
+    """Sinks did not deliver all records; raised by `flush` and `close` of a `Logger(strict=True)` only."""
 
 
 class AlertError(MonitorError, ValueError):
-    """An alert that is no rule."""
+    """The text of an alert is not a rule."""
 
 
 class FilterError(MonitorError, ValueError):
-    """A filter over runs that cannot be read."""
+    """The text of a filter over runs cannot be parsed."""
 
 
 class JobError(MonitorError, RuntimeError):
-    """The end of a training of several processes, of which another one is gone."""
+    """A training of several processes ended because another process is gone."""
 
 
 class DataError(MonitorError, ValueError):
-    """Input data that is missing, unreadable or damaged."""
+    """Input data is missing, unreadable, or damaged."""

@@ -101,6 +101,7 @@ class Logger(LogMethods):
         self._undelivered: list[str] = []
         self._started = perf_counter()
         self._ended: float | None = None
+        self._outcome: tuple[RunStatus, str | None] | None = None
         self._status_sink = RunStatusSink(rules)
         self._stop_on_alert = stop_on_alert
         watch = None if self._silent else self._status_sink
@@ -167,6 +168,7 @@ class Logger(LogMethods):
 
     def _close(self, timeout: float, status: RunStatus, error: str | None) -> None:
         """Do what `close` does; if a signal handler's exception breaks it off, a second call continues."""
+        status, error = self._outcome = self._outcome or (status, error)  # the first cause is the cause
         self._put = self._refuse
         self._ended = self._ended or perf_counter()
         deadline = monotonic() + timeout

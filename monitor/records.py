@@ -1,7 +1,7 @@
-"""What can be logged: one immutable tuple type a kind.
+"""What can be logged: one immutable tuple type per kind.
 
-`time` is seconds since the epoch, read at the log call. Arrays are NumPy arrays that nobody else holds: what was logged
-is a snapshot, and the training loop may go on with its tensors.
+`time` is in seconds since the epoch, read at the log call. Arrays are NumPy arrays that only the record holds: they are
+copies, so the training loop may change its tensors afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 class Scalar(NamedTuple):
-    """One point of the curve `tag`."""
+    """One point of a curve.
+
+    Attributes:
+        tag: names the curve.
+        value: may be NaN or infinite.
+        step: the x value.
+        time: seconds since the epoch.
+    """
 
     tag: str
     value: float
@@ -23,7 +30,14 @@ class Scalar(NamedTuple):
 
 
 class Images(NamedTuple):
-    """Pictures, N×C×H×W uint8 with one or three channels."""
+    """Images to show in a grid.
+
+    Attributes:
+        tag: names the grid.
+        images: N×C×H×W, uint8, with 1 or 3 channels.
+        step: when they were logged.
+        time: seconds since the epoch.
+    """
 
     tag: str
     images: NDArray[np.uint8]
@@ -32,7 +46,17 @@ class Images(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """Samples with what was predicted and what is true: N integers each; `names` are those of the classes."""
+    """Images with their predicted and true classes.
+
+    Attributes:
+        tag: names the grid.
+        images: N×C×H×W, uint8, with 1 or 3 channels.
+        predicted: the N predicted classes, int64.
+        target: the N true classes, int64.
+        names: the names of the classes; may be empty.
+        step: when they were logged.
+        time: seconds since the epoch.
+    """
 
     tag: str
     images: NDArray[np.uint8]
@@ -43,12 +67,19 @@ class Predictions(NamedTuple):
     time: float
 
     def label(self, index: int) -> str:
-        """Return the name of class `index`, or the number itself where the classes have no names."""
+        """Return the name of class `index`, or its number if it has no name."""
         return self.names[index] if 0 <= index < len(self.names) else str(index)
 
 
 class Text(NamedTuple):
-    """A note; plain text, shown as it is."""
+    """A note.
+
+    Attributes:
+        tag: names the notes that belong together.
+        text: plain text, neither HTML nor Markdown.
+        step: when it was logged.
+        time: seconds since the epoch.
+    """
 
     tag: str
     text: str
@@ -57,9 +88,14 @@ class Text(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """The distribution of `values`, a flat float64 array.
+    """A distribution of values.
 
-    Where only counts are known, as of one that was read back, `buckets` are those and the edges between them, one more.
+    Attributes:
+        tag: names the histogram.
+        values: a flat array, float64; empty if only `buckets` are known.
+        step: when it was logged.
+        time: seconds since the epoch.
+        buckets: K counts and their K + 1 edges, for a histogram that was read back from an event file; otherwise None.
     """
 
     tag: str
@@ -70,7 +106,15 @@ class Histogram(NamedTuple):
 
 
 class ConfusionMatrix(NamedTuple):
-    """How often class *row* was taken for class *column*: K×K int64; `names` are those of the classes."""
+    """How often samples of each class were predicted as each class.
+
+    Attributes:
+        tag: names the matrix.
+        counts: K×K, int64; the rows are the true classes, the columns the predicted ones.
+        names: the names of the classes; may be empty.
+        step: when it was logged.
+        time: seconds since the epoch.
+    """
 
     tag: str
     counts: NDArray[np.int64]
@@ -79,14 +123,23 @@ class ConfusionMatrix(NamedTuple):
     time: float
 
     def label(self, index: int) -> str:
-        """Return the name of class `index`, or the number itself where the classes have no names."""
+        """Return the name of class `index`, or its number if it has no name."""
         return self.names[index] if index < len(self.names) else str(index)
 
 
 class Curve(NamedTuple):
-    """An x–y plot, replaced as a whole; `x` and `y` are float64 of one length.
+    """An x–y plot, which replaces the previous one with the same tag.
 
-    `level` is a height at which a line is drawn across, `points` are data to show beside the curve, as x and y.
+    Attributes:
+        tag: names the plot.
+        x: a flat array, float64.
+        y: a flat array of the same length, float64.
+        step: when it was logged.
+        time: seconds since the epoch.
+        x_title: the label of the x axis.
+        y_title: the label of the y axis.
+        level: the height of a horizontal line, or None.
+        points: x and y of data points to show with the curve, or None.
     """
 
     tag: str
@@ -101,14 +154,27 @@ class Curve(NamedTuple):
 
 
 class Config(NamedTuple):
-    """The run's settings, by name."""
+    """The settings of the run.
+
+    Attributes:
+        values: the settings by name.
+        time: seconds since the epoch.
+    """
 
     values: dict[str, Any]
     time: float
 
 
 class Progress(NamedTuple):
-    """How far the training is: `epoch` of `epochs` are done, at `step` of `steps`."""
+    """How far the training is.
+
+    Attributes:
+        epoch: the number of completed epochs.
+        epochs: the number of epochs in all.
+        step: the number of completed steps.
+        steps: the number of steps in all.
+        time: seconds since the epoch.
+    """
 
     epoch: int
     epochs: int
@@ -118,7 +184,13 @@ class Progress(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """What was logged before this is on the near side of the checkpoint `name`, which was taken at `step`."""
+    """The position of a checkpoint: it includes everything logged before this record.
+
+    Attributes:
+        name: the name of the checkpoint.
+        step: the step of the checkpoint.
+        time: seconds since the epoch.
+    """
 
     name: str
     step: int
@@ -126,7 +198,12 @@ class Checkpoint(NamedTuple):
 
 
 class Restart(NamedTuple):
-    """The run went on from a checkpoint: what was logged before this with `step` or a higher one is superseded."""
+    """The run was resumed from a checkpoint: everything logged before at `step` and above is superseded.
+
+    Attributes:
+        step: the first step that is logged again.
+        time: seconds since the epoch.
+    """
 
     step: int
     time: float

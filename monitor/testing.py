@@ -1,7 +1,9 @@
-"""What a test of a sink needs: a record of every kind, the contract as one function, a wait with a deadline.
+"""Helpers to test sinks: records of every kind, the contract test, and a wait with a deadline.
 
-def test_my_sink(tmp_path):
-    check_sink(MySink, Run(tmp_path / "run"))
+For example:
+
+    def test_my_sink(tmp_path):
+        check_sink(MySink, Run(tmp_path / "run"))
 """
 
 from __future__ import annotations
@@ -36,26 +38,30 @@ if TYPE_CHECKING:
 
 
 def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
-    """Return records of every kind, two steps of each that has steps."""
+    """Return records of every kind, at two steps.
+
+    Args:
+        start: the time of the first record, in seconds since the epoch.
+    """
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6, 1, 28, 28), np.uint8)
-    coloured = rng.integers(0, 256, (6, 3, 8, 12), np.uint8)
+    color_images = rng.integers(0, 256, (6, 3, 8, 12), np.uint8)
     x, data = np.linspace(0, 10, 50), (np.array([2.0, 5.0]), np.array([0.0, 1.0]))
-    found: list[Record] = [
+    records: list[Record] = [
         Config({"lr": 0.01, "optimizer": "sgd", "nesterov": False, "hidden": [200, 200]}, start),
         Progress(0, 2, 0, 2, start),
     ]
     for step in (0, 1):
         now = start + step
-        said, true = np.arange(6), np.array([0, 1, 2, 3, 4, 9])
-        found += [
+        predicted, target = np.arange(6), np.array([0, 1, 2, 3, 4, 9])
+        records += [
             Scalar("train/loss", 2.5 - step, step, now),
             Scalar("test/loss", 2.25 - step, step, now),
             Scalar("test/accuracy", 0.5 + step / 4, step, now),
             Scalar("alone", 7.0, step, now),
             Images("samples", images, step, now),
-            Images("coloured", coloured, step, now),
-            Predictions("predictions", images, said, true, tuple("abcdefghij"), step, now),
+            Images("colored", color_images, step, now),
+            Predictions("predictions", images, predicted, target, tuple("abcdefghij"), step, now),
             ConfusionMatrix("confusion", np.diag([5, 6, 7]) + step, ("a", "b"), step, now),
             Text("notes", f"step {step}: <b>plain</b> text & more", step, now),
             Histogram("weights/fc1", rng.normal(size=1000), step, now),
@@ -63,22 +69,30 @@ def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
             Progress(step + 1, 2, step + 1, 2, now),
             Checkpoint(f"checkpoint-{step}.pt", step + 1, now),
         ]
-    return found
+    return records
 
 
 def check_sink(make: Callable[[], Sink], run: Run, read_back: Callable[[Sequence[Record]], None] | None = None) -> None:
-    """Check a sink against the contract, through its whole life; raise `AssertionError` with what it breaks.
+    """Check that a sink fulfills the contract of `Sink`, from its constructor to `close`. Blocks while the sink writes.
 
-    `make` returns a new sink. `read_back`, if given, is called with the records that were delivered, after the flush
-    and again after the close: it looks them up in the real place and raises if they are not there.
+    Args:
+        make: returns a new sink.
+        run: passed to `Sink.open`.
+        read_back: called with the records that were delivered, after `flush` and again after `close`. It should look
+            them up where the sink wrote them, and raise an exception if they are not there.
+
+    Raises:
+        AssertionError: if the sink does not fulfill the contract; the message says why.
     """
     before = _files(run)
     sink = make()
-    assert isinstance(sink, Sink), f"{sink!r} is no monitor.Sink"
+    assert isinstance(sink, Sink), f"{sink!r} is not a monitor.Sink"
     assert _files(run) == before, "the constructor must not touch the disk"
-    assert sink.accepts, "accepts names no record kind"
-    assert sink.accepts <= RECORD_TYPES, f"accepts names what is no record kind: {sink.accepts - RECORD_TYPES}"
-    assert 0 < sink.interval <= sink.max_interval, "0 < interval <= max_interval, in seconds, must hold"
+    assert sink.accepts, "accepts contains no record type"
+    assert sink.accepts <= RECORD_TYPES, (
+        f"accepts contains types that are not record types: {sink.accepts - RECORD_TYPES}"
+    )
+    assert 0 < sink.interval <= sink.max_interval, "0 < interval <= max_interval must hold, in seconds"
     records = [record for record in sample_records() if type(record) in sink.accepts]
     sink.open(run)
     sink.write(records[:1])
@@ -99,7 +113,16 @@ def check_sink(make: Callable[[], Sink], run: Run, read_back: Callable[[Sequence
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0, what: str = "the condition") -> None:
-    """Wait until `condition` returns something true; raise `AssertionError` after `timeout` seconds."""
+    """Block until `condition` returns something true, polling every 10 ms.
+
+    Args:
+        condition: called without arguments.
+        timeout: seconds.
+        what: describes the condition in the error message.
+
+    Raises:
+        AssertionError: if the condition does not come true in time.
+    """
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

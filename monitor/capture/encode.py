@@ -1,4 +1,4 @@
-"""From the arguments of a log call to what goes into the inbox: checked, and copied.
+"""Turn the arguments of a log call into inbox entries: check them, and copy what could change.
 
 Each function returns the entries of one call, all or none of them: a mistake raises before anything is enqueued. What
 takes longer than a copy is left to the worker that resolves the entry.
@@ -8,119 +8,136 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
 from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, to_uint8
 from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
 
-# As `Pipeline.inbox` takes them; a tuple is several scalars of one step: None, values by tag, step, time.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# What `Pipeline.inbox` takes. A tuple is several scalars of one step: None, the values by tag, the step, the time.
 Entries = Sequence[Record | PendingRecord | DeviceScalar | tuple[None, dict[str, float], int, float]]
 
-MAX_IMAGES = 256  # of one call; a grid of more cannot be told apart on a screen
+MAX_IMAGES = 256  # per call; more cannot be told apart in one grid on a screen
 
 
-def scalar(known: set[str], tag: str, value: Any, step: int) -> Entries:
-    tag, at = validation.tag(tag, known), validation.step(step)
-    read, now = validation.scalar(value, tag), time()
-    return (Scalar(tag, read, at, now) if type(read) is float else DeviceScalar(tag, read, at, now),)
+def scalar(known_tags: set[str], tag: str, value: Any, step: int) -> Entries:
+    """Encode one scalar; a value on a GPU is cloned there and read later."""
+    tag, step = validation.tag(tag, known_tags), validation.step(step)
+    number, now = validation.scalar(value, tag), time()
+    return (Scalar(tag, number, step, now) if type(number) is float else DeviceScalar(tag, number, step, now),)
 
 
-def scalars(known: set[str], values: Mapping[str, Any], step: int) -> Entries:
+def scalars(known_tags: set[str], values: Mapping[str, Any], step: int) -> Entries:
+    """Encode several scalars of one step."""
     if not isinstance(values, Mapping):
         raise TypeError(f"scalars takes a mapping of tags to values, not {type(values).__name__}")
-    at, now = validation.step(step), time()
-    here: dict[str, float] = {}
-    away: list[DeviceScalar] = []
+    step, now = validation.step(step), time()
+    host_values: dict[str, float] = {}
+    device_scalars: list[DeviceScalar] = []
     for tag, value in values.items():
-        if tag not in known:
-            validation.tag(tag, known)
-        read = value if type(value) is float else validation.scalar(value, tag)
-        if type(read) is float:
-            here[tag] = read
+        if tag not in known_tags:
+            validation.tag(tag, known_tags)
+        number = value if type(value) is float else validation.scalar(value, tag)
+        if type(number) is float:
+            host_values[tag] = number
         else:
-            away.append(DeviceScalar(tag, read, at, now))
-    return [(None, here, at, now), *away] if here else away
+            device_scalars.append(DeviceScalar(tag, number, step, now))
+    return [(None, host_values, step, now), *device_scalars] if host_values else device_scalars
 
 
-def images(known: set[str], tag: str, given: Any, step: int) -> Entries:
-    tag, at, now = validation.tag(tag, known), validation.step(step), time()
-    copy = ArraySnapshot(validation.images(given, tag), MAX_IMAGES)
-    return (PendingRecord(Images, copy.nbytes, lambda: Images(tag, to_uint8(copy.numpy()), at, now)),)
+def images(known_tags: set[str], tag: str, images: Any, step: int) -> Entries:
+    """Encode the first `MAX_IMAGES` images."""
+    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    snapshot = ArraySnapshot(validation.images(images, tag), MAX_IMAGES)
+    return (PendingRecord(Images, snapshot.nbytes, lambda: Images(tag, to_uint8(snapshot.numpy()), step, now)),)
 
 
 def predictions(
-    known: set[str], tag: str, given: Any, predicted: Any, target: Any, step: int, names: Sequence[str]
+    known_tags: set[str], tag: str, images: Any, predicted: Any, target: Any, step: int, names: Sequence[str]
 ) -> Entries:
-    tag, at, now = validation.tag(tag, known), validation.step(step), time()
-    given = validation.images(given, tag)
-    said = ArraySnapshot(validation.labels(predicted, len(given), f"{tag}: predicted"), MAX_IMAGES)
-    true = ArraySnapshot(validation.labels(target, len(given), f"{tag}: target"), MAX_IMAGES)
-    called = tuple(validation.text(name, f"{tag}: a class name") for name in names)
-    copy = ArraySnapshot(given, MAX_IMAGES)
+    """Encode the first `MAX_IMAGES` images with their predicted and true classes."""
+    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    images = validation.images(images, tag)
+    predicted = ArraySnapshot(validation.labels(predicted, len(images), f"{tag}: predicted"), MAX_IMAGES)
+    target = ArraySnapshot(validation.labels(target, len(images), f"{tag}: target"), MAX_IMAGES)
+    names = _check_class_names(names, tag)
+    snapshot = ArraySnapshot(images, MAX_IMAGES)
 
     def build() -> Predictions:
-        classes = [labels.numpy().astype("int64") for labels in (said, true)]
-        return Predictions(tag, to_uint8(copy.numpy()), classes[0], classes[1], called, at, now)
+        classes = [labels.numpy().astype("int64") for labels in (predicted, target)]
+        return Predictions(tag, to_uint8(snapshot.numpy()), classes[0], classes[1], names, step, now)
 
-    return (PendingRecord(Predictions, copy.nbytes + said.nbytes + true.nbytes, build),)
-
-
-def text(known: set[str], tag: str, given: str, step: int) -> Entries:
-    tag, at = validation.tag(tag, known), validation.step(step)
-    return (Text(tag, validation.text(given, tag), at, time()),)
+    return (PendingRecord(Predictions, snapshot.nbytes + predicted.nbytes + target.nbytes, build),)
 
 
-def histogram(known: set[str], tag: str, values: Any, step: int) -> Entries:
-    tag, at, now = validation.tag(tag, known), validation.step(step), time()
-    copy = ArraySnapshot(validation.numbers(values, tag))
-    return (PendingRecord(Histogram, copy.nbytes, lambda: Histogram(tag, _flat(copy), at, now)),)
+def text(known_tags: set[str], tag: str, text: str, step: int) -> Entries:
+    """Encode a text."""
+    tag, step = validation.tag(tag, known_tags), validation.step(step)
+    return (Text(tag, validation.text(text, tag), step, time()),)
 
 
-def confusion_matrix(known: set[str], tag: str, given: Any, step: int, names: Sequence[str]) -> Entries:
-    tag, at, now = validation.tag(tag, known), validation.step(step), time()
-    copy = ArraySnapshot(validation.square(given, tag))
-    called = tuple(validation.text(name, f"{tag}: a class name") for name in names)
+def histogram(known_tags: set[str], tag: str, values: Any, step: int) -> Entries:
+    """Encode the values of a histogram; they are counted later, by the sinks."""
+    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    snapshot = ArraySnapshot(validation.numbers(values, tag))
+    return (PendingRecord(Histogram, snapshot.nbytes, lambda: Histogram(tag, _to_float64(snapshot), step, now)),)
+
+
+def confusion_matrix(known_tags: set[str], tag: str, counts: Any, step: int, names: Sequence[str]) -> Entries:
+    """Encode a confusion matrix."""
+    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    snapshot = ArraySnapshot(validation.square(counts, tag))
+    names = _check_class_names(names, tag)
 
     def build() -> ConfusionMatrix:
-        return ConfusionMatrix(tag, copy.numpy().astype("int64"), called, at, now)
+        return ConfusionMatrix(tag, snapshot.numpy().astype("int64"), names, step, now)
 
-    return (PendingRecord(ConfusionMatrix, copy.nbytes, build),)
+    return (PendingRecord(ConfusionMatrix, snapshot.nbytes, build),)
 
 
 def curve(
-    known: set[str], tag: str, x: Any, y: Any, step: int, x_title: str, y_title: str, level: Any, points: Any
+    known_tags: set[str], tag: str, x: Any, y: Any, step: int, x_title: str, y_title: str, level: Any, points: Any
 ) -> Entries:
-    tag, at, now = validation.tag(tag, known), validation.step(step), time()
-    across, up = validation.text(x_title, "x_title"), validation.text(y_title, "y_title")
-    line = _pair(x, y, tag, "")
+    """Encode an x–y plot, with an optional horizontal line and optional points."""
+    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    x_title, y_title = validation.text(x_title, "x_title"), validation.text(y_title, "y_title")
+    line = _copy_pair(x, y, tag)
     if points is not None and (not isinstance(points, tuple | list) or len(points) != 2):
-        raise TypeError(f"{' '.join(tag.split())}: points are a pair, x and y, not {type(points).__name__}")
-    data = _pair(points[0], points[1], tag, "points' ") if points is not None else None
-    height = validation.number(level, f"{tag}: level") if level is not None else None
+        raise TypeError(f"{' '.join(tag.split())}: points must be a pair (x, y), not {type(points).__name__}")
+    markers = _copy_pair(points[0], points[1], tag, "points: ") if points is not None else None
+    level = validation.number(level, f"{tag}: level") if level is not None else None
 
     def build() -> Curve:
-        shown = (_flat(data[0]), _flat(data[1])) if data else None
-        return Curve(tag, _flat(line[0]), _flat(line[1]), at, now, across, up, height, shown)
+        x, y = (_to_float64(snapshot) for snapshot in line)
+        marker_values = (_to_float64(markers[0]), _to_float64(markers[1])) if markers else None
+        return Curve(tag, x, y, step, now, x_title, y_title, level, marker_values)
 
-    return (PendingRecord(Curve, sum(copy.nbytes for copy in (*line, *(data or ()))), build),)
-
-
-def progress(known: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:
-    done, of = validation.step(epoch, "epoch"), validation.step(epochs, "epochs")
-    return (Progress(done, of, validation.step(step), validation.step(steps, "steps"), time()),)
+    return (PendingRecord(Curve, sum(snapshot.nbytes for snapshot in (*line, *(markers or ()))), build),)
 
 
-def _pair(x: Any, y: Any, tag: str, whose: str) -> tuple[ArraySnapshot, ArraySnapshot]:
-    xs, ys = (
-        ArraySnapshot(validation.numbers(x, f"{tag}: {whose}x")),
-        ArraySnapshot(validation.numbers(y, f"{tag}: {whose}y")),
-    )
-    if xs.shape != ys.shape:
-        shapes = f"{list(xs.shape)} and {list(ys.shape)}"
-        raise ValueError(f"{' '.join(tag.split())}: {whose}x and y must have one shape, not {shapes}")
-    return xs, ys
+def progress(_known_tags: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:
+    """Encode how far the training is."""
+    epoch, epochs = validation.step(epoch, "epoch"), validation.step(epochs, "epochs")
+    return (Progress(epoch, epochs, validation.step(step), validation.step(steps, "steps"), time()),)
 
 
-def _flat(copy: ArraySnapshot) -> Any:
-    return copy.numpy().ravel().astype("float64")
+def _check_class_names(names: Sequence[str], tag: str) -> tuple[str, ...]:
+    return tuple(validation.text(name, f"{tag}: a class name") for name in names)
+
+
+def _copy_pair(x: Any, y: Any, tag: str, prefix: str = "") -> tuple[ArraySnapshot, ArraySnapshot]:
+    """Copy the coordinates of an x–y plot; `prefix` goes before `x` and `y` in messages."""
+    x_copy = ArraySnapshot(validation.numbers(x, f"{tag}: {prefix}x"))
+    y_copy = ArraySnapshot(validation.numbers(y, f"{tag}: {prefix}y"))
+    if x_copy.shape != y_copy.shape:
+        shapes = f"{list(x_copy.shape)} and {list(y_copy.shape)}"
+        raise ValueError(f"{' '.join(tag.split())}: {prefix}x and y must have the same shape, not {shapes}")
+    return x_copy, y_copy
+
+
+def _to_float64(snapshot: ArraySnapshot) -> NDArray[np.float64]:
+    return snapshot.numpy().ravel().astype("float64")

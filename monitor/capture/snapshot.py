@@ -1,8 +1,8 @@
-"""Copy what the loop logs, now and cheaply; read it later, on a worker.
+"""Copy arrays and tensors during a log call; read the copies later, on a worker thread.
 
-A log call may neither encode nor wait for a GPU, and the loop may overwrite its tensors as soon as the call returns. So
-the call takes a private copy on the value's own device and stream, and the worker turns it into a record. A record is
-resolved once, whichever of the workers comes first.
+A log call must not wait for a GPU, and the loop may overwrite its tensors as soon as the call returns. So the call
+makes a private copy on the value's own device and stream, and a worker turns it into a record. Each record is built
+once, by the first worker that needs it.
 """
 
 from __future__ import annotations
@@ -28,29 +28,34 @@ def is_tensor(value: object) -> bool:
 
 
 class ArraySnapshot:
-    """A private copy of an array or tensor; `nbytes` is what it holds in memory, on its own device."""
+    """A private copy of an array or tensor, on its own device.
+
+    Attributes:
+        nbytes: bytes of memory.
+        shape: the shape of the copy.
+    """
 
     __slots__ = ("_data", "_ready", "nbytes", "shape")
 
-    def __init__(self, value: Any, most: int | None = None) -> None:
-        """Copy `value`, or its first `most` rows. Does not block, and does not wait for a GPU."""
+    def __init__(self, value: Any, limit: int | None = None) -> None:
+        """Copy `value`, or its first `limit` rows. Does not wait for a GPU."""
         self._ready: Any = None
         if is_tensor(value):
             value = value.detach()
-            self._data = (value if most is None else value[:most]).clone()
+            self._data = (value if limit is None else value[:limit]).clone()
             if self._data.device.type == "cuda":
-                self._ready = _event(self._data)
+                self._ready = _record_event(self._data)
             self.nbytes = self._data.numel() * self._data.element_size()
         else:
             import numpy as np
 
             array = np.asarray(value)
-            self._data = np.array(array if most is None else array[:most], copy=True)
+            self._data = np.array(array if limit is None else array[:limit], copy=True)
             self.nbytes = self._data.nbytes
         self.shape = tuple(self._data.shape)
 
     def numpy(self) -> NDArray[Any]:
-        """Return the copy as a NumPy array; bfloat16 comes as float32. Waits for the device: for workers only."""
+        """Return the copy as a NumPy array, bfloat16 as float32. Blocks until the device is done; for workers only."""
         if not is_tensor(self._data):
             return self._data  # type: ignore[no-any-return]
         import torch
@@ -62,11 +67,17 @@ class ArraySnapshot:
 
 
 class PendingRecord:
-    """A record that a worker still has to build from copies: `build` is called once, off the training thread."""
+    """A record that a worker still has to build from copies.
+
+    Attributes:
+        kind: the type of the record.
+        nbytes: bytes of memory that the copies take.
+    """
 
     __slots__ = ("_build", "_error", "_lock", "_record", "kind", "nbytes")
 
     def __init__(self, kind: type, nbytes: int, build: Callable[[], Record]) -> None:
+        """Make the record with `build`, which is called once, on a worker thread."""
         self.kind = kind
         self.nbytes = nbytes
         self._build: Callable[[], Record] | None = build
@@ -75,7 +86,7 @@ class PendingRecord:
         self._lock = threading.Lock()
 
     def resolve(self) -> Record:
-        """Return the record; raise, each time alike, what building it raised."""
+        """Return the record. If building it raised an exception, raise that one, on every call."""
         with self._lock:
             if self._build is not None:
                 try:
@@ -90,51 +101,61 @@ class PendingRecord:
 
 
 class DeviceScalar:
-    """A scalar that still lies on a GPU, cloned there on the stream that was current at the call."""
+    """A scalar that is still on a GPU, cloned there on the stream that was current at the call.
 
-    __slots__ = ("_ready", "record", "step", "tag", "tensor", "time")
+    Attributes:
+        tensor: the clone; None after it was read.
+        ready: a CUDA event after which the clone is complete; None on other devices.
+        record: the record, after it was read.
+    """
+
+    __slots__ = ("ready", "record", "step", "tag", "tensor", "time")
     kind = Scalar
     nbytes = 0
 
     def __init__(self, tag: str, tensor: Any, step: int, time: float) -> None:
         self.tag, self.step, self.time = tag, step, time
         self.tensor = tensor.detach().clone()
-        self._ready = _event(self.tensor)
+        self.ready = _record_event(self.tensor)
         self.record: Scalar | None = None
 
 
-_device_lock = threading.Lock()  # several workers share the one copy of a flush; the training thread never takes it
+_device_lock = threading.Lock()  # for workers that resolve the same scalars; the training thread never takes it
 
 
 def resolve_device_scalars(items: Iterable[object]) -> None:
-    """Read all device scalars among `items` in one copy a device; blocks until the values are there."""
+    """Read all device scalars among `items`, with one copy per device. Blocks until the values are on the host."""
     with _device_lock:
-        waiting: defaultdict[Any, list[DeviceScalar]] = defaultdict(list)
+        by_device: defaultdict[Any, list[DeviceScalar]] = defaultdict(list)
         for item in items:
             if isinstance(item, DeviceScalar) and item.record is None:
-                waiting[item.tensor.device].append(item)
-        for scalars in waiting.values():
-            for scalar, value in zip(scalars, read_together([s.tensor for s in scalars], [s._ready for s in scalars])):
+                by_device[item.tensor.device].append(item)
+        for scalars in by_device.values():
+            for scalar, value in zip(scalars, read_together([s.tensor for s in scalars], [s.ready for s in scalars])):
                 scalar.record = Scalar(scalar.tag, value, scalar.step, scalar.time)
-                scalar.tensor = None  # its device memory goes back at once
+                scalar.tensor = None  # free its device memory
 
 
 def read_together(tensors: Sequence[Any], ready: Sequence[Any]) -> list[float]:
-    """Return the values of one-element tensors of one device, exactly, after one device-to-host copy.
+    """Return the exact values of one-element tensors of one device, with one copy to the host. Blocks.
 
-    All floating types are exact in float64. Integers are carried as the two halves of their 64 bits, each of which is.
+    A float of any dtype is exact in float64. An int64 is not, so integers are copied as two halves of 32 bits.
+
+    Args:
+        tensors: the tensors.
+        ready: for each tensor, the CUDA event to wait for, or None.
     """
     import torch
 
     for event in ready:
         if event is not None:
             event.wait()
-    wide = [t.reshape(()).to(torch.float64 if t.is_floating_point() else torch.int64) for t in tensors]
+    widened = [t.reshape(()).to(torch.float64 if t.is_floating_point() else torch.int64) for t in tensors]
     halves = [
         torch.stack((w, torch.zeros_like(w)))
         if w.is_floating_point()
         else torch.stack(((w >> 32).double(), (w & 0xFFFFFFFF).double()))
-        for w in wide
+        for w in widened
     ]
     pairs = _to_host(torch.stack(halves), None).tolist()
     return [
@@ -143,8 +164,8 @@ def read_together(tensors: Sequence[Any], ready: Sequence[Any]) -> list[float]:
     ]
 
 
-def _event(tensor: Any) -> Any:
-    """Mark the point on the current stream after which `tensor` is whole."""
+def _record_event(tensor: Any) -> Any:
+    """Return a CUDA event on the current stream after which `tensor` is complete; None on other devices."""
     if tensor.device.type != "cuda":
         return None
     import torch
@@ -155,7 +176,7 @@ def _event(tensor: Any) -> Any:
 
 
 def _to_host(tensor: Any, ready: Any) -> Any:
-    """Copy to the host through pinned memory and wait on an event: no call that torch counts as a synchronization."""
+    """Copy to the host through pinned memory and wait for an event; `torch.cuda.set_sync_debug_mode` allows both."""
     if tensor.device.type != "cuda":
         return tensor.cpu()
     import torch
@@ -172,7 +193,7 @@ def _to_host(tensor: Any, ready: Any) -> Any:
 
 
 def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
-    """Turn N×H×W or N×C×H×W images into N×C×H×W uint8; floats are clipped to [0, 1], NaN is black."""
+    """Convert N×H×W or N×C×H×W images to N×C×H×W uint8; floats are clipped to [0, 1], and NaN becomes black."""
     import numpy as np
 
     if images.ndim == 3:

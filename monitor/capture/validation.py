@@ -1,4 +1,4 @@
-"""Check what the caller logs, at the call: each error says what was given and what is accepted."""
+"""Check the arguments of log calls. Each function returns the checked value; each error says what is accepted."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ INTEGER_DTYPES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in 
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
 
 
-def tag(value: Any, known: set[str]) -> str:
-    """Return `value` if it is non-empty text that UTF-8 can hold, and remember it in `known`."""
-    if type(value) is str and value in known:
+def tag(value: Any, known_tags: set[str]) -> str:
+    """Return `value` if it is text that UTF-8 can encode and not blank, and add it to `known_tags`."""
+    if type(value) is str and value in known_tags:
         return value
     if not isinstance(value, str):
         raise TypeError(f"a tag must be text such as 'train/loss', not {type(value).__name__}")
     if not value.strip():
-        raise ValueError(f"a tag must not be empty, as {value!r} is; give text such as 'train/loss'")
+        raise ValueError(f"a tag must not be empty or blank, not {value!r}; use text such as 'train/loss'")
     checked = text(value, "a tag")
-    known.add(checked)
+    known_tags.add(checked)
     return checked
 
 
-def text(value: Any, what: str) -> str:
-    """Return `value` if it is text that UTF-8 can hold."""
+def text(value: Any, name: str) -> str:
+    """Return `value` if it is text that UTF-8 can encode."""
     if not isinstance(value, str):
-        raise _wrong(TypeError, what, f"must be text, not {type(value).__name__}")
+        raise _error(TypeError, name, f"must be text, not {type(value).__name__}")
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise _wrong(ValueError, what, f"{value!r} holds a surrogate at {error.start}, which is no character") from None
+        raise _error(
+            ValueError, name, f"{value!r} contains a surrogate at {error.start}, which UTF-8 cannot encode"
+        ) from None
     return str(value)
 
 
-def step(value: Any, what: str = "step") -> int:
-    """Return `value` as an int of 64 bits."""
+def step(value: Any, name: str = "step") -> int:
+    """Return an integer of any type as an int; it must fit in 64 bits."""
     if type(value) is int and MIN_STEP <= value <= MAX_STEP:
         return value
     try:
@@ -47,141 +49,147 @@ def step(value: Any, what: str = "step") -> int:
             raise TypeError
         number = operator.index(value)
     except (TypeError, RuntimeError):
-        raise TypeError(f"{what} must be an int, not {value!r} of type {type(value).__name__}") from None
+        raise TypeError(f"{name} must be an int, not {value!r} of type {type(value).__name__}") from None
     if not MIN_STEP <= number <= MAX_STEP:
-        raise ValueError(f"{what} must be within 64 bits ({MIN_STEP} to {MAX_STEP}), not {number}")
+        raise ValueError(f"{name} must be within 64 bits ({MIN_STEP} to {MAX_STEP}), not {number}")
     return number
 
 
-def scalar(value: Any, what: str) -> Any:
-    """Return a number as a float, read now; a tensor on a GPU as it is."""
+def scalar(value: Any, name: str) -> Any:
+    """Return a number, or the only element of an array or tensor, as a float; return a tensor on a GPU unread."""
     if is_tensor(value):
-        return _tensor_scalar(value, what)
+        return _read_tensor(value, name)
     shape = getattr(value, "shape", None)
     if shape is None:
         if isinstance(value, Number) and not isinstance(value, complex):
-            return _float(value, what)
-        raise _wrong(
-            TypeError, what, f"a scalar is a number or a one-element array or tensor, not {type(value).__name__}"
+            return _to_float(value, name)
+        raise _error(
+            TypeError, name, f"a scalar is a number or a one-element array or tensor, not {type(value).__name__}"
         )
-    if _count(shape) != 1:
-        raise _wrong(
-            ValueError, what, f"a scalar has one element, not shape {list(shape)}; reduce it first (mean, sum)"
+    if _element_count(shape) != 1:
+        raise _error(
+            ValueError, name, f"a scalar has one element, not shape {list(shape)}; reduce it first, as with mean()"
         )
-    _real(value, what)
-    return _float(value.item() if callable(getattr(value, "item", None)) else value, what)
+    _check_real(value, name)
+    return _to_float(value.item() if callable(getattr(value, "item", None)) else value, name)
 
 
-def _tensor_scalar(value: Any, what: str) -> Any:
+def _read_tensor(value: Any, name: str) -> Any:
     if value.numel() != 1:
-        raise _wrong(
-            ValueError, what, f"a scalar has one element, not shape {list(value.shape)}; reduce it first (mean, sum)"
+        raise _error(
+            ValueError,
+            name,
+            f"a scalar has one element, not shape {list(value.shape)}; reduce it first, as with mean()",
         )
     if not value.is_floating_point():
-        _real(value, what)
+        _check_real(value, name)
     if value.is_cuda:
         return value
     try:
         return float(value.item())
     except (RuntimeError, NotImplementedError) as error:
-        raise _wrong(TypeError, what, f"{_dtype(value)} on {value.device} has no value to read: {error}") from None
+        raise _error(
+            TypeError, name, f"the value of a {_dtype_name(value)} tensor on {value.device} cannot be read: {error}"
+        ) from None
 
 
-def images(value: Any, what: str) -> Any:
-    """Return `value` if its shape and dtype are those of images."""
-    value = _array(value, what)
+def images(value: Any, name: str) -> Any:
+    """Return `value` as an array or tensor if its shape and dtype are those of images."""
+    value = _as_array(value, name)
     shape = list(value.shape)
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in (1, 3)) or 0 in shape:
-        raise _wrong(
-            ValueError, what, f"images are N×C×H×W with 1 or 3 channels, or N×H×W, none of them empty; not {shape}"
+        raise _error(
+            ValueError,
+            name,
+            f"images must be N×C×H×W with 1 or 3 channels, or N×H×W, with no empty dimension; not {shape}",
         )
-    dtype = _dtype(value)
+    dtype = _dtype_name(value)
     if dtype not in ("uint8", "bool") and dtype not in FLOAT_DTYPES:
-        raise _wrong(TypeError, what, f"images are uint8, bool, or float in [0, 1]; not {dtype}")
+        raise _error(TypeError, name, f"images must be uint8, bool, or float in [0, 1], not {dtype}")
     return value
 
 
-def labels(value: Any, count: int, what: str) -> Any:
-    """Return `value` if it is one integer a sample."""
-    value = _array(value, what)
+def labels(value: Any, count: int, name: str) -> Any:
+    """Return `value` as an array or tensor if it contains `count` integers, one per sample."""
+    value = _as_array(value, name)
     if list(value.shape) != [count]:
-        raise _wrong(ValueError, what, f"needs one class a sample, shape [{count}]; not {list(value.shape)}")
-    dtype = _dtype(value)
+        raise _error(ValueError, name, f"needs one class per sample, shape [{count}], not {list(value.shape)}")
+    dtype = _dtype_name(value)
     if dtype not in INTEGER_DTYPES:
-        raise _wrong(TypeError, what, f"classes are integers, not {dtype}")
+        raise _error(TypeError, name, f"classes must be integers, not {dtype}")
     return value
 
 
-def numbers(value: Any, what: str) -> Any:
-    """Return `value` if it is an array of real numbers and not empty."""
-    value = _array(value, what)
-    _real(value, what)
-    if _count(value.shape) == 0:
-        raise _wrong(ValueError, what, f"has no values, shape {list(value.shape)}")
+def numbers(value: Any, name: str) -> Any:
+    """Return `value` as an array or tensor if it contains real numbers and is not empty."""
+    value = _as_array(value, name)
+    _check_real(value, name)
+    if _element_count(value.shape) == 0:
+        raise _error(ValueError, name, f"has no values: its shape is {list(value.shape)}")
     return value
 
 
-def number(value: Any, what: str) -> float:
+def number(value: Any, name: str) -> float:
     """Return a finite real number as a float."""
     if not isinstance(value, Number) or isinstance(value, complex):
-        raise _wrong(TypeError, what, f"must be a number, not {type(value).__name__}")
-    found = _float(value, what)
-    if not math.isfinite(found):
-        raise _wrong(ValueError, what, f"must be finite, not {found}")
-    return found
+        raise _error(TypeError, name, f"must be a number, not {type(value).__name__}")
+    result = _to_float(value, name)
+    if not math.isfinite(result):
+        raise _error(ValueError, name, f"must be finite, not {result}")
+    return result
 
 
-def square(value: Any, what: str) -> Any:
-    """Return `value` if it is a square matrix of integers and not empty."""
-    value = _array(value, what)
+def square(value: Any, name: str) -> Any:
+    """Return `value` as an array or tensor if it is a square matrix of integers and not empty."""
+    value = _as_array(value, name)
     shape = list(value.shape)
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
-        raise _wrong(ValueError, what, f"a confusion matrix is K×K, true classes by predicted ones; not {shape}")
-    if _dtype(value) not in INTEGER_DTYPES:
-        raise _wrong(TypeError, what, f"a confusion matrix holds integers, not {_dtype(value)}")
+        raise _error(ValueError, name, f"a confusion matrix must be K×K, true by predicted classes, not {shape}")
+    if _dtype_name(value) not in INTEGER_DTYPES:
+        raise _error(TypeError, name, f"a confusion matrix must contain integers, not {_dtype_name(value)}")
     return value
 
 
-def _array(value: Any, what: str) -> Any:
+def _as_array(value: Any, name: str) -> Any:
     if is_tensor(value) and (value.device.type == "meta" or str(value.layout) != "torch.strided" or value.is_quantized):
-        raise _wrong(TypeError, what, f"needs a dense tensor with values, not {value.layout} on {value.device}")
+        raise _error(TypeError, name, f"needs a dense tensor with data, not {value.layout} on {value.device}")
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return value
     import numpy as np
 
     if isinstance(value, str | bytes):
-        raise _wrong(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}")
+        raise _error(TypeError, name, f"needs an array or a tensor, not {type(value).__name__}")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise _wrong(TypeError, what, f"needs an array or a tensor, not {type(value).__name__}: {error}") from None
+        raise _error(TypeError, name, f"needs an array or a tensor, not {type(value).__name__}: {error}") from None
     return array
 
 
-def _dtype(value: Any) -> str:
+def _dtype_name(value: Any) -> str:
     return str(value.dtype).removeprefix("torch.")
 
 
-def _real(value: Any, what: str) -> None:
-    dtype = _dtype(value)
+def _check_real(value: Any, name: str) -> None:
+    dtype = _dtype_name(value)
     if dtype not in FLOAT_DTYPES and dtype not in INTEGER_DTYPES and dtype != "bool":
-        raise _wrong(TypeError, what, f"real numbers are needed, not {dtype}")
+        raise _error(TypeError, name, f"must contain real numbers, not {dtype}")
 
 
-def _float(number: Any, what: str) -> float:
+def _to_float(number: Any, name: str) -> float:
     try:
         return float(number)
     except (TypeError, ValueError, OverflowError) as error:
-        raise _wrong(ValueError, what, f"{type(number).__name__} does not fit a float of 64 bits: {error}") from None
+        raise _error(ValueError, name, f"{type(number).__name__} does not fit in a 64-bit float: {error}") from None
 
 
-def _count(shape: Any) -> int:
+def _element_count(shape: Any) -> int:
     count = 1
     for size in shape:
         count *= int(size)
     return count
 
 
-def _wrong(kind: type[Exception], what: str, why: str) -> Exception:
-    """Make an error of one line, also where a tag has several."""
-    return kind(" ".join(f"{what}: {why}".split()))
+def _error(error_type: type[Exception], name: str, reason: str) -> Exception:
+    """Make an error whose message is one line, even if a tag has several."""
+    return error_type(" ".join(f"{name}: {reason}".split()))

@@ -1,4 +1,4 @@
-"""`monitor assets`: get the files that Visdom's page needs, check them, carry them to a machine without a network."""
+"""`monitor assets`: get and check the files for Visdom's page, and export them for a machine without a network."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from monitor.commands.base import MonitorCommand, MonitorGroup, fail
 
 @click.group(cls=MonitorGroup)
 def assets() -> None:
-    """Get the files that Visdom's page needs."""
+    """Get and check the files for Visdom's page."""
 
 
 @assets.command(cls=MonitorCommand)
-@click.option(
-    "--from", "source", type=click.Path(path_type=Path), help="A folder or an exported zip to take them from."
-)
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Copy them from a folder or an exported zip.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, 86_400, min_open=True),
@@ -28,7 +26,7 @@ def assets() -> None:
     help="Give up after this time.",
 )
 def fetch(source: Path | None, timeout: float) -> None:
-    """Get what is missing, with npm or from a folder or zip."""
+    """Get missing files, with npm or from a folder or zip."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -43,14 +41,17 @@ def fetch(source: Path | None, timeout: float) -> None:
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if not state.complete:
-        fail(f"not all files for Visdom's page could be had: {', '.join(state.bad + state.missing)}. {ASSET_HELP}", 1)
+        fail(
+            f"some files for Visdom's page could not be fetched: {', '.join(state.bad + state.missing)}. {ASSET_HELP}",
+            1,
+        )
     click.echo(f"{len(state.good)} files in {cache_dir()}")
 
 
 @assets.command(cls=MonitorCommand)
 @click.argument("archive", metavar="FILE", type=click.Path(path_type=Path))
 def export(archive: Path) -> None:
-    """Write the files into a zip, for `fetch --from` on another machine."""
+    """Write the files to a zip, for `fetch --from` on another machine."""
     from monitor.dashboards.assets import export
 
     export(archive)
@@ -59,12 +60,12 @@ def export(archive: Path) -> None:
 
 @assets.command(cls=MonitorCommand)
 def status() -> int:
-    """Say which files are missing or damaged; exit status 1 if one is."""
+    """List missing and damaged files; exit status 1 if there are any."""
     from monitor.dashboards.assets import ASSETS, cache_dir, verify
 
     state = verify(cache_dir())
-    for word, names in (("damaged", state.bad), ("missing", state.missing)):
+    for problem, names in (("damaged", state.bad), ("missing", state.missing)):
         for name in names:
-            click.echo(f"{word}  {name}")
+            click.echo(f"{problem}  {name}")
     click.echo(f"{len(state.good)} of {len(ASSETS)} files in {cache_dir()}")
     return 0 if state.complete else 1

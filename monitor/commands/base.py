@@ -1,4 +1,4 @@
-"""Commands whose errors are one line: what was given, and what is accepted."""
+"""Commands that report each error in one line, which says what is accepted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import click
 
 from monitor.errors import MonitorError
 
-RUNNER_MODULES = ("torch", "torchvision", "sklearn")  # what the extra `runners` brings
+RUNNER_MODULES = ("torch", "torchvision", "sklearn")  # installed by the extra `runners`
 
 
 class MonitorCommand(click.Command):
-    """A command whose errors are one line on stderr, with exit status 2 for bad input, and no traceback."""
+    """A command that reports an error in one line on stderr, without a traceback; bad input has exit status 2."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+        """Run the command and exit with what it returns, if that is an int."""
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **kwargs)  # type: ignore[call-overload]
         show_messages()
@@ -41,17 +42,17 @@ class MonitorCommand(click.Command):
 
 
 class MonitorGroup(MonitorCommand, click.Group):
-    """A group of such commands."""
+    """A group of commands that reports errors in the same way."""
 
 
 def fail(message: str, status: int) -> NoReturn:
-    """End the program with one line on stderr."""
+    """Print a message in one line on stderr, and exit with `status`."""
     click.echo("Error: " + " ".join(message.split()), err=True)
     sys.exit(status)
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
-    """Write to what is stderr at the time: a progress bar puts itself in its place for a while."""
+    """Write to the current `sys.stderr`, which a progress bar replaces while it is shown."""
 
     @property
     def stream(self) -> Any:
@@ -63,7 +64,7 @@ class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 def show_messages() -> None:
-    """Show the package's messages on stderr, one line each."""
+    """Show the log messages of this package on stderr, one line each."""
     log = logging.getLogger("monitor")
     if not log.handlers:
         handler = _Stderr()

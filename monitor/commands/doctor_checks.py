@@ -1,4 +1,4 @@
-"""Can a training run here? Each check is a line: ok, a warning, or a failure, with what to do about it."""
+"""The checks of `monitor doctor`. Each finding is ok, a warning, or a failure, with a remedy."""
 
 from __future__ import annotations
 
@@ -16,125 +16,154 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from packaging.requirements import Requirement
+
 OK, WARNING, FAILURE = "ok", "warning", "failure"
 DISTRIBUTION = "training-monitor"
-MIN_FREE_BYTES = 200 * 2**20  # bytes of disk below which a run may not fit
-LOW_FREE_BYTES = 2 * 2**30  # bytes of disk below which many will not
+EXTRA_LEVELS = {"runners": FAILURE, "visdom": WARNING}  # what a missing package of the extra is; others are ignored
+MIN_FREE_BYTES = 200 * 2**20  # below this, a run may not fit
+LOW_FREE_BYTES = 2 * 2**30  # below this, many runs may not fit
 DEFAULT_PORTS = {"Visdom": 8097, "TensorBoard": 6006}
 
 
 class Finding(NamedTuple):
-    """One line: `remedy` says what to do where it is not ok."""
+    """The result of one check.
+
+    Attributes:
+        level: `OK`, `WARNING`, or `FAILURE`.
+        subject: what was checked.
+        message: what was found.
+        remedy: what to do about it; empty if nothing needs to be done.
+    """
 
     level: str
-    what: str
-    says: str
+    subject: str
+    message: str
     remedy: str = ""
 
 
 def examine(logdir: Path, data_dir: Path, ports: Mapping[str, int] = DEFAULT_PORTS) -> Iterator[Finding]:
-    """Yield what is found, as it is found; `ports` are Visdom's and TensorBoard's. Takes seconds."""
+    """Run all checks and yield each finding at once. Blocks for some seconds.
+
+    Args:
+        logdir: where runs would be written.
+        data_dir: where data sets are.
+        ports: the ports of the dashboards, by name.
+    """
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        _python,
-        _packages,
-        _torch,
-        lambda: _disk(logdir),
-        _assets,
-        lambda: _ports(ports),
-        lambda: _data(data_dir),
+        _check_python,
+        _check_packages,
+        _check_torch,
+        lambda: _check_disk(logdir),
+        _check_assets,
+        lambda: _check_ports(ports),
+        lambda: _check_data(data_dir),
     )
     for check in checks:
         try:
             yield from check()
-        except Exception as error:  # a check that breaks must not hide the others
+        except Exception as error:  # a check that crashes must not hide the others
             yield Finding(WARNING, "doctor", f"a check ended with {type(error).__name__}: {error}", "report it")
 
 
-def _python() -> Iterator[Finding]:
+def _check_python() -> Iterator[Finding]:
     yield Finding(OK, "Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")
 
 
-def _packages() -> Iterator[Finding]:
-    """Compare what is installed with what the package asks for."""
+def _check_packages() -> Iterator[Finding]:
+    """Compare the installed packages with those that the metadata requires."""
     from packaging.requirements import Requirement
 
     try:
         yield Finding(OK, DISTRIBUTION, version(DISTRIBUTION))
-        wanted = [Requirement(text) for text in requires(DISTRIBUTION) or []]
+        requirements = [Requirement(text) for text in requires(DISTRIBUTION) or []]
     except PackageNotFoundError:
         yield Finding(FAILURE, DISTRIBUTION, "is not installed", "pip install . in its checkout")
         return
-    lacking = 0
-    for need in wanted:
-        extra = "" if need.marker is None or need.marker.evaluate({"extra": ""}) else _extra(need)
-        if extra not in ("", "visdom"):
-            continue
-        remedy = f"pip install '{DISTRIBUTION}[visdom]'" if extra else f"pip install '{need.name}{need.specifier}'"
-        try:
-            found = version(need.name)
-        except PackageNotFoundError:
-            lacking += 1
-            yield Finding(WARNING if extra else FAILURE, need.name, "is not installed", remedy)
-            continue
-        if not need.specifier.contains(found, prereleases=True):
-            lacking += 1
-            says = f"{found} is not {need.specifier}"
-            yield Finding(WARNING if extra else FAILURE, need.name, says, remedy)
-    if not lacking:
-        yield Finding(OK, "packages", "all there, the extra visdom included")
+    problems = 0
+    for requirement in requirements:
+        extra = _extra(requirement)
+        message = "" if extra is None else _package_problem(requirement)
+        if message:
+            problems += 1
+            remedy = _extra_remedy(extra) if extra else f"pip install '{requirement.name}{requirement.specifier}'"
+            yield Finding(EXTRA_LEVELS[extra] if extra else FAILURE, requirement.name, message, remedy)
+    if not problems:
+        yield Finding(OK, "packages", f"all installed, with the extras {' and '.join(EXTRA_LEVELS)}")
 
 
-def _extra(need: object) -> str:
-    marker = getattr(need, "marker", None)
-    return next((extra for extra in ("visdom", "test") if marker.evaluate({"extra": extra})), "none") if marker else ""
+def _extra(requirement: Requirement) -> str | None:
+    """Return the extra that a requirement belongs to; empty if it is always required, None if it does not matter."""
+    marker = requirement.marker
+    if marker is None or marker.evaluate({"extra": ""}):
+        return ""
+    return next((extra for extra in EXTRA_LEVELS if marker.evaluate({"extra": extra})), None)
 
 
-def _torch() -> Iterator[Finding]:
-    """Load torch and torchvision, which must be of one build, and look for a GPU."""
+def _extra_remedy(extra: str) -> str:
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
+def _package_problem(requirement: Requirement) -> str:
+    """Tell what is wrong with an installed package; empty if nothing is."""
+    try:
+        installed = version(requirement.name)
+    except PackageNotFoundError:
+        return "is not installed"
+    if requirement.specifier.contains(installed, prereleases=True):
+        return ""
+    return f"{installed} is not {requirement.specifier}"
+
+
+def _check_torch() -> Iterator[Finding]:
+    """Load torch and torchvision, whose builds must match, and look for a GPU."""
+    if importlib.util.find_spec("torch") is None:
+        yield Finding(FAILURE, "torch", "is not installed", _extra_remedy("runners"))
+        return
     try:
         import torch
         import torchvision
-    except Exception as error:  # a wrong pair fails in many ways
+    except Exception as error:  # builds that do not match fail in many ways
         reason = " ".join(str(error).split())[:160]
         yield Finding(FAILURE, "torch", f"cannot be loaded: {reason}", "install matching torch and torchvision")
         return
     yield Finding(OK, "torch", f"{torch.__version__}, torchvision {torchvision.__version__}")
-    cores = os.cpu_count() or 1
-    if torch.cuda.is_available():
-        try:
-            torch.zeros(1, device="cuda").item()
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            yield Finding(FAILURE, "GPU", f"cannot be used: {reason}", "train with --device cpu, or mend the driver")
-            return
-        yield Finding(OK, "GPU", ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())))
-    else:
+    if not torch.cuda.is_available():
+        cores = os.cpu_count() or 1
         yield Finding(OK, "GPU", f"none that torch can use; {cores} cores, {torch.get_num_threads()} threads")
-
-
-def _disk(logdir: Path) -> Iterator[Finding]:
-    """Try to write where runs go."""
-    there = next(path for path in (logdir, *logdir.absolute().parents) if path.exists())
-    what = f"runs in {logdir}"
+        return
     try:
-        with tempfile.TemporaryFile(dir=there) as file:
+        torch.zeros(1, device="cuda").item()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        yield Finding(FAILURE, "GPU", f"cannot be used: {reason}", "train with --device cpu, or repair the driver")
+        return
+    yield Finding(OK, "GPU", ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())))
+
+
+def _check_disk(logdir: Path) -> Iterator[Finding]:
+    """Try to write where runs are written."""
+    folder = next(path for path in (logdir, *logdir.absolute().parents) if path.exists())
+    subject = f"runs in {logdir}"
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
             file.flush()
     except OSError as error:
-        yield Finding(FAILURE, what, f"cannot be written: {error.strerror or error}", "name another with --logdir")
+        yield Finding(FAILURE, subject, f"cannot be written: {error.strerror or error}", "choose another with --logdir")
         return
-    free = shutil.disk_usage(there).free
-    says = f"{free / 2**30:.1f} GiB free"
-    if free < MIN_FREE_BYTES:
-        yield Finding(FAILURE, what, says, "make room, or name another place with --logdir")
-    elif free < LOW_FREE_BYTES:
-        yield Finding(WARNING, what, says, "make room: checkpoints and pictures add up")
+    free_bytes = shutil.disk_usage(folder).free
+    message = f"{free_bytes / 2**30:.1f} GiB free"
+    if free_bytes < MIN_FREE_BYTES:
+        yield Finding(FAILURE, subject, message, "free disk space, or choose another folder with --logdir")
+    elif free_bytes < LOW_FREE_BYTES:
+        yield Finding(WARNING, subject, message, "free disk space: checkpoints and images add up")
     else:
-        yield Finding(OK, what, says)
+        yield Finding(OK, subject, message)
 
 
-def _assets() -> Iterator[Finding]:
-    """Look for the files of Visdom's page."""
+def _check_assets() -> Iterator[Finding]:
+    """Look for the files that Visdom's page needs."""
     if importlib.util.find_spec("visdom") is None:
         return
     from monitor.dashboards.assets import cache_dir, verify
@@ -142,36 +171,37 @@ def _assets() -> Iterator[Finding]:
     state = verify(cache_dir())
     bad = [*state.bad, *state.missing]
     if bad:
-        remedy = "monitor assets fetch; runs do so by themselves, with npm"
+        remedy = "monitor assets fetch; with npm, runs do this by themselves"
         if shutil.which("npm") is None:
-            remedy = "there is no npm: monitor assets fetch --from FILE.zip, of another machine's monitor assets export"
+            remedy = (
+                "install npm, or monitor assets fetch --from FILE.zip, from monitor assets export on another machine"
+            )
         yield Finding(WARNING, "Visdom's page", f"{len(bad)} of its files are missing or damaged", remedy)
     else:
         yield Finding(OK, "Visdom's page", f"{len(state.good)} files in {cache_dir()}")
 
 
-def _ports(ports: Mapping[str, int]) -> Iterator[Finding]:
-    """See what listens where the dashboards would."""
-    is_ours = {"Visdom": is_visdom, "TensorBoard": is_tensorboard}
+def _check_ports(ports: Mapping[str, int]) -> Iterator[Finding]:
+    """Look at what listens on the ports of the dashboards."""
+    is_dashboard = {"Visdom": is_visdom, "TensorBoard": is_tensorboard}
     for name, port in ports.items():
-        what = f"{name}'s port {port}"
+        subject = f"{name}'s port {port}"
         url = f"http://127.0.0.1:{port}"
         if not listens("127.0.0.1", port):
-            yield Finding(OK, what, "free; runs start a server")
-        elif is_ours[name](url):
-            yield Finding(OK, what, f"a {name} answers at {url}")
+            yield Finding(OK, subject, "free; runs start a server")
+        elif is_dashboard[name](url):
+            yield Finding(OK, subject, f"{name} answers at {url}")
         else:
-            yield Finding(WARNING, what, "taken by something else", "none needed: runs take another port")
+            yield Finding(WARNING, subject, "used by another program", "none needed: runs use another port")
 
 
-def _data(data_dir: Path) -> Iterator[Finding]:
-    """See whether MNIST is there, or the digits that stand in for it."""
+def _check_data(data_dir: Path) -> Iterator[Finding]:
+    """Look for MNIST, or for the digits that replace it."""
     raw = data_dir / "MNIST" / "raw"
     parts = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-    missing = [part for part in parts if not any((raw / (part + end)).is_file() for end in ("", ".gz"))]
-    if not missing:
+    if all(any((raw / (part + end)).is_file() for end in ("", ".gz")) for part in parts):
         yield Finding(OK, "MNIST", f"in {data_dir}")
         return
-    stand_in = importlib.util.find_spec("sklearn") is not None
-    says = f"not in {data_dir}; the first run downloads it" + (", or trains on scikit-learn's digits" * stand_in)
-    yield Finding(WARNING if stand_in else FAILURE, "MNIST", says, "--data-dir FOLDER, or --mnist-mirror URL")
+    has_digits = importlib.util.find_spec("sklearn") is not None
+    message = f"not in {data_dir}; the first run downloads it" + (", or trains on scikit-learn's digits" * has_digits)
+    yield Finding(WARNING if has_digits else FAILURE, "MNIST", message, "--data-dir FOLDER, or --mnist-mirror URL")

@@ -35,55 +35,67 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
     """Stream the TensorBoard event files of PATH, whoever wrote them, to a sink; each run gets a page of its own."""
     from platformdirs import user_data_path
 
-    from monitor.delivery.replay import Replay
-
-    if not path.exists() and (DEFAULT_LOGDIR / path).exists():  # the name of a run
-        path = DEFAULT_LOGDIR / path
-    if not path.exists():
-        raise click.BadParameter(f"{str(path)!r} does not exist.", param_hint="'PATH'")
-    runs = runs_under(path)
-    if not runs and not follow:
-        raise click.BadParameter(f"there are no event files (*tfevents*) in {str(path)!r}.", param_hint="'PATH'")
+    path = _check(path, follow=follow)
     templates = {spec: registry.make(spec) for spec in specs}
     for spec, sink in templates.items():
         if logdir is None and sink.writes_event_files:
             raise click.BadParameter(f"--sink {spec} needs --logdir, where to write.", param_hint="'--logdir'")
     folder = user_data_path("training-monitor")
-    undelivered: list[str] = []
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
-        first = Run(_flat_name(next(iter(runs), path.name)), is_written=False)
+        first = Run(_flat_name(next(iter(runs_under(path)), path.name)), is_written=False)
         served = list(templates.values())
         servers = start_dashboards(
             served, folder, lambda sink: sink.page_url(first), cleanup, open_browser=open_browser
         )
         if not served:
             fail("none of the sinks is available", 1)
-        replays: dict[str, Replay] = {}
-        try:
-            while True:
-                for name, run_path in runs_under(path).items():
-                    if name not in replays:
-                        sinks = [_copy_of(sink, spec) for spec, sink in templates.items() if sink in served]
-                        run = Run(logdir / name) if logdir is not None else Run(_flat_name(name), is_written=False)
-                        replays[name] = Replay(name, run_path, sinks, run)
-                    replays[name].forward()
-                    if not follow:
-                        undelivered += _end(replays[name], folder)
-                if not follow:
-                    break
-                time.sleep(POLL_INTERVAL_S)
-        except (KeyboardInterrupt, SystemExit):
-            if not follow:
-                raise
-            for one in replays.values():
-                undelivered += _end(one, folder)
+        templates = {spec: sink for spec, sink in templates.items() if sink in served}
+        undelivered = _replay_all(path, templates, logdir, folder, follow=follow)
         for line in undelivered:
             echo(line, err=True)
         if not follow:
             saved = folder if any(server.process for server in servers) else None
             keep_dashboards_up(servers, view_commands(served, logdir, saved), "Everything has been sent")
     return 1 if undelivered else 0
+
+
+def _check(path: Path, *, follow: bool) -> Path:
+    """Return where the event files are: `path`, or the run of that name."""
+    if not path.exists() and (DEFAULT_LOGDIR / path).exists():
+        path = DEFAULT_LOGDIR / path
+    if not path.exists():
+        raise click.BadParameter(f"{str(path)!r} does not exist.", param_hint="'PATH'")
+    if not follow and not runs_under(path):
+        raise click.BadParameter(f"there are no event files (*tfevents*) in {str(path)!r}.", param_hint="'PATH'")
+    return path
+
+
+def _replay_all(
+    path: Path, templates: dict[str, Sink], logdir: Path | None, folder: Path, *, follow: bool
+) -> list[str]:
+    """Send all runs, each to sinks of its own; with `follow`, until Ctrl-C. Return what was not delivered."""
+    from monitor.delivery.replay import Replay
+
+    replays: dict[str, Replay] = {}
+    undelivered: list[str] = []
+    try:
+        while True:
+            for name, run_path in runs_under(path).items():
+                if name not in replays:
+                    sinks = [_copy_of(sink, spec) for spec, sink in templates.items()]
+                    run = Run(logdir / name) if logdir is not None else Run(_flat_name(name), is_written=False)
+                    replays[name] = Replay(name, run_path, sinks, run)
+                replays[name].forward()
+                if not follow:
+                    undelivered += _end(replays[name], folder)
+            if not follow:
+                return undelivered
+            time.sleep(POLL_INTERVAL_S)
+    except (KeyboardInterrupt, SystemExit):
+        if not follow:
+            raise
+        return [line for replay in replays.values() for line in _end(replay, folder)]
 
 
 def _flat_name(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""`monitor serve visdom | tensorboard`: the dashboards' own servers, on this machine alone unless told."""
+"""`monitor serve visdom | tensorboard`: the servers of the dashboards, by default for this machine only."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def serve() -> None:
 
 
 def server_options(default_port: int, port_help: str) -> Callable[[F], F]:
-    """Add what both servers take."""
+    """Add the options that both servers have."""
 
     def add(command: F) -> F:
         for option in (
             click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser."),
-            click.option("--parent", type=int, hidden=True, help="End with this process."),
+            click.option("--parent", type=int, hidden=True, help="End when this process ends."),
             click.option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on."),
             click.option(
                 "--port", type=click.IntRange(0, 65535), default=default_port, show_default=True, help=port_help
@@ -43,12 +43,14 @@ def server_options(default_port: int, port_help: str) -> Callable[[F], F]:
 
 
 @serve.command(cls=MonitorCommand)
-@server_options(8097, "0 takes a free one.")
-@click.option("--env-dir", type=click.Path(file_okay=False, path_type=Path), help="Where saved envs are.")
-@click.option("--username", help="Ask for a login; needs --password-file.")
+@server_options(8097, "Port to listen on; 0 for any free one.")
+@click.option(
+    "--env-dir", type=click.Path(file_okay=False, path_type=Path), help="Where envs are loaded from and saved."
+)
+@click.option("--username", help="Require a login; needs --password-file.")
 @click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file with the password in its first line.")  # fmt: skip
-@click.option("--readonly", is_flag=True, help="Let nobody change anything from the page.")
+@click.option("--readonly", is_flag=True, help="Allow no changes from the page.")
 def visdom(
     host: str,
     port: int,
@@ -59,14 +61,14 @@ def visdom(
     parent: int | None,
     open_browser: bool,
 ) -> None:
-    """Serve Visdom's page for live plots."""
+    """Serve Visdom, for live plots."""
     try:
         from monitor.dashboards import visdom_server
     except ImportError as error:
         raise click.UsageError(
             f"serve visdom needs packages that are not installed ({error.name}); pip install 'training-monitor[visdom]'"
         ) from error
-    login = _login(username, password_file, visdom_server.Login)
+    login = _read_login(username, password_file, visdom_server.Login)
     if login is None and not is_loopback(host):
         raise click.BadParameter(
             f"{host!r} can be reached from other machines: set a login with --username NAME and --password-file FILE.",
@@ -76,69 +78,74 @@ def visdom(
         from platformdirs import user_data_path
 
         env_dir = user_data_path("training-monitor") / "visdom"
-    _prepare_page(parent)
+    _prepare_assets(parent)
     try:
         env_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise click.BadParameter(
-            f"{str(env_dir)!r} cannot be made: {error.strerror or error}", param_hint="'--env-dir'"
+            f"{str(env_dir)!r} cannot be created: {error.strerror or error}", param_hint="'--env-dir'"
         ) from error
     try:
-        visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, ready=_ready("Visdom", open_browser))
+        visdom_server.serve(
+            host, port, env_dir, login=login, readonly=readonly, ready=_announcer("Visdom", open_browser)
+        )
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
 
 
 @serve.command(cls=MonitorCommand)
-@server_options(6006, "The next free one is taken where it is busy.")
+@server_options(6006, "Port to listen on; if it is in use, the next free one.")
 @click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
-              help="Where runs are.")  # fmt: skip
+              help="Where the runs are.")  # fmt: skip
 def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_browser: bool) -> None:
-    """Serve TensorBoard over the runs of a log directory."""
+    """Serve TensorBoard for the runs of a log directory."""
     if parent is not None:
         exit_with_parent(parent)
     from monitor.dashboards import tensorboard_server
 
     if not logdir.is_dir():
-        click.echo(f"There is no folder {str(logdir)!r} yet; runs are shown as they come.", err=True)
+        click.echo(f"There is no folder {str(logdir)!r} yet; new runs will appear.", err=True)
     try:
-        tensorboard_server.serve(host, port, logdir, ready=_ready("TensorBoard", open_browser))
+        tensorboard_server.serve(host, port, logdir, ready=_announcer("TensorBoard", open_browser))
     except OSError as error:
         fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
 
 
-def _prepare_page(parent: int | None) -> None:
-    """Get the files that Visdom's page needs, and say so: to the parent that waits for the address, or to the user."""
+def _prepare_assets(parent: int | None) -> None:
+    """Get the files for Visdom's page, and report it: to the parent that waits for the address, or else to the user."""
     from monitor.dashboards import assets
 
     if parent is None:
         assets.ensure(*[lambda line: click.echo(line, err=True)] * 2)
         return
     exit_with_parent(parent)
-    with signals_as_exit():  # so that SIGTERM ends a download with its processes
-        assets.ensure(lambda line: _echo_now(f"WARNING: {line}"), lambda line: _echo_now(f"INFO: {line}"))
+    with signals_as_exit():  # so that SIGTERM also ends the processes of a download
+        assets.ensure(lambda line: _echo(f"WARNING: {line}"), lambda line: _echo(f"INFO: {line}"))
 
 
-def _echo_now(line: str) -> None:
+def _echo(line: str) -> None:
     click.echo(line)
     sys.stdout.flush()
 
 
-def _login(username: str | None, password_file: Path | None, make: Callable[[str, str], Any]) -> Any:
+def _read_login(username: str | None, password_file: Path | None, login_type: Callable[[str, str], Any]) -> Any:
+    """Return the login of the two options, or None without them."""
     if (username is None) != (password_file is None):
         raise click.UsageError("--username and --password-file go together.")
     if username is None or password_file is None:
         return None
     password = password_file.read_text("utf-8").partition("\n")[0].rstrip("\r")
     if not (username and password):
-        raise click.UsageError(f"--username is empty, or {password_file} has no password in its first line.")
-    return make(username, password)
+        raise click.UsageError(f"--username is empty, or the first line of {password_file} has no password.")
+    return login_type(username, password)
 
 
-def _ready(name: str, open_browser: bool) -> Callable[[str], None]:
-    def tell(url: str) -> None:
-        _echo_now(f"{name}: {url}")
+def _announcer(name: str, open_browser: bool) -> Callable[[str], None]:
+    """Return a function that prints the address of a server, and opens it if the user wants that."""
+
+    def announce(url: str) -> None:
+        _echo(f"{name}: {url}")
         if open_browser:
             webbrowser.open(url)
 
-    return tell
+    return announce

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file: nothing is fetched, so it opens offline and can be mailed."""
+"""Write a comparison as one HTML file that loads nothing from elsewhere, so it works offline and in an email."""
 
 from __future__ import annotations
 
@@ -41,18 +41,27 @@ for (const box of document.querySelectorAll('.runs input')) box.addEventListener
 
 
 def write_report(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], step: int | None = None) -> None:
-    """Write the page: plots of `tags`, the settings that differ, last and best, and pictures.
+    """Write the page: plots of `tags`, the settings that differ, the last and best values, and images.
 
-    Pictures are each run's newest at `step` or before it; the last where it is None. Raises `OSError` where the file
-    cannot be written; an old one is there until the new one is whole.
+    Blocks while it reads the event files of all runs. An existing file is replaced at once, when the new one is
+    complete.
+
+    Args:
+        file: the HTML file.
+        runs: the runs to compare.
+        tags: the metrics to compare.
+        step: show the latest images of each run up to this step; by default, the latest of all.
+
+    Raises:
+        OSError: if the file cannot be written.
     """
     body = [
         f"<h1>{len(runs)} runs</h1>",
-        _switches(runs),
+        _run_toggles(runs),
         "<h2>Curves</h2><div class=plots>" + "".join(_plots(runs, tags)) + "</div>",
-        "<h2>Settings that differ</h2>" + _settings(runs),
-        "<h2>Metrics</h2>" + _metrics(runs, tags),
-        *_pictures(runs, step),
+        "<h2>Settings that differ</h2>" + _settings_table(runs),
+        "<h2>Metrics</h2>" + _metrics_table(runs, tags),
+        *_image_sections(runs, step),
     ]
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{len(runs)} runs</title>'
@@ -61,102 +70,104 @@ def write_report(file: Path, runs: Sequence[ComparedRun], tags: Sequence[str], s
     atomic_write(file, page)
 
 
-def _switches(runs: Sequence[ComparedRun]) -> str:
-    """Make the legend, which shows and hides runs."""
+def _run_toggles(runs: Sequence[ComparedRun]) -> str:
+    """Return the legend, with a checkbox per run that shows and hides it."""
     labels = [
-        f'<label><input type=checkbox checked value="run{place}">'
-        f'<span class=swatch style="background:{_colour(place)}"></span>'
-        f"{_safe(run.name)} <span class=step>{_safe(run.status)}</span></label>"
-        for place, run in enumerate(runs)
+        f'<label><input type=checkbox checked value="run{index}">'
+        f'<span class=swatch style="background:{_color(index)}"></span>'
+        f"{_escape_html(run.name)} <span class=step>{_escape_html(run.status)}</span></label>"
+        for index, run in enumerate(runs)
     ]
     return f"<p class=runs>{''.join(labels)}</p>"
 
 
 def _plots(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Iterator[str]:
-    """Draw each metric, a line a run, as SVG."""
+    """Draw each metric as SVG, with one line per run."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    found = [read_scalars(run.path, tags) for run in runs]
-    for number_of_plot, tag in enumerate(tags):
+    points_by_run = [read_scalars(run.path, tags) for run in runs]
+    for plot_index, tag in enumerate(tags):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         FigureCanvasSVG(figure)
-        axes = figure.add_subplot(title=_plain(tag), xlabel="step")
+        axes = figure.add_subplot(title=_escape_dollars(tag), xlabel="step")
         axes.grid(alpha=0.3)
-        for place, points in enumerate(found):
+        for index, points in enumerate(points_by_run):
             series = DownsampledSeries()
             for step, value in points[tag]:
                 series.add(step, value)
             steps, values = series.points()
-            heights = [float("nan") if value is None else value for value in values]
+            y = [float("nan") if value is None else value for value in values]
             marker = "o" if len(steps) < 3 else None
-            (line,) = axes.plot(steps, heights, color=_colour(place), linewidth=1.3, marker=marker)
-            line.set_gid(f"run{place}-{number_of_plot}")
-        out = io.StringIO()
-        with rc_context({"svg.hashsalt": f"plot{number_of_plot}", "svg.fonttype": "none"}):
-            figure.savefig(out, format="svg", metadata={"Date": None})
-        yield out.getvalue().partition("<svg")[1] + out.getvalue().partition("<svg")[2]
+            (line,) = axes.plot(steps, y, color=_color(index), linewidth=1.3, marker=marker)
+            line.set_gid(f"run{index}-{plot_index}")
+        buffer = io.StringIO()
+        with rc_context({"svg.hashsalt": f"plot{plot_index}", "svg.fonttype": "none"}):
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+        _, tag_start, rest = buffer.getvalue().partition("<svg")
+        yield tag_start + rest
 
 
-def _settings(runs: Sequence[ComparedRun]) -> str:
+def _settings_table(runs: Sequence[ComparedRun]) -> str:
     names = differing_settings(runs)
     if not names:
         return "<p>None.</p>"
-    head = "".join(f"<th>{_safe(name)}" for name in ("run", *names))
+    head = "".join(f"<th>{_escape_html(name)}" for name in ("run", *names))
     rows = [
-        f'<tr data-run="run{place}"><td>{_safe(run.name)}'
-        + "".join(f"<td>{_safe(run.config[name]) if run.config.get(name) is not None else ''}" for name in names)
-        for place, run in enumerate(runs)
+        f'<tr data-run="run{index}"><td>{_escape_html(run.name)}'
+        + "".join(f"<td>{_escape_html(run.config[name]) if run.config.get(name) is not None else ''}" for name in names)
+        for index, run in enumerate(runs)
     ]
     return f"<table><tr>{head}{''.join(rows)}</table>"
 
 
-def _metrics(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
+def _metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> str:
     rows = []
     for tag in tags:
-        for place, run in enumerate(runs):
+        for index, run in enumerate(runs):
             entry = run.metrics.get(tag, {})
             cells = []
-            for what, at in (("last", "step"), ("best", "best_step")):
-                value = parse_number(entry.get(what))
-                best = " best" if run.name in best_runs(runs, tag, what) else ""
-                shown = "" if value is None else f"{value:.5g} <span class=step>at {entry.get(at)}</span>"
-                cells.append(f'<td class="number{best}">{shown}')
-            first = " class=first" if place == 0 else ""
-            label = _safe(tag) if place == 0 else ""
-            rows.append(f'<tr{first} data-run="run{place}"><td>{label}<td>{_safe(run.name)}{"".join(cells)}')
+            for which, step_key in (("last", "step"), ("best", "best_step")):
+                value = parse_number(entry.get(which))
+                best = " best" if run.name in best_runs(runs, tag, which) else ""
+                text = "" if value is None else f"{value:.5g} <span class=step>at {entry.get(step_key)}</span>"
+                cells.append(f'<td class="number{best}">{text}')
+            first = " class=first" if index == 0 else ""
+            label = _escape_html(tag) if index == 0 else ""
+            rows.append(f'<tr{first} data-run="run{index}"><td>{label}<td>{_escape_html(run.name)}{"".join(cells)}')
     return f"<table><tr><th>metric<th>run<th>last<th>best{''.join(rows)}</table>"
 
 
-def _pictures(runs: Sequence[ComparedRun], step: int | None) -> Iterator[str]:
-    """Show the pictures of the runs side by side, a section a tag."""
-    found: dict[str, dict[int, Images]] = {}
-    for place, run in enumerate(runs):
+def _image_sections(runs: Sequence[ComparedRun], step: int | None) -> Iterator[str]:
+    """Show the images of the runs side by side, in one section per tag."""
+    images_by_tag: dict[str, dict[int, Images]] = {}
+    for index, run in enumerate(runs):
         for records in read_history(run.path):
             for record in records:
                 if isinstance(record, Images) and (step is None or record.step <= step):
-                    newest = found.setdefault(record.tag, {})
-                    if place not in newest or record.step >= newest[place].step:
-                        newest[place] = record
-    for tag, by_run in found.items():
+                    latest = images_by_tag.setdefault(record.tag, {})
+                    if index not in latest or record.step >= latest[index].step:
+                        latest[index] = record
+    for tag, by_run in images_by_tag.items():
         figures = [
-            f'<figure data-run="run{place}"><img alt="{_safe(tag)} of {_safe(runs[place].name)}" '
+            f'<figure data-run="run{index}"><img alt="{_escape_html(tag)} of {_escape_html(runs[index].name)}" '
             f'src="data:image/png;base64,{b64encode(image_grid(record).png).decode()}">'
-            f"<figcaption>{_safe(runs[place].name)} <span class=step>step {record.step}</span></figcaption></figure>"
-            for place, record in sorted(by_run.items())
+            f"<figcaption>{_escape_html(runs[index].name)} "
+            f"<span class=step>step {record.step}</span></figcaption></figure>"
+            for index, record in sorted(by_run.items())
         ]
-        yield f"<h2>{_safe(tag)}</h2>{''.join(figures)}"
+        yield f"<h2>{_escape_html(tag)}</h2>{''.join(figures)}"
 
 
-def _colour(place: int) -> str:
-    return PALETTE[place % len(PALETTE)]
+def _color(index: int) -> str:
+    return PALETTE[index % len(PALETTE)]
 
 
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading a formula between dollar signs."""
+def _escape_dollars(text: str) -> str:
+    """Escape dollar signs, between which Matplotlib expects a formula."""
     return escape_control_chars(text).replace("$", r"\$")
 
 
-def _safe(value: Any) -> str:
+def _escape_html(value: Any) -> str:
     return html.escape(escape_control_chars(str(value)))

@@ -1,4 +1,4 @@
-"""The files that Visdom's page needs and does not bring: which they are, and how each is known to be the right one."""
+"""The files that Visdom's page needs and that the package visdom does not contain, with their checksums."""
 
 from __future__ import annotations
 
@@ -9,16 +9,24 @@ from typing import NamedTuple
 
 
 class Asset(NamedTuple):
-    """A file, by the name that the page asks for, and where it is in which npm package (`name@version`)."""
+    """A file that Visdom's page needs.
+
+    Attributes:
+        name: the path that the page asks for.
+        package: the npm package that contains the file, as `name@version`.
+        path: the path in that package.
+        size: bytes.
+        sha256: the checksum of the content, in hexadecimal.
+    """
 
     name: str
     package: str
     path: str
-    size: int  # bytes
+    size: int
     sha256: str
 
     def is_content(self, content: bytes) -> bool:
-        """Say whether this is the file's content, to the last bit."""
+        """Tell whether `content` is exactly the content of the file."""
         return len(content) == self.size and hashlib.sha256(content).hexdigest() == self.sha256
 
 

@@ -1,8 +1,8 @@
-"""Where the files for Visdom's page come from: a folder, a zip, npm, Visdom's own downloader.
+"""Where the files for Visdom's page come from: a folder, a zip, npm, or Visdom's own downloader.
 
-Each source is a generator of files and contents. The contents are unchecked, but at most one byte longer than they
-should be. A source leaves out what it does not have; a file that cannot be read comes as `b""`. Names in archives are
-compared and never become paths.
+Each source is a generator of files and their contents. The contents are not verified, but at most one byte longer than
+expected. A source skips what it does not have; a file that cannot be read has the content `b""`. Names in archives are
+only compared, and never used as paths.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 Files = Iterator[tuple[Asset, bytes]]
 Report = Callable[[str], object]
 
-MAX_UNPACKED_BYTES = 64 * 2**20  # bytes; the largest of the pinned packages has 4 MB
-# What a damaged archive raises. Encrypted or unknown compression is a RuntimeError.
+MAX_UNPACKED_BYTES = 64 * 2**20  # the largest pinned package has 4 MB
+# Raised for damaged archives. Encryption and unknown compression raise RuntimeError.
 ARCHIVE_ERRORS = (
     OSError,
     EOFError,
@@ -46,8 +46,8 @@ ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
 )
 
-# Visdom's downloader has no timeouts, so the timer ends it even where we were killed before we could. MathJax, which it
-# gets last and with `requests`, is for LaTeX in plots alone.
+# Visdom's downloader has no timeouts, so a timer ends it, even if this process was killed before. MathJax, which it
+# downloads last and with `requests`, is only needed for LaTeX in plots.
 DOWNLOAD_SCRIPT = """
 import os, sys, threading
 timer = threading.Timer(float(sys.argv[1]), os._exit, [1])
@@ -58,63 +58,63 @@ from visdom.server.build import download_scripts
 requests.get = lambda *_, **__: sys.exit()
 download_scripts(install_dir=".")
 """
-# The names under which the downloader leaves a file, where they are not the names that the page asks for.
+# The names under which the downloader stores a file, if they differ from the names that the page asks for.
 DOWNLOADED_NAMES = {
     "fonts/glyphicons-halflings-regular.svg": "fonts/glyphicons-halflings-regular.svg#glyphicons_halflingsregular",
 }
 
 
-def from_folder(wanted: Sequence[Asset], folder: Path, left_as: dict[str, str] | None = None) -> Files:
-    """Yield what lies in a folder, under the names that the page asks for, or those in `left_as`."""
-    for asset in wanted:
-        path = folder / (left_as or {}).get(asset.name, asset.name)
+def from_folder(assets: Sequence[Asset], folder: Path, file_names: dict[str, str] | None = None) -> Files:
+    """Yield the files in a folder; `file_names` maps the name of an asset to that of its file, if they differ."""
+    for asset in assets:
+        path = folder / (file_names or {}).get(asset.name, asset.name)
         if path.is_file():
             yield asset, _read(partial(_open, path), asset)
 
 
-def from_zip(wanted: Sequence[Asset], path: Path) -> Files:
-    """Yield what a zip has, under the names that the page asks for. Raises `BadZipFile`."""
+def from_zip(assets: Sequence[Asset], path: Path) -> Files:
+    """Yield the files in a zip. Raises `BadZipFile`."""
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
-        for asset in wanted:
+        for asset in assets:
             if asset.name in names:
                 yield asset, _read(partial(archive.open, asset.name), asset)
 
 
-def from_npm(wanted: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
-    """Let npm get the packages into `folder`, and yield files out of them. Blocks for `timeout` seconds at most."""
+def from_npm(assets: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
+    """Download npm packages into `folder`, and yield the files in them. Blocks for at most `timeout` seconds."""
     npm = shutil.which("npm")
     if npm is None:
         report("npm: not installed")
         return
-    packages = sorted({asset.package for asset in wanted})
+    packages = sorted({asset.package for asset in assets})
     options = ["--loglevel=error", "--ignore-scripts", "--no-update-notifier", f"--cache={folder / 'cache'}"]
     options += ["--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=1000"]
-    wrong = run([npm, "pack", *packages, *options], folder, timeout)
-    if wrong:
-        report(f"npm: {wrong}")
+    error_text = run([npm, "pack", *packages, *options], folder, timeout)
+    if error_text:
+        report(f"npm: {error_text}")
     for package in packages:
-        # As npm names it: the pinned packages have no scope.
+        # This is how npm names the file of a package without a scope; no pinned package has one.
         tarball = folder / (package.replace("@", "-") + ".tgz")
         if tarball.is_file():
-            yield from _from_tarball([asset for asset in wanted if asset.package == package], tarball)
+            yield from _from_tarball([asset for asset in assets if asset.package == package], tarball)
 
 
-def from_visdom(wanted: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
-    """Let Visdom's own downloader fill `folder`, and yield what it got. Blocks for `timeout` seconds at most."""
+def from_visdom(assets: Sequence[Asset], folder: Path, timeout: float, report: Report) -> Files:
+    """Let Visdom's own downloader fill `folder`, and yield the files. Blocks for at most `timeout` seconds."""
     if find_spec("visdom") is None:
         report("visdom's downloader: visdom is not installed")
         return
-    wrong = run([sys.executable, "-B", "-c", DOWNLOAD_SCRIPT, str(timeout)], folder, timeout)
-    if wrong:
-        report(f"visdom's downloader: {wrong}")
-    yield from from_folder(wanted, folder / "static", DOWNLOADED_NAMES)
+    error_text = run([sys.executable, "-B", "-c", DOWNLOAD_SCRIPT, str(timeout)], folder, timeout)
+    if error_text:
+        report(f"visdom's downloader: {error_text}")
+    yield from from_folder(assets, folder / "static", DOWNLOADED_NAMES)
 
 
 def run(command: list[str], folder: Path, timeout: float) -> str | None:
-    """Run a command in a folder, without input, and return what went wrong, or None.
+    """Run a command in a folder, without input; return what went wrong, or None.
 
-    Blocks for `timeout` seconds at most; a command that takes longer is killed with all its process group.
+    Blocks for at most `timeout` seconds; then the command is killed with its process group.
     """
     if timeout <= 0:
         return "no time left"
@@ -145,7 +145,7 @@ def run(command: list[str], folder: Path, timeout: float) -> str | None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that leads its group and has not been waited for, with the group."""
+    """Kill a process, which leads its process group, with the group."""
     with suppress(ProcessLookupError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -154,28 +154,29 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _from_tarball(wanted: Sequence[Asset], path: Path) -> Files:
+def _from_tarball(assets: Sequence[Asset], path: Path) -> Files:
+    """Yield the files in the tarball of an npm package."""
     try:
         with gzip.open(path) as packed:
             unpacked = io.BytesIO(packed.read(MAX_UNPACKED_BYTES))
         with tarfile.open(fileobj=unpacked, mode="r:") as tarball:
             members = {member.name: member for member in tarball if member.isreg()}
-            for asset in wanted:
+            for asset in assets:
                 member = members.get(f"package/{asset.path}")
                 if member is not None:
                     yield asset, _read(partial(tarball.extractfile, member), asset)
     except ARCHIVE_ERRORS:
-        yield from ((asset, b"") for asset in wanted)
+        yield from ((asset, b"") for asset in assets)
 
 
 def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _read(opened: Callable[[], IO[bytes] | None], asset: Asset) -> bytes:
-    """Read a file, one byte more than it should have at most; a file that cannot be read is empty."""
+def _read(open_file: Callable[[], IO[bytes] | None], asset: Asset) -> bytes:
+    """Read a file, at most one byte more than expected; return `b""` if it cannot be read."""
     try:
-        file = opened()
+        file = open_file()
         if file is None:
             return b""
         with file:

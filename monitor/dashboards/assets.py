@@ -1,7 +1,7 @@
-"""The files that Visdom's page needs, in a cache of our own: got once, checked, and never taken unchecked.
+"""A cache of the files that Visdom's page needs, which are fetched once and verified.
 
-Visdom's server gets them from several hosts, unchecked and partly over plain HTTP, when it starts and has none. Here a
-file enters the cache only with the pinned content, whoever delivered it.
+Visdom's own server downloads them from several hosts when it first starts, unverified and partly over plain HTTP. Here
+a file enters the cache only if its content is the expected one, whatever its source.
 """
 
 from __future__ import annotations
@@ -31,28 +31,34 @@ Progress = Callable[[int, int], object]
 
 
 class State(NamedTuple):
-    """What is in a folder, by the names of the files."""
+    """The state of a folder of assets.
+
+    Attributes:
+        good: names of the files with the expected content.
+        bad: names of files with another content, or that cannot be read.
+        missing: names of the other files.
+    """
 
     good: list[str]
-    bad: list[str]  # with another content than the pinned one, or unreadable
+    bad: list[str]
     missing: list[str]
 
     @property
     def complete(self) -> bool:
-        """Say whether every file is there and good."""
+        """Whether every file is there and good."""
         return not self.bad and not self.missing
 
 
 def cache_dir() -> Path:
-    """Return the folder of the files: `MONITOR_ASSETS_DIR`, or one in the user's cache. It need not exist."""
+    """Return the folder of the files: `MONITOR_ASSETS_DIR`, or one in the user's cache. It may not exist yet."""
     import platformdirs
 
-    named = os.environ.get("MONITOR_ASSETS_DIR")
-    return Path(named) if named else platformdirs.user_cache_path("training-monitor", False) / "visdom-assets"
+    override = os.environ.get("MONITOR_ASSETS_DIR")
+    return Path(override) if override else platformdirs.user_cache_path("training-monitor", False) / "visdom-assets"
 
 
 def verify(directory: Path) -> State:
-    """Look at every file of a folder, and check its content. Reads 4.5 MB at most: some 10 ms."""
+    """Check the content of every file of a folder. Reads at most 4.5 MB, in about 10 ms."""
     state = State([], [], [])
     content = dict(sources.from_folder(ASSETS, directory))
     for asset in ASSETS:
@@ -70,18 +76,23 @@ def fetch(
     timeout: float = 120.0,
     progress: Progress | None = None,
 ) -> State:
-    """Get what the cache lacks: from `source` alone if it is given, else with npm, then with Visdom's downloader.
+    """Fetch missing and damaged files, from `source` if there is one, else with npm, then with Visdom's downloader.
 
-    Blocks for about `timeout` seconds at most. Several processes may do this at a time. Files that cannot be had are no
-    error: look at the state that is returned. Raises `MonitorError` for a folder that cannot be written, and for a
-    source that is neither a folder nor a zip.
+    Blocks for at most about `timeout` seconds. Several processes may do this at the same time. Files that cannot be
+    fetched raise nothing: look at the state that is returned.
 
     Args:
-        report: is told in a line what fails and why.
+        report: called with one line for each problem.
         source: a folder, or a zip that `export` made.
-        directory: where the files belong, `cache_dir()` by default.
-        timeout: seconds for all of it.
-        progress: is told how many files are there, of how many.
+        directory: where the files belong; by default, `cache_dir()`.
+        timeout: seconds.
+        progress: called with the number of good files and the number of all files.
+
+    Returns:
+        The state of the folder afterwards.
+
+    Raises:
+        MonitorError: if the folder cannot be written, or the source is neither a folder nor a zip.
     """
     if source is not None and not source.is_dir() and not (source.is_file() and zipfile.is_zipfile(source)):
         raise MonitorError(f"{source}: {'neither a folder nor a zip' if source.exists() else 'does not exist'}")
@@ -90,47 +101,49 @@ def fetch(
     try:
         cache.remove_bad()
         if source is not None:
-            cache.take_from(source)
+            cache.copy_from(source)
             return verify(cache.folder)
-        for where, get in (("npm", sources.from_npm), ("visdom's downloader", sources.from_visdom)):
-            wanted = cache.lacking()
-            if not wanted:
+        for origin, get in (("npm", sources.from_npm), ("visdom's downloader", sources.from_visdom)):
+            missing = cache.missing()
+            if not missing:
                 break
-            # A killed program's children may still be writing there for a moment.
+            # The children of a program that was killed may write there for a moment.
             with tempfile.TemporaryDirectory(prefix="monitor-assets-", ignore_cleanup_errors=True) as temporary:
-                cache.take(where, get(wanted, Path(temporary), deadline - time.monotonic(), report))
+                cache.store(origin, get(missing, Path(temporary), deadline - time.monotonic(), report))
         return verify(cache.folder)
     except OSError as error:
         raise MonitorError(f"{cache.folder}: cannot be filled ({error})") from error
 
 
 def ensure(report: Callable[[str], object], notice: Callable[[str], object]) -> bool:
-    """Get what the cache lacks, if anything; tell whether all is there, and if not, `report` what lacks and what helps.
+    """Fetch the files if some are missing or damaged; tell whether all are there then.
 
-    `notice` is told that it begins.
+    Blocks for at most two minutes.
 
-    Blocks while it fetches, for two minutes at most.
+    Args:
+        report: called with one line for each problem, and with what to do about missing files.
+        notice: called with one line when files are fetched.
     """
     if verify(cache_dir()).complete:
         return True
-    notice("Getting the files that Visdom's page needs; this happens once")
+    notice("Fetching the files for Visdom's page; this happens once")
     try:
         state = fetch(report)
     except MonitorError as error:
         report(f"{error}. {ASSET_HELP}")
         return False
     if not state.complete:
-        report(f"Visdom's page lacks {', '.join([*state.bad, *state.missing])}. {ASSET_HELP}")
+        report(f"Files for Visdom's page are missing: {', '.join([*state.bad, *state.missing])}. {ASSET_HELP}")
     return state.complete
 
 
 def export(archive: Path, directory: Path | None = None) -> None:
-    """Write all files into a zip, for `fetch(source=...)` elsewhere. Raises `MonitorError` if one is missing or bad."""
+    """Write all files to a zip, for `fetch` with it as the source. Raises `MonitorError` if one is missing or bad."""
     folder = directory or cache_dir()
     content = {asset: data for asset, data in sources.from_folder(ASSETS, folder) if asset.is_content(data)}
-    lacking = [asset.name for asset in ASSETS if asset not in content]
-    if lacking:
-        raise MonitorError(f"{folder} is not complete, run `monitor assets fetch` first: {', '.join(lacking)}")
+    missing = [asset.name for asset in ASSETS if asset not in content]
+    if missing:
+        raise MonitorError(f"{folder} is incomplete; run `monitor assets fetch` first: {', '.join(missing)}")
 
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
@@ -143,42 +156,42 @@ def export(archive: Path, directory: Path | None = None) -> None:
 
 
 class _Cache(NamedTuple):
-    """A folder to be filled, and who is told of it."""
+    """The folder to fill, and the functions that are called meanwhile."""
 
     folder: Path
     report: sources.Report
     progress: Progress | None
 
-    def lacking(self) -> list[Asset]:
-        """Return what is not there, and tell the progress."""
+    def missing(self) -> list[Asset]:
+        """Return the files that are not good, and report the progress."""
         good = verify(self.folder).good
-        self.tell(len(good))
+        self.report_progress(len(good))
         return [asset for asset in ASSETS if asset.name not in good]
 
-    def take_from(self, source: Path) -> None:
-        """Take what lacks from a folder or a zip."""
-        wanted = self.lacking()
+    def copy_from(self, source: Path) -> None:
+        """Copy missing files from a folder or a zip."""
+        missing = self.missing()
         try:
-            got = sources.from_folder(wanted, source) if source.is_dir() else sources.from_zip(wanted, source)
-            self.take(str(source), got)
+            files = sources.from_folder(missing, source) if source.is_dir() else sources.from_zip(missing, source)
+            self.store(str(source), files)
         except (zipfile.BadZipFile, NotImplementedError) as error:
             raise MonitorError(f"{source}: a damaged zip ({error})") from error
 
-    def take(self, where: str, got: sources.Files) -> None:
-        """Take what a source yields, if it has the pinned content."""
+    def store(self, origin: str, files: sources.Files) -> None:
+        """Store the files of a source that have the expected content, and report the others."""
         done = len(verify(self.folder).good)
-        for asset, content in got:
+        for asset, content in files:
             if asset.is_content(content):
                 path = self.folder / asset.name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                atomic_write(path, content, mode=0o644)  # readable to all, if the folder is shared
+                atomic_write(path, content, mode=0o644)  # readable by all, in case the folder is shared
                 done += 1
-                self.tell(done)
+                self.report_progress(done)
             else:
-                self.report(f"{asset.name} from {where}: wrong checksum, not used")
+                self.report(f"{asset.name} from {origin}: wrong checksum, not used")
 
     def remove_bad(self) -> None:
-        """Remove the bad files. Another process may just have replaced one by a good one, which is put back."""
+        """Remove the bad files. If another process has just replaced one with a good one, that one is put back."""
         bad = verify(self.folder).bad
         for asset in (asset for asset in ASSETS if asset.name in bad):
             path = self.folder / asset.name
@@ -191,13 +204,14 @@ class _Cache(NamedTuple):
             finally:
                 aside.unlink(missing_ok=True)
 
-    def tell(self, done: int) -> None:
+    def report_progress(self, done: int) -> None:
+        """Report the number of good files."""
         if self.progress:
             self.progress(done, len(ASSETS))
 
 
 def _beside(path: Path) -> Path:
-    """Make an empty file with a new name in the same folder, to be moved or removed by the caller."""
+    """Make an empty file with a new name in the same folder."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     return Path(name)

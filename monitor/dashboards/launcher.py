@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ log = logging.getLogger("monitor")
 START_TIMEOUT_S = 10.0  # for a server's next line
 PREPARE_TIMEOUT_S = 150.0  # the same, once it has said what it is doing
 STOP_TIMEOUT_S = 5.0
+EXIT_WAIT_S = 1.0
 LEVELS = {"INFO": logging.INFO, "WARNING": logging.WARNING}
 
 
@@ -66,6 +68,8 @@ class DashboardServer:
             level, _, message = line.partition(": ")
             log.log(LEVELS.get(level, logging.INFO), "%s", message if level in LEVELS else line)
             timeout = PREPARE_TIMEOUT_S
+        with suppress(subprocess.TimeoutExpired):  # one that fails closes its output a moment before it is gone
+            self.process.wait(EXIT_WAIT_S)
         ended = self.process.poll() is not None
         self._stderr.seek(0)
         errors = self._stderr.read().decode(errors="replace").strip().splitlines()

@@ -1,8 +1,8 @@
-"""Serve Visdom with its defects fixed from outside.
+"""Serve Visdom, with its defects fixed from outside.
 
-visdom 0.2.4 answers 403 on every page with tornado 6.6, downloads its browser files from CDNs at each start, reloads
-itself when a source file changes, and accepts posts from web pages of any origin. Here the files come from a checked
-cache, every request passes one check, and the window sizes that a user chose survive an update.
+With tornado 6.6, visdom 0.2.4 answers each page with a 403. It also downloads its browser files from CDNs at each
+start, reloads itself when a source file changes, and accepts requests from web pages of any origin. Here the files come
+from a verified cache, one function checks every request, and an update keeps the size that the user gave a window.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-import tornado.escape
 import tornado.httpclient
 import tornado.httpserver
 import tornado.netutil
@@ -26,97 +24,28 @@ import tornado.template
 import tornado.web
 from visdom.server import app as visdom_app
 from visdom.server.handlers import web_handlers
-from visdom.utils.server_utils import check_auth, extract_eid, gather_envs, register_window, window
 
 from monitor.dashboards import assets
 from monitor.dashboards.parent_watch import yield_to_training
+from monitor.dashboards.visdom_handlers import CompareHandler, EventsHandler, RefusalHandler, StaticFiles
 from monitor.network import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGE_FOLDER = Path(__file__).parent / "page"
-MAX_BODY_BYTES = 2**30  # bytes, as visdom has it
+MAX_BODY_BYTES = 2**30  # as in visdom
 
 
 class Login(NamedTuple):
-    """Who may use the server."""
+    """The user who may use the server."""
 
     username: str
     password: str
 
 
-class StaticFiles(tornado.web.StaticFileHandler):
-    """Serve the checked files of the cache, then this package's, then visdom's."""
-
-    roots: tuple[str, ...] = ()
-    cached: frozenset[str] = frozenset()  # names in the first root that are known to be good
-
-    @classmethod
-    def get_absolute_path(cls, root: str, path: str) -> str:
-        for folder in cls.roots:
-            if folder == cls.roots[0] and path not in cls.cached:
-                continue
-            found = os.path.abspath(os.path.join(folder, path))  # noqa: PTH100, PTH118 - tornado compares strings
-            if found.startswith(folder + os.sep) and os.path.isfile(found):  # noqa: PTH113
-                return found
-        return os.path.abspath(os.path.join(root, path))  # noqa: PTH100, PTH118
-
-    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
-        for folder in self.roots:
-            if absolute_path.startswith(folder + os.sep):
-                root = folder
-        return super().validate_absolute_path(root, absolute_path)
-
-    @classmethod
-    def make_static_url(cls, settings: dict[str, Any], path: str, include_version: bool = True) -> str:
-        if path.startswith("../"):  # the page's own style sheet, which is no static file; the browser resolves it
-            return str(settings["static_url_prefix"]) + path
-        return super().make_static_url(settings, path, include_version)
-
-
-class EventsHandler(web_handlers.PostHandler):  # type: ignore[misc]
-    """Put a window up; where it is up already, leave the size that the user gave it."""
-
-    @check_auth  # type: ignore[untyped-decorator]
-    def post(self) -> None:
-        message = tornado.escape.json_decode(self.request.body)
-        env, new = extract_eid(message), window(message)
-        old = self.state.get(env, {"jsons": {}})["jsons"].get(new["id"])
-        size = {key: new[key] or (old or {}).get(key) for key in ("width", "height")}
-        if old is not None:
-            new.update(width=None, height=None)  # a page takes a size for a wish to be resized
-        register_window(self, new, env)
-        new.update(size)
-        order = message.get("opts", {}).get("order")
-        if isinstance(order, int):
-            new["i"] = order  # a page that is opened later lays its windows out by this
-
-
-class CompareHandler(web_handlers.CompareHandler):  # type: ignore[misc]
-    """Compare envs; visdom's own looks for them in a folder that may not be there."""
-
-    @check_auth  # type: ignore[untyped-decorator]
-    def get(self, names: str) -> None:
-        items = gather_envs(self.state, env_path=self.env_path)
-        active = "+".join(name for name in names.split("+") if name in items)
-        self.render("index.html", user="", items=items, active_item=active, wrap_socket=self.wrap_socket)
-
-
-class RefusalHandler(tornado.web.RequestHandler):
-    """Answer with a status and one line of text."""
-
-    def initialize(self, status: int, why: str) -> None:
-        self.status, self.why = status, why
-
-    def prepare(self) -> None:
-        self.set_status(self.status)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(self.why + "\n")
-
-
 class Application(visdom_app.Application):  # type: ignore[misc]
-    """visdom's application behind one door: origin, host and login are checked for every route, sockets too."""
+    """visdom's application, with the origin, host, and login checked for every route, including sockets."""
 
     def __init__(self, host: str, port: int, env_dir: Path | None, readonly: bool, login: Login | None) -> None:
         good = assets.verify(assets.cache_dir()).good
@@ -133,7 +62,7 @@ class Application(visdom_app.Application):  # type: ignore[misc]
             port=port,
             env_path=str(env_dir) if env_dir else None,
             readonly=readonly,
-            eager_data_loading=True,  # an env that is loaded late is saved as nothing
+            eager_data_loading=True,  # an env that is loaded later is saved empty
         )
         self.settings["debug"] = False
         self.add_handlers(
@@ -146,27 +75,28 @@ class Application(visdom_app.Application):  # type: ignore[misc]
             self.user_credential = {"username": login.username, "password": hashed}
 
     def find_handler(self, request: Any, **kwargs: Any) -> Any:
-        refused = self._refusal(request)
-        if refused is not None:
-            return self.get_handler_delegate(request, RefusalHandler, {"status": refused[0], "why": refused[1]})
-        if self._wants_login(request):
+        """Return visdom's handler of a request, or one that refuses it or shows the login."""
+        reason = self._refusal_reason(request)
+        if reason is not None:
+            return self.get_handler_delegate(request, RefusalHandler, {"status": 403, "reason": reason})
+        if self._needs_login(request):
             if request.method == "GET" and request.path.startswith(("/env/", "/compare/")):
                 return self.get_handler_delegate(request, web_handlers.IndexHandler, {"app": self}, [b""])
             if request.path not in ("/", "/favicon.ico") and not request.path.startswith("/static/"):
-                answer = {"status": 401, "why": "This dashboard wants a login."}
-                return self.get_handler_delegate(request, RefusalHandler, answer)
+                refusal = {"status": 401, "reason": "This dashboard needs a login."}
+                return self.get_handler_delegate(request, RefusalHandler, refusal)
         return super().find_handler(request, **kwargs)
 
-    def _refusal(self, request: Any) -> tuple[int, str] | None:
-        """Keep other sites' pages out: they may send requests here, but cannot hide where they come from."""
+    def _refusal_reason(self, request: Any) -> str | None:
+        """Tell why to refuse a request of a page of another site, which cannot hide its origin; None to accept it."""
         origin = request.headers.get("Origin") or request.headers.get("Sec-Websocket-Origin")
         if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
-            return 403, "A page of another origin may not talk to this dashboard."
+            return "Pages of another origin must not use this dashboard."
         if self._local and not is_loopback(urlsplit(f"//{request.host}").hostname or ""):
-            return 403, "This dashboard answers to localhost and 127.0.0.1 only."
+            return "This dashboard is available as localhost and 127.0.0.1 only."
         return None
 
-    def _wants_login(self, request: Any) -> bool:
+    def _needs_login(self, request: Any) -> bool:
         if not self.login_enabled:
             return False
         morsel = request.cookies.get("user_password")
@@ -175,12 +105,12 @@ class Application(visdom_app.Application):  # type: ignore[misc]
 
 
 def _templates(folder: Path) -> tornado.template.DictLoader:
-    """Return visdom's pages, with this package's script put in before visdom's own."""
+    """Return visdom's pages, with the script of this package inserted before visdom's."""
     pages = {path.name: path.read_text("utf-8") for path in folder.glob("*.html")}
-    own = '<script src={{ static_url("js/main.js") }}></script>'
-    ours = '<script src={{ static_url("js/monitor.js") }}></script>\n    '
-    pages["index.html"] = pages["index.html"].replace(own, ours + own)
-    pages["error.html"] = "<!doctype html><title>Error</title><p>The request could not be answered.</p>"
+    visdom_script = '<script src={{ static_url("js/main.js") }}></script>'
+    monitor_script = '<script src={{ static_url("js/monitor.js") }}></script>\n    '
+    pages["index.html"] = pages["index.html"].replace(visdom_script, monitor_script + visdom_script)
+    pages["error.html"] = "<!doctype html><title>Error</title><p>The request failed.</p>"
     return tornado.template.DictLoader(pages, autoescape=None)
 
 
@@ -195,8 +125,16 @@ def serve(
 ) -> None:
     """Run the server until SIGINT or SIGTERM. Blocks.
 
-    Port 0 takes a free one. `ready` is called with the address once the page answers. Raises `OSError` if the address
-    cannot be bound.
+    Args:
+        host: the address to listen on.
+        port: 0 for any free port.
+        env_dir: where envs are loaded from and saved; None for nowhere.
+        login: the user who may use the server; None for everybody.
+        readonly: whether pages may change nothing.
+        ready: called with the address when the page answers.
+
+    Raises:
+        OSError: if the address cannot be bound.
     """
     asyncio.run(_serve(host, port, env_dir, login, readonly, ready))
 
@@ -209,7 +147,7 @@ async def _serve(
     readonly: bool,
     ready: Callable[[str], None],
 ) -> None:
-    # visdom logs every request that it cannot answer, with its whole body, and a message for each window.
+    # visdom logs each window, and each request that fails, with its whole body.
     logging.getLogger().addHandler(logging.NullHandler())
     sockets = tornado.netutil.bind_sockets(port, host, family=_family(host))
     port = sockets[0].getsockname()[1]
@@ -224,7 +162,7 @@ async def _serve(
         name = socket.gethostname()
     probe = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else name
     await tornado.httpclient.AsyncHTTPClient().fetch(f"http://{probe}:{port}/", request_timeout=30)
-    yield_to_training()  # not earlier: somebody waits for the start
+    yield_to_training()  # not earlier, because a user waits for the start
     ready(f"http://{name}:{port}")
     await stop.wait()
     server.stop()

@@ -1,7 +1,7 @@
-"""From one inbox to every sink's queue.
+"""Distribute records from one inbox to the queues of all sinks.
 
-A log call appends to the inbox, a deque, and is done: no lock, whatever the number of sinks. Each worker, before it
-takes its batch, moves the inbox into all queues. That is the only place where the two sides meet.
+A log call only appends to the inbox, a deque: without a lock, however many sinks there are. Before a worker takes its
+batch, it moves the inbox into all queues.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from monitor.delivery.worker import History, Item, SinkWorker
+from monitor.delivery.worker import History, SinkWorker
 from monitor.records import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from monitor.delivery.batch import Item
     from monitor.runs.run import Run
     from monitor.sinks.base import Sink
     from monitor.stats import SinkStats
@@ -26,10 +27,13 @@ log = logging.getLogger("monitor")
 
 
 class Pipeline:
-    """Fan what is put into `inbox` out to one worker a sink.
+    """Deliver what is put into `inbox` to all sinks, with one worker per sink.
 
-    An inbox entry is `(tag, value, step, time)`; with None for the tag, the value is a dict of tags to values; anything
-    else is a record, or one that is still to be resolved.
+    Attributes:
+        inbox: entries in the order in which they were logged: `(tag, value, step, time)`, where the tag may be None and
+            the value a dict of values by tag; or a record; or a record that is still to be built.
+        tuples: how many entries were tuples so far.
+        workers: one per sink.
     """
 
     def __init__(
@@ -41,31 +45,35 @@ class Pipeline:
         watch: Sink | None = None,
         history: History | None = None,
     ) -> None:
-        """Start the workers; `tick` is called each time the inbox is emptied.
+        """Start the workers.
 
-        `watch` gets all records too and appears in no count; a sink's `recall` gets `history`, what the run logged in
-        an earlier process.
+        Args:
+            sinks: where the records go.
+            run: the run that is logged.
+            tick: called each time the inbox is emptied.
+            watch: a sink that gets the records too, and that no counter includes.
+            history: returns what an earlier process of the run logged, for sinks that override `recall`.
         """
         self.inbox: deque[Any] = deque()
         self._tick = tick
         self._feeding = threading.Lock()
-        self.tuples = 0  # entries that came as plain tuples
+        self.tuples = 0
         self.workers: list[SinkWorker] = []
-        taken: dict[str, int] = {}
+        name_counts: dict[str, int] = {}
         for sink in sinks:
             name = sink.name or type(sink).__name__
-            taken[name] = taken.get(name, 0) + 1
-            unique = name if taken[name] == 1 else f"{name}-{taken[name]}"
+            name_counts[name] = name_counts.get(name, 0) + 1
+            unique = name if name_counts[name] == 1 else f"{name}-{name_counts[name]}"
             self.workers.append(SinkWorker(unique, sink, run, self.feed, history))
         self._watch = SinkWorker("watch", watch, run, self.feed, history) if watch is not None else None
-        self._all = [*self.workers, *([self._watch] if self._watch else [])]
+        self._all_workers = [*self.workers, *([self._watch] if self._watch else [])]
 
     def feed(self) -> None:
-        """Move the inbox into the workers' queues, in order."""
+        """Move the inbox into the queues of all workers, in order. Does not wait for I/O."""
         with self._feeding:
             inbox = self.inbox
             items: list[Item] = []
-            for _ in range(len(inbox)):  # what comes in meanwhile waits for the next time
+            for _ in range(len(inbox)):  # what is logged meanwhile waits for the next call
                 entry = inbox.popleft()
                 if type(entry) is not tuple:
                     items.append(entry)
@@ -74,22 +82,27 @@ class Pipeline:
                 if entry[0] is not None:
                     items.append(Scalar._make(entry))
                 else:
-                    _, values, step, when = entry
-                    items += [Scalar(tag, value, step, when) for tag, value in values.items()]
+                    _, values, step, wall_time = entry
+                    items += [Scalar(tag, value, step, wall_time) for tag, value in values.items()]
             if items:
-                for worker in self._all:
+                for worker in self._all_workers:
                     worker.put(items)
             self._tick()
 
     def stats(self) -> dict[str, SinkStats]:
-        """Return the counts of every sink, with all that was logged before the call counted in."""
+        """Return the delivery counters per sink, including everything logged before the call."""
         self.feed()
         return {worker.name: worker.stats() for worker in self.workers}
 
     def flush(self, timeout: float, *, durable: bool = False) -> list[str]:
-        """Wait until all that was logged is visible in every sink, `timeout` seconds in all; name the sinks behind.
+        """Block until everything logged so far is visible in every sink, or until the timeout.
 
-        With `durable`, wait for those sinks alone that keep it through a crash.
+        Args:
+            timeout: seconds, for all sinks together.
+            durable: whether to wait only for sinks that keep records through a crash.
+
+        Returns:
+            The names of the sinks that are behind.
         """
         deadline = time.monotonic() + timeout
         self.feed()
@@ -99,15 +112,15 @@ class Pipeline:
         return [worker.name for worker in workers if not worker.wait(deadline)]
 
     def settle(self, timeout: float) -> None:
-        """Wait until the watch has seen all that was logged, at most `timeout` seconds."""
+        """Block until `watch` has got everything logged so far, for at most `timeout` seconds."""
         self.feed()
         if self._watch is not None:
             self._watch.wait(time.monotonic() + timeout)
 
     def close(self, timeout: float) -> list[str]:
-        """Deliver the rest and end the workers, `timeout` seconds in all; name those that did not end."""
+        """Deliver the rest and end the workers, in at most `timeout` seconds; name those that did not."""
         deadline = time.monotonic() + timeout
         self.feed()
-        for worker in self._all:
+        for worker in self._all_workers:
             worker.begin_close(deadline)
-        return [worker.name for worker in self._all if not worker.join()]
+        return [worker.name for worker in self._all_workers if not worker.join()]

@@ -1,7 +1,7 @@
-"""One thread and one queue for one sink: batch, retry, drain, count.
+"""One thread and one queue per sink: batch, retry, drain, count.
 
-The thread takes what is queued twice a second, writes and flushes it, and sleeps. No lock is held while the sink is
-called, so neither a log call nor `stats` ever waits for I/O. Deadlines are on the monotonic clock.
+The thread wakes twice a second, takes what is queued, writes and flushes it, and sleeps. No lock is held while it calls
+the sink, so neither a log call nor `stats` waits for I/O. Deadlines are on the monotonic clock.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
+from monitor.capture.snapshot import PendingRecord
+from monitor.delivery.batch import Item, build_records, record_type
 from monitor.records import Images, Predictions, Record
 from monitor.sinks.base import Sink
 from monitor.stats import SinkStats
@@ -24,46 +25,48 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor")
 
 History = Callable[[], Iterable[Sequence[Record]]]
-Item = Record | PendingRecord | DeviceScalar
-_PENDING_TYPES: set[type] = {PendingRecord, DeviceScalar}
 MAX_PENDING_BYTES = 256 * 2**20  # of arrays that wait for one sink
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0  # seconds
-CLOSING_RETRY_S = 0.1  # seconds
-FAILING_SINK_CLOSE_S = (
-    0.2  # seconds that `close` gives a sink that was failing before: the end of a run must not wait for it
-)
-MAX_BUSY_SHARE = 0.01  # of the time that a worker may be at work
-
-
-def kind_of(item: Item) -> type:
-    """Return the record kind of an item, resolved or not."""
-    return item.kind if isinstance(item, PendingRecord | DeviceScalar) else type(item)
+MIN_RETRY_S, MAX_RETRY_S = 0.25, 2.0
+CLOSING_RETRY_S = 0.1
+FAILING_SINK_CLOSE_S = 0.2  # `close` waits this long for a sink that is failing, so that the program can end
+MAX_BUSY_SHARE = 0.01  # of the time that a worker may work, so that the training keeps its cores
 
 
 class SinkWorker:
-    """Deliver records to one sink, on one thread named `monitor-NAME`."""
+    """Deliver records to one sink, on one thread named `monitor-NAME`.
+
+    Attributes:
+        name: how messages and counters call the sink.
+        sink: the sink; only the worker's thread calls it.
+        run: the run that is logged.
+    """
 
     def __init__(
         self, name: str, sink: Sink, run: Run, feed: Callable[[], None], history: History | None = None
     ) -> None:
-        """Start the thread; `feed` is called before each batch and fills the queue through `put`.
+        """Start the thread.
 
-        `history` returns what an earlier process of the run delivered, for a sink that wants to recall it.
+        Args:
+            name: how messages and counters call the sink.
+            sink: the sink.
+            run: passed to `sink.open`.
+            feed: called on the thread before each batch; it fills the queue through `put`.
+            history: returns what an earlier process of the run logged, for a sink that overrides `recall`.
         """
         self.name, self.sink, self.run = name, sink, run
         self._history = history if type(sink).recall is not Sink.recall else None
         self._feed = feed
         self._wake = threading.Event()
-        self._changed = threading.Condition()  # guards all below; never held during I/O
+        self._changed = threading.Condition()  # guards all attributes below; never held during I/O
         self._queue: deque[Item] = deque()
-        self._batch: list[Item] = []  # taken, not yet written
-        self._written = 0  # written, not yet flushed
-        self._bytes = 0
+        self._batch: list[Item] = []  # not written yet
+        self._written = 0  # records that are written and not flushed yet
+        self._pending_bytes = 0
         self._logged = self._delivered = self._dropped = self._failed = self._retries = 0
         self._last_error: str | None = None
-        self._told: set[str] = set()
+        self._reported: set[str] = set()  # causes of errors
         self._opened = False
-        self._retry = 0.0  # seconds to wait before the next attempt; 0 while all is well
+        self._retry_delay = 0.0  # seconds until the next attempt; 0 unless the sink is failing
         self._closing = False
         self._deadline = float("inf")
         self._thread = threading.Thread(target=self._main, name=f"monitor-{name}", daemon=True)
@@ -72,56 +75,56 @@ class SinkWorker:
     # Called by other threads
 
     def put(self, items: Sequence[Item]) -> None:
-        """Queue those of the items that the sink accepts. Never blocks on I/O."""
+        """Queue the items that the sink accepts. Does not wait for I/O."""
         accepts, kinds = self.sink.accepts, set(map(type, items))
-        # Most batches are scalars alone; looking at each of them would be most of the work.
-        wanted = items if kinds <= accepts else [item for item in items if kind_of(item) in accepts]
+        # Most batches contain only scalars, and checking each of them would take most of the time.
+        wanted = items if kinds <= accepts else [item for item in items if record_type(item) in accepts]
         if not wanted:
             return
         size = sum(item.nbytes for item in wanted if isinstance(item, PendingRecord)) if PendingRecord in kinds else 0
-        told = None
+        warning = None
         with self._changed:
             self._logged += len(wanted)
             self._queue.extend(wanted)
-            self._bytes += size
-            if self._bytes > MAX_PENDING_BYTES:
-                told = self._drop_oldest()
-        if told:
-            self._tell(logging.WARNING, "dropped", told)
+            self._pending_bytes += size
+            if self._pending_bytes > MAX_PENDING_BYTES:
+                warning = self._drop_arrays()
+        if warning:
+            self._report_once(logging.WARNING, "dropped", warning)
 
     def wake(self) -> None:
-        """Let the thread deliver now rather than at its next tick."""
+        """Let the thread deliver now instead of at its next tick."""
         self._wake.set()
 
     def wait(self, deadline: float) -> bool:
-        """Wait until all that is queued by now is settled, or `deadline`; tell whether it is."""
+        """Block until everything queued so far is delivered, dropped, or failed; tell whether it is by `deadline`."""
         with self._changed:
             target = self._logged
             self._wake.set()
-            self._changed.wait_for(lambda: self._settled() >= target, max(0.0, deadline - time.monotonic()))
-            return self._settled() >= target
+            self._changed.wait_for(lambda: self._settled_count() >= target, max(0.0, deadline - time.monotonic()))
+            return self._settled_count() >= target
 
     def begin_close(self, deadline: float) -> None:
-        """Ask the thread to deliver the rest, close the sink and end."""
+        """Ask the thread to deliver the rest before `deadline`, close the sink, and end. Does not block."""
         with self._changed:
             self._closing = True
-            self._deadline = min(deadline, time.monotonic() + FAILING_SINK_CLOSE_S) if self._retry else deadline
+            self._deadline = min(deadline, time.monotonic() + FAILING_SINK_CLOSE_S) if self._retry_delay else deadline
         self._wake.set()
 
     def join(self) -> bool:
-        """Wait for the thread until its deadline; tell whether it ended."""
+        """Block until the thread ends or the deadline of `begin_close` passes; tell whether it ended."""
         self._thread.join(max(0.0, self._deadline - time.monotonic()))
         return not self._thread.is_alive()
 
     def stats(self) -> SinkStats:
-        """Return the counts, consistent with each other."""
+        """Return the counters, consistent with each other."""
         with self._changed:
             pending = len(self._queue) + len(self._batch) + self._written
             return SinkStats(
                 self._logged, self._delivered, pending, self._dropped, self._failed, self._retries, self._last_error
             )
 
-    # The thread
+    # Called by the thread
 
     def _main(self) -> None:
         delay = self.sink.interval
@@ -133,140 +136,126 @@ class SinkWorker:
             started = time.perf_counter()
             self._feed()
             self._deliver()
-            spent = time.perf_counter() - started  # of the server too: on a small machine the training wants its time
-            delay = self._retry or min(self.sink.max_interval, max(self.sink.interval, spent / MAX_BUSY_SHARE))
+            elapsed = time.perf_counter() - started  # includes the work of a local server, which also takes a core
+            delay = self._retry_delay or min(self.sink.max_interval, max(self.sink.interval, elapsed / MAX_BUSY_SHARE))
             if closing:
-                if not self._retry or time.monotonic() + CLOSING_RETRY_S >= self._deadline:
+                if not self._retry_delay or time.monotonic() + CLOSING_RETRY_S >= self._deadline:
                     break
                 delay = CLOSING_RETRY_S
         self._attempt(self.sink.close)
 
     def _deliver(self) -> None:
-        """Take, write and flush what there is; on trouble keep it, or count it as failed."""
+        """Open the sink if necessary, then write and flush what is queued, unless the sink asks for a retry."""
+        if not (self._open() and self._write() and self._flush()):
+            return
+        if self._retry_delay:
+            self._retry_delay = 0.0
+            self._reported = {cause for cause in self._reported if not cause.startswith("OSError")}
+            log.info("%s: back, nothing was lost", self.name)
+
+    def _open(self) -> bool:
+        """Open the sink once; tell whether to go on."""
         if not self._opened:
-            outcome = self._attempt(lambda: self.sink.open(self.run))
-            if outcome is None:
-                return
-            self._opened = True  # one that cannot open at all still gets its records, and fails them one by one
+            if self._attempt(lambda: self.sink.open(self.run)) is None:
+                return False
+            self._opened = True  # even if it failed for good: then each batch is counted as failed
             if self._history is not None:
-                self._attempt(self._recall)
+                self._attempt(self._replay_history)
+        return True
+
+    def _write(self) -> bool:
+        """Write the batch that failed before, or else a new one; tell whether to go on."""
         with self._changed:
             if not self._batch:
                 self._batch = list(self._queue)
                 self._queue.clear()
-                self._bytes = 0
+                self._pending_bytes = 0
         if self._batch:
-            records = self._resolve(self._batch)
-            outcome = self._attempt(lambda: self.sink.write(records)) if records else True
-            if outcome is None:
-                return
+            records, built = build_records(self._batch, self._report_failure)
             with self._changed:
-                if outcome:
+                self._failed += len(self._batch) - len(built)
+                self._batch = built
+            written = self._attempt(lambda: self.sink.write(records)) if records else True
+            if written is None:
+                return False
+            with self._changed:
+                if written:
                     self._written += len(records)
                 else:
                     self._failed += len(records)
                 self._batch = []
                 self._changed.notify_all()
-        outcome = self._attempt(self.sink.flush)
-        if outcome is None:
-            return
+        return True
+
+    def _flush(self) -> bool:
+        """Flush what was written; tell whether to go on."""
+        flushed = self._attempt(self.sink.flush)
+        if flushed is None:
+            return False
         with self._changed:
-            if outcome:
+            if flushed:
                 self._delivered += self._written
             else:
                 self._failed += self._written
             self._written = 0
             self._changed.notify_all()
-        if self._retry:
-            self._retry = 0.0
-            self._told = {cause for cause in self._told if not cause.startswith("OSError")}
-            log.info("%s: back, nothing was lost", self.name)
+        return True
 
-    def _recall(self) -> None:
+    def _replay_history(self) -> None:
         assert self._history is not None
         for records in self._history():
             self.sink.recall(records)
 
-    def _resolve(self, items: list[Item]) -> list[Record]:
-        """Build the records that are not built yet; one that cannot be built fails alone."""
-        if not _PENDING_TYPES & set(map(type, items)):
-            return cast("list[Record]", items)
-        records: list[Record] = []
-        good: list[Item] = []
-        try:
-            resolve_device_scalars(items)
-        except Exception as error:
-            self._trouble(error, "a device scalar could not be read")
-        for item in items:
-            try:
-                if isinstance(item, DeviceScalar):
-                    if item.record is None:
-                        raise RuntimeError("a device scalar could not be read")
-                    records.append(item.record)
-                else:
-                    records.append(item.resolve() if isinstance(item, PendingRecord) else item)
-                good.append(item)
-            except Exception as error:
-                self._trouble(error, f"a {kind_of(item).__name__} record could not be read")
-        with self._changed:
-            self._failed += len(items) - len(good)
-            self._batch = good
-        return records
-
     def _attempt(self, call: Callable[[], None]) -> bool | None:
-        """Call the sink: True if it worked, False if it failed for good, None if it is to be tried again."""
+        """Call the sink: True if it succeeded, False if it failed for good, None if it asks for a retry."""
         try:
             call()
         except OSError as error:
-            self._retry = min(LAST_RETRY_S, self._retry * 2) if self._retry else FIRST_RETRY_S
+            self._retry_delay = min(MAX_RETRY_S, self._retry_delay * 2) if self._retry_delay else MIN_RETRY_S
             with self._changed:
                 self._retries += 1
-                self._last_error = _line(error)
-            self._tell(
-                logging.WARNING,
-                "OSError",
-                f"{_line(error)}; training goes on, what is logged is kept and sent when it works again",
-            )
+                self._last_error = _one_line(error)
+            message = f"{_one_line(error)}; training goes on, and what is logged is kept and sent later"
+            self._report_once(logging.WARNING, "OSError", message)
             return None
-        except BaseException as error:  # a SystemExit out of a sink must not end the thread either
-            self._trouble(error, "the batch is lost")
+        except BaseException as error:  # not even a SystemExit in a sink ends the thread
+            self._report_failure(error, "the batch is lost")
             return False
         return True
 
-    def _trouble(self, error: BaseException, what: str) -> None:
+    def _report_failure(self, error: BaseException, problem: str) -> None:
         with self._changed:
-            self._last_error = _line(error)
-        self._tell(logging.ERROR, type(error).__name__, f"{what}: {_line(error)}", error)
+            self._last_error = _one_line(error)
+        self._report_once(logging.ERROR, type(error).__name__, f"{problem}: {_one_line(error)}", error)
 
-    def _tell(self, level: int, cause: str, message: str, error: BaseException | None = None) -> None:
-        """Say it once a cause."""
-        if cause not in self._told:
-            self._told.add(cause)
+    def _report_once(self, level: int, cause: str, message: str, error: BaseException | None = None) -> None:
+        """Log a message, once per cause."""
+        if cause not in self._reported:
+            self._reported.add(cause)
             log.log(level, "%s: %s", self.name, message)
             if error is not None:
                 log.debug("%s: traceback", self.name, exc_info=error)
 
-    def _settled(self) -> int:
+    def _settled_count(self) -> int:
         return self._delivered + self._dropped + self._failed
 
-    def _drop_oldest(self) -> str:
-        """Make room by dropping arrays, pictures first, oldest first; called with the lock held."""
+    def _drop_arrays(self) -> str:
+        """Drop queued arrays until the rest fits, images first, oldest first. The caller holds the lock."""
         dropped = 0
-        for pictures in (True, False):
-            kept: deque[Item] = deque()
+        for kinds in ((Images, Predictions), None):
+            remaining: deque[Item] = deque()
             for item in self._queue:
-                over = self._bytes > MAX_PENDING_BYTES
-                if over and isinstance(item, PendingRecord) and (not pictures or item.kind in (Images, Predictions)):
-                    self._bytes -= item.nbytes
+                is_over = self._pending_bytes > MAX_PENDING_BYTES
+                if is_over and isinstance(item, PendingRecord) and (kinds is None or item.kind in kinds):
+                    self._pending_bytes -= item.nbytes
                     dropped += 1
                 else:
-                    kept.append(item)
-            self._queue = kept
+                    remaining.append(item)
+            self._queue = remaining
         self._dropped += dropped
         self._changed.notify_all()
-        return f"{MAX_PENDING_BYTES >> 20} MiB of pictures wait for this sink; the oldest are dropped, scalars are kept"
+        return f"{MAX_PENDING_BYTES >> 20} MiB of images wait for this sink; the oldest are dropped, scalars are kept"
 
 
-def _line(error: BaseException) -> str:
-    """Return an error as one line."""
+def _one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())

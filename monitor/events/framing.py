@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from crc32c import crc32c
 
@@ -33,6 +33,30 @@ def frame(event: bytes) -> bytes:
     )
 
 
+class _Buffer:
+    """What was read ahead from a file; each byte is copied a bounded number of times."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._data, self._position = file, b"", 0
+
+    def fill(self, count: int) -> bool:
+        """Read ahead until `count` bytes are there; tell whether they are."""
+        available = len(self._data) - self._position
+        if available < count:
+            more = self._file.read(max(count - available, READ_CHUNK_BYTES))
+            self._data, self._position = self._data[self._position :] + more, 0
+        return len(self._data) - self._position >= count
+
+    def peek(self, count: int) -> bytes:
+        """Return the next bytes."""
+        return self._data[self._position : self._position + count]
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes and go on behind them."""
+        self._position += count
+        return self._data[self._position - count : self._position]
+
+
 class FrameReader:
     """Read one file's events; each pass goes on where the last one stopped."""
 
@@ -52,36 +76,28 @@ class FrameReader:
             return
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            buffer, position = b"", 0  # what was read ahead, and how much of it is used
-            while True:
-                if len(buffer) - position < HEADER.size:
-                    buffer, position = buffer[position:] + file.read(READ_CHUNK_BYTES), 0
-                    if len(buffer) < HEADER.size:
-                        return
-                length, checksum = HEADER.unpack_from(buffer, position)
-                if length > MAX_LENGTH or masked_crc(crc32c(buffer[position : position + LENGTH.size])) != checksum:
+            buffer = _Buffer(file)
+            while buffer.fill(HEADER.size):
+                length, checksum = HEADER.unpack(buffer.peek(HEADER.size))
+                if length > MAX_LENGTH or masked_crc(crc32c(buffer.peek(LENGTH.size))) != checksum:
                     self.damaged += 1
                     self.unreadable = True
                     return
-                end = HEADER.size + length + CHECKSUM.size
+                size = HEADER.size + length + CHECKSUM.size
                 if length > MAX_EVENT_BYTES:
-                    if os.fstat(file.fileno()).st_size < self.offset + end:
+                    if os.fstat(file.fileno()).st_size < self.offset + size:
                         return
+                    self.offset += size
                     self.damaged += 1
-                    file.seek(self.offset + end)
-                    buffer, position = b"", 0
-                    self.offset += end
+                    file.seek(self.offset)
+                    buffer = _Buffer(file)
                     continue
-                if len(buffer) - position < end:
-                    missing = max(end - (len(buffer) - position), READ_CHUNK_BYTES)
-                    buffer, position = buffer[position:] + file.read(missing), 0
-                    if len(buffer) < end:
-                        return
-                data = buffer[position + HEADER.size : position + HEADER.size + length]
-                (checksum,) = CHECKSUM.unpack_from(buffer, position + HEADER.size + length)
-                position += end
-                self.offset += end
-                if masked_crc(crc32c(data)) == checksum:
+                if not buffer.fill(size):
+                    return
+                framed = buffer.take(size)
+                self.offset += size
+                data = framed[HEADER.size : -CHECKSUM.size]
+                if CHECKSUM.pack(masked_crc(crc32c(data))) == framed[-CHECKSUM.size :]:
                     yield data
                 else:
                     self.damaged += 1

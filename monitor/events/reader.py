@@ -1,153 +1,162 @@
-"""From event files to records: our own, and those of torch, TensorFlow, JAX and whoever else writes the format."""
+"""Read event files as records: our own files, and those of PyTorch, TensorFlow, JAX, and other writers."""
 
 from __future__ import annotations
 
-import io
 import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from monitor.events.decoding import TEXT_SUFFIX, decode_settings, decode_value
 from monitor.events.files import event_files
 from monitor.events.framing import FrameReader
 from monitor.metrics import BEST_PREFIX
-from monitor.records import Checkpoint, Config, Histogram, Images, Record, Restart, Scalar, Text
+from monitor.records import Checkpoint, Config, Images, Record, Restart, Scalar, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
     from tensorboard.compat.proto.event_pb2 import Event
 
 log = logging.getLogger("monitor")
 
-RECORDS_PER_LIST = 2000  # records that are handed on together, fewer of those with pictures
-BYTES_PER_RECORD = 16_384  # bytes of a picture that count as a record
-TEXT_SUFFIX = "/text_summary"  # what writers put behind the tag of a text
-MAX_IMAGE_PIXELS = 4096 * 4096  # pixels of a picture
+RECORDS_PER_LIST = 2000  # fewer if there are images among them
+BYTES_PER_RECORD = 16_384  # this many bytes of images count as one more record
+SESSION_START, SESSION_CHECKPOINT = 1, 3  # of `SessionLog.SessionStatus`
 
 
 class EventReader:
-    """Read one run's event files as records, again and again as they grow.
+    """Read the event files of one run as records, repeatedly while they grow.
 
-    What is no record is counted in `skipped`, by its plugin or kind. `wanted` chooses tags, `files` the files.
+    Attributes:
+        run: the run directory, or one event file.
+        skipped: the number of values for which there is no record, by plugin or kind.
     """
 
     def __init__(
-        self, run: Path, wanted: Callable[[str], bool] | None = None, files: Sequence[Path] | None = None
+        self, run: Path, is_wanted: Callable[[str], bool] | None = None, files: Sequence[Path] | None = None
     ) -> None:
+        """Prepare to read; no file is opened yet.
+
+        Args:
+            run: the run directory, or one event file.
+            is_wanted: tells for a tag whether to read it; by default, all are read.
+            files: the files to read; by default, all event files of the run, also new ones.
+        """
         self.run = run
-        self._files = files
         self.skipped: Counter[str] = Counter()
-        self._wanted = wanted
-        self._tails: dict[Path, FrameReader] = {}
-        self._bytes = 0  # of pictures that are not handed on yet
-        self._configured = False  # whether it is a run of ours, or of somebody who writes hyperparameters as we do
-        self._plugins: dict[str, str] = {}  # by tag; writers name it with the first value alone
+        self._files = files
+        self._is_wanted = is_wanted
+        self._frame_readers: dict[Path, FrameReader] = {}
+        self._image_bytes = 0  # in the list that is being filled
+        self._has_settings = False  # then the run also has the copies of records that our writer adds
+        self._plugins: dict[str, str] = {}  # by tag; writers name the plugin in the first value of a tag only
 
     @property
     def damaged(self) -> int:
-        """Events that could not be read."""
-        return sum(tail.damaged for tail in self._tails.values())
+        """The number of events that could not be read."""
+        return sum(reader.damaged for reader in self._frame_readers.values())
 
     @property
     def torn(self) -> int:
-        """Bytes at the files' ends that are no whole event."""
-        return sum(tail.torn for tail in self._tails.values())
+        """The number of bytes at the ends of the files that are not a complete event."""
+        return sum(reader.torn for reader in self._frame_readers.values())
 
     def records(self) -> Iterator[list[Record]]:
-        """Yield what is new since the last call, in lists of some thousand; superseded records are there too."""
-        found: list[Record] = []
-        for path in event_files(self.run) if self._files is None else self._files:
-            tail = self._tails.setdefault(path, FrameReader(path))
-            for event in tail.events():
-                self._read(event, found)
-                if len(found) + self._bytes // BYTES_PER_RECORD >= RECORDS_PER_LIST:
-                    yield found
-                    found, self._bytes = [], 0
-        if found:
-            yield found
+        """Yield the records since the last call, in lists of a few thousand. Blocks while it reads.
 
-    def _read(self, event: Event, found: list[Record]) -> None:
-        what = event.WhichOneof("what")
-        if what == "summary":
-            step, when = event.step, event.wall_time
+        Records that a restart supersedes are included; `read_history` leaves them out. Raises `OSError`.
+        """
+        records: list[Record] = []
+        for path in event_files(self.run) if self._files is None else self._files:
+            reader = self._frame_readers.setdefault(path, FrameReader(path))
+            for event in reader.events():
+                self._read_event(event, records)
+                if len(records) + self._image_bytes // BYTES_PER_RECORD >= RECORDS_PER_LIST:
+                    yield records
+                    records, self._image_bytes = [], 0
+        if records:
+            yield records
+
+    def _read_event(self, event: Event, records: list[Record]) -> None:
+        """Append the records of one event."""
+        kind = event.WhichOneof("what")
+        if kind == "summary":
+            step, wall_time = event.step, event.wall_time
             for value in event.summary.value:
                 tag = value.tag
                 if value.WhichOneof("value") == "simple_value":
-                    if tag[:5] == BEST_PREFIX and self._configured:
-                        continue  # can be told from the others
-                    if self._wanted is None or self._wanted(tag):
-                        found.append(Scalar(tag, value.simple_value, step, when))
+                    if tag[:5] == BEST_PREFIX and self._has_settings:
+                        continue  # the best value so far, which follows from the others
+                    if self._is_wanted is None or self._is_wanted(tag):
+                        records.append(Scalar(tag, value.simple_value, step, wall_time))
                 else:
-                    self._value(value, step, when, found)
-        elif what == "session_log":
-            if event.session_log.status == 1:
-                found.append(Restart(event.step, event.wall_time))
-            elif event.session_log.status == 3:
-                found.append(Checkpoint(event.session_log.checkpoint_path, event.step, event.wall_time))
-        elif what not in ("file_version", None):
-            self.skipped[what.replace("_", " ")] += 1
+                    self._read_value(value, step, wall_time, records)
+        elif kind == "session_log":
+            if event.session_log.status == SESSION_START:
+                records.append(Restart(event.step, event.wall_time))
+            elif event.session_log.status == SESSION_CHECKPOINT:
+                records.append(Checkpoint(event.session_log.checkpoint_path, event.step, event.wall_time))
+        elif kind not in ("file_version", None):
+            self.skipped[kind.replace("_", " ")] += 1
 
-    def _value(self, value: Any, step: int, when: float, found: list[Record]) -> None:
-        tag, kind = value.tag, value.WhichOneof("value")
+    def _read_value(self, value: Any, step: int, wall_time: float, records: list[Record]) -> None:
+        """Append the record of a value that is not a plain scalar."""
+        tag = value.tag
         if value.metadata.plugin_data.plugin_name:
             self._plugins.setdefault(tag, value.metadata.plugin_data.plugin_name)
         plugin = self._plugins.get(tag)
         if plugin == "hparams":
-            found += self._hparams(value.metadata.plugin_data.content, when)
+            settings = decode_settings(value.metadata.plugin_data.content, wall_time)
+            if settings is not None:
+                self._has_settings = True
+                records.append(settings)
             return
-        if self._wanted is not None and not self._wanted(tag.removesuffix(TEXT_SUFFIX)):
+        if self._is_wanted is not None and not self._is_wanted(tag.removesuffix(TEXT_SUFFIX)):
             return
         try:
-            record = _record(value, kind, plugin, step, when)
-        except Exception as error:  # whatever a file holds, the others are read
+            record = decode_value(value, plugin, step, wall_time)
+        except Exception as error:  # a damaged value must not hide the others
             log.debug("%s: %s at step %s: %s", self.run, tag, step, error)
             record = None
-        if isinstance(record, Text) and record.tag == "config" and self._configured:
-            return  # the same once more
+        if isinstance(record, Text) and record.tag == "config" and self._has_settings:
+            return  # the settings again, as text
         if record is None:
-            self.skipped[plugin or str(kind or "empty value")] += 1
+            self.skipped[plugin or str(value.WhichOneof("value") or "empty value")] += 1
         else:
-            self._bytes += record.images.nbytes if isinstance(record, Images) else 0
-            found.append(record)
-
-    def _hparams(self, content: bytes, when: float) -> list[Record]:
-        from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-
-        data = HParamsPluginData.FromString(content)
-        if data.WhichOneof("data") != "session_start_info":
-            return []
-        self._configured = True
-        values = {name: _plain(value) for name, value in sorted(data.session_start_info.hparams.items())}
-        return [Config(values, when)]
+            self._image_bytes += record.images.nbytes if isinstance(record, Images) else 0
+            records.append(record)
 
 
 def read_history(
-    run: Path, wanted: Callable[[str], bool] | None = None, files: Sequence[Path] | None = None
+    run: Path, is_wanted: Callable[[str], bool] | None = None, files: Sequence[Path] | None = None
 ) -> Iterator[list[Record]]:
-    """Yield the records of a run that stand: those that a restart supersedes are left out, as TensorBoard does.
+    """Yield the records of a run without those that a restart supersedes, as TensorBoard shows them.
 
-    `files`, where given, are all that is read. Blocks while it reads; 1,000,000 scalars take some ten seconds.
+    The arguments are those of `EventReader`. Blocks while it reads: 1,000,000 scalars take about ten seconds. Raises
+    `OSError`.
     """
     files = event_files(run) if files is None else files
-    floors = _floors(files)
+    restart_steps = _restart_steps(files)
     restarts = 0
-    for records in EventReader(run, wanted, files).records():
-        kept: list[Record] = []
+    for records in EventReader(run, is_wanted, files).records():
+        current: list[Record] = []
         for record in records:
             if isinstance(record, Restart):
                 restarts += 1
-            elif restarts >= len(floors) or isinstance(record, Config | Checkpoint) or record.step < floors[restarts]:
-                kept.append(record)
-        if kept:
-            yield kept
+            elif (
+                restarts >= len(restart_steps)
+                or isinstance(record, Config | Checkpoint)
+                or record.step < restart_steps[restarts]
+            ):
+                current.append(record)
+        if current:
+            yield current
 
 
-def read_scalars(run: Path, wanted: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
-    """Return the points of each of the scalars `wanted`, as (step, value), those that stand."""
-    points: dict[str, list[tuple[int, float]]] = {tag: [] for tag in wanted}
+def read_scalars(run: Path, tags: Iterable[str]) -> dict[str, list[tuple[int, float]]]:
+    """Return the (step, value) points of each tag, without those that a restart supersedes. Blocks while it reads."""
+    points: dict[str, list[tuple[int, float]]] = {tag: [] for tag in tags}
     for records in read_history(run, points.__contains__):
         for record in records:
             if isinstance(record, Scalar) and record.tag in points:
@@ -155,102 +164,17 @@ def read_scalars(run: Path, wanted: Iterable[str]) -> dict[str, list[tuple[int, 
     return points
 
 
-def _floors(files: Sequence[Path]) -> list[int]:
-    """Return, by the number of restarts before a record, the step from which on it is superseded."""
+def _restart_steps(files: Sequence[Path]) -> list[int]:
+    """Return, for each number of restarts before a record, the step from which on the record is superseded."""
     from tensorboard.compat.proto.event_pb2 import Event
 
     steps = []
     for path in files:
         for data in FrameReader(path).frames():
-            if b"\x3a" in data:  # the field's key; most events have none
+            if b"\x3a" in data:  # the key of the field `session_log`; most events do not contain this byte
                 event = Event.FromString(data)
-                if event.HasField("session_log") and event.session_log.status == 1:
+                if event.HasField("session_log") and event.session_log.status == SESSION_START:
                     steps.append(event.step)
-    for place in range(len(steps) - 2, -1, -1):
-        steps[place] = min(steps[place], steps[place + 1])
+    for index in range(len(steps) - 2, -1, -1):
+        steps[index] = min(steps[index], steps[index + 1])
     return steps
-
-
-def _record(value: Any, kind: str | None, plugin: str | None, step: int, when: float) -> Record | None:
-    """Make the record of a value that is no plain scalar; None for what there is no record for."""
-    tag = value.tag
-    if kind == "image":
-        return Images(tag, _pictures([value.image.encoded_image_string]), step, when)
-    if kind == "histo":
-        return _old_histogram(value, step, when)
-    if kind != "tensor":
-        return None
-    array = _array(value.tensor)
-    if plugin == "scalars" and array.size == 1:
-        return Scalar(tag, float(array.reshape(())), step, when)
-    if plugin == "images":
-        return Images(tag, _pictures(array.ravel()[2:]), step, when)
-    if plugin == "text":
-        text = "\n".join(part.decode("utf-8", "replace") for part in array.ravel())
-        return Text(tag.removesuffix(TEXT_SUFFIX), text, step, when)
-    if plugin == "histograms":
-        return _histogram(tag, array, step, when)
-    return None
-
-
-def _array(tensor: Any) -> NDArray[Any]:
-    """Return a tensor's values, by TensorBoard's own function; it knows the many ways in which they are stored."""
-    from tensorboard.util.tensor_util import make_ndarray
-
-    found: NDArray[Any] = make_ndarray(tensor)
-    return found
-
-
-def _pictures(encoded: Sequence[bytes] | NDArray[Any]) -> NDArray[np.uint8]:
-    """Decode pictures, all of one size: N×3×H×W, or N×1×H×W where there are no colours. Others are left out."""
-    import numpy as np
-    from PIL import Image
-
-    pictures = []
-    for data in encoded:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_IMAGE_PIXELS:
-                raise ValueError(f"a picture of {image.width}×{image.height} pixels is too large")
-            grey = image.mode in ("1", "L", "LA")
-            array = np.asarray(image.convert("L" if grey else "RGB"))
-        pictures.append(array[None] if grey else np.moveaxis(array, 2, 0))
-    same = [picture for picture in pictures if picture.shape == pictures[0].shape]
-    return np.stack(same)
-
-
-def _old_histogram(value: Any, step: int, when: float) -> Histogram | None:
-    """Read a histogram of which the upper limits are known: the first bucket starts at the lowest value."""
-    import numpy as np
-
-    limits = np.asarray(value.histo.bucket_limit, float)
-    counts = np.asarray(value.histo.bucket, float)
-    if not len(limits) or len(limits) != len(counts):
-        return None
-    limits = np.clip(limits, -1e308, 1e308)
-    lowest = min(value.histo.min, limits[0])
-    used = np.flatnonzero(counts)
-    if len(used):  # writers keep hundreds of empty buckets on both sides
-        first, last = used[0], used[-1]
-        lowest = min(max(value.histo.min, limits[first - 1]), limits[first]) if first else lowest
-        limits, counts = limits[first : last + 1], counts[first : last + 1]
-    limits[-1] = max(min(limits[-1], value.histo.max), lowest) if value.histo.max > lowest else limits[-1]
-    edges = np.concatenate([[lowest], limits])
-    return Histogram(value.tag, np.zeros(0), step, when, (counts, edges))
-
-
-def _histogram(tag: str, array: NDArray[Any], step: int, when: float) -> Histogram | None:
-    """Read a histogram of k×3: left and right edge, and count, of each bucket."""
-    import numpy as np
-
-    if array.ndim != 2 or array.shape[1] != 3 or not len(array):
-        return None
-    edges = np.concatenate([array[:, 0], array[-1:, 1]]).astype(float)
-    return Histogram(tag, np.zeros(0), step, when, (array[:, 2].astype(float), edges))
-
-
-def _plain(value: Any) -> Any:
-    kind = value.WhichOneof("kind")
-    if kind not in ("number_value", "string_value", "bool_value"):
-        return None
-    found = getattr(value, kind)
-    return int(found) if kind == "number_value" and found == int(found) and abs(found) < 2**53 else found

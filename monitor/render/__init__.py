@@ -1,1 +1,1 @@
-"""From records to pictures, counts and plot points, for every dashboard."""
+"""Turn records into images, histogram counts, and plot points, for every dashboard."""

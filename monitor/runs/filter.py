@@ -1,7 +1,7 @@
-"""Expressions over runs: `lr<0.1 and status==finished`, `not (epoch < 3 or name ~ draft)`.
+"""Filter runs by expressions such as `lr<0.1 and status==finished` or `not (epoch < 3 or name ~ draft)`.
 
-A comparison is a name, an operator (`==`, `!=`, `<`, `<=`, `>`, `>=`, or `~` for *contains*) and a value: a number, a
-duration such as `90s`, `10 minutes`, `2h` or `3d`, or text, quoted if it has spaces.
+A comparison is a name, an operator (`==`, `!=`, `<`, `<=`, `>`, `>=`, or `~` for *contains*), and a value: a number, a
+duration such as `90s`, `10 minutes`, `2h`, or `3d`, or text, with quotes if it contains spaces.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LookUp = Callable[[str], Any]
 Test = Callable[[LookUp], bool]
 
 TOKEN = re.compile(
-    rf"""\s*(?:(?P<operator>{OPERATOR}|~)|(?P<bracket>[()])|(?P<text>"[^"]*"|'[^']*')|(?P<word>[^\s()<>=!~"']+))"""
+    rf"""\s*(?:(?P<operator>{OPERATOR}|~)|(?P<parenthesis>[()])|(?P<text>"[^"]*"|'[^']*')|(?P<word>[^\s()<>=!~"']+))"""
 )
 LITERALS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
 
@@ -28,9 +28,14 @@ class _Token(NamedTuple):
 
 
 class Filter:
-    """A parsed filter; `names` are the names it uses. Raises `FilterError` for text that is not a filter."""
+    """A parsed filter.
+
+    Attributes:
+        names: the names that the filter uses.
+    """
 
     def __init__(self, text: str) -> None:
+        """Parse a filter. Raises `FilterError` if the text is not a filter."""
         self._text = text
         self._tokens = self._split(text)
         self.names: list[str] = []
@@ -39,7 +44,7 @@ class Filter:
             raise self._error(f"unexpected {self._tokens[0].text!r}")
 
     def __call__(self, look_up: LookUp) -> bool:
-        """Tell whether a run passes; `look_up` returns the value of a name, or None."""
+        """Tell whether a run matches; `look_up` returns the run's value of a name, or None."""
         return self._test(look_up)
 
     def _split(self, text: str) -> list[_Token]:
@@ -52,7 +57,8 @@ class Filter:
             position = match.end()
         return tokens
 
-    def _next_is(self, *texts: str) -> bool:
+    def _accept(self, *texts: str) -> bool:
+        """Consume the next token if it is one of `texts`; tell whether it is."""
         if self._tokens and self._tokens[0].text.lower() in texts and self._tokens[0].kind != "text":
             del self._tokens[0]
             return True
@@ -60,53 +66,54 @@ class Filter:
 
     def _or_expression(self) -> Test:
         tests = [self._and_expression()]
-        while self._next_is("or", "||"):
+        while self._accept("or", "||"):
             tests.append(self._and_expression())
         return lambda look_up: any(test(look_up) for test in tests)
 
     def _and_expression(self) -> Test:
         tests = [self._comparison()]
-        while self._next_is("and", "&&"):
+        while self._accept("and", "&&"):
             tests.append(self._comparison())
         return lambda look_up: all(test(look_up) for test in tests)
 
     def _comparison(self) -> Test:
-        if self._next_is("not"):
+        if self._accept("not"):
             test = self._comparison()
             return lambda look_up: not test(look_up)
-        if self._next_is("("):
+        if self._accept("("):
             inner = self._or_expression()
-            if not self._next_is(")"):
+            if not self._accept(")"):
                 raise self._error("a ')' is missing")
             return inner
-        name, sign, value = self._take("word", "a name"), self._take("operator", "an operator"), self._value()
+        name, operator, value = self._expect("word", "a name"), self._expect("operator", "an operator"), self._value()
         self.names.append(name)
-        return lambda look_up: compare(look_up(name), sign, value)
+        return lambda look_up: compare(look_up(name), operator, value)
 
     def _value(self) -> Any:
         if self._tokens and self._tokens[0].kind == "text":
             return self._tokens.pop(0).text[1:-1]
-        word = self._take("word", "a value")
-        is_number = isinstance(literal(word), float)
+        word = self._expect("word", "a value")
+        is_number = isinstance(parse_literal(word), float)
         if is_number and self._tokens and self._tokens[0].kind == "word" and is_unit(self._tokens[0].text):
             word += f" {self._tokens.pop(0).text}"
-        return literal(word)
+        return parse_literal(word)
 
-    def _take(self, kind: str, what: str) -> str:
+    def _expect(self, kind: str, description: str) -> str:
+        """Consume the next token, which must be of a kind; return its text."""
         if not self._tokens or self._tokens[0].kind != kind:
-            found = repr(self._tokens[0].text) if self._tokens else "the end"
-            raise self._error(f"{what} is expected, not {found}")
+            actual = repr(self._tokens[0].text) if self._tokens else "the end"
+            raise self._error(f"{description} is expected, not {actual}")
         return self._tokens.pop(0).text
 
-    def _error(self, why: str) -> FilterError:
+    def _error(self, reason: str) -> FilterError:
         return FilterError(
-            f"filter {self._text!r}: {why}; accepted: comparisons such as lr<0.1, status==finished or name~mlp, "
-            "with and, or, not and brackets"
+            f"filter {self._text!r}: {reason}; accepted: comparisons such as lr<0.1, status==finished or name~mlp, "
+            "with and, or, not, and parentheses"
         )
 
 
-def literal(word: str) -> Any:
-    """Read an unquoted value: a number, a duration in seconds, true, false, none, or else text."""
+def parse_literal(word: str) -> Any:
+    """Parse an unquoted value: a number, a duration, which becomes seconds, true, false, none, or else text."""
     if word.lower() in LITERALS:
         return LITERALS[word.lower()]
     try:
@@ -116,16 +123,16 @@ def literal(word: str) -> Any:
         return word if duration is None else duration
 
 
-def compare(value: Any, operator: str, wanted: Any) -> bool:
-    """Compare a run's value with the wanted one; values of different kinds are unequal, and neither is less."""
+def compare(value: Any, operator: str, expected: Any) -> bool:
+    """Compare a run's value with that of a filter; a number and a text are compared as texts, and only for equality."""
     if operator == "~":
-        part = f"{wanted:g}" if isinstance(wanted, float) else str(wanted)
+        part = f"{expected:g}" if isinstance(expected, float) else str(expected)
         return value is not None and part.lower() in str(value).lower()
-    if isinstance(value, str) != isinstance(wanted, str) and value is not None and wanted is not None:
-        value, wanted = str(value), wanted if isinstance(wanted, str) else f"{wanted:g}"
+    if isinstance(value, str) != isinstance(expected, str) and value is not None and expected is not None:
+        value, expected = str(value), expected if isinstance(expected, str) else f"{expected:g}"
         if operator not in ("==", "=", "!="):
             return False
     try:
-        return COMPARISONS[operator](value, wanted)
+        return COMPARISONS[operator](value, expected)
     except TypeError:
         return False

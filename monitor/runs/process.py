@@ -1,4 +1,4 @@
-"""Which process a run belongs to, and whether that one is still there."""
+"""Which process owns a run, and whether that process is alive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def identity(pid: int | None = None) -> dict[str, Any]:
-    """Return what tells a process of this machine, this one by default, from all others before and after it."""
+    """Return what identifies a process of this machine, by default this one, among all past and future processes."""
     pid = os.getpid() if pid is None else pid
     return {"pid": pid, "created": _created(pid), "machine": machine()}
 
@@ -27,7 +27,7 @@ def parent_identity() -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Name this machine since its last start, and the part of it where process numbers mean the same."""
+    """Return what identifies the scope of process numbers: the host, its boot, and the PID namespace."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip())
@@ -36,13 +36,13 @@ def machine() -> str:
     return " ".join(parts)
 
 
-def is_alive(known: Any) -> bool | None:
-    """Tell whether the process with this identity runs; None where that cannot be told from this machine."""
+def is_alive(owner: Any) -> bool | None:
+    """Tell whether the process with this identity is alive; None if this machine cannot know."""
     import psutil
 
     try:
-        pid, created = int(known["pid"]), float(known["created"])
-        if known["machine"] != machine():
+        pid, created = int(owner["pid"]), float(owner["created"])
+        if owner["machine"] != machine():
             return None
     except (KeyError, TypeError, ValueError):
         return None
@@ -56,15 +56,15 @@ def is_alive(known: Any) -> bool | None:
 
 
 def interrupt_main_thread() -> None:
-    """Raise in the main thread what Ctrl-C raises there, or SIGTERM where Ctrl-C is ignored, also in a system call."""
+    """Interrupt the main thread as Ctrl-C does, or as SIGTERM does if Ctrl-C is ignored; also during a system call."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        if callable(signal.getsignal(number)):  # without a handler it would end the program on the spot
+        if callable(signal.getsignal(number)):  # without a handler, the signal would end the program at once
             signal.pthread_kill(threading.main_thread().ident or 0, number)
             return
 
 
 def _created(pid: int) -> float:
-    """Return when a process was created: on Linux in ticks since the boot, which setting the clock does not change."""
+    """Return when a process was created; on Linux in ticks since the boot, which do not depend on the clock."""
     import psutil
 
     stat = Path(f"/proc/{pid}/stat")
@@ -75,17 +75,17 @@ def _created(pid: int) -> float:
 
 @contextmanager
 def signals_as_exit() -> Iterator[None]:
-    """Let SIGTERM, and SIGHUP of a terminal that is closed, unwind the program, so that all is delivered."""
+    """Let SIGTERM and SIGHUP raise `SystemExit`, so that the program delivers everything before it ends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def leave(number: int, frame: object) -> None:
+    def exit_on_signal(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous_handlers = {number: signal.signal(number, exit_on_signal) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)

@@ -1,11 +1,11 @@
-"""Which of several processes of one training this is, under any launcher."""
+"""The rank of this process among the processes of one training, under any launcher."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-# What torchrun, Open MPI, MPICH and Slurm call a process's number and how many there are.
+# The variables for rank and world size of torchrun, Open MPI, MPICH, and Slurm.
 RANK_VARIABLES = (
     ("RANK", "WORLD_SIZE"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
@@ -15,12 +15,12 @@ RANK_VARIABLES = (
 
 
 def process_rank() -> int:
-    """Return this process's number, 0 where it is alone. Does not import torch."""
+    """Return the rank of this process; 0 if it is the only one. Does not import torch."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank())
-    for name, size in RANK_VARIABLES:
-        number, count = os.environ.get(name, ""), os.environ.get(size, "")
-        if number.isdecimal() and count.isdecimal() and int(count) > 1:
-            return int(number)
+    for rank_variable, size_variable in RANK_VARIABLES:
+        rank, world_size = os.environ.get(rank_variable, ""), os.environ.get(size_variable, "")
+        if rank.isdecimal() and world_size.isdecimal() and int(world_size) > 1:
+            return int(rank)
     return 0

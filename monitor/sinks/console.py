@@ -1,4 +1,4 @@
-"""The console: a progress bar with the newest values on a terminal, one plain line an epoch elsewhere."""
+"""The console sink: a progress bar with the latest values on a terminal, one line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -19,44 +19,48 @@ if TYPE_CHECKING:
     from monitor.records import Record
     from monitor.runs.run import Run
 
-MAX_TEXT_CHARS = 2000  # characters of a text
+MAX_TEXT_CHARS = 2000
 
 
 class _Console(Console):
-    """A console that stays quiet once nobody reads it; rich's own ends the program then."""
+    """A console that goes quiet when its output is closed; rich's own would end the program."""
 
-    gone = False
+    is_disconnected = False
 
     def on_broken_pipe(self) -> None:
-        self.gone = True
+        """Remember that nobody reads the output anymore."""
+        self.is_disconnected = True
 
 
 class _Bar(Progress):
-    """A bar with the newest values under it: on a narrow terminal they would not fit beside it."""
+    """A progress bar with the latest values below it, because a narrow terminal has no space beside it."""
 
     values = ""
 
     def get_renderables(self) -> Iterable[RenderableType]:
+        """Return the bar and the values."""
         yield from super().get_renderables()
         yield RichText(self.values)
 
 
 class ConsoleSink(Sink):
-    """Show how far the run is, and the newest value of every scalar; texts as they come."""
+    """Show how far the run is and the latest value of each scalar; print texts when they are logged."""
 
     name = "console"
     accepts = frozenset({r.Scalar, r.Text, r.Progress})
 
     def __init__(self, console: Console | None = None) -> None:
+        """Write to `console`; by default, to a new one on stdout."""
         self._console = console
-        self._newest: dict[str, float] = {}
+        self._latest: dict[str, float] = {}
         self._step = 0
         self._bar: _Bar | None = None
         self._task = TaskID(0)
-        self._at = r.Progress(0, 0, 0, 0, 0.0)
+        self._progress = r.Progress(0, 0, 0, 0, 0.0)
         self._lines: list[str] = []
 
     def open(self, run: Run) -> None:
+        """Start the progress bar, if the output is a terminal."""
         if self._console is None:
             self._console = _Console()
         if self._console.is_terminal and self._bar is None:
@@ -66,25 +70,26 @@ class ConsoleSink(Sink):
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
                 console=self._console,
-                auto_refresh=False,  # drawn by this sink's own thread
+                auto_refresh=False,  # `flush` draws it, on the worker's thread
             )
             self._task = self._bar.add_task(run.name, total=None)
             self._bar.start()
 
     def write(self, records: Sequence[Record]) -> None:
+        """Take in the values, and queue the lines to print."""
         for record in records:
             if isinstance(record, r.Scalar):
-                self._newest[record.tag] = record.value
+                self._latest[record.tag] = record.value
                 self._step = max(self._step, record.step)
             elif isinstance(record, r.Text) and record.tag == ALERT_TAG:
-                pass  # told through the log already, also where there is no console
+                pass  # the log reports alerts, with or without a console
             elif isinstance(record, r.Text):
-                gap = "\n" if "\n" in record.text else " "  # a table starts on a line of its own
+                gap = "\n" if "\n" in record.text else " "  # several lines, such as a table, start on a new line
                 self._lines.append(
                     escape_control_chars(f"{record.tag} (step {record.step}):{gap}{record.text}", MAX_TEXT_CHARS)
                 )
             elif isinstance(record, r.Progress):
-                self._at = record
+                self._progress = record
                 self._step = max(self._step, record.step)
                 if record.epoch:
                     self._lines.append(
@@ -92,26 +97,29 @@ class ConsoleSink(Sink):
                     )
 
     def flush(self) -> None:
+        """Print the queued lines and redraw the progress bar."""
         if self._console is None or getattr(self._console, "gone", False):
             return
         while self._lines:
             self._console.print(RichText(self._lines[0]), soft_wrap=True)
             del self._lines[0]
         if self._bar is not None:
-            where = f"epoch {min(self._at.epoch + 1, self._at.epochs)}/{self._at.epochs}" if self._at.epochs else ""
+            epoch, epochs = self._progress.epoch, self._progress.epochs
+            current = f"epoch {min(epoch + 1, epochs)}/{epochs} " if epochs else ""
             self._bar.values = self._values()
             self._bar.update(
                 self._task,
-                description=f"{where} step {self._step}".strip(),
+                description=f"{current}step {self._step}",
                 completed=self._step,
-                total=self._at.steps or None,
+                total=self._progress.steps or None,
                 refresh=True,
             )
 
     def close(self) -> None:
+        """Leave the progress bar as it is, and show the cursor again."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
     def _values(self) -> str:
-        return "  ".join(f"{tag} {value:.4g}" for tag, value in self._newest.items())
+        return "  ".join(f"{tag} {value:.4g}" for tag, value in self._latest.items())

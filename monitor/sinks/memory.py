@@ -1,4 +1,4 @@
-"""A sink that keeps the records, for tests and notebooks."""
+"""A sink that keeps the records in memory, for tests and notebooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ R = TypeVar("R")
 
 
 class MemorySink(Sink):
-    """Keep every record in `records`, in the order in which they were logged. Memory grows with the run."""
+    """Keep every record in memory, which grows with the run.
+
+    Attributes:
+        records: the records in the order in which they were logged.
+        run: the run, once the sink is open.
+        closed: whether the sink was closed.
+    """
 
     name = "memory"
     interval = 0.05
@@ -27,19 +33,22 @@ class MemorySink(Sink):
         self.closed = False
 
     def open(self, run: Run) -> None:
+        """Set `run`."""
         self.run = run
 
     def write(self, records: Sequence[Record]) -> None:
+        """Append to `records`."""
         self.records.extend(records)
 
     def flush(self) -> None:
-        pass  # a written record is visible at once
+        """Do nothing: what is written is visible."""
 
     def close(self) -> None:
+        """Set `closed`."""
         self.closed = True
 
     def of(self, kind: type[R]) -> list[R]:
-        """Return the records of one kind."""
+        """Return the records of one type, such as `Scalar`."""
         return [record for record in self.records if isinstance(record, kind)]
 
     def series(self, tag: str) -> list[tuple[int, float]]:

@@ -1,4 +1,4 @@
-"""From a spec such as `visdom://127.0.0.1:8097/env` to a sink, through the entry-point group `monitor.sinks`."""
+"""Make a sink from a spec such as `visdom://127.0.0.1:8097/env`, through the entry-point group `monitor.sinks`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ENTRY_POINT_GROUP = "monitor.sinks"
-EXTRA_OF_SINK = {"visdom": "training-monitor[visdom]"}
+SINK_EXTRAS = {"visdom": "training-monitor[visdom]"}
 
 
 def names() -> list[str]:
@@ -23,43 +23,54 @@ def names() -> list[str]:
 
 
 def load(name: str) -> type[Sink]:
-    """Import the class of the sink `name`; raise `SpecError` where there is none, `MissingExtra` where parts lack."""
+    """Import the class of a sink.
+
+    Raises:
+        SpecError: if there is no such sink, or it is not a subclass of `Sink`.
+        MissingExtra: if the packages of its extra are not installed.
+    """
     from importlib.metadata import entry_points
 
-    found = entry_points(group=ENTRY_POINT_GROUP, name=name)
-    if not found:
+    entries = entry_points(group=ENTRY_POINT_GROUP, name=name)
+    if not entries:
         raise SpecError(f"unknown sink {name!r}; known sinks: {', '.join(names())}")
     try:
-        cls = next(iter(found)).load()
+        cls = next(iter(entries)).load()
     except ImportError as error:
-        wanted = EXTRA_OF_SINK.get(name)
-        if wanted is None:
+        extra = SINK_EXTRAS.get(name)
+        if extra is None:
             raise
         raise MissingExtra(
-            f"sink {name!r} needs packages that are not installed ({error.name or error}); pip install '{wanted}'"
+            f"sink {name!r} needs packages that are not installed ({error.name or error}); pip install '{extra}'"
         ) from error
     if not (isinstance(cls, type) and issubclass(cls, Sink)):
-        raise SpecError(f"sink {name!r} is {cls!r}, which is no subclass of monitor.Sink")
+        raise SpecError(f"sink {name!r} is {cls!r}, which is not a subclass of monitor.Sink")
     return cls
 
 
 def make(spec: str | Sink) -> Sink:
-    """Return the sink that `spec` names; a `Sink` is returned as it is."""
+    """Make the sink that a spec describes; return a `Sink` as it is.
+
+    Raises:
+        TypeError: if `spec` is neither text nor a `Sink`.
+        SpecError: if the sink is unknown or the spec cannot be parsed.
+        MissingExtra: if the packages of the sink are not installed.
+    """
     if isinstance(spec, Sink):
         return spec
     if not isinstance(spec, str):
         raise TypeError(f"a sink is a spec such as 'tensorboard' or a monitor.Sink, not {type(spec).__name__}")
     try:
         parts = urlsplit(spec)
-        parts.port  # noqa: B018 - reading it is what checks it
+        parts.port  # noqa: B018 - reading the port checks it
     except ValueError as error:
         raise SpecError(f"sink {spec!r}: {error}; accepted: name or name://host:port/env") from None
     name = parts.scheme or parts.path
     if parts.scheme and not spec.startswith(f"{parts.scheme}://"):
-        raise SpecError(f"sink {spec!r}: accepted: name or name://host:port/env")
+        raise SpecError(f"sink {spec!r} cannot be parsed; accepted: name or name://host:port/env")
     return load(name).from_spec(parts)
 
 
 def make_all(specs: Iterable[str | Sink]) -> list[Sink]:
-    """Make the sinks in their order."""
+    """Make several sinks, in the same order."""
     return [make(spec) for spec in specs]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def found(tmp_path: Path, what: str, **ports: int) -> Finding:
     ports = ports or {"Visdom": free_port(), "TensorBoard": free_port()}
-    return next(f for f in examine(tmp_path / "runs", tmp_path, ports) if f.what.startswith(what))
+    return next(f for f in examine(tmp_path / "runs", tmp_path, ports) if f.subject.startswith(what))
 
 
 @pytest.mark.usefixtures("assets")
@@ -34,13 +34,13 @@ def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path) -> None:
 
 
 def test_ports_of_ours_of_others_and_free_ones(tmp_path: Path, visdom_server: VisdomServer) -> None:
-    assert found(tmp_path, "Visdom's port", Visdom=visdom_server.port).says.startswith("a Visdom answers")
-    assert found(tmp_path, "Visdom's port").says == "free; runs start a server"
+    assert found(tmp_path, "Visdom's port", Visdom=visdom_server.port).message.startswith("Visdom answers")
+    assert found(tmp_path, "Visdom's port").message == "free; runs start a server"
     other = FaultyServer("error")
     try:
         for name in ("Visdom", "TensorBoard"):
             taken = found(tmp_path, f"{name}'s port", **{name: other.port})
-            assert (taken.level, taken.says) == (WARNING, "taken by something else")
+            assert (taken.level, taken.message) == (WARNING, "used by another program")
     finally:
         other.stop()
 
@@ -49,14 +49,14 @@ def test_a_place_that_cannot_be_written() -> None:
     result = CliRunner().invoke(main, ["doctor", "--logdir", "/proc/runs"])
     assert result.exit_code == 1
     assert "failure  runs in /proc/runs: cannot be written" in result.stdout
-    assert "→ name another with --logdir" in result.stdout
+    assert "→ choose another with --logdir" in result.stdout
 
 
 def test_missing_data_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONITOR_ASSETS_DIR", str(tmp_path / "none"))
     data = found(tmp_path, "MNIST")
     assert data.level == WARNING
-    assert "scikit-learn's digits" in data.says
+    assert "scikit-learn's digits" in data.message
     assert "--mnist-mirror" in data.remedy
     page = found(tmp_path, "Visdom's page")
     assert page.level == WARNING
@@ -80,5 +80,5 @@ def test_a_package_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     old = found(tmp_path, package)
-    assert (old.level, old.says[:11]) == (level, "0.1 is not ")
+    assert (old.level, old.message[:11]) == (level, "0.1 is not ")
     assert old.remedy.startswith("pip install '")

@@ -55,7 +55,7 @@ def test_every_route_is_behind_the_login(tmp_path: Path) -> None:
         with Logger(tmp_path / "run", [f"visdom://127.0.0.1:{server.port}"]) as log:
             log.scalar("a", 1.0, 0)
             wait_until(lambda: log.stats().sinks["visdom"].retries)
-            assert "wants a login" in str(log.stats().sinks["visdom"].last_error)
+            assert "needs a login" in str(log.stats().sinks["visdom"].last_error)
         listing = subprocess.run(
             ["ps", "-ww", "-o", "args=", "-p", str(server.process.pid)], capture_output=True, text=True
         )

@@ -148,7 +148,7 @@ def test_where_too_much_waits_pictures_go_first_and_are_counted(
     assert len(gated.of(r.Histogram)) == 20
     kept = [record.step for record in gated.of(r.Images)]
     assert kept == list(range(20 - len(kept), 20)), "the oldest go first"
-    assert any("pictures wait for this sink" in line for line in warnings(caplog))
+    assert any("images wait for this sink" in line for line in warnings(caplog))
 
 
 def test_a_record_that_cannot_be_built_fails_alone(tmp_path: Path, gated: Gated) -> None:

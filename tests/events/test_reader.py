@@ -35,7 +35,7 @@ def test_our_own_files_come_back(tmp_path: Path) -> None:
     (config,) = (record for record in found if isinstance(record, Config))
     assert config.values == {"lr": 0.01, "optimizer": "sgd", "nesterov": False, "hidden": "[200, 200]"}
     assert {record.tag for record in found if isinstance(record, Images)} == {
-        "samples", "coloured", "predictions", "confusion", "decision",
+        "samples", "colored", "predictions", "confusion", "decision",
     }  # fmt: skip
     assert [(r.step, r.text) for r in found if isinstance(r, Text) and r.tag == "notes"][1] == (
         1, "step 1: <b>plain</b> text & more",

@@ -33,9 +33,9 @@ def test_nan_and_infinity_are_gaps() -> None:
     for step, value in enumerate([1.0, math.nan, 2.0, math.inf, 3.0]):
         series.add(step, value)
     assert series.points() == ([0, 1, 2, 3, 4], [1.0, None, 2.0, None, 3.0])
-    assert series.first_bad is not None
-    assert series.first_bad[0] == 1
-    assert math.isnan(series.first_bad[1])
+    assert series.first_non_finite is not None
+    assert series.first_non_finite[0] == 1
+    assert math.isnan(series.first_non_finite[1])
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=300), st.integers(2, 20))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("break_it", "says"),
     [
-        (lambda sink: setattr(sink, "accepts", frozenset()), "accepts names no record kind"),
-        (lambda sink: setattr(sink, "accepts", frozenset({int})), "no record kind"),
+        (lambda sink: setattr(sink, "accepts", frozenset()), "accepts contains no record type"),
+        (lambda sink: setattr(sink, "accepts", frozenset({int})), "not record types"),
         (lambda sink: setattr(sink, "interval", 9.0), "interval"),
     ],
 )

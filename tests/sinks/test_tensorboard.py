@@ -25,7 +25,7 @@ def test_tensorboard_shows_every_kind(run: Run) -> None:
         for tag in ("train/loss", "test/loss", "test/accuracy", "alone"):
             wanted = [(x.step, x.value, x.time) for x in records if isinstance(x, r.Scalar) and x.tag == tag]
             assert [(e.step, e.value, e.wall_time) for e in found.Scalars(tag)] == wanted
-        for tag in ("samples", "coloured", "predictions", "confusion", "decision"):
+        for tag in ("samples", "colored", "predictions", "confusion", "decision"):
             first, second = found.Images(tag)
             assert (first.step, second.step) == (0, 1)
             assert Image.open(io.BytesIO(second.encoded_image_string)).size == (second.width, second.height)

@@ -26,7 +26,7 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert visdom_server.trace(env, "test loss & accuracy", "loss") == [(0, 2.25), (1, 1.25)]
         assert visdom_server.trace(env, "test loss & accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
         assert visdom_server.trace(env, "alone", "alone") == [(0, 7.0), (1, 7.0)]
-        for title in ("samples", "coloured", "predictions", "confusion"):
+        for title in ("samples", "colored", "predictions", "confusion"):
             assert windows[title]["type"] == "image"
             assert windows[title]["content"]["src"].startswith("data:image/png;base64,")
         assert "5: f / j  wrong" in windows["predictions (labels)"]["content"]

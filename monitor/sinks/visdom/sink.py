@@ -1,16 +1,14 @@
-"""Visdom: the state of every window, not a list of operations.
+"""The Visdom sink sends the state of windows, not a sequence of operations.
 
-The sink knows each window whole, bounded, and puts the changed ones up anew. So a server that dies or is restarted gets
-everything back, the cost of an update does not grow with the run, and no point is ever there twice.
+It knows the whole, bounded state of every window, and replaces the windows that changed. So a server that crashes or is
+restarted gets everything back, an update does not cost more the longer the run is, and no point is ever there twice.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -31,10 +29,10 @@ from monitor.records import (
     Scalar,
     Text,
 )
-from monitor.render.downsampling import DownsampledSeries
 from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.client import VisdomClient
+from monitor.sinks.visdom.page_state import PageState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,43 +42,14 @@ if TYPE_CHECKING:
     from monitor.runs.run import Run
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8097
-# The order of the windows on a fresh page; of the curves, those of the training and of the test come first.
-WINDOW_ORDER = (
-    "curves",
-    "images",
-    "predictions",
-    "labels",
-    "plot",
-    "confusion",
-    "others",
-    "text",
-    "config",
-    "histogram",
-)
-# The kinds of windows that show a record, which is a window's whole state.
-RECORD_WINDOWS: dict[type, tuple[str, ...]] = {
-    Images: ("images",),
-    Predictions: ("predictions", "labels"),
-    ConfusionMatrix: ("confusion",),
-    Histogram: ("histogram",),
-    Curve: ("plot",),
-}
-MAX_NOTES = 100  # of one tag; the newest are shown
-FIRST_GROUPS = ("train", "test", "val")
-MAIN_METRIC = re.compile(
-    "loss|acc|error", re.IGNORECASE
-)  # curves that are looked at first; the others follow the pictures
-PING_INTERVAL_S = 2.0  # seconds between two looks at a server that nothing is sent to
-
-
-Message = windows.Message
+PING_INTERVAL_S = 2.0  # between two pings of the server while nothing changes
 
 
 class VisdomSink(DashboardSink):
     """Show the run in one env of a Visdom server: `visdom`, or `visdom://host:port/env`.
 
-    Tags with one prefix share a window with a legend. The env is the run's name, unless it is given. Windows stay when
-    the logger is closed.
+    Curves whose tags have the same prefix share a window with a legend. The env has the name of the run, unless the
+    spec names another. Closing the sink does not close windows.
     """
 
     name = "visdom"
@@ -91,28 +60,25 @@ class VisdomSink(DashboardSink):
     def __init__(
         self, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, env: str | None = None, username: str | None = None
     ) -> None:
+        """Prepare a client; nothing is sent yet. The password comes from the environment, see `VisdomClient`."""
         self._host = host
-        self._env = windows.clean(env) if env else None
+        self._env = windows.clean_env_name(env) if env else None
         self._username = username
         self._client = VisdomClient(f"http://{host}:{port}", username)
-        self._run = ""
-        self._curves: dict[str, dict[str, DownsampledSeries]] = {}  # by window, by trace
-        self._lines: dict[str, tuple[str, DownsampledSeries]] = {}  # by tag: the key of its window, and its points
-        self._notes: dict[str, deque[Text]] = {}
-        self._state: dict[str, Record] = {}  # what the other windows show, by key; drawn when it is sent
-        self._seen: dict[str, int] = {}  # keys of all windows, numbered as they came
-        self._changed: set[str] = set()  # keys of the windows that the server has not got as they are now
-        self._shown: set[str] = set()  # keys of the windows that this server has got before
-        self._life = 0
-        self._asked = 0.0  # when the server last answered
+        self._run_name = ""
+        self._state = PageState()
+        self._sent: set[str] = set()  # keys of the windows that this server has, in whatever state
+        self._connections = 0
+        self._last_answer = 0.0  # when the server last answered, on the monotonic clock
 
     @classmethod
     def from_spec(cls, spec: SplitResult) -> VisdomSink:
+        """Make the sink for `visdom` or `visdom://user@host:port/env`, where each part may be left out."""
         if not spec.scheme:
             return cls()
         accepted = "visdom or visdom://host:port/env, port 1 to 65535"
         if spec.password is not None:
-            raise SpecError(f"a password is no part of a sink; set VISDOM_PASSWORD_FILE. Accepted: {accepted}")
+            raise SpecError(f"a sink must not contain a password; set VISDOM_PASSWORD_FILE. Accepted: {accepted}")
         if spec.port == 0 or spec.query or spec.fragment:
             raise SpecError(f"sink {spec.geturl()!r}: accepted: {accepted}")
         host = spec.hostname or DEFAULT_HOST
@@ -131,8 +97,8 @@ class VisdomSink(DashboardSink):
         return self._client.url
 
     def page_url(self, run: Run) -> str:
-        """Return the address of the env that shows `run`: the one in the spec, or the run's name."""
-        return self._client.page(self._env or windows.clean(run.name))
+        """Return the address of the env that shows `run`: the env of the spec, or the name of the run."""
+        return self._client.page_url(self._env or windows.clean_env_name(run.name))
 
     def spec_of_page(self, name: str) -> str:
         """Return the spec of a sink with the env `name` on the same server."""
@@ -143,7 +109,7 @@ class VisdomSink(DashboardSink):
         return is_visdom(self.url)
 
     def server_command(self, port: int, folder: Path) -> list[str]:
-        """Return the command line of a server with its envs in `folder`."""
+        """Return the command line of a server that stores its envs in `folder`."""
         command = [sys.executable, "-m", "monitor", "serve", "visdom", "--host", self._host.strip("[]")]
         return [*command, "--port", str(port), "--env-dir", str(folder), "--parent", str(os.getpid())]
 
@@ -154,116 +120,66 @@ class VisdomSink(DashboardSink):
     def save(self, folder: Path) -> None:
         """Write the env into `folder`, for `monitor serve visdom --env-dir`; after `close` only.
 
-        It is written from what the sink knows, whatever became of the server. Raises `OSError` where the folder cannot
-        be written.
+        It is written from the state of this sink, so the server need not run anymore. Raises `OSError` if the folder
+        cannot be written.
         """
         saved = {}
-        for number, key in enumerate(sorted(self._seen, key=self._rank)):
+        for number, key in enumerate(self._state.keys()):
             message = self._message(key)
-            saved[message["win"]] = windows.as_kept(message, number)
+            saved[message["win"]] = windows.saved_window(message, number)
         folder.mkdir(parents=True, exist_ok=True)
         content = orjson.dumps({"jsons": saved, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY)
         atomic_write(folder / f"{self._env}.json", content)
 
     def open(self, run: Run) -> None:
-        self._run = run.name
-        self._env = self._env or windows.clean(run.name)
+        """Take the name of the env from the run, unless the spec names one. Sends nothing."""
+        self._run_name = run.name
+        self._env = self._env or windows.clean_env_name(run.name)
 
     def recall(self, records: Sequence[Record]) -> None:
-        """Take curves, notes and settings in; pictures come again with the next test."""
-        labels = "/labels"  # as text, of predictions
-        kinds = Scalar | Text | Config
+        """Take in curves, texts, and settings; the next test logs images again."""
+        recalled_types = Scalar | Text | Config
+        labels = "/labels"  # the TensorBoard sink writes the labels of predictions as texts
         self.write(
-            [r for r in records if isinstance(r, kinds) and not (isinstance(r, Text) and r.tag.endswith(labels))]
+            [
+                r
+                for r in records
+                if isinstance(r, recalled_types) and not (isinstance(r, Text) and r.tag.endswith(labels))
+            ]
         )
 
     def write(self, records: Sequence[Record]) -> None:
-        for record in records:
-            if isinstance(record, Scalar):
-                line = self._lines.get(record.tag) or self._new_line(record.tag)
-                line[1].add(record.step, record.value)
-                self._changed.add(line[0])
-            elif isinstance(record, Text):
-                notes = self._notes.setdefault(record.tag, deque(maxlen=MAX_NOTES))
-                notes.append(record)
-                self._mark(f"text {record.tag}")
-            elif isinstance(record, Restart):
-                self._restart(record.step)
-            elif isinstance(record, Config):
-                self._state["config config"] = record
-                self._mark("config config")
-            else:
-                for kind in RECORD_WINDOWS[type(record)]:
-                    self._state[f"{kind} {record.tag}"] = record  # type: ignore[union-attr]
-                    self._mark(f"{kind} {record.tag}")  # type: ignore[union-attr]
+        """Take in the records. Nothing is drawn or sent yet."""
+        self._state.add(records)
 
     def flush(self) -> None:
+        """Draw and send the windows that changed, or all of them if the server may be a new one."""
         assert self._env is not None
-        if not self._changed and time.monotonic() - self._asked < PING_INTERVAL_S:
+        changed = self._state.changed
+        if not changed and time.monotonic() - self._last_answer < PING_INTERVAL_S:
             return
         self._client.ping(self._env)
-        if self._client.life != self._life:  # perhaps another server: it gets everything
-            self._life = self._client.life
-            self._shown.clear()
-            self._changed.update(self._seen)
-        for key in sorted(self._changed, key=self._rank):
+        if self._client.connections != self._connections:  # the server may have been restarted in between
+            self._connections = self._client.connections
+            self._sent.clear()
+            self._state.mark_all_changed()
+        for key in self._state.changed_keys():
             message = self._message(key)
-            if key in self._shown:  # a page takes a size for a wish to be resized
+            if key in self._sent:  # the page resizes a window if a message contains a size
                 del message["opts"]["width"], message["opts"]["height"]
             self._client.send(message)
-            self._shown.add(key)
-            self._changed.discard(key)
-        self._asked = time.monotonic()
+            self._sent.add(key)
+            changed.discard(key)
+        self._last_answer = time.monotonic()
 
     def close(self) -> None:
+        """Close the connection."""
         self._client.close()
 
-    def _new_line(self, tag: str) -> tuple[str, DownsampledSeries]:
-        """Make the trace of a tag, in the window of its group; return the window's key and the trace's points."""
-        group, _, trace = tag.rpartition("/")
-        window = group or tag
-        series = self._curves.setdefault(window, {}).setdefault(trace, DownsampledSeries())
-        self._mark(f"curves {window}")
-        self._lines[tag] = f"curves {window}", series
-        return self._lines[tag]
-
     def forget(self, trace: str, step: int) -> None:
-        """Forget the points of `step` and above of all traces of this name."""
-        for window, traces in self._curves.items():
-            if trace in traces:
-                traces[trace].restart(step)
-                self._mark(f"curves {window}")
+        """Remove the points at `step` and above from all traces of this name."""
+        self._state.forget(trace, step)
 
-    def _restart(self, step: int) -> None:
-        """Forget what a restart supersedes."""
-        for window, traces in self._curves.items():
-            for series in traces.values():
-                series.restart(step)
-            self._mark(f"curves {window}")
-        for tag, notes in self._notes.items():
-            self._notes[tag] = deque([note for note in notes if note.step < step], maxlen=MAX_NOTES)
-
-    def _mark(self, key: str) -> None:
-        self._seen.setdefault(key, len(self._seen))
-        self._changed.add(key)
-
-    def _rank(self, key: str) -> tuple[int, int, int]:
-        kind, _, tag = key.partition(" ")
-        group = FIRST_GROUPS.index(tag) if tag in FIRST_GROUPS else len(FIRST_GROUPS)
-        if kind == "curves" and tag not in FIRST_GROUPS and not MAIN_METRIC.search(tag):
-            kind = "others"
-        return WINDOW_ORDER.index(kind), group, self._seen[key]
-
-    def _message(self, key: str) -> Message:
-        """Make the whole message of a window."""
-        kind, _, tag = key.partition(" ")
-        if kind == "curves":
-            message = windows.curves(tag, self._curves[tag])
-        elif kind == "text":
-            message = windows.notes(self._notes[tag])
-        else:
-            message = windows.WINDOW_BUILDERS[kind](self._state[key])
-        opts = dict(message["opts"])
-        first, second, third = self._rank(key)
-        opts["order"] = first * 10**6 + second * 10**4 + third
-        return {**message, "opts": opts, "eid": self._env, "win": f"{self._run} {key}"}
+    def _message(self, key: str) -> windows.Message:
+        """Draw a window and return the message that shows it in the env."""
+        return {**self._state.message(key), "eid": self._env, "win": f"{self._run_name} {key}"}

@@ -1,6 +1,6 @@
-"""The windows of Visdom's page: what a record looks like there, as the message that puts it up.
+"""Draw records as windows of Visdom's page: each function returns the message that shows one window.
 
-Whatever a user logs is inert: it is escaped where the page takes HTML, and control characters are shown, not obeyed.
+Whatever a user logs is harmless: it is escaped where the page expects HTML, and control characters are shown as text.
 """
 
 from __future__ import annotations
@@ -16,23 +16,28 @@ from monitor.render import histograms, images
 from monitor.render.escaping import PALETTE, escape_control_chars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from monitor.records import Config, Curve, Histogram, Text
     from monitor.render.downsampling import DownsampledSeries
     from monitor.render.images import PngImage
 
-PLOT_SIZE = {"width": 410, "height": 300}
-TEXT_SIZE = {"width": 300, "height": 300}
-MAX_IMAGE_WIDTH = 500  # pixels of a picture's window
-HISTOGRAM_BINS = 50  # of a histogram
-TITLE_BAR_HEIGHT = 24  # pixels that the page leaves free above a picture
+PLOT_SIZE_PX = {"width": 410, "height": 300}
+TEXT_SIZE_PX = {"width": 300, "height": 300}
+MAX_IMAGE_WIDTH_PX = 500
+TITLE_BAR_HEIGHT_PX = 24  # above an image
+HISTOGRAM_BINS = 50
 
 Message = dict[str, Any]
 
 
 def curves(group: str, traces: dict[str, DownsampledSeries]) -> Message:
-    """Make a window of one line a trace."""
+    """Draw curves, with one line per trace.
+
+    Args:
+        group: the common prefix of the tags.
+        traces: points by the last part of the tag.
+    """
     data: list[Message] = []
     notes: list[str] = []
     for number, (name, series) in enumerate(traces.items()):
@@ -41,21 +46,21 @@ def curves(group: str, traces: dict[str, DownsampledSeries]) -> Message:
             {
                 "type": "scatter",
                 "mode": "lines" if series.count > 1 else "markers",
-                "name": safe(name),
+                "name": escape_html(name),
                 "x": x,
                 "y": y,
                 "line": {"color": PALETTE[number % len(PALETTE)]},
-                "marker": {"line": {}},  # the page's smoothing wants to find it
+                "marker": {"line": {}},  # the page's smoothing needs it
             }
         )
-        if series.first_bad is not None:
-            step, value = series.first_bad
-            notes.append(f"{safe(name)} is {value} at step {step}")
+        if series.first_non_finite is not None:
+            step, value = series.first_non_finite
+            notes.append(f"{escape_html(name)} is {value} at step {step}")
     names = list(traces)
     title = group if len(names) > 3 else group if names == [group] else f"{group} {' & '.join(names)}"
-    frame = layout(title, "step", names[0] if len(names) == 1 else "value")
+    figure_layout = layout(title, "step", names[0] if len(names) == 1 else "value")
     if notes:
-        frame["annotations"] = [
+        figure_layout["annotations"] = [
             {
                 "text": "<br>".join(notes),
                 "xref": "paper",
@@ -68,77 +73,81 @@ def curves(group: str, traces: dict[str, DownsampledSeries]) -> Message:
                 "font": {"color": "#d00000", "size": 11},
             }
         ]
-    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(title), **PLOT_SIZE}}
+    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(title), **PLOT_SIZE_PX}}
 
 
 def plot(record: Curve) -> Message:
-    frame = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
-    line = {"type": "scatter", "mode": "lines", "name": safe(record.tag), "x": record.x, "y": record.y}
+    """Draw an x–y plot, with its horizontal line and its data points."""
+    figure_layout = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+    line = {"type": "scatter", "mode": "lines", "name": escape_html(record.tag), "x": record.x, "y": record.y}
     data = [{**line, "marker": {"line": {}}}]
     if record.points is not None:
         x, y = record.points
         data.append({"type": "scatter", "mode": "markers", "name": "data", "x": x, "y": y, "marker": {"line": {}}})
     if record.level is not None:
         across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": record.level, "y1": record.level}
-        frame["shapes"] = [{**across, "line": {"dash": "dash", "color": "#7f7f7f"}}]
-    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE}}
+        figure_layout["shapes"] = [{**across, "line": {"dash": "dash", "color": "#7f7f7f"}}]
+    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX}}
 
 
 def histogram(record: Histogram) -> Message:
+    """Draw a histogram of the finite values, or of the buckets of a record that was read back."""
     values = record.values[np.isfinite(record.values)]
     counts, edges = histograms.bin_counts(values, HISTOGRAM_BINS) if record.buckets is None else record.buckets
-    lost = len(record.values) - len(values)
-    title = f"{record.tag} · step {record.step}" + (f" · {lost} not finite" if lost else "")
+    non_finite_count = len(record.values) - len(values)
+    title = f"{record.tag} · step {record.step}" + (f" · {non_finite_count} not finite" if non_finite_count else "")
     data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
-    frame = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
-    return {"data": data, "layout": frame, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE}}
+    figure_layout = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
+    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX}}
 
 
-def picture(title: str, drawn: PngImage) -> Message:
-    source = "data:image/png;base64," + b64encode(drawn.png).decode()
-    scale = min(2.0, MAX_IMAGE_WIDTH / drawn.width)
+def image_window(title: str, image: PngImage) -> Message:
+    """Show an image, enlarged at most twice."""
+    source = "data:image/png;base64," + b64encode(image.png).decode()
+    scale = min(2.0, MAX_IMAGE_WIDTH_PX / image.width)
     return {
         "data": [{"type": "image", "content": {"src": source}}],
         "opts": {
             "title": escape_control_chars(title),
-            "width": drawn.width * scale,
-            "height": drawn.height * scale + TITLE_BAR_HEIGHT,
+            "width": image.width * scale,
+            "height": image.height * scale + TITLE_BAR_HEIGHT_PX,
         },
     }
 
 
-def text(title: str, body: str) -> Message:
+def text_window(title: str, body: str) -> Message:
+    """Show preformatted text."""
     return {
-        "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{safe(body)}</pre>'}],
-        "opts": {"title": escape_control_chars(title), **TEXT_SIZE},
+        "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{escape_html(body)}</pre>'}],
+        "opts": {"title": escape_control_chars(title), **TEXT_SIZE_PX},
     }
 
 
-def notes(records: Iterable[Text]) -> Message:
-    records = list(records)
-    tag = records[-1].tag if records else "notes"
-    return text(tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
+def texts(tag: str, records: Sequence[Text]) -> Message:
+    """Show the texts of a tag, the latest first."""
+    return text_window(tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
 
 
 def config(record: Config) -> Message:
-    return text("config", "\n".join(f"{name}: {value}" for name, value in record.values.items()))
+    """Show the settings, one per line."""
+    return text_window("config", "\n".join(f"{name}: {value}" for name, value in record.values.items()))
 
 
 WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
-    "images": lambda record: picture(record.tag, images.image_grid(record)),
-    "predictions": lambda record: picture(record.tag, images.prediction_grid(record)),
-    "confusion": lambda record: picture(record.tag, images.confusion_matrix_image(record)),
-    "labels": lambda record: text(f"{record.tag} (labels)", images.prediction_labels(record)),
+    "images": lambda record: image_window(record.tag, images.image_grid(record)),
+    "predictions": lambda record: image_window(record.tag, images.prediction_grid(record)),
+    "confusion": lambda record: image_window(record.tag, images.confusion_matrix_image(record)),
+    "labels": lambda record: text_window(f"{record.tag} (labels)", images.prediction_labels(record)),
     "histogram": histogram,
     "plot": plot,
     "config": config,
 }
 
 
-def as_kept(message: Message, number: int) -> Message:
-    """Return a window as Visdom's server keeps it in an env's file; `number` is its place on the page."""
+def saved_window(message: Message, number: int) -> Message:
+    """Return a window as Visdom's server stores it in the file of an env; `number` is its position on the page."""
     first, opts = message["data"][0], message["opts"]
-    plotted = "layout" in message
+    is_plot = "layout" in message
     return {
         "command": "window",
         "id": message["win"],
@@ -147,29 +156,37 @@ def as_kept(message: Message, number: int) -> Message:
         "width": opts["width"],
         "height": opts["height"],
         "contentID": f"window_{number}",
-        "type": "plot" if plotted else first["type"],
-        "content": {"data": message["data"], "layout": message["layout"]} if plotted else first["content"],
+        "type": "plot" if is_plot else first["type"],
+        "content": {"data": message["data"], "layout": message["layout"]} if is_plot else first["content"],
         "i": number,
     }
 
 
 def layout(title: str, x: str, y: str) -> Message:
+    """Return the layout of a Plotly figure with labels for its axes."""
     return {
-        "title": {"text": safe(title), "font": {"size": 13}, "x": 0.03, "xanchor": "left", "y": 0.98, "yanchor": "top"},
-        "xaxis": {"title": {"text": safe(x), "standoff": 8}, "automargin": True},
-        "yaxis": {"title": {"text": safe(y), "standoff": 8}, "automargin": True},
+        "title": {
+            "text": escape_html(title),
+            "font": {"size": 13},
+            "x": 0.03,
+            "xanchor": "left",
+            "y": 0.98,
+            "yanchor": "top",
+        },
+        "xaxis": {"title": {"text": escape_html(x), "standoff": 8}, "automargin": True},
+        "yaxis": {"title": {"text": escape_html(y), "standoff": 8}, "automargin": True},
         "showlegend": True,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         "margin": {"l": 45, "r": 15, "t": 55, "b": 35},
-        "uirevision": "keep",  # a refresh leaves the user's zoom alone
+        "uirevision": "keep",  # an update does not change the user's zoom
     }
 
 
-def clean(name: str) -> str:
-    """Make a name of an env: the page puts it into addresses and scripts as it is."""
+def clean_env_name(name: str) -> str:
+    """Turn a name into the name of an env, which the page inserts into addresses and scripts unescaped."""
     return re.sub(r"[^\w.-]+", "-", name.replace("/", "_")).strip("-") or "run"
 
 
-def safe(text: str) -> str:
-    """Make text inert where Visdom puts it into a page as HTML."""
+def escape_html(text: str) -> str:
+    """Escape text that Visdom inserts into a page as HTML."""
     return html.escape(escape_control_chars(text))

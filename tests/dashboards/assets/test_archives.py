@@ -63,7 +63,7 @@ def test_damaged_files_in_a_zip_are_named_and_not_used(files: Path, cache: Path,
     bad = ["css/bootstrap.min.css", "js/d3.v3.min.js", "js/sjcl.js"]
     *lines, last = result.stderr.splitlines()
     assert lines == [f"{name} from {archive}: wrong checksum, not used" for name in bad]
-    assert f"could be had: {', '.join(bad)}. {ASSET_HELP}" in last
+    assert f"could not be fetched: {', '.join(bad)}. {ASSET_HELP}" in last
     assert sorted(tree(cache)) == sorted(set(NAMES) - set(bad))
 
 

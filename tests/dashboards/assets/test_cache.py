@@ -73,7 +73,7 @@ def test_a_machine_without_npm_and_network(cache: Path, tmp_path: Path) -> None:
     assert result.exit_code == 1
     *lines, last = result.stderr.splitlines()
     assert lines == ["npm: not installed"]
-    assert last == f"Error: not all files for Visdom's page could be had: {', '.join(NAMES)}. {ASSET_HELP}"
+    assert last == f"Error: some files for Visdom's page could not be fetched: {', '.join(NAMES)}. {ASSET_HELP}"
     assert not cache.exists()
     assert list((tmp_path / "tmp").iterdir()) == []
 
