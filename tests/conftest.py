@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 
 import pytest
 from filelock import FileLock
@@ -22,7 +23,7 @@ from tests.support.fork_server import ForkServer
 from tests.support.leftovers import child_processes, worker_threads
 from tests.support.processes import Start
 from tests.support.requirements import DATA, skip_or_fail
-from tests.support.servers import Mirror, VisdomServer
+from tests.support.servers import Mirror, Served, VisdomServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +83,7 @@ def running_visdom(
     """Start one Visdom server for all tests of this pytest worker that do not stop it."""
     server = VisdomServer(tmp_path_factory.mktemp("visdom"), fork_server.start, {"MONITOR_ASSETS_DIR": str(files)})
     yield server
-    server.stop()
+    server.stop(signal.SIGTERM)
 
 
 @pytest.fixture
@@ -99,6 +100,20 @@ def own_visdom_server(fork_server: ForkServer, tmp_path: Path, assets: Path) -> 
     server = VisdomServer(tmp_path / "visdom-envs", fork_server.start, {"MONITOR_ASSETS_DIR": str(assets)})
     yield server
     server.stop()
+
+
+@pytest.fixture
+def serve(fork_server: ForkServer) -> Iterator[Callable[..., Served]]:
+    """Run `monitor serve …` in forked processes; each call returns one that has printed its address."""
+    made: list[Served] = []
+
+    def make(*arguments: str, **environment: str) -> Served:
+        made.append(Served(*arguments, start=fork_server.start, environment=environment))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
 
 
 @pytest.fixture

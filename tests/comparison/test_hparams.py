@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.testing import wait_until
-from tests.support.servers import Served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.browser import Page
     from tests.support.processes import Start
+    from tests.support.servers import Served
 from tests.support.compared_runs import make
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -44,7 +45,9 @@ os._exit(1)
 """
 
 
-def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, start: Start, page: Page) -> None:
+def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(
+    tmp_path: Path, start: Start, page: Page, serve: Callable[..., Served]
+) -> None:
     statuses = ["finished"] * 6 + ["failed", "killed", "interrupted"]
     for number, status in enumerate(statuses):
         config: dict[str, Any] = {"lr": 0.1 * (number + 1), "optimizer": ["sgd", "adam"][number % 2]}
@@ -52,7 +55,7 @@ def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, sta
         config |= {"nesterov": True} if number % 4 == 0 else {}
         make(tmp_path, f"run{number}", config, number / 50, status)
     start("-c", GONE, str(tmp_path / "run9")).wait(60)
-    board = Served("tensorboard", "--logdir", str(tmp_path), "--port", "0")
+    board = serve("tensorboard", "--logdir", str(tmp_path), "--port", "0")
     try:
         body = {
             "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],

@@ -12,17 +12,19 @@ from click.testing import CliRunner
 from monitor import Logger
 from monitor.cli import main
 from monitor.testing import wait_until
-from tests.support.servers import Served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.servers import Served
 
 
 pytestmark = pytest.mark.usefixtures("assets")
 
 
-def test_another_sites_page_is_kept_out(tmp_path: Path) -> None:
-    server = Served("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"))
+def test_another_sites_page_is_kept_out(tmp_path: Path, serve: Callable[..., Served]) -> None:
+    server = serve("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"))
     try:
         own = {"Origin": server.url}
         assert requests.post(f"{server.url}/env_state", json={}, headers=own, timeout=5).ok
@@ -34,10 +36,10 @@ def test_another_sites_page_is_kept_out(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_every_route_is_behind_the_login(tmp_path: Path) -> None:
+def test_every_route_is_behind_the_login(tmp_path: Path, serve: Callable[..., Served]) -> None:
     secret = tmp_path / "password"
     secret.write_text("open sesame\n")
-    server = Served("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), "--username", "ali",
+    server = serve("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), "--username", "ali",
                     "--password-file", str(secret))  # fmt: skip
     try:
         routes = (

@@ -17,6 +17,7 @@ from tests.support.dashboards import answers
 from tests.support.servers import Served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.processes import Start
@@ -42,7 +43,7 @@ def test_serve_visdom_prints_where_the_page_answers(tmp_path: Path) -> None:
     assert server.process.returncode == 0
 
 
-def test_a_damaged_asset_is_never_served(tmp_path: Path, files: Path) -> None:
+def test_a_damaged_asset_is_never_served(tmp_path: Path, files: Path, serve: Callable[..., Served]) -> None:
     cache = tmp_path / "cache"
     for path in files.rglob("*.*"):
         (cache / path.relative_to(files)).parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ def test_a_damaged_asset_is_never_served(tmp_path: Path, files: Path) -> None:
     (cache / "js" / "extra.js").write_text("alert('not ours')")
     nobody = {"PATH": "", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     environment = {"MONITOR_ASSETS_DIR": str(cache), **nobody}
-    server = Served("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), environment=environment)
+    server = serve("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), **environment)
     try:
         assert requests.get(f"{server.url}/static/js/jquery.min.js", timeout=5).ok
         for name in ("js/d3.v3.min.js", "js/extra.js"):

@@ -25,6 +25,8 @@ from tests.support.dashboards import answers, mlp
 from tests.support.servers import Served, VisdomServer, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.processes import Start
 
 pytestmark = pytest.mark.usefixtures("assets")
@@ -34,7 +36,9 @@ FREE_PORTS = pytest.mark.xdist_group("free ports")
 
 @pytest.mark.usefixtures("default_port_taken")
 @FREE_PORTS
-def test_a_run_starts_its_dashboards_and_keeps_their_windows(tmp_path: Path, small_mnist: Path, start: Start) -> None:
+def test_a_run_starts_its_dashboards_and_keeps_their_windows(
+    tmp_path: Path, small_mnist: Path, start: Start, serve: Callable[..., Served]
+) -> None:
     process = start(*mlp(small_mnist, tmp_path / "runs", "a", "--epochs", "2"))
     out, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
@@ -46,7 +50,7 @@ def test_a_run_starts_its_dashboards_and_keeps_their_windows(tmp_path: Path, sma
     assert not answers(board[1])
     folder = tmp_path / "runs" / "a" / "visdom"
     assert f"monitor serve visdom --env-dir {folder}" in out
-    server = Served("visdom", "--port", "0", "--env-dir", str(folder))
+    server = serve("visdom", "--port", "0", "--env-dir", str(folder))
     try:
         kept = requests.post(f"{server.url}/win_data", json={"win": None, "eid": "a"}, timeout=5).json()
     finally:

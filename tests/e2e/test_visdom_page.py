@@ -10,12 +10,13 @@ import pytest
 from monitor import Logger
 from monitor.testing import wait_until
 from tests.support.browser import FIND_WINDOW, Page
-from tests.support.servers import Served, VisdomServer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.processes import Start
+    from tests.support.servers import Served, VisdomServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -194,12 +195,14 @@ def test_nan_and_infinity_leave_a_gap_and_a_note(page: Page, visdom_server: Visd
 
 
 @pytest.mark.usefixtures("assets")
-def test_a_login_keeps_everybody_else_out(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_keeps_everybody_else_out(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Served]
+) -> None:
     secret = tmp_path / "password"
     secret.write_text("open sesame\n")
     arguments = ("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), "--username", "ali",
                  "--password-file", str(secret))  # fmt: skip
-    server = Served(*arguments)
+    server = serve(*arguments)
     try:
         monkeypatch.setenv("VISDOM_USERNAME", "ali")
         monkeypatch.setenv("VISDOM_PASSWORD_FILE", str(secret))
@@ -220,11 +223,11 @@ def test_a_login_keeps_everybody_else_out(page: Page, tmp_path: Path, monkeypatc
         server.stop()
 
 
-def test_tensorboard_shows_the_run(page: Page, tmp_path: Path) -> None:
+def test_tensorboard_shows_the_run(page: Page, tmp_path: Path, serve: Callable[..., Served]) -> None:
     with Logger(tmp_path / "runs" / "shown", ["tensorboard"], {"lr": 0.25}) as log:
         for step in range(5):
             log.scalar("train/loss", 1.0 / (step + 1), step)
-    server = Served("tensorboard", "--port", "0", "--logdir", str(tmp_path / "runs"))
+    server = serve("tensorboard", "--port", "0", "--logdir", str(tmp_path / "runs"))
     try:
         page.goto(f"{server.url}/#timeseries")
         page.wait("() => document.body.innerText.includes('shown')")

@@ -40,6 +40,7 @@ class Served:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start it, with `start` where a new interpreter is not needed, and wait for its address."""
+        self._written = ""
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         command = ("-m", "monitor", "serve", *arguments)
         self.process = start(*command, stderr=self.errors.fileno(), env={**os.environ, **(environment or {})})
@@ -50,14 +51,15 @@ class Served:
             raise AssertionError(self.stop())
         self.port = int(self.url.rpartition(":")[2])
 
-    def stop(self, number: int = signal.SIGKILL) -> str:
-        """End the process; return what it wrote to stderr."""
-        self.process.send_signal(number)
-        self.process.communicate(timeout=20)
-        self.errors.seek(0)
-        written = self.errors.read().decode()
-        self.errors.close()
-        return written
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """End the process, if it runs; return what it wrote to stderr."""
+        if not self.errors.closed:
+            self.process.send_signal(number)
+            self.process.communicate(timeout=20)
+            self.errors.seek(0)
+            self._written = self.errors.read().decode()
+            self.errors.close()
+        return self._written
 
 
 class VisdomServer:
@@ -90,10 +92,10 @@ class VisdomServer:
         arguments = ("visdom", "--port", str(self.port), "--env-dir", str(self.folder))
         self.served = Served(*arguments, start=self._start, environment=self._environment)
 
-    def stop(self) -> None:
-        """Kill the server."""
+    def stop(self, number: int = signal.SIGKILL) -> None:
+        """End the server."""
         if self.served is not None:
-            self.served.stop()
+            self.served.stop(number)
             self.served = None
 
     def clear(self) -> None:
