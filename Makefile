@@ -4,15 +4,28 @@ BIN := .venv/bin
 PINS := $(CURDIR)/constraints.txt
 # visdom builds only with an old setuptools: old pips read the first variable for that, new ones the second.
 PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# Processes that run tests at the same time.
+WORKERS ?= 2
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test lint docs bench fuzz soak clean
+.PHONY: demo test coverage lint docs bench fuzz soak clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --epochs 2
 
+# With COVERAGE=1, the same run measures coverage, and fails below the floor in setup.cfg.
 test: .venv/installed-tests
-	$(BIN)/python -m pytest
+ifdef COVERAGE
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+else
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+endif
+
+coverage:
+	$(MAKE) test COVERAGE=1
 
 lint: .venv/installed-tests
 	$(BIN)/ruff check .
@@ -54,4 +67,4 @@ soak: .venv/installed-tests
 	$(BIN)/python -m tests.benchmarks.soak
 
 clean:
-	rm -rf .venv build docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build docs/_build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

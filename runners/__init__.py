@@ -1,1 +1,1 @@
-"""Training programs, each a runner that `monitor train` starts: its options, its model, its defaults."""
+"""Training programs: each module is a runner that `monitor train` starts, with its options, model and defaults."""

@@ -1,33 +1,37 @@
-"""Train logistic regression, on tables or images: `monitor train logistic`, or `python -m runners.logistic`."""
+"""Train logistic regression on a table or on images: `monitor train logistic`, or `python -m runners.logistic`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand
-from runners.launch.options import (
-    IMAGES,
-    OPTIMIZERS,
-    data_directory,
-    data_options,
-    finite_or_none,
-    optimizer_options,
-    run_options,
-)
+from runners.launch.options import TrainOptions, data_directory, data_options, optimizer_options, run_options
+from runners.launch.validators import finite
+from runners.training.names import IMAGE_DATASETS, OPTIMIZERS
 
-SETTINGS = (
+if TYPE_CHECKING:
+    from torch import nn
+
+    from runners.data.dataset import Dataset
+    from runners.data.tables import Standardization, Table
+    from runners.launch.job import Job
+    from runners.training.losses import Loss
+
+CONFIG_OPTIONS = (
     "epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "scheduler", "reduction", "standardize",
     "one_vs_rest", "initial_weight", "initial_bias", "seed",
 )  # fmt: skip
+TESTS_PER_FULL_BATCH_RUN = 20
 
 
 class Defaults(NamedTuple):
-    """What a data set is trained with, where the user says nothing else; no batch size means all rows at once."""
+    """The defaults of a data set's options; without a batch size, a batch is the whole training set."""
 
     epochs: int = 1000
     lr: float = 0.01
@@ -35,120 +39,171 @@ class Defaults(NamedTuple):
     optimizer: str = "sgd"
     reduction: str = "mean"
     standardize: bool = False
-    initial: float | None = None  # of weights and bias
+    initial_weight: float | None = None
+    initial_bias: float | None = None
     log_every: int = 1
-    test_every: int | None = None  # rows
 
 
-ON_TABLES = {
+TABLE_DEFAULTS = {
     "hours": Defaults(),
     "hours3": Defaults(reduction="sum"),
-    "lecture-lab": Defaults(lr=1.0, initial=0.0),
+    "lecture-lab": Defaults(lr=1.0, initial_weight=0.0, initial_bias=0.0),
     "csv": Defaults(epochs=100, lr=1.0, log_every=10),
     "heart": Defaults(lr=1.0, standardize=True),
-    "breast-cancer": Defaults(epochs=300, lr=0.5, standardize=True, test_every=5),
+    "breast-cancer": Defaults(epochs=300, lr=0.5, standardize=True),
 }
-ON_IMAGES = Defaults(epochs=10, lr=0.001, batch_size=200, optimizer="adam")
+IMAGE_DEFAULTS = Defaults(epochs=10, lr=0.001, batch_size=200, optimizer="adam")
+TEST_ROW_INTERVALS = {"breast-cancer": 5}  # every fifth row is for testing; the other tables have no test set
+TABLE_OPTIONS = ("reduction", "standardize", "initial_weight", "initial_bias")  # not for images
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticOptions(TrainOptions):
+    """The options of `monitor train logistic`, with the defaults of the data filled in."""
+
+    csv: Path | None
+    reduction: str
+    standardize: bool
+    initial_weight: float | None
+    initial_bias: float | None
+    one_vs_rest: bool
+
+    @property
+    def uses_table(self) -> bool:
+        """Whether the data are a table, not images."""
+        return self.data in TABLE_DEFAULTS
 
 
 @click.command(name="logistic", cls=MonitorCommand, context_settings={"show_default": True})
-@click.option("--data", type=click.Choice([*ON_TABLES, "auto", *IMAGES]), default="hours",
+@click.option("--data", type=click.Choice([*TABLE_DEFAULTS, "auto", *IMAGE_DATASETS]), default="hours",
               help="A small table, --csv, or images (softmax regression).")  # fmt: skip
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="For --data csv: features first, a label of 0 or 1 last, header or not.")  # fmt: skip
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: that of the data]")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Samples a step.  [default: all; 200 images]")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite_or_none,
-              help="Learning rate.  [default: that of the data]")  # fmt: skip
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="One of torch.optim.  [default: sgd; adam on images]")
+              help="For --data csv: features first, a label of 0 or 1 last, with or without a header.")  # fmt: skip
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: depends on the data]")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step.  [default: all; 200 images]")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite,
+              help="Learning rate.  [default: depends on the data]")  # fmt: skip
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="One of torch.optim.  [default: sgd; adam for images]")
 @optimizer_options
 @click.option("--reduction", type=click.Choice(["sum", "mean"]), help="Of the binary cross entropy.  [default: mean]")
-@click.option("--standardize/--no-standardize", default=None, help="Scale the columns.  [default: that of the data]")
-@click.option("--initial-weight", type=float, callback=finite_or_none, help="Where all weights start.")
-@click.option("--initial-bias", type=float, callback=finite_or_none, help="Where the bias starts.")
-@click.option("--one-vs-rest", is_flag=True, help="On images: ten binary classifiers, the surest one wins.")
+@click.option("--standardize/--no-standardize", default=None,
+              help="Scale columns to mean 0 and deviation 1.  [default: depends on the data]")  # fmt: skip
+@click.option("--initial-weight", type=float, callback=finite, help="Initial value of all weights.")
+@click.option("--initial-bias", type=float, callback=finite, help="Initial value of the bias.")
+@click.option("--one-vs-rest", is_flag=True, help="For images: ten binary classifiers; the most confident one wins.")
 @data_options
 @run_options
-def main(**given: Any) -> dict[str, float]:
-    """Train logistic regression, and watch it: on hours of study, a CSV file, ages, tumours, or images."""
-    table = given["data"] in ON_TABLES
-    defaults = ON_TABLES.get(given["data"], ON_IMAGES)
-    _check(given, table)
-    for name in ("epochs", "batch_size", "lr", "optimizer", "reduction", "standardize"):
-        if given[name] is None:
-            given[name] = getattr(defaults, name)
-    if click.get_current_context().get_parameter_source("log_every") is ParameterSource.DEFAULT:
-        given["log_every"] = defaults.log_every
-    for name in ("initial_weight", "initial_bias"):
-        given[name] = defaults.initial if given[name] is None else given[name]
+def main(**params: Any) -> dict[str, float]:
+    """Train logistic regression, and watch it: on hours of study, a CSV file, ages, tumors, or images."""
+    if params["resume"] is None:  # a resumed run has its own data
+        _check_combination(params)
+    options = LogisticOptions(**_with_defaults(params))
     import torch
 
-    from runners.data import images, tables
     from runners.launch.job import open_job
-    from runners.training import logistic_report, loop, losses, optimizers
+    from runners.training import optimizers
+    from runners.training.logistic_report import LogisticReport
+    from runners.training.loop import train
+    from runners.training.state import TrainConfig
 
-    with open_job("logistic", given) as job:
-        if job.processes.size > 1 and given["reduction"] == "sum":
-            raise click.BadParameter("sum goes with one process.", param_hint="'--reduction'")
-        if table:
-            rows = tables.read_csv(given["csv"]) if given["csv"] else tables.TABLES[given["data"]]()
-            dataset, scale = rows.data(given["standardize"], defaults.test_every)
-            outputs = 1
-            loss_of: losses.Loss = partial(losses.binary, reduction=given["reduction"])
-        else:
-            where = data_directory(given["data_dir"])
-            dataset = job.load(lambda: images.load(given["data"], where, given["mnist_mirror"]))
-            outputs = len(dataset.classes)
-            loss_of = losses.one_vs_rest if given["one_vs_rest"] else losses.log
-        model = torch.nn.Linear(dataset.train.x.shape[1], outputs)
-        for parameter, value in ((model.weight, given["initial_weight"]), (model.bias, given["initial_bias"])):
-            if value is not None:
-                torch.nn.init.constant_(parameter, value)
-        optimizer = optimizers.make(
-            given["optimizer"], model.parameters(), given["lr"], given["momentum"], given["weight_decay"]
+    with open_job("logistic", options) as job:
+        options = job.options
+        _check_csv(options.data, options.csv)
+        if job.distributed.world_size > 1 and options.reduction == "sum":
+            raise click.BadParameter("sum runs on one process only.", param_hint="'--reduction'")
+        table, scaling, data = _load_data(job)
+
+        model = torch.nn.Linear(data.train.x.shape[1], 1 if options.uses_table else len(data.classes))
+        _initialize(model, options)
+        loss_fn = _loss_fn(options)
+        optimizer = optimizers.make_optimizer(
+            options.optimizer, model.parameters(), options.lr, options.momentum, options.weight_decay
         )
-        schedule = optimizers.SCHEDULERS[given["scheduler"]]
-        scheduler = schedule(optimizer, given["epochs"]) if schedule else None
-        size = min(given["batch_size"] or len(dataset.train.y), len(dataset.train.y))
-        full = size == len(dataset.train.y)
-        plan = loop.TrainConfig(
-            epochs=given["epochs"],
-            batch_size=size,
+        scheduler = optimizers.make_scheduler(options.scheduler, optimizer, options.epochs)
+
+        sample_count = len(data.train.y)
+        batch_size = min(options.batch_size or sample_count, sample_count)
+        test_interval = max(1, options.epochs // TESTS_PER_FULL_BATCH_RUN)  # epochs, and so steps
+        train_config = TrainConfig(
+            epochs=options.epochs,
+            batch_size=batch_size,
             device=job.device,
-            seed=given["seed"],
-            log_every=given["log_every"],
-            test_every=max(1, given["epochs"] // loop.MAX_PROGRESS_LINES) if full else None,
+            seed=options.seed,
+            log_every=options.log_every,
+            test_every=test_interval if batch_size == sample_count else None,
             log_accuracy=True,
-            may_stop=given["stop_on_alert"],
-            processes=job.processes,
+            stop_on_alert=options.stop_on_alert,
         )
-        settings = {name: given[name] for name in SETTINGS} | {"batch_size": size}
-        config = {"runner": "logistic", "data": dataset.name, "device": str(job.device), **settings}
-        with job.start(config, dataset, model, optimizer, scheduler) as (log, at, save, own):
-            shown = logistic_report.LogisticReport(rows, scale, model, log) if table else None
-            show = shown.curve if shown else None
-            found = loop.train(
-                model, dataset, optimizer, loss_of, log, plan, scheduler, show, at=at, save=save, own=own
-            )
-            if shown:
-                closing = shown.closing()
-                log.text("predictions", closing, plan.epochs)
-                if "console" not in given["sinks"] and job.processes.rank == 0:  # which shows texts itself
-                    click.echo(closing)
-    return found
+        config = {"runner": "logistic", "data": data.name, "device": str(job.device)}
+        config |= {name: getattr(options, name) for name in CONFIG_OPTIONS} | {"batch_size": batch_size}
+        with job.open_run(config, data, model, optimizer, scheduler) as run:
+            if table is None or scaling is None:
+                return train(model, data, loss_fn, optimizer, scheduler, train_config, run)
+            report = LogisticReport(table, scaling, model, run.log)
+            run.on_test = report.log_curve
+            metrics = train(model, data, loss_fn, optimizer, scheduler, train_config, run)
+            summary = report.summary()
+            run.log.text("predictions", summary, train_config.epochs)
+            if "console" not in options.sinks and job.distributed.rank == 0:  # the console sink prints texts itself
+                click.echo(summary)
+    return metrics
 
 
-def _check(given: dict[str, Any], table: bool) -> None:
-    """Refuse options that go with other data."""
-    if (given["data"] == "csv") != (given["csv"] is not None):
+def _load_data(job: Job[LogisticOptions]) -> tuple[Table | None, Standardization | None, Dataset]:
+    """Return the data set; of a table, also the table and how it was standardized."""
+    from runners.data import images, tables
+
+    options = job.options
+    if not options.uses_table:
+        directory = data_directory(options.data_dir)
+        return None, None, job.load(lambda: images.load(options.data, directory, options.mnist_mirror))
+    table = tables.read_csv(options.csv) if options.csv is not None else tables.TABLES[options.data]()
+    data, scaling = table.to_dataset(options.standardize, TEST_ROW_INTERVALS.get(options.data))
+    return table, scaling, data
+
+
+def _initialize(model: nn.Linear, options: LogisticOptions) -> None:
+    """Set the weights and the bias to their initial values, where the options have any."""
+    from torch.nn import init
+
+    for parameter, value in ((model.weight, options.initial_weight), (model.bias, options.initial_bias)):
+        if value is not None:
+            init.constant_(parameter, value)
+
+
+def _loss_fn(options: LogisticOptions) -> Loss:
+    from runners.training import losses
+
+    if options.uses_table:
+        return partial(losses.binary, reduction=options.reduction)
+    return losses.one_vs_rest if options.one_vs_rest else losses.log
+
+
+def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the defaults of the data set where the command line says nothing."""
+    defaults = TABLE_DEFAULTS.get(params["data"], IMAGE_DEFAULTS)._asdict()
+    if click.get_current_context().get_parameter_source("log_every") is not ParameterSource.DEFAULT:
+        del defaults["log_every"]
+    else:
+        params = {**params, "log_every": None}
+    return {**params, **{name: value for name, value in defaults.items() if params[name] is None}}
+
+
+def _check_combination(params: dict[str, Any]) -> None:
+    """Raise `click.BadParameter` for options that do not go with the data."""
+    uses_table = params["data"] in TABLE_DEFAULTS
+    _check_csv(params["data"], params["csv"])
+    if params["one_vs_rest"] and uses_table:
+        raise click.BadParameter(f"goes with images: {', '.join(IMAGE_DATASETS)}.", param_hint="'--one-vs-rest'")
+    for name in TABLE_OPTIONS:
+        if params[name] is not None and not uses_table:
+            hint = f"'--{name.replace('_', '-')}'"
+            raise click.BadParameter(f"goes with tables: {', '.join(TABLE_DEFAULTS)}.", param_hint=hint)
+
+
+def _check_csv(data: str, csv: Path | None) -> None:
+    if (data == "csv") != (csv is not None):
         raise click.BadParameter("--data csv and --csv FILE go together.", param_hint="'--csv'")
-    if given["one_vs_rest"] and table:
-        raise click.BadParameter(f"goes with images: {', '.join(IMAGES)}.", param_hint="'--one-vs-rest'")
-    for name in ("reduction", "standardize", "initial_weight", "initial_bias"):
-        if given[name] is not None and not table:
-            raise click.BadParameter(
-                f"goes with tables: {', '.join(ON_TABLES)}.", param_hint=f"'--{name.replace('_', '-')}'"
-            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The house is in order: linters, types, imports that point down, public names."""
+"""The packages are in order: imports point down, files stay small, public names are pinned."""
 
 from __future__ import annotations
 
@@ -37,16 +37,6 @@ LAYERS = (
     },
 )
 NAMESPACES = {"monitor": "monitor.logger", "runners": "runners.mlp"}  # what `from monitor import …` counts as
-
-
-@pytest.mark.parametrize(
-    "command",
-    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
-    ids=lambda words: " ".join(words),
-)
-def test_the_linters_find_nothing(command: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def modules() -> dict[str, Path]:

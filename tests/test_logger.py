@@ -233,6 +233,7 @@ def test_a_forked_child_logs_nothing_and_warns_once(tmp_path: Path, sink: Memory
 def test_strict_raises_what_a_sink_could_not_deliver(tmp_path: Path) -> None:
     class Bad(MemorySink):
         def write(self, records: Any) -> None:
+            super().write(records)
             raise KeyError("no place")
 
     log = make(tmp_path, Bad(), strict=True)

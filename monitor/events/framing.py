@@ -5,6 +5,7 @@ Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 LENGTH = struct.Struct("<Q")
 HEADER = struct.Struct("<QI")  # length of the event, and its checksum
 CHECKSUM = struct.Struct("<I")
-READ_CHUNK_BYTES = 2**20  # bytes read at once
-MAX_EVENT_BYTES = 2**30  # bytes of an event; a length above is none
+READ_CHUNK_BYTES = 2**20
+MAX_EVENT_BYTES = 2**26  # larger events are not read into memory
+MAX_LENGTH = 2**40  # bytes; a larger one is not a length, whatever its checksum
 
 
 def frame(event: bytes) -> bytes:
@@ -41,31 +43,48 @@ class FrameReader:
         self.unreadable = False  # a damaged length hides where the next event begins
 
     def frames(self) -> Iterator[bytes]:
-        """Yield the bytes of each complete event; a torn end is left for the next pass. Raises `OSError`."""
+        """Yield the bytes of each complete event; a torn end is left for the next pass. Raises `OSError`.
+
+        Takes time in proportion to the bytes read, and memory for one event. An event that claims more than 64 MiB is
+        skipped and counted as damaged.
+        """
         if self.unreadable:
             return
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            held, at = b"", 0
-            while more := file.read(READ_CHUNK_BYTES):
-                held, at = held[at:] + more, 0
-                while len(held) - at >= HEADER.size:
-                    length, check = HEADER.unpack_from(held, at)
-                    if length > MAX_EVENT_BYTES or masked_crc(crc32c(held[at : at + 8])) != check:
-                        self.damaged += 1
-                        self.unreadable = True
+            buffer, position = b"", 0  # what was read ahead, and how much of it is used
+            while True:
+                if len(buffer) - position < HEADER.size:
+                    buffer, position = buffer[position:] + file.read(READ_CHUNK_BYTES), 0
+                    if len(buffer) < HEADER.size:
                         return
-                    end = at + HEADER.size + length
-                    if len(held) < end + CHECKSUM.size:
-                        break
-                    data = held[at + HEADER.size : end]
-                    self.offset += end + CHECKSUM.size - at
-                    (check,) = CHECKSUM.unpack_from(held, end)
-                    at = end + CHECKSUM.size
-                    if masked_crc(crc32c(data)) == check:
-                        yield data
-                    else:
-                        self.damaged += 1
+                length, checksum = HEADER.unpack_from(buffer, position)
+                if length > MAX_LENGTH or masked_crc(crc32c(buffer[position : position + LENGTH.size])) != checksum:
+                    self.damaged += 1
+                    self.unreadable = True
+                    return
+                end = HEADER.size + length + CHECKSUM.size
+                if length > MAX_EVENT_BYTES:
+                    if os.fstat(file.fileno()).st_size < self.offset + end:
+                        return
+                    self.damaged += 1
+                    file.seek(self.offset + end)
+                    buffer, position = b"", 0
+                    self.offset += end
+                    continue
+                if len(buffer) - position < end:
+                    missing = max(end - (len(buffer) - position), READ_CHUNK_BYTES)
+                    buffer, position = buffer[position:] + file.read(missing), 0
+                    if len(buffer) < end:
+                        return
+                data = buffer[position + HEADER.size : position + HEADER.size + length]
+                (checksum,) = CHECKSUM.unpack_from(buffer, position + HEADER.size + length)
+                position += end
+                self.offset += end
+                if masked_crc(crc32c(data)) == checksum:
+                    yield data
+                else:
+                    self.damaged += 1
 
     @property
     def torn(self) -> int:

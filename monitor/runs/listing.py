@@ -45,18 +45,18 @@ class RunInfo:
     @property
     def config(self) -> dict[str, Any]:
         """The settings."""
-        return _mapping(self.fields.get("config"))
+        return self.fields.get("config") or {}
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """By tag: `last` with its `step` and, for a metric with a goal, `best` with its `best_step`."""
-        entries = {tag: _mapping(entry) for tag, entry in _mapping(self.fields.get("metrics")).items()}
+        entries = self.fields.get("metrics") or {}
         return {tag: entries[tag] for tag in sorted(entries, key=sort_key)}
 
     @property
     def progress(self) -> dict[str, Any]:
         """`step` and, if the run logged its progress, `steps`, `epoch` and `epochs`."""
-        return _mapping(self.fields.get("progress"))
+        return self.fields.get("progress") or {}
 
     @property
     def age(self) -> float | None:
@@ -71,9 +71,8 @@ class RunInfo:
         end = parse_time(self.fields.get("end")) or parse_time(self.fields.get("heartbeat"))
         if self.status == RunStatus.RUNNING:
             end = self.now
-        spent = self.fields.get("spent")
-        earlier = float(spent) if isinstance(spent, int | float) else 0.0
-        return None if start is None or end is None else earlier + max(0.0, end - start)
+        earlier = self.fields.get("spent") or 0.0
+        return None if start is None or end is None else float(earlier + max(0.0, end - start))
 
     def look_up(self, name: str) -> Any:
         """Return the value of a column, a setting, a metric's last value, `best:METRIC` or `config:SETTING`."""
@@ -107,10 +106,7 @@ def load(path: Path, name: str | None = None) -> RunInfo:
     except DataError as error:
         return RunInfo(name, path, RunStatus.DAMAGED, {}, str(error), now)
     heartbeat = parse_time(fields.get("heartbeat") or fields.get("start"))
-    status, error_text = true_status(fields, now, heartbeat), fields.get("error")
-    if status is RunStatus.DAMAGED and error_text is None:
-        error_text = f"{path / RUN_FILE}: {fields.get('status')!r} is not a status"
-    return RunInfo(name, path, status, fields, str(error_text) if error_text is not None else None, now)
+    return RunInfo(name, path, true_status(fields, now, heartbeat), fields, fields.get("error"), now)
 
 
 def scan(logdir: Path) -> Iterator[RunInfo]:
@@ -135,10 +131,6 @@ def sort_runs(runs: list[RunInfo], by: str) -> list[RunInfo]:
 
 def _has_value(value: Any) -> bool:
     return value is not None and not (isinstance(value, float) and math.isnan(value))
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _is_being_made(file: Path) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
+from monitor.runs.run_schema import MAX_FILE_BYTES, MAX_NUMBER, check_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,17 +18,28 @@ RUN_FILE = "run.json"
 
 
 def read_run_file(path: Path) -> dict[str, Any]:
-    """Return the fields of `run.json` in the directory `path`; raise `DataError` if it is missing or damaged."""
+    """Return the fields of `run.json` in the directory `path`, each of the type and range that Run writes.
+
+    Raises `DataError` with the reason if the file is missing, cannot be read, or has a field that fails its check.
+    Fields that are not ours are kept as they are.
+    """
     file = path / RUN_FILE
     try:
-        fields = json.loads(file.read_bytes())
+        with file.open("rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
+        fields = json.loads(content, parse_constant=_refuse_constant)
+        problem = check_fields(fields)
     except FileNotFoundError:
         raise DataError(f"there is no run in {str(path)!r}: it has no {RUN_FILE}") from None
+    except RecursionError:
+        raise DataError(f"{file} cannot be read: it is nested too deeply") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
-    if not isinstance(fields, dict):
-        raise DataError(f"{file} cannot be read: it does not hold an object")
-    return fields
+        raise DataError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
+    if problem:
+        raise DataError(f"{file} cannot be read: {problem}")
+    return dict(fields)
 
 
 def to_jsonable(value: Any) -> Any:
@@ -38,7 +50,7 @@ def to_jsonable(value: Any) -> Any:
     if value is None or isinstance(value, bool | str):
         return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
     if isinstance(value, int):
-        return int(value)
+        return int(value) if abs(value) <= MAX_NUMBER else str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, Mapping):
@@ -59,6 +71,10 @@ def parse_number(value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def timestamp(seconds: float) -> str:

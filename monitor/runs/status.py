@@ -62,12 +62,9 @@ def exception_status(kind: type[BaseException], value: BaseException | None) -> 
 def true_status(fields: Mapping[str, Any], now: float, last_heartbeat: float | None) -> RunStatus:
     """Return the status of a run whose `run.json` holds `fields`, which may not know that its process died.
 
-    `now` and `last_heartbeat` are in seconds since the epoch. A status that is not one of ours is damage.
+    `now` and `last_heartbeat` are in seconds since the epoch.
     """
-    try:
-        status = RunStatus(fields.get("status"))
-    except ValueError:
-        return RunStatus.DAMAGED
+    status = RunStatus(fields["status"])
     if status is not RunStatus.RUNNING:
         return status
     alive = process.is_alive(fields.get("process"))

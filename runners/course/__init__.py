@@ -1,1 +1,1 @@
-"""The course's experiments."""
+"""The course's experiments: `monitor lessons`."""

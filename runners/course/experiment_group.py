@@ -1,10 +1,12 @@
-"""Several runs in one group: started one after the other under the same dashboards, and compared."""
+"""Several runs in one group: run one after another under the same dashboards, and compared."""
 
 from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from itertools import count
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,10 +16,11 @@ from monitor.comparison.compare import ComparisonView
 from monitor.dashboards.session import keep_dashboards_up
 from runners import logistic, mlp
 from runners.course.worked_examples import WORKED_EXAMPLES
-from runners.launch.session import GroupDashboards, group, start
+from runners.launch.options import RunOptions, SinkOptions
+from runners.launch.session import GroupDashboards, open_group_dashboards, open_logger, refuse_logdir
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 log = logging.getLogger("monitor")
@@ -26,47 +29,55 @@ RUNNERS: dict[str, click.Command] = {"logistic": logistic.main, "mlp": mlp.main}
 COMPARED_METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy")
 
 
-def run_worked(name: str, given: Mapping[str, Any]) -> None:
-    """Work an example out, as a run of its own."""
-    with start(name, {"runner": name}, {**given, "name": name}) as logger:
-        said = WORKED_EXAMPLES[name](logger)
-        logger.text(name, said, 0)
-    if "console" not in given["sinks"]:  # which shows texts itself
-        click.echo(said)
+def run_worked_example(name: str, options: SinkOptions) -> None:
+    """Work out an example by hand, as a run of its own."""
+    sink_options = {field.name: getattr(options, field.name) for field in fields(SinkOptions)}
+    with open_logger(name, {"runner": name}, RunOptions(**sink_options, name=name)) as logger:
+        text = WORKED_EXAMPLES[name](logger)
+        logger.text(name, text, 0)
+    if "console" not in options.sinks:  # the console sink prints texts itself
+        click.echo(text)
 
 
-def run_all(name: str, runs: Mapping[str, Sequence[str]], given: Mapping[str, Any], one_loss: bool = True) -> None:
-    """Run them all into `LOGDIR/NAME`, and compare them: in a table, and in Visdom a window a metric.
+def run_group(name: str, runs: Mapping[str, Sequence[str]], options: SinkOptions, *, has_one_loss: bool) -> None:
+    """Run all `runs`, each a runner and its arguments, in `LOGDIR/NAME`; compare them in a table and in Visdom.
 
-    Where they have not `one_loss`, the lowest is not marked.
+    Unless the group `has_one_loss`, the losses cannot be compared, and the lowest is not marked.
     """
-    folder = _free(given["logdir"] / name)
-    found: dict[str, dict[str, float]] = {}
-    with group(folder, given) as boards:
+    folder = claim_folder(options.logdir / name)
+    metrics: dict[str, dict[str, float]] = {}
+    with open_group_dashboards(folder, options) as dashboards:
         for run, (runner, *arguments) in runs.items():
             click.echo(f"\n{run}: monitor train {runner} {' '.join(arguments)}")
-            sinks = [word for spec in boards.specs(f"{folder.name}_{run}") for word in ("--sink", spec)]
-            where = ["--logdir", str(folder), "--name", run, "--in-group"]
-            found[run] = RUNNERS[runner].main([*arguments, *where, *sinks], prog_name=runner, standalone_mode=False)
-            _show(folder, list(found), boards)
-        boards.gather_pages(folder)
+            arguments += ["--logdir", str(folder), "--name", run, "--in-group"]
+            for spec in dashboards.specs(f"{folder.name}_{run}"):
+                arguments += ["--sink", spec]
+            metrics[run] = RUNNERS[runner].main(arguments, prog_name=runner, standalone_mode=False)
+            _update_comparison(folder, list(metrics), dashboards)
+        dashboards.collect_pages(folder)
         click.echo()
-        Console().print(_table(name, found, one_loss))
-        keep_dashboards_up(boards.boards, boards.view_commands(folder))
+        Console().print(_table(name, metrics, has_one_loss))
+        keep_dashboards_up(dashboards.servers, dashboards.view_commands(folder))
 
 
-def _free(wanted: Path) -> Path:
-    number, path = 1, wanted
-    while path.exists():
-        number += 1
-        path = wanted.with_name(f"{wanted.name}-{number}")
-    return path
+def claim_folder(path: Path) -> Path:
+    """Create a folder that no other process has, `path` or else `path-2`, `path-3` and so on; return it."""
+    for number in count(1):
+        folder = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            folder.mkdir(parents=True)  # fails if it exists, so two processes cannot claim the same
+        except FileExistsError:
+            continue
+        except OSError as error:
+            refuse_logdir(path.parent, error)
+        return folder
+    raise AssertionError  # `count` does not end
 
 
-def _show(folder: Path, runs: list[str], boards: GroupDashboards) -> None:
-    """Put up an env in which each metric is one window, with a trace a run."""
-    sink = boards.dashboard(f"{folder.name}_comparison")
-    if sink is None or not boards.writes_event_files:
+def _update_comparison(folder: Path, runs: list[str], dashboards: GroupDashboards) -> None:
+    """Show the runs on one page of the dashboard, with one chart per metric and one curve per run."""
+    sink = dashboards.dashboard_sink(f"{folder.name}_comparison")
+    if sink is None or not dashboards.writes_event_files:
         return
     try:
         ComparisonView(sink, COMPARED_METRICS).update({run: folder / run for run in runs})
@@ -77,21 +88,24 @@ def _show(folder: Path, runs: list[str], boards: GroupDashboards) -> None:
         sink.close()
 
 
-def _table(name: str, found: Mapping[str, Mapping[str, float]], one_loss: bool) -> Table:
-    """Lay out the last value of each metric, the best of each marked with a star."""
-    metrics = [metric for metric in COMPARED_METRICS if any(metric in values for values in found.values())]
-    table = Table("run", *metrics, title=name)
-    best = {}
-    for metric in metrics if len(found) > 1 else ():
-        if metric.endswith("loss") and not one_loss:
-            continue
-        known = [row[metric] for row in found.values() if metric in row and not math.isnan(row[metric])]
-        best[metric] = (max if metric.endswith("accuracy") else min)(known, default=None)
-    for run, values in found.items():
+def _table(name: str, metrics: Mapping[str, Mapping[str, float]], has_one_loss: bool) -> Table:
+    """Return a table of each run's last metrics, with a star at the best of each."""
+    tags = [tag for tag in COMPARED_METRICS if any(tag in values for values in metrics.values())]
+    table = Table("run", *tags, title=name)
+    best = {tag: _best(tag, metrics.values(), has_one_loss) for tag in tags}
+    for run, values in metrics.items():
         cells = []
-        for metric in metrics:
-            value = values.get(metric)
-            star = " *" if value is not None and value == best.get(metric) else "  "
+        for tag in tags:
+            value = values.get(tag)
+            star = " *" if value is not None and value == best[tag] else "  "
             cells.append("" if value is None else f"{value:.4f}{star}")
         table.add_row(run, *cells)
     return table
+
+
+def _best(tag: str, runs: Collection[Mapping[str, float]], has_one_loss: bool) -> float | None:
+    """Return the best value of a metric, None if the runs cannot be compared by it."""
+    if len(runs) < 2 or (tag.endswith("loss") and not has_one_loss):
+        return None
+    values = [metrics[tag] for metrics in runs if tag in metrics and not math.isnan(metrics[tag])]
+    return (max if tag.endswith("accuracy") else min)(values, default=None)

@@ -1,1 +1,1 @@
-"""Data sets: images and small tables, found or downloaded."""
+"""Data sets: images and small tables, read from disk or downloaded."""

@@ -1,4 +1,4 @@
-"""Samples as tensors in memory: no per-image work is left for the training loop."""
+"""Data sets as tensors in memory, ready for the model: the training loop does no work per image."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from torch import Tensor
 
 
 class Split(NamedTuple):
-    """Samples of one part: `x` N×D float, as the model takes them; `y` N int64 classes; `images` N×C×H×W uint8."""
+    """Samples: `x` N×D float, the model's input; `y` N int64 classes; `images` N×C×H×W uint8, to look at."""
 
     x: Tensor
     y: Tensor
     images: Tensor | None = None
 
     def to(self, device: torch.device) -> Split:
-        """Put the model's inputs on `device`; the pictures stay where they are."""
+        """Move `x` and `y` to `device`; the images stay where they are."""
         return Split(self.x.to(device), self.y.to(device), self.images)
 
-    def part(self, chosen: Tensor) -> Split:
-        """Return the samples at these places."""
-        return Split(self.x[chosen], self.y[chosen], None if self.images is None else self.images[chosen])
+    def select(self, indices: Tensor) -> Split:
+        """Return the samples at `indices`, in that order; also takes a boolean mask."""
+        return Split(self.x[indices], self.y[indices], None if self.images is None else self.images[indices])
 
 
 class Dataset(NamedTuple):
-    """A data set, by the name of what it really is."""
+    """A data set in splits; `name` is that of the data really loaded, never `auto`."""
 
     name: str
     train: Split
@@ -34,24 +34,25 @@ class Dataset(NamedTuple):
     val: Split | None = None
 
     def held_out(self, device: torch.device) -> dict[str, Split]:
-        """Return what is not trained on, by the name of the part."""
-        parts = {"val": self.val, "test": self.test}
-        return {name: split.to(device) for name, split in parts.items() if split is not None}
+        """Return the splits to evaluate on, `val` and `test`, as far as there are any, on `device`."""
+        splits = {"val": self.val, "test": self.test}
+        return {name: split.to(device) for name, split in splits.items() if split is not None}
 
     def with_validation(self, fraction: float, seed: int) -> Dataset:
-        """Hold a random `fraction` of the training set out, one sample at least, for validation."""
+        """Move a random `fraction` of the training set, at least one sample, to a validation set; 0 moves none."""
         if not fraction:
             return self
         count = len(self.train.y)
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-        held = min(max(1, round(count * fraction)), count - 1)
-        return self._replace(train=self.train.part(order[held:]), val=self.train.part(order[:held]))
+        permutation = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+        val_count = min(max(1, round(count * fraction)), count - 1)
+        val, train = permutation[:val_count], permutation[val_count:]
+        return self._replace(train=self.train.select(train), val=self.train.select(val))
 
 
 def image_dataset(
     name: str, train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], classes: tuple[str, ...]
 ) -> Dataset:
-    """Make a data set of N×C×H×W uint8 images and N classes; all are standardized by the training pixels."""
+    """Make a data set of N×C×H×W uint8 images and N classes, standardized by all training pixels."""
     counts = torch.bincount(train[0].flatten().int(), minlength=256).double()
     levels = torch.arange(256, dtype=torch.float64) / 255
     mean = float((counts * levels).sum() / counts.sum())

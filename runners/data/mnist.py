@@ -1,69 +1,75 @@
-"""MNIST and the sets that come in its format: found, or downloaded by torchvision's own addresses and sums."""
+"""MNIST, and the data sets that come in its format: found in the data directory, or downloaded into it."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import logging
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from math import prod
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from monitor.errors import DataError
 from runners.data.dataset import Dataset, image_dataset
-from runners.data.download import DatasetUnavailable, socket_timeout
+from runners.data.download import DatasetUnavailable, download, md5, remove_empty_folders_on_error
+from runners.data.sources import IDX_SOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 log = logging.getLogger("monitor")
 
-TORCHVISION_NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}  # torchvision's
-IMAGE_SIZE = 28  # pixels
+IMAGE_SIZE_PX = 28  # width and height
+CLASS_COUNT = 10
 
 
 def load(name: str, directory: Path, mirror: str | None = None) -> Dataset:
-    """Return one of `NAMES`, 60,000 + 10,000 images of 28×28. Raises `DataError`, or `Unavailable`."""
-    import torchvision.datasets
+    """Return one of `IDX_SOURCES`, 60,000 training and 10,000 test images of 28×28.
 
-    source: Any = getattr(torchvision.datasets, TORCHVISION_NAMES[name])
-    folder = directory / TORCHVISION_NAMES[name] / "raw"
-    # MNIST may lie right in the directory; the others have files of the same names.
-    folders = (folder, directory) if name == "mnist" else (folder,)
-    # Where the user names a mirror, it is asked first: whoever names one often reaches nothing else.
-    mirrors = [*([mirror.rstrip("/") + "/"] if mirror else []), *source.mirrors]
-    found = {file: _find(folders, file) for file, _ in source.resources}
-    decoded = {file: _idx(_read(path, md5), path) for file, md5 in source.resources if (path := found[file])}
-    missing = [(file, md5) for file, md5 in source.resources if file not in decoded]
+    Files that are not in `directory` are downloaded, from the URL `mirror` first if it is given. Blocks. Raises
+    `DataError` for damaged files, `DatasetUnavailable` where a file cannot be downloaded.
+    """
+    source = IDX_SOURCES[name]
+    download_folder = directory / source.title / "raw"
+    # MNIST may also lie directly in the data directory; the other sets' files have the same names.
+    folders = (download_folder, directory) if name == "mnist" else (download_folder,)
+    paths = {file: _find(folders, file) for file in source.checksums}
+    arrays = {file: _read_idx(path, source.checksums[file]) for file, path in paths.items() if path is not None}
+    missing = {file: checksum for file, checksum in source.checksums.items() if file not in arrays}
     if missing:
-        _download(folder, missing, mirrors)
-    for file, md5 in missing:
-        decoded[file] = _idx(_read(folder / file, md5), folder / file)
-    where = {file: found[file] or folder / file for file, _ in source.resources}
-    parts = [(decoded[file], where[file]) for file, _ in source.resources]
-    classes = tuple("0123456789") if name == "mnist" else tuple(source.classes)
-    return image_dataset(name, _pair(*parts[0], *parts[1]), _pair(*parts[2], *parts[3]), classes)
+        # A mirror that the user names comes first: who names one often reaches no other.
+        mirrors = [*([mirror.rstrip("/") + "/"] if mirror else []), *source.mirrors]
+        _download(download_folder, missing, mirrors)
+    for file, checksum in missing.items():
+        paths[file] = download_folder / file
+        arrays[file] = _read_idx(download_folder / file, checksum)
+    train_images, train_labels, test_images, test_labels = ((arrays[file], paths[file]) for file in source.checksums)
+    train, test = _pair(train_images, train_labels), _pair(test_images, test_labels)
+    return image_dataset(name, train, test, source.classes)
 
 
-def _pair(images: Tensor, images_path: Path, labels: Tensor, labels_path: Path) -> tuple[Tensor, Tensor]:
-    """Check that images and labels fit each other; return the images as N×1×H×W."""
-    if list(images.shape[1:]) != [IMAGE_SIZE, IMAGE_SIZE]:
-        raise DataError(f"{images_path}: images of {IMAGE_SIZE}×{IMAGE_SIZE} are wanted, not {_sizes(images)}")
-    if labels.shape != images.shape[:1]:
-        raise DataError(f"{labels_path}: {_sizes(labels)} labels for {len(images)} images")
-    if len(labels) == 0 or labels.max() > 9:
-        raise DataError(f"{labels_path}: labels 0 to 9 are wanted" + (f", not {labels.max()}" if len(labels) else ""))
-    return images.unsqueeze(1), labels
+def _pair(images: tuple[Tensor, Path | None], labels: tuple[Tensor, Path | None]) -> tuple[Tensor, Tensor]:
+    """Check that images and labels, each with its path, fit each other; return N×1×28×28 images and N labels."""
+    (pixels, image_path), (classes, label_path) = images, labels
+    if list(pixels.shape[1:]) != [IMAGE_SIZE_PX, IMAGE_SIZE_PX]:
+        expected = f"{IMAGE_SIZE_PX}×{IMAGE_SIZE_PX}"
+        raise DataError(f"{image_path}: images of {expected} are expected, not {_shape(pixels.shape[1:])}")
+    if classes.shape != pixels.shape[:1]:
+        raise DataError(f"{label_path}: {_shape(classes.shape)} labels for {len(pixels)} images")
+    if len(classes) == 0 or classes.max() >= CLASS_COUNT:
+        actual = f", not {classes.max()}" if len(classes) else ""
+        raise DataError(f"{label_path}: labels 0 to {CLASS_COUNT - 1} are expected{actual}")
+    return pixels.unsqueeze(1), classes
 
 
-def _sizes(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape[1:] if tensor.ndim > 1 else tensor.shape))
+def _shape(sizes: Sequence[int]) -> str:
+    return "×".join(map(str, sizes))
 
 
 def _find(folders: tuple[Path, ...], name: str) -> Path | None:
-    """Find a file, packed or unpacked."""
+    """Find a file, compressed or uncompressed."""
     for folder in folders:
         for path in (folder / name, folder / name.removesuffix(".gz")):
             try:
@@ -74,57 +80,46 @@ def _find(folders: tuple[Path, ...], name: str) -> Path | None:
     return None
 
 
-def _read(path: Path, md5: str) -> bytes:
-    """Read a file whole; a packed one is checked against the sum that torchvision holds."""
+def _read_idx(path: Path, checksum: str) -> Tensor:
+    """Read an IDX file; a compressed one is checked against its MD5 checksum."""
     try:
         data = path.read_bytes()
         if path.suffix == ".gz":
-            if hashlib.md5(data, usedforsecurity=False).hexdigest() != md5:
-                raise DataError(f"{path}: damaged (its MD5 sum is not {md5}); remove it, or get it anew")
+            if md5(data) != checksum:
+                raise DataError(f"{path}: damaged (its MD5 checksum is not {checksum}); remove or replace it")
             data = gzip.decompress(data)
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return data
+    return _decode_idx(data, path)
 
 
-def _idx(data: bytes, path: Path) -> Tensor:
-    """Decode an IDX file of bytes: a magic number, the sizes as big-endian 32-bit numbers, then the values.
+def _decode_idx(data: bytes, path: Path) -> Tensor:
+    """Decode an IDX file of bytes: a magic number, the sizes as big-endian 32-bit integers, then the values.
 
     Source: the format's description beside the MNIST files, http://yann.lecun.com/exdb/mnist/.
     """
     dimensions = data[3] if len(data) > 3 and data[:3] == b"\0\0\x08" else 0
-    head = 4 + 4 * dimensions
-    sizes = [int.from_bytes(data[at : at + 4], "big") for at in range(4, head, 4)]
-    count = 1
-    for size in sizes:
-        count *= size
-    if dimensions not in (1, 3) or len(data) != head + count:
-        raise DataError(f"{path}: damaged (its header does not fit its length); remove it, or get it anew")
-    if count == 0:
+    header_size = 4 + 4 * dimensions
+    sizes = [int.from_bytes(data[offset : offset + 4], "big") for offset in range(4, header_size, 4)]
+    if dimensions not in (1, 3) or len(data) != header_size + prod(sizes):
+        raise DataError(f"{path}: damaged (its header does not fit its length); remove or replace it")
+    if prod(sizes) == 0:
         return torch.empty(sizes, dtype=torch.uint8)
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=head).reshape(sizes)
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=header_size).reshape(sizes)
 
 
-def _download(folder: Path, files: list[tuple[str, str]], mirrors: list[str]) -> None:
-    """Get the files through torchvision, which checks their sums; nothing unchecked stays behind."""
-    from torchvision.datasets.utils import download_url
-
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    with socket_timeout():
-        for name, md5 in files:
+def _download(folder: Path, checksums: Mapping[str, str], mirrors: Sequence[str]) -> None:
+    """Download files, each from the first mirror that has it. Raises `DatasetUnavailable`."""
+    with remove_empty_folders_on_error(folder):
+        for name, checksum in checksums.items():
             failures = []
             for mirror in mirrors:
                 log.info("downloading %s%s", mirror, name)
                 try:
                     folder.mkdir(parents=True, exist_ok=True)
-                    download_url(mirror + name, str(folder), filename=name, md5=md5)
+                    download(mirror + name, folder / name, checksum)
                     break
                 except (OSError, RuntimeError, ValueError) as error:
-                    with suppress(OSError):
-                        (folder / name).unlink()
                     failures.append(f"{mirror}: {' '.join(str(error).split())}")
             else:
-                for path in made:
-                    with suppress(OSError):
-                        path.rmdir()  # only if nothing is in it
                 raise DatasetUnavailable("no download: " + "; ".join(failures))

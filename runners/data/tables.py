@@ -1,4 +1,4 @@
-"""Small tables of numbers with a 0/1 label: the material's own, one bundled with scikit-learn, and any CSV file."""
+"""Small tables of numbers with a label of 0 or 1: the course's own, one bundled with scikit-learn, and any CSV file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-HEART = (  # age, and signs of coronary heart disease
+HEART_ROWS = (  # age in years, and 1 for signs of coronary heart disease
     (22, 0), (23, 0), (24, 0), (27, 0), (28, 0), (30, 0), (30, 0), (32, 0), (33, 0), (35, 1), (38, 0), (40, 0),
     (41, 1), (46, 0), (47, 0), (48, 0), (49, 1), (49, 0), (50, 1), (51, 0), (51, 1), (52, 0), (54, 0), (55, 1),
     (58, 1), (60, 1), (60, 0), (62, 1), (65, 1), (67, 1), (71, 1), (77, 1), (81, 1),
@@ -24,7 +24,10 @@ HEART = (  # age, and signs of coronary heart disease
 
 
 class Table(NamedTuple):
-    """Rows of numbers as they were given, N×D float, and N labels, 0 or 1; `verdicts` name the two."""
+    """A table: `x` N×D float, in the original units; `y` N labels, 0 or 1; `verdicts` names the two labels.
+
+    `title` is the label of the probability's axis in a plot.
+    """
 
     name: str
     x: Tensor
@@ -33,56 +36,64 @@ class Table(NamedTuple):
     verdicts: tuple[str, str] = ("0", "1")
     title: str = "Probability of 1"
 
-    def data(self, standardize: bool, test_every: int | None = None) -> tuple[Dataset, Scale]:
-        """Return the data set and how it was scaled; every `test_every`-th row is for testing."""
+    def to_dataset(self, standardize: bool, test_every: int | None = None) -> tuple[Dataset, Standardization]:
+        """Return a data set, and how its columns were scaled; every `test_every`-th row goes to the test set."""
         rows = torch.arange(len(self.y))
-        test = torch.zeros_like(rows, dtype=torch.bool) if test_every is None else rows % test_every == 0
-        scale = Scale.of(self.x[~test]) if standardize else Scale.none(self.x.shape[1])
-        parts = [Split(scale(self.x[part]), self.y[part]) for part in (~test, test)]
-        return Dataset(self.name, parts[0], parts[1] if test_every else None, self.verdicts), scale
+        is_test = torch.zeros_like(rows, dtype=torch.bool) if test_every is None else rows % test_every == 0
+        scaling = Standardization.fit(self.x[~is_test]) if standardize else Standardization.identity(self.x.shape[1])
+        train, test = (Split(scaling(self.x[rows]), self.y[rows]) for rows in (~is_test, is_test))
+        return Dataset(self.name, train, test if test_every else None, self.verdicts), scaling
 
 
-class Scale(NamedTuple):
-    """Mean and standard deviation of each column, 1×D."""
+class Standardization(NamedTuple):
+    """Subtract each column's mean and divide by its standard deviation; both are 1×D float."""
 
     mean: Tensor
     deviation: Tensor
 
     @staticmethod
-    def of(x: Tensor) -> Scale:
-        """Standardize by these rows; a column that does not vary is only moved."""
+    def fit(x: Tensor) -> Standardization:
+        """Return the standardization of N×D rows; a constant column is only shifted to 0."""
         deviation = x.std(0, correction=0, keepdim=True)
-        return Scale(x.mean(0, keepdim=True), torch.where(deviation > 0, deviation, torch.ones_like(deviation)))
+        return Standardization(
+            x.mean(0, keepdim=True), torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+        )
 
     @staticmethod
-    def none(columns: int) -> Scale:
-        return Scale(torch.zeros(1, columns), torch.ones(1, columns))
+    def identity(columns: int) -> Standardization:
+        """Return the standardization that changes nothing."""
+        return Standardization(torch.zeros(1, columns), torch.ones(1, columns))
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Standardize N×D rows."""
         return (x - self.mean) / self.deviation
 
 
 def hours() -> Table:
-    return _passed("hours", [[1], [2], [3], [4]], [0, 0, 1, 1], ("hours",))
+    """Return hours of study of four students, two of whom passed."""
+    return _exam("hours", [[1], [2], [3], [4]], [0, 0, 1, 1], ("hours",))
 
 
 def hours3() -> Table:
-    return _passed("hours3", [[1], [2], [3]], [0, 0, 1], ("hours",))
+    """Return hours of study of three students, one of whom passed."""
+    return _exam("hours3", [[1], [2], [3]], [0, 0, 1], ("hours",))
 
 
 def lecture_lab() -> Table:
+    """Return hours in lectures and in the lab of six students, three of whom passed."""
     rows = [[1, 2], [2, 3], [3, 1], [4, 3], [5, 3], [6, 2]]
-    return _passed("lecture-lab", rows, [0, 0, 0, 1, 1, 1], ("lecture hours", "lab hours"))
+    return _exam("lecture-lab", rows, [0, 0, 0, 1, 1, 1], ("lecture hours", "lab hours"))
 
 
 def heart() -> Table:
-    x = torch.tensor([[float(age)] for age, _ in HEART])
-    y = torch.tensor([sign for _, sign in HEART])
+    """Return the ages of 33 people, and who has signs of coronary heart disease."""
+    x = torch.tensor([[float(age)] for age, _ in HEART_ROWS])
+    y = torch.tensor([sign for _, sign in HEART_ROWS])
     return Table("heart", x, y, ("age",), ("healthy", "disease"), "Probability of disease")
 
 
 def breast_cancer() -> Table:
-    """Return scikit-learn's bundled Wisconsin set: 569 tumours, 30 measures each."""
+    """Return scikit-learn's bundled Wisconsin data set: 569 tumors with 30 measurements each."""
     from sklearn.datasets import load_breast_cancer
 
     bunch = load_breast_cancer()
@@ -101,10 +112,10 @@ TABLES: dict[str, Callable[[], Table]] = {
 
 
 def read_csv(path: Path) -> Table:
-    """Read features and, in the last column, a label of 0 or 1; a first line of names alone is a header.
+    """Read features and, in the last column, a label of 0 or 1; a first line without any number is a header.
 
-    Raises `DataError`, in one line with the line and the column, for what is no finite number, no label, or a line of
-    another length.
+    Raises `DataError`, with the line and the column, for a value that is not a finite number, a label that is neither 0
+    nor 1, or a line of a different length.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -120,10 +131,10 @@ def read_csv(path: Path) -> Table:
     if lines and all(_number(cell) is None for cell in lines[0][1] if cell):
         names = lines.pop(0)[1]
     if not lines:
-        raise DataError(f"--csv {path}: has no rows; features and a label of 0 or 1 in the last column are wanted")
+        raise DataError(f"--csv {path}: has no rows; features and a label of 0 or 1 in the last column are expected")
     width = len(names) or len(lines[0][1])
     if width < 2:
-        raise DataError(f"--csv {path}: has one column; features and a label of 0 or 1 in the last column are wanted")
+        raise DataError(f"--csv {path}: has one column; features and a label of 0 or 1 in the last column are expected")
     values = [_row(path, number, cells, width, names) for number, cells in lines]
     table = torch.tensor(values, dtype=torch.float64)
     features = tuple(names[:-1]) or tuple(f"x{column}" for column in range(1, width))
@@ -131,28 +142,31 @@ def read_csv(path: Path) -> Table:
 
 
 def _row(path: Path, number: int, cells: list[str], width: int, names: list[str]) -> list[float]:
-    where = f"--csv {path}: line {number}"
+    """Convert a line's cells to `width` numbers."""
+    line = f"--csv {path}: line {number}"
     if len(cells) != width:
-        raise DataError(f"{where}: {len(cells)} columns, where the first line has {width}")
+        raise DataError(f"{line}: {len(cells)} columns, where the first line has {width}")
     values = []
     for column, cell in enumerate(cells, start=1):
-        place = f"{where}, column {column}" + (f" ({names[column - 1]})" if names else "")
+        location = f"{line}, column {column}" + (f" ({names[column - 1]})" if names else "")
         value = _number(cell)
         if value is None or not math.isfinite(torch.tensor(value).item()):
-            raise DataError(f"{place}: {'a value is missing' if not cell else f'{cell!r} is no finite number'}")
+            raise DataError(f"{location}: {'a value is missing' if not cell else f'{cell!r} is not a finite number'}")
         if column == width and value not in (0, 1):
-            raise DataError(f"{place}: the label {cell!r} is neither 0 nor 1")
+            raise DataError(f"{location}: the label {cell!r} is neither 0 nor 1")
         values.append(value)
     return values
 
 
 def _number(cell: str) -> float | None:
+    """Convert a cell to a number; return None if it is not one."""
     try:
         return float(cell) if "_" not in cell else None  # Python reads 1_0 as ten
     except ValueError:
         return None
 
 
-def _passed(name: str, rows: list[list[int]], labels: list[int], features: tuple[str, ...]) -> Table:
+def _exam(name: str, rows: list[list[int]], labels: list[int], features: tuple[str, ...]) -> Table:
+    """Make a table of students who failed, 0, or passed, 1."""
     x = torch.tensor(rows, dtype=torch.float32)
     return Table(name, x, torch.tensor(labels), features, ("fail", "pass"), "Probability of pass")

@@ -1,1 +1,1 @@
-"""From a command line to a training: options, dashboards, the run, several processes."""
+"""From the command line to a training: options, processes, the run, its dashboards."""

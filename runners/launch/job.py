@@ -1,10 +1,10 @@
-"""A runner's work around its training: processes, device, data, the run that is new or resumed, its checkpoints."""
+"""What a runner needs around its training: processes, device, data, a new or resumed run, checkpoints."""
 
 from __future__ import annotations
 
 import re
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 import torch
@@ -16,110 +16,115 @@ from monitor.runs.process import parent_identity
 from monitor.runs.resume import reopen
 from monitor.runs.status import SIGNAL_EXIT_CODES
 from monitor.sinks.tensorboard import TensorBoardSink
-from runners.launch import session
-from runners.launch.options import device_of
-from runners.launch.resume_options import ResumePoint, adopt, check, to_keep
+from runners.launch.options import TrainOptions
+from runners.launch.resume_options import (
+    ResumePoint,
+    check_config,
+    find_resume_point,
+    options_to_save,
+    restore_options,
+)
+from runners.launch.session import open_logger
 from runners.training.checkpoints import Checkpoints, fingerprint, restore
 from runners.training.distributed import DistributedContext, init_distributed
-from runners.training.loop import TrainState
+from runners.training.run import TrainingRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from runners.data.images import Dataset
+    from runners.data.dataset import Dataset
     from runners.training.optimizers import Scheduler
 
-
-class Started(NamedTuple):
-    """What `training.train` takes besides the model and the data."""
-
-    log: Logger
-    at: TrainState
-    save: Checkpoints | None
-    own: Logger | None  # of this process alone
+OptionsT = TypeVar("OptionsT", bound=TrainOptions)
 
 
-class Job:
-    """The work of one process; made by `work`."""
+class Job(Generic[OptionsT]):
+    """One process's part of a training; `open_job` makes it. `options` are a resumed run's, where there is one."""
 
     def __init__(
         self,
         runner: str,
-        given: Mapping[str, Any],
-        processes: DistributedContext,
+        options: OptionsT,
+        distributed: DistributedContext,
         device: torch.device,
-        resumed: ResumePoint | None,
+        resume_point: ResumePoint | None,
     ) -> None:
-        self.runner, self.given, self.processes, self.device = runner, given, processes, device
-        self._resumed = resumed
+        self.runner, self.options, self.distributed, self.device = runner, options, distributed, device
+        self._resume_point = resume_point
 
-    def load(self, data: Callable[[], Dataset]) -> Dataset:
-        """Load a data set; of several processes rank 0 does first, as it may download."""
-        with self.processes.rank_0_first():
-            return data()
+    def load(self, load_data: Callable[[], Dataset]) -> Dataset:
+        """Load a data set; with several processes rank 0 comes first, as it may download."""
+        with self.distributed.rank_0_first():
+            return load_data()
 
     @contextmanager
-    def start(
+    def open_run(
         self,
         config: Mapping[str, Any],
         data: Dataset,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         scheduler: Scheduler | None,
-    ) -> Iterator[Started]:
-        """Open the run, new or resumed, its logger and its dashboards; end them with the training."""
-        given, processes, resumed = self.given, self.processes, self._resumed
-        every = given["checkpoint_every"]
-        print_of_data = fingerprint(data) if every or resumed else []
-        if resumed is not None:
-            check(resumed, config, print_of_data)
+    ) -> Iterator[TrainingRun]:
+        """Open the run, new or resumed, with its logger and its dashboards; close them after the training."""
+        options, distributed, resume_point = self.options, self.distributed, self._resume_point
+        data_fingerprint = fingerprint(data) if options.checkpoint_every or resume_point is not None else []
+        if resume_point is not None:
+            check_config(resume_point, config, data_fingerprint)
         model.to(self.device)
-        if processes.size > 1:  # the models are alike, what they draw from now on is not
-            torch.manual_seed(given["seed"] + processes.rank)
+        if distributed.world_size > 1:  # the models start equal, but what they draw from now on must differ
+            torch.manual_seed(options.seed + distributed.rank)
         with ExitStack() as cleanup:
-            log = cleanup.enter_context(session.start(self.runner, config, given, self._reopen, processes.rank))
-            if processes.size > 1 and processes.rank == 0:
-                log.run.update(launcher=parent_identity(), processes=processes.size)
-            own = cleanup.enter_context(self._own(log)) if given["log_ranks"] else None
-            at = TrainState()
-            if resumed is not None and resumed.state is not None:
-                at = restore(resumed.state, model, optimizer, scheduler, processes)
-            save = None
-            if every:
-                facts = {"config": log.run.config, "options": to_keep(given), "data": print_of_data}
-                save = Checkpoints(log, every, processes, facts, model, optimizer, scheduler, own)
+            log = cleanup.enter_context(open_logger(self.runner, config, options, self._reopen, distributed.rank))
+            if distributed.world_size > 1 and distributed.rank == 0:
+                log.run.update(launcher=parent_identity(), processes=distributed.world_size)
+            run = TrainingRun(log, distributed=distributed)
+            if options.log_ranks:
+                run.rank_logger = cleanup.enter_context(self._open_rank_logger(log))
+            if resume_point is not None and resume_point.checkpoint is not None:
+                run.state = restore(resume_point.checkpoint, model, optimizer, scheduler, distributed.rank)
+            if options.checkpoint_every:
+                run.checkpoints = Checkpoints(
+                    every=options.checkpoint_every,
+                    metadata={"config": log.run.config, "options": options_to_save(options), "data": data_fingerprint},
+                    model=model,
+                    optimizer=optimizer,
+                    scheduler=scheduler,
+                    logger=log,
+                    rank_logger=run.rank_logger,
+                    distributed=distributed,
+                )
             try:
-                yield Started(log, at, save, own)
+                yield run
             except (RuntimeError, SystemExit) as error:
-                self._end_of_job(log, error)
+                self._close_failed_job(log, error)
                 raise
 
     def _reopen(self) -> Run | None:
-        """Return the run to go on with, None for a new one."""
-        if self._resumed is None:
-            return None
-        state = self._resumed.state
-        return reopen(self._resumed.path, self._resumed.checkpoint, state["at"]["step"] if state is not None else 0)
+        """Return the run to resume, None for a new one."""
+        point = self._resume_point
+        return None if point is None else reopen(point.path, point.checkpoint_name, point.step)
 
     @contextmanager
-    def _own(self, log: Logger) -> Iterator[Logger]:
-        """Open the logger for what is this process's own, in an event file of its own in the one run."""
-        path = self.processes.tell(log.run.path)
-        if self.processes.rank == 0:
+    def _open_rank_logger(self, log: Logger) -> Iterator[Logger]:
+        """Open the logger for what concerns this process alone, with its own event file in the shared run."""
+        path = self.distributed.broadcast(log.run.path)
+        if self.distributed.rank == 0:
             yield log
             return
-        sink = TensorBoardSink(self.processes.rank)
-        with Logger(Run(path, is_written=False), [sink], every_rank=True) as own:
-            yield own
+        sink = TensorBoardSink(self.distributed.rank)
+        with Logger(Run(path, is_written=False), [sink], every_rank=True) as rank_logger:
+            yield rank_logger
 
-    def _end_of_job(self, log: Logger, error: BaseException) -> None:
-        """Say in the run's status what a job of several processes ended of; one that is alone says it by itself."""
-        if self.processes.size == 1:
+    def _close_failed_job(self, log: Logger, error: BaseException) -> None:
+        """Write to the run's status how a job of several processes ended; with one, the logger does so itself."""
+        if self.distributed.world_size == 1:
             return
         if isinstance(error, SystemExit):
-            name = SIGNAL_EXIT_CODES.get(error.code) if isinstance(error.code, int) else None
-            if name is not None:
-                log.close(status="killed", error=f"{name}; torchrun sends it to all processes when one of them ends")
+            signal_name = SIGNAL_EXIT_CODES.get(error.code) if isinstance(error.code, int) else None
+            if signal_name is not None:
+                message = f"{signal_name}; torchrun sends it to all processes when one of them ends"
+                log.close(status="killed", error=message)
         elif "peer" in str(error) or isinstance(error, torch.distributed.DistError):
             reason = re.sub(r"^\[[^\]]*\] *", "", str(error).splitlines()[0]).partition(". ")[0]
             log.close(status="failed", error=f"another process of the job is gone: {reason}")
@@ -127,25 +132,41 @@ class Job:
 
 
 @contextmanager
-def open_job(runner: str, given: dict[str, Any]) -> Iterator[Job]:
-    """Join the other processes, if there are any; take over the options of a run to resume; seed."""
-    with init_distributed(given["device"]) as processes:
-        resumed = adopt(runner, given, processes)
-        if given["checkpoint_every"] and not _is_durable(given["sinks"]):
+def open_job(runner: str, options: OptionsT) -> Iterator[Job[OptionsT]]:
+    """Join the other processes, if there are any; restore the options of a run to resume; set the seed."""
+    with init_distributed(options.device) as distributed:
+        resume_point = find_resume_point(runner, options, distributed)
+        if resume_point is not None:
+            options = restore_options(options, resume_point)
+        if options.checkpoint_every and not _is_durable(options.sinks):
             raise click.BadParameter(
                 "needs --sink tensorboard, which keeps the curves before the checkpoint.",
                 param_hint="'--checkpoint-every'",
             )
-        if processes.size > 1:
-            processes.share_of(given["batch_size"] or processes.size)
-            if given["optimizer"] == "lbfgs":
-                raise click.BadParameter("lbfgs goes with one process.", param_hint="'--optimizer'")
-        device = processes.device or device_of(given["device"])
-        torch.manual_seed(given["seed"])
-        yield Job(runner, given, processes, device, resumed)
+        if distributed.world_size > 1:
+            distributed.local_batch_size(options.batch_size or distributed.world_size)
+            if options.optimizer == "lbfgs":
+                raise click.BadParameter("lbfgs runs on one process only.", param_hint="'--optimizer'")
+        device = distributed.device or select_device(options.device)
+        torch.manual_seed(options.seed)
+        yield Job(runner, options, distributed, device, resume_point)
+
+
+def select_device(name: str) -> torch.device:
+    """Return a torch device; `auto` is a GPU if there is one. Raises `click.BadParameter` if it cannot be used."""
+    try:
+        if name == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise click.BadParameter(f"{name!r} is not available: {reason}", param_hint="'--device'") from error
+    return device
 
 
 def _is_durable(sinks: tuple[str, ...]) -> bool:
+    """Tell whether one of the sinks keeps what is logged on disk."""
     from monitor.sinks import registry
 
     return any(registry.make(spec).durable for spec in sinks)

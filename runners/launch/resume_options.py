@@ -1,123 +1,145 @@
-"""`--resume RUN` on the command line: the settings of the run again, and a refusal where they cannot be."""
+"""`--resume RUN` on the command line: the run's options again, and errors for those that cannot change."""
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from monitor.errors import DataError
 from monitor.runs.run_file import RUN_FILE, read_run_file, to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runners.launch.options import RunOptions
     from runners.training.distributed import DistributedContext
 
-# What says how a run is looked at, or where it runs, not what it computes. Given anew, it is taken.
+# They say how a run is watched or where its files are, not what it computes, so the command line may change them.
 CHANGEABLE_OPTIONS = (
     "sinks", "all_dashboards", "data_dir", "mnist_mirror", "csv", "alerts", "stop_on_alert", "checkpoint_every",
     "log_ranks",
 )  # fmt: skip
-# What goes with one process, and is not kept.
+# They concern one process, so a checkpoint does not keep them.
 UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group")
 PATH_OPTIONS = ("data_dir", "csv")
 
+OptionsT = TypeVar("OptionsT", bound="RunOptions")
+
 
 class ResumePoint(NamedTuple):
-    """A run to go on with: its directory, and its checkpoint by name and by what is in it; no name for the start."""
+    """The run to resume, and its checkpoint; without one, the run starts again from the beginning."""
 
     path: Path
-    checkpoint: str
-    state: dict[str, Any] | None
+    checkpoint_name: str = ""
+    checkpoint: dict[str, Any] | None = None
+
+    @property
+    def step(self) -> int:
+        """The step to resume from."""
+        return 0 if self.checkpoint is None else int(self.checkpoint["at"]["step"])
 
 
-def to_keep(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as a checkpoint keeps them."""
-    paths = {name: str(given[name].absolute()) for name in PATH_OPTIONS if given.get(name) is not None}
-    return {name: to_jsonable(value) for name, value in given.items() if name not in UNSAVED_OPTIONS} | paths
+def options_to_save(options: RunOptions) -> dict[str, Any]:
+    """Return the options as a checkpoint keeps them, as values that JSON has, with absolute paths."""
+    saved = {}
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if field.name not in UNSAVED_OPTIONS:
+            saved[field.name] = str(value.absolute()) if isinstance(value, Path) else to_jsonable(value)
+    return saved
 
 
-def adopt(runner: str, given: dict[str, Any], processes: DistributedContext) -> ResumePoint | None:
-    """Put a resumed run's options into `given`; return what to go on with, None for a new run.
+def find_resume_point(runner: str, options: RunOptions, distributed: DistributedContext) -> ResumePoint | None:
+    """Return the run to resume, None for a new run; waits for all processes.
 
-    Under torchrun's restarts it is the run that the first start made. Raises `DataError` where the run or its
-    checkpoint cannot be had, `click.BadParameter` where an option on the command line is another one than the run's.
+    It is the run of `--resume`, or after a restart by torchrun the run that these processes had started. Raises
+    `DataError` if it has no usable checkpoint, still runs, or is a run of another runner.
     """
-    from monitor.errors import DataError
+    point_or_error = distributed.broadcast(_find(options) if distributed.rank == 0 else None)
+    if isinstance(point_or_error, str):
+        raise DataError(point_or_error)
+    point: ResumePoint | None = point_or_error
+    if point is not None and point.checkpoint is not None and point.checkpoint["config"].get("runner") != runner:
+        other = point.checkpoint["config"].get("runner")
+        raise DataError(f"{str(point.path)!r} is a run of {other}, not of {runner}")
+    return point
+
+
+def _find(options: RunOptions) -> ResumePoint | str | None:
+    """Find the run to resume, on rank 0; return an error as text, for all processes to raise."""
     from monitor.runs.resume import refuse_running
     from runners.training import checkpoints, distributed
 
-    def find() -> ResumePoint | str | None:
-        try:
-            path = _restarted(given["logdir"]) if distributed.restart_count() else None
-            if path is not None and not checkpoints.found(path / checkpoints.CHECKPOINT_FOLDER):
-                return ResumePoint(path, "", None)
-            if path is None and given["resume"] is not None:
-                path = _directory(given["resume"], given["logdir"])
-                refuse_running(path)
-            return ResumePoint(path, *checkpoints.load(path)) if path is not None else None
-        except DataError as error:
-            return str(error)
-
-    resumed = processes.tell(find() if processes.rank == 0 else None)
-    if isinstance(resumed, str):
-        raise DataError(resumed)
-    if resumed is None or resumed.state is None:
-        return resumed  # type: ignore[no-any-return]
-    if resumed.state["config"].get("runner") != runner:
-        raise DataError(f"{str(resumed.path)!r} is a run of {resumed.state['config'].get('runner')}, not of {runner}")
-    _take(given, resumed.state["options"], str(resumed.path))
-    return resumed  # type: ignore[no-any-return]
+    try:
+        path = _restarted_run(options.logdir) if distributed.restart_count() else None
+        if path is not None and not checkpoints.list_checkpoints(path / checkpoints.CHECKPOINT_FOLDER):
+            return ResumePoint(path)
+        if path is None and options.resume is not None:
+            path = _run_directory(options.resume, options.logdir)
+            refuse_running(path)
+        return ResumePoint(path, *checkpoints.load(path)) if path is not None else None
+    except DataError as error:
+        return str(error)
 
 
-def check(resumed: ResumePoint, config: Mapping[str, Any], data: list[Any]) -> None:
-    """Refuse a checkpoint that is from another config or other data."""
-    from monitor.errors import DataError
-    from runners.training.checkpoints import differences
+def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
+    """Return `options` with the values that the run had, except those that the command line may change and does.
 
-    if resumed.state is None:
-        return
-    apart = differences(
-        {k: v for k, v in resumed.state["config"].items() if k != "device"},
-        {k: v for k, v in config.items() if k != "device"},
-    )
-    if not apart and to_jsonable(resumed.state["data"]) != to_jsonable(data):
-        apart = f"the data were {resumed.state['data']}, now {data}"
-    if apart:
-        where = f"the checkpoint {resumed.checkpoint!r} in {str(resumed.path)!r}"
-        raise DataError(f"{where} is from another config: {apart}")
-
-
-def _take(given: dict[str, Any], kept: Mapping[str, Any], run: str) -> None:
-    ctx = click.get_current_context()
-    for name, value in kept.items():
-        by_user = ctx.get_parameter_source("sinks" if name == "all_dashboards" else name) is ParameterSource.COMMANDLINE
-        if name not in given or (by_user and name in CHANGEABLE_OPTIONS):
+    Raises `click.BadParameter` if the command line changes another one.
+    """
+    if point.checkpoint is None:
+        return options
+    context, names = click.get_current_context(), {field.name for field in fields(options)}
+    restored: dict[str, Any] = {}
+    for name, saved in point.checkpoint["options"].items():
+        source = context.get_parameter_source("sinks" if name == "all_dashboards" else name)
+        is_set = source is ParameterSource.COMMANDLINE
+        if name not in names or (is_set and name in CHANGEABLE_OPTIONS):
             continue
-        if by_user and to_jsonable(given[name]) != value:
+        value = getattr(options, name)
+        if is_set and to_jsonable(value) != saved:
             raise click.BadParameter(
-                f"{to_jsonable(given[name])!r} is not what the run {run!r} has: {value!r}; "
+                f"{to_jsonable(value)!r} is not what the run {str(point.path)!r} has: {saved!r}; "
                 "leave it out, or start a new run.",
                 param_hint=f"'--{name.replace('_', '-')}'",
             )
-        if name in PATH_OPTIONS and value is not None:
-            value = Path(value)
-        given[name] = tuple(value) if isinstance(given[name], tuple) else value
+        if name in PATH_OPTIONS and saved is not None:
+            restored[name] = Path(saved)
+        else:
+            restored[name] = tuple(saved) if isinstance(value, tuple) else saved
+    return replace(options, **restored)
 
 
-def _directory(run: Path, logdir: Path) -> Path:
-    """Return the run's directory: as it was given, or under the log directory."""
+def check_config(point: ResumePoint, config: Mapping[str, Any], fingerprint: list[Any]) -> None:
+    """Raise `DataError` if the checkpoint is from another config, apart from the device, or from other data."""
+    from runners.training.checkpoints import differences
+
+    if point.checkpoint is None:
+        return
+    before, now = ({k: v for k, v in c.items() if k != "device"} for c in (point.checkpoint["config"], config))
+    changes = differences(before, now)
+    if not changes and to_jsonable(point.checkpoint["data"]) != to_jsonable(fingerprint):
+        changes = f"the data were {point.checkpoint['data']}, now {fingerprint}"
+    if changes:
+        checkpoint = f"the checkpoint {point.checkpoint_name!r} in {str(point.path)!r}"
+        raise DataError(f"{checkpoint} is from another config: {changes}")
+
+
+def _run_directory(run: Path, logdir: Path) -> Path:
+    """Return the run's directory: the path itself, or the path under the log directory."""
     return next((path for path in (run, logdir / run) if (path / RUN_FILE).is_file()), run)
 
 
-def _restarted(logdir: Path) -> Path | None:
+def _restarted_run(logdir: Path) -> Path | None:
     """Return the run that the same torchrun started before."""
     from monitor.runs.process import parent_identity
 
-    mine = parent_identity()
+    launcher = parent_identity()
     for file in sorted(logdir.glob(f"*/{RUN_FILE}"), key=lambda file: file.stat().st_mtime, reverse=True):
-        if read_run_file(file.parent).get("launcher") == mine:
+        if read_run_file(file.parent).get("launcher") == launcher:
             return file.parent
     return None

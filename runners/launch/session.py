@@ -1,8 +1,7 @@
-"""A runner's run, from its dashboards' start to the line that says how to look at it."""
+"""The logger and the dashboards of a run, or of a group of runs, from their start to the closing message."""
 
 from __future__ import annotations
 
-import logging
 import shutil
 import sys
 from contextlib import ExitStack, contextmanager
@@ -21,139 +20,137 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.dashboards.launcher import DashboardServer
-
-log = logging.getLogger("monitor")
+    from runners.launch.options import RunOptions, SinkOptions
 
 
 @contextmanager
-def start(
+def open_logger(
     runner: str,
     config: Mapping[str, Any],
-    given: Mapping[str, Any],
+    options: RunOptions,
     reopen: Callable[[], Run | None] = lambda: None,
     rank: int = 0,
 ) -> Iterator[Logger]:
-    """Open the logger of a run, and the dashboards it streams to; say at the end where it is.
+    """Open the logger of a run and the dashboards that it streams to; at the end, print where the run is.
 
-    `reopen` returns the run to go on with, or None for a new one. Ctrl-C and SIGTERM end it in good order. On a
-    terminal the dashboards stay up after the training, until Ctrl-C. A process that is not rank 0 gets a silent logger.
+    `reopen` returns the run to resume, None for a new one. Ctrl-C and SIGTERM close the run properly. On a terminal the
+    dashboards stay up after the training until Ctrl-C. A process whose rank is not 0 gets a logger that writes nothing.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
         if rank > 0:
-            yield cleanup.enter_context(Logger(Run(given["logdir"] / runner, is_written=False)))
+            yield cleanup.enter_context(Logger(Run(options.logdir / runner, is_written=False)))
             return
-        run = reopen() or _run(runner, config, given)
+        run = reopen() or _new_run(runner, config, options)
         if run.is_resumed:
             echo(f"Resumed: {run.path}")
         try:
-            sinks = [registry.make(spec) for spec in given["sinks"]]
-            boards = _attend(sinks, run.path, lambda sink: sink.page_url(run), given, cleanup)
+            sinks = [registry.make(spec) for spec in options.sinks]
+            servers = _start_dashboards(sinks, run.path, lambda sink: sink.page_url(run), options, cleanup)
         except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-            run.finish(
-                "interrupted" if interrupted else "failed", f"{type(error).__name__} while the dashboards started"
-            )
+            is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
+            status = "interrupted" if is_interrupt else "failed"
+            run.finish(status, f"{type(error).__name__} while the dashboards started")
             raise
         try:
-            alerts, stop = given.get("alerts", ()), given.get("stop_on_alert", False)
-            with Logger(run, sinks, alerts=alerts, stop_on_alert=stop) as logger:
+            with Logger(run, sinks, alerts=options.alerts, stop_on_alert=options.stop_on_alert) as logger:
                 yield logger
         except KeyboardInterrupt:
             if run.status == "stopped":
-                _leave_stopped(run)
+                _exit_stopped(run)
             echo(f"Interrupted. The run so far is in {run.path}", err=True)
             sys.exit(130)
         finally:
             saved = save_pages(sinks, run.path)
         if run.status == "stopped":
-            _leave_stopped(run)
+            _exit_stopped(run)
         echo(f"Run: {run.path}")
-        if not given.get("in_group"):
+        if not options.in_group:
             shown = [sink for sink in sinks if sink in saved or not isinstance(sink, DashboardSink)]
-            keep_dashboards_up(boards, view_commands(shown, given["logdir"], run.path))
+            keep_dashboards_up(servers, view_commands(shown, options.logdir, run.path))
 
 
 @contextmanager
-def group(folder: Path, given: Mapping[str, Any]) -> Iterator[GroupDashboards]:
-    """Start the dashboards for several runs under `folder`; Ctrl-C and SIGTERM end them."""
+def open_group_dashboards(folder: Path, options: SinkOptions) -> Iterator[GroupDashboards]:
+    """Start the dashboards for several runs under `folder`; Ctrl-C and SIGTERM close them properly."""
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
-        folder.mkdir(parents=True, exist_ok=True)
-        made = {spec: registry.make(spec) for spec in given["sinks"]}
-        sinks = list(made.values())
-        boards = _attend(sinks, folder, lambda sink: _page(sink, f"{folder.name}_comparison"), given, cleanup)
-        yield GroupDashboards(boards, {spec: sink for spec, sink in made.items() if sink in sinks})
+        sink_by_spec = {spec: registry.make(spec) for spec in options.sinks}
+        sinks = list(sink_by_spec.values())
+        run = Run(f"{folder.name}_comparison", is_written=False)
+        servers = _start_dashboards(
+            sinks, folder, lambda sink: _sink_of_page(sink, run.name).page_url(run), options, cleanup
+        )
+        yield GroupDashboards(servers, {spec: sink for spec, sink in sink_by_spec.items() if sink in sinks})
 
 
 class GroupDashboards:
     """The dashboards and the sinks of several runs."""
 
-    def __init__(self, boards: list[DashboardServer], sinks: dict[str, Sink]) -> None:
-        self.boards = boards
+    def __init__(self, servers: list[DashboardServer], sinks: dict[str, Sink]) -> None:
+        self.servers = servers
         self._sinks = sinks
-
-    def specs(self, page: str) -> list[str]:
-        """Return the sinks of a run, as the command line takes them."""
-        return [
-            sink.spec_of_page(page) if isinstance(sink, DashboardSink) else spec for spec, sink in self._sinks.items()
-        ]
-
-    def dashboard(self, page: str) -> DashboardSink | None:
-        """Return a sink that shows a page of its own, if there is a dashboard."""
-        for sink in self._sinks.values():
-            if isinstance(sink, DashboardSink):
-                made = registry.make(sink.spec_of_page(page))
-                assert isinstance(made, DashboardSink)
-                return made
-        return None
 
     @property
     def writes_event_files(self) -> bool:
         """Whether the runs leave event files."""
         return any(sink.writes_event_files for sink in self._sinks.values())
 
-    def gather_pages(self, folder: Path) -> None:
-        """Copy the pages saved with each run below `folder` into one place, so that one server shows them all."""
+    def specs(self, page: str) -> list[str]:
+        """Return the sinks of one of the runs, as the command line takes them; `page` names its page."""
+        return [
+            sink.spec_of_page(page) if isinstance(sink, DashboardSink) else spec for spec, sink in self._sinks.items()
+        ]
+
+    def dashboard_sink(self, page: str) -> DashboardSink | None:
+        """Return a new sink for a page of this name, or None if there is no dashboard."""
+        dashboards = [sink for sink in self._sinks.values() if isinstance(sink, DashboardSink)]
+        return _sink_of_page(dashboards[0], page) if dashboards else None
+
+    def collect_pages(self, folder: Path) -> None:
+        """Copy the saved pages of all runs below `folder` into it, so that one server can show the whole group."""
         for sink in self._sinks.values():
             if isinstance(sink, DashboardSink):
-                together = folder / sink.name
-                together.mkdir(exist_ok=True)
-                for page in folder.glob(f"*/{sink.name}/*"):
-                    shutil.copy(page, together / page.name)
+                (folder / sink.name).mkdir(exist_ok=True)
+                for path in folder.glob(f"*/{sink.name}/*"):
+                    shutil.copy(path, folder / sink.name / path.name)
 
-    def view_commands(self, logdir: Path) -> list[str]:
-        """Return the commands that show the runs again."""
-        return view_commands(self._sinks.values(), logdir, logdir)
+    def view_commands(self, folder: Path) -> list[str]:
+        """Return the commands that show the runs below `folder` again."""
+        return view_commands(self._sinks.values(), folder, folder)
 
 
-def _page(sink: DashboardSink, name: str) -> str:
-    made = registry.make(sink.spec_of_page(name))
+def _sink_of_page(sink: DashboardSink, page: str) -> DashboardSink:
+    made = registry.make(sink.spec_of_page(page))
     assert isinstance(made, DashboardSink)
-    return made.page_url(Run(name, is_written=False))
+    return made
 
 
-def _leave_stopped(run: Run) -> NoReturn:
+def refuse_logdir(logdir: Path, error: OSError) -> NoReturn:
+    """Raise `click.BadParameter` for a log directory that cannot be written."""
+    reason = error.strerror or error
+    raise click.BadParameter(f"{str(logdir)!r} cannot be written: {reason}", param_hint="'--logdir'") from error
+
+
+def _exit_stopped(run: Run) -> NoReturn:
     echo(f"Stopped by an alert. The run so far is in {run.path}", err=True)
     sys.exit(1)
 
 
-def _attend(
+def _start_dashboards(
     sinks: list[Sink],
     folder: Path,
     page_of: Callable[[DashboardSink], str],
-    given: Mapping[str, Any],
+    options: SinkOptions,
     cleanup: ExitStack,
 ) -> list[DashboardServer]:
-    logdir = given["logdir"] if given["all_dashboards"] else None
-    return start_dashboards(sinks, folder, page_of, cleanup, logdir=logdir, open_browser=given["open_browser"])
+    logdir = options.logdir if options.all_dashboards else None
+    return start_dashboards(sinks, folder, page_of, cleanup, logdir=logdir, open_browser=options.open_browser)
 
 
-def _run(runner: str, config: Mapping[str, Any], given: Mapping[str, Any]) -> Run:
-    name = given["name"] or f"{runner}-{datetime.now():%Y%m%d-%H%M%S}"
+def _new_run(runner: str, config: Mapping[str, Any], options: RunOptions) -> Run:
+    name = options.name or f"{runner}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
-        return Run(given["logdir"] / name, config)
+        return Run(options.logdir / name, config)
     except OSError as error:
-        raise click.BadParameter(
-            f"{str(given['logdir'])!r} cannot be written: {error.strerror or error}", param_hint="'--logdir'"
-        ) from error
+        refuse_logdir(options.logdir, error)

@@ -1,8 +1,8 @@
-"""Checkpoints of a training, and going on from one as if nothing had happened.
+"""Checkpoints of a training, from which it can resume as if it had never stopped.
 
-A checkpoint is one file in `RUN/checkpoints`, with the step and its own checksum in its name. It counts once it has
-that name, which it gets after what was logged before it is on disk; so killed at whatever moment, the newest one and
-the event files agree.
+A checkpoint is one file in `RUN/checkpoints`, with the step and its own checksum in its name. It gets that name only
+once all that was logged before it is on disk. So whenever the process is killed, the newest checkpoint and the event
+files agree.
 """
 
 from __future__ import annotations
@@ -11,201 +11,200 @@ import hashlib
 import io
 import logging
 import os
-import random
 import zlib
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from monitor.errors import DataError
 from monitor.runs.run_file import to_jsonable
-from runners.training.loop import TrainState
+from runners.training.distributed import DistributedContext
+from runners.training.names import RENAMED_LOSSES
+from runners.training.random_state import random_state, set_random_state
+from runners.training.state import TrainState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from monitor import Logger
-    from runners.data.images import Dataset
-    from runners.training.distributed import DistributedContext
+    from runners.data.dataset import Dataset
     from runners.training.optimizers import Scheduler
 
 log = logging.getLogger("monitor")
 
 CHECKPOINT_FOLDER = "checkpoints"
 CHECKPOINT_FORMAT = 1
-MAX_KEPT = 2  # the newest
-DIGEST_CHARS = 16  # characters of the checksum in a name
+MAX_CHECKPOINTS = 2  # older ones are removed
+DIGEST_CHARS = 16  # of the SHA-256 checksum, in the file's name
 REQUIRED_KEYS = ("format", "config", "options", "data", "at", "model", "optimizer", "scheduler", "random")
+STATE_KEYS = {  # the keys of a `TrainState` in the file
+    "epoch": "epoch",
+    "epoch_start_step": "first",
+    "step": "step",
+    "last_test_step": "tested",
+    "best_val_loss": "best",
+    "tests_without_improvement": "waited",
+    "metrics": "newest",
+}
 
 
+@dataclass(kw_only=True)
 class Checkpoints:
-    """Save a training `every` so many steps, or each epoch with `"epoch"`; call it after each step and epoch."""
+    """Saves a training every so many steps, or at the end of each epoch with `every="epoch"`.
 
-    def __init__(
-        self,
-        logger: Logger,
-        every: str | int,
-        processes: DistributedContext,
-        facts: Mapping[str, Any],
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        scheduler: Scheduler | None,
-        own: Logger | None = None,
-    ) -> None:
-        """Save what `model`, `optimizer` and `scheduler` are at the time, with `facts`; `own` is this process's log."""
-        self._own = own
-        self._log, self._every, self._processes, self._facts = logger, every, processes, facts
-        self._model, self._optimizer, self._scheduler = model, optimizer, scheduler
+    `metadata` is what the file holds besides: the run's config and options, and the data's fingerprint. `rank_logger`
+    is this process's own log, if there is one.
+    """
 
-    def __call__(self, at: TrainState, epoch_done: bool) -> None:
-        if epoch_done if self._every == "epoch" else not epoch_done and at.step % int(self._every) == 0:
-            self.save(at)
+    every: str | int
+    metadata: Mapping[str, Any]
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: Scheduler | None
+    logger: Logger
+    rank_logger: Logger | None = None
+    distributed: DistributedContext = field(default_factory=DistributedContext)
 
-    def save(self, at: TrainState) -> None:
-        """Write a checkpoint; blocks until it, and what was logged before, is on disk. Trouble is told, not raised."""
-        states = self._processes.gather(random_state())
-        name, part = self._write(at, states) if self._processes.rank == 0 else ("", None)
-        if self._own is not None:  # the other processes' own logs are to be on disk too
-            name = self._processes.tell(name)
-            marked = self._processes.gather(bool(name) and self._own.checkpoint(name, at.step))
+    def save_if_due(self, state: TrainState, *, end_of_epoch: bool) -> None:
+        """Save a checkpoint if one is due; call it after each step and each epoch."""
+        if end_of_epoch != (self.every == "epoch"):
+            return
+        if end_of_epoch or state.step % int(self.every) == 0:
+            self.save(state)
+
+    def save(self, state: TrainState) -> None:
+        """Save a checkpoint; block until it, and what was logged before, is on disk. Errors are logged, not raised."""
+        random_states = self.distributed.gather(random_state())
+        is_main = self.distributed.rank == 0
+        name, temporary = self._write(state, random_states) if is_main else ("", None)
+        if self.rank_logger is not None:  # what the other processes logged has to be on disk too
+            name = self.distributed.broadcast(name)
+            are_logs_on_disk = self.distributed.gather(bool(name) and self.rank_logger.checkpoint(name, state.step))
         else:
-            marked = [part is not None and self._log.checkpoint(name, at.step)]
-        if part is None:
+            are_logs_on_disk = [temporary is not None and self.logger.checkpoint(name, state.step)]
+        if temporary is None:
             return
         try:
-            if not all(marked):
+            if not all(are_logs_on_disk):
                 raise OSError("what was logged before it is not on disk yet")
-            part.replace(part.with_name(name))
-            for old in (*found(part.parent)[:-MAX_KEPT], *part.parent.glob(".step-*.part")):  # of a killed process too
-                old.unlink()
+            temporary.replace(temporary.with_name(name))
+            _remove_old(temporary.parent)
         except OSError as error:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
-            _tell(at, error)
+                temporary.unlink(missing_ok=True)
+            _warn(state, error)
 
-    def _write(self, at: TrainState, states: list[Any]) -> tuple[str, Path | None]:
-        """Write a checkpoint that does not count yet; return its name to be and its file, none where it failed."""
-        state = {
-            **self._facts,
+    def _write(self, state: TrainState, random_states: list[Any]) -> tuple[str, Path | None]:
+        """Write a checkpoint under a temporary name; return its final name and its path, None if that failed."""
+        buffer = io.BytesIO()
+        contents = {
+            **self.metadata,
             "format": CHECKPOINT_FORMAT,
-            "at": {**vars(at), "newest": dict(at.newest)},
-            "model": self._model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "scheduler": None if self._scheduler is None else self._scheduler.state_dict(),
-            "random": states,
+            "at": {key: getattr(state, attribute) for attribute, key in STATE_KEYS.items()},
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "random": random_states,
         }
-        held = io.BytesIO()
-        torch.save(state, held)
-        data = held.getbuffer()
-        name = f"step-{at.step:012d}-{hashlib.sha256(data).hexdigest()[:DIGEST_CHARS]}.pt"
-        part = self._log.run.path / CHECKPOINT_FOLDER / f".{name}.part"
+        torch.save(contents, buffer)
+        data = buffer.getbuffer()
+        name = f"step-{state.step:012d}-{hashlib.sha256(data).hexdigest()[:DIGEST_CHARS]}.pt"
+        path = self.logger.run.path / CHECKPOINT_FOLDER / f".{name}.part"
         try:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             with suppress(OSError):
-                part.unlink(missing_ok=True)
-            _tell(at, error)
+                path.unlink(missing_ok=True)
+            _warn(state, error)
             return "", None
-        return name, part
+        return name, path
 
 
-def _tell(at: TrainState, error: OSError) -> None:
-    log.warning("checkpoint at step %d is not saved: %s; training goes on", at.step, error)
+def _remove_old(folder: Path) -> None:
+    """Remove all checkpoints but the newest, and the temporary files of killed processes."""
+    for path in (*list_checkpoints(folder)[:-MAX_CHECKPOINTS], *folder.glob(".step-*.part")):
+        path.unlink()
 
 
-def found(folder: Path) -> list[Path]:
+def _warn(state: TrainState, error: OSError) -> None:
+    log.warning("checkpoint at step %d is not saved: %s; training goes on", state.step, error)
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in a folder, the newest last."""
     return sorted(folder.glob("step-*.pt"))
 
 
 def load(run: Path) -> tuple[str, dict[str, Any]]:
-    """Return the newest checkpoint of a run, its name and what it holds.
+    """Return the name and the contents of a run's newest checkpoint.
 
-    Nothing but tensors and plain values is read out of it, no code. Raises `DataError` where there is none, or the
-    newest is damaged.
+    It is read as tensors and plain values; no code in it runs. Raises `DataError` where there is none, or the newest is
+    damaged.
     """
-    files = found(run / CHECKPOINT_FOLDER)
+    files = list_checkpoints(run / CHECKPOINT_FOLDER)
     if not files:
         raise DataError(f"{str(run)!r} has no checkpoint; runs save them with --checkpoint-every epoch")
     file = files[-1]
-    before = f"; remove it to go on from {files[-2].name}" if len(files) > 1 else ""
+    remedy = f"; remove it to resume from {files[-2].name}" if len(files) > 1 else ""
     try:
         data = file.read_bytes()
         if not file.stem.endswith(hashlib.sha256(data).hexdigest()[:DIGEST_CHARS]):
             raise ValueError("its checksum is not the one in its name")
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        missing = [part for part in REQUIRED_KEYS if part not in state]
-        if missing or state["format"] != CHECKPOINT_FORMAT:
-            raise ValueError(f"it is of another format; {', '.join(missing) or state['format']}")
-    except Exception as error:  # whatever unpickling bytes of unknown origin comes up with
+        contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        missing = [key for key in REQUIRED_KEYS if key not in contents]
+        if missing or contents["format"] != CHECKPOINT_FORMAT:
+            raise ValueError(f"it has another format: {', '.join(missing) or contents['format']}")
+    except Exception as error:  # whatever unpickling bytes of unknown origin raises
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"the checkpoint {str(file)!r} is damaged: {reason}{before}") from error
-    return file.name, state
+        raise DataError(f"the checkpoint {str(file)!r} is damaged: {reason}{remedy}") from error
+    for part in (contents["config"], contents["options"]):
+        if "loss" in part:
+            part["loss"] = RENAMED_LOSSES.get(part["loss"], part["loss"])
+    return file.name, contents
 
 
 def restore(
-    state: Mapping[str, Any],
+    contents: Mapping[str, Any],
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     scheduler: Scheduler | None,
-    processes: DistributedContext,
+    rank: int,
 ) -> TrainState:
-    """Put a training back to where it was; return the place."""
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    """Load a checkpoint's contents into the training's parts and the random generators; return the state."""
+    model.load_state_dict(contents["model"])
+    optimizer.load_state_dict(contents["optimizer"])
     if scheduler is not None:
-        scheduler.load_state_dict(state["scheduler"])
-    if processes.rank < len(state["random"]):
-        set_random_state(state["random"][processes.rank])
-    return TrainState(**state["at"])
-
-
-def random_state() -> dict[str, Any]:
-    """Return the state of all random generators that a training may draw from."""
-    kind, keys, *rest = np.random.get_state(legacy=True)
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "python": random.getstate(),
-        "numpy": [kind, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
-    }
-
-
-def set_random_state(state: Mapping[str, Any]) -> None:
-    """Put all random generators back."""
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
-        torch.cuda.set_rng_state_all(state["cuda"])
-    random.setstate(state["python"])
-    kind, keys, *rest = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
+        scheduler.load_state_dict(contents["scheduler"])
+    if rank < len(contents["random"]):
+        set_random_state(contents["random"][rank])
+    return TrainState(**{attribute: contents["at"][key] for attribute, key in STATE_KEYS.items()})
 
 
 def fingerprint(data: Dataset) -> list[Any]:
-    """Return what tells one data set from another, also of one name: sizes, and a checksum of the samples."""
-    facts: list[Any] = [data.name, len(data.classes)]
+    """Return what tells two data sets of one name apart: name, number of classes, and each split's shape and CRC-32."""
+    parts: list[Any] = [data.name, len(data.classes)]
     for split in (data.train, data.val, data.test):
         if split is None:
-            facts.append(None)
+            parts.append(None)
             continue
-        check = 0
+        checksum = 0
         for tensor in (split.x, split.y):
             array: Any = tensor.contiguous().numpy()
-            check = zlib.crc32(array, check)
-        facts.append([*split.x.shape, check])
-    return facts
+            checksum = zlib.crc32(array, checksum)
+        parts.append([*split.x.shape, checksum])
+    return parts
 
 
-def differences(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Name the settings that differ, with both values."""
-    saved, now = {k: to_jsonable(v) for k, v in saved.items()}, {k: to_jsonable(v) for k, v in now.items()}
-    keys = dict.fromkeys([*saved, *now])
-    return ", ".join(f"{k} was {saved.get(k)!r}, now {now.get(k)!r}" for k in keys if saved.get(k) != now.get(k))
+    before, now = to_jsonable(before), to_jsonable(now)
+    keys = dict.fromkeys([*before, *now])
+    return ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in keys if before.get(k) != now.get(k))

@@ -1,8 +1,8 @@
-"""What is measured of a model: loss and accuracy of a part of the data, predictions, the norm of the gradients."""
+"""Evaluate a model: loss and accuracy on a split, the confusion matrix, example predictions, the gradients' norm."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,58 +13,73 @@ if TYPE_CHECKING:
     from runners.training.distributed import DistributedContext
     from runners.training.losses import Loss
 
-MAX_SHOWN = 64  # samples of a test whose predictions are shown
-EVAL_BATCH_SIZE = 1000  # images that are tried at once
+MAX_PREDICTION_IMAGES = 64
+EVAL_BATCH_SIZE = 1000  # images
+
+
+class Evaluation(NamedTuple):
+    """The result on a split: `loss` and `accuracy` over all of it, and the predictions for this process's share."""
+
+    loss: float
+    accuracy: float
+    share: Split
+    predicted: Tensor  # one class for each sample of `share`
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module,
-    split: Split,
-    loss_of: Loss,
-    log: Logger,
-    step: int,
-    part: str,
-    classes: tuple[str, ...],
-    processes: DistributedContext,
-) -> dict[str, float]:
-    """Log `part`'s loss, the mean per sample over all of it, and its accuracy; of a test, also what was predicted.
+def evaluate(model: nn.Module, split: Split, loss_fn: Loss, distributed: DistributedContext) -> Evaluation:
+    """Evaluate `model` on all of `split`; each process takes a share, and every sample counts once.
 
-    Each process tries a share of its own; every sample counts once.
+    `loss_fn` is a mean over its samples. The model is in evaluation mode meanwhile. Waits for the other processes, and
+    for a GPU.
     """
-    model.eval()
     count = len(split.y)
-    if processes.size > 1:
-        split = split.part(torch.arange(count).tensor_split(processes.size)[processes.rank])
-    total = torch.zeros((), device=split.y.device)
-    said = [split.y[:0]]
-    size = max(1, len(split.y)) if split.images is None else EVAL_BATCH_SIZE
-    for x, y in zip(torch.split(split.x, size), torch.split(split.y, size)):
+    if distributed.world_size > 1:
+        split = split.select(torch.arange(count).tensor_split(distributed.world_size)[distributed.rank])
+    batch_size = max(1, len(split.y)) if split.images is None else EVAL_BATCH_SIZE
+    was_training = model.training
+    model.eval()
+    loss_sum = torch.zeros((), device=split.y.device)
+    predictions = [split.y[:0]]
+    for x, y in zip(torch.split(split.x, batch_size), torch.split(split.y, batch_size)):
         if len(y):
             logits = model(x)
-            total += loss_of(logits, y) * len(y)
-            said.append(predict(logits))
-    predicted = torch.cat(said)
-    sums = processes.sum(torch.stack([total, (predicted == split.y).sum()]))
-    found = {f"{part}/loss": (sums[0] / count).item(), f"{part}/accuracy": (sums[1] / count).item()}
-    log.scalars(found, step)
-    if part == "test":
-        pairs = split.y * len(classes) + predicted
-        counts = processes.sum(torch.bincount(pairs, minlength=len(classes) ** 2))
-        log.confusion_matrix("confusion", counts.reshape(len(classes), len(classes)), step, classes)
-        if split.images is not None and len(predicted):
-            shown = slice(0, min(len(predicted), MAX_SHOWN))
-            log.predictions("predictions", split.images[shown], predicted[shown], split.y[shown], step, classes)
-    return found
+            loss_sum += loss_fn(logits, y) * len(y)
+            predictions.append(predict(logits))
+    model.train(was_training)
+    predicted = torch.cat(predictions)
+    sums = distributed.sum(torch.stack([loss_sum, (predicted == split.y).sum()]))
+    return Evaluation((sums[0] / count).item(), (sums[1] / count).item(), split, predicted)
+
+
+def log_metrics(log: Logger, name: str, evaluation: Evaluation, step: int) -> dict[str, float]:
+    """Log and return the loss and the accuracy of the split `name`, by tag."""
+    metrics = {f"{name}/loss": evaluation.loss, f"{name}/accuracy": evaluation.accuracy}
+    log.scalars(metrics, step)
+    return metrics
+
+
+def log_predictions(
+    log: Logger, evaluation: Evaluation, classes: tuple[str, ...], step: int, distributed: DistributedContext
+) -> None:
+    """Log the confusion matrix of all samples, and the predictions of the first images. Waits for all processes."""
+    _, true, images = evaluation.share
+    predicted = evaluation.predicted
+    pairs = torch.bincount(true * len(classes) + predicted, minlength=len(classes) ** 2)
+    counts = distributed.sum(pairs).reshape(len(classes), len(classes))
+    log.confusion_matrix("confusion", counts, step, classes)
+    if images is not None and len(predicted):
+        first = slice(0, min(len(predicted), MAX_PREDICTION_IMAGES))
+        log.predictions("predictions", images[first], predicted[first], true[first], step, classes)
 
 
 def predict(logits: Tensor) -> Tensor:
-    """Return N classes: of N×1 logits whether they are positive, of N×K the place of the highest."""
+    """Return N predicted classes: of N×1 logits 1 where positive, of N×K the index of the highest."""
     return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
 
 
 def gradient_norm(model: nn.Module) -> Tensor:
-    """Return the Euclidean norm of all gradients together."""
+    """Return the Euclidean norm of all gradients together, a 0-d tensor."""
     norms = [weight.grad.norm() for weight in model.parameters() if weight.grad is not None]
-    total: Tensor = torch.stack(norms).norm()
-    return total
+    norm: Tensor = torch.stack(norms).norm()
+    return norm

@@ -1,4 +1,4 @@
-"""What a fitted logistic regression says of its table: a curve, predictions, odds."""
+"""What a fitted logistic regression predicts for its table: a curve, predictions row by row, odds ratios."""
 
 from __future__ import annotations
 
@@ -12,73 +12,76 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from monitor import Logger
-    from runners.data.tables import Scale, Table
+    from runners.data.tables import Standardization, Table
 
-CURVE_POINTS = 200  # of a curve
-MAX_ROWS, MAX_WIDE_ROWS = 40, 12  # rows of a table, at most; of one with more than three columns
-QUERIED_INPUTS = {"hours": (1.0, 7.0), "hours3": (1.0, 7.0)}  # what the material asks the model
+CURVE_POINTS = 200
+CURVE_RANGES = {"hours": (0.0, 10.0), "hours3": (0.0, 10.0)}  # of the input; for other data that of the rows
+QUERIED_INPUTS = {"hours": (1.0, 7.0), "hours3": (1.0, 7.0)}  # predicted in addition to the rows
+MAX_ROWS = 40  # printed
+MAX_ROWS_OF_WIDE_TABLE = 12  # printed, of a table with more than `WIDE_TABLE_FEATURES`
+WIDE_TABLE_FEATURES = 3
+MAX_PRINTED_FEATURES = 8  # with more, no feature is printed: a screen has no room for them
 
 
 class LogisticReport:
-    """The model's answers on the rows of a table, in the units in which they were given."""
+    """The model's predictions for the rows of a table, in the table's original units."""
 
-    def __init__(self, table: Table, scale: Scale, model: nn.Linear, log: Logger) -> None:
-        self._table, self._scale, self._model, self._log = table, scale, model, log
+    def __init__(self, table: Table, scaling: Standardization, model: nn.Linear, log: Logger) -> None:
+        """Report on `model`, which takes rows of `table` after `scaling`."""
+        self._table, self._scaling, self._model, self._log = table, scaling, model, log
 
     @torch.no_grad()
-    def probability(self, x: Tensor) -> Tensor:
-        """Return the N probabilities of 1 for N×D rows."""
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return the N probabilities of label 1 for N×D rows."""
         device = self._model.weight.device
-        found: Tensor = self._model(self._scale(x).to(device)).sigmoid().squeeze(1).cpu()
-        return found
+        probabilities: Tensor = self._model(self._scaling(x).to(device)).sigmoid().squeeze(1).cpu()
+        return probabilities
 
-    def curve(self, step: int) -> None:
-        """Log the fitted probability over the data, where the input is one number."""
-        if len(self._table.features) != 1:
-            return
-        inputs = self._table.x[:, 0]
-        ends = (0.0, 10.0) if self._table.name in QUERIED_INPUTS else (float(inputs.min()), float(inputs.max()))
-        x = torch.linspace(*ends, CURVE_POINTS)
-        title = self._table.features[0].capitalize()
-        points = (inputs, self._table.y)
-        y = self.probability(x.unsqueeze(1))
-        self._log.curve("probability", x, y, step, title, self._table.title, level=0.5, points=points)
-
-    def closing(self) -> str:
-        """Return the predictions as a table, and what else there is to say of this data."""
+    def log_curve(self, step: int) -> None:
+        """Log the fitted probability as a curve with the rows as points, if there is just one feature."""
         table = self._table
-        asked = torch.tensor([[value] for value in QUERIED_INPUTS.get(table.name, ())]).reshape(-1, table.x.shape[1])
-        most = MAX_ROWS if len(table.features) <= 3 else MAX_WIDE_ROWS
-        known = [table.verdicts[int(label)] for label in table.y[:most]]
-        x = torch.cat([table.x[:most], asked])
-        rows = [
-            (*(f"{value:g}" for value in row), true, f"{p:.4f}", table.verdicts[int(p > 0.5)])
-            for row, true, p in zip(x.tolist(), [*known, *[""] * len(asked)], self.probability(x).tolist())
-        ]
-        # More columns than a screen has room for say nothing.
-        kept = len(table.features) if len(table.features) <= 8 else 0
-        head = (*table.features[:kept], "true", "probability", "verdict")
-        said = _aligned([head, *((*row[:kept], *row[len(table.features) :]) for row in rows)])
-        if len(table.y) > most:
-            said += f"\n… and {len(table.y) - most:,} more rows"
-        return said + (self._odds() if table.name == "heart" else "")
+        if len(table.features) != 1:
+            return
+        inputs = table.x[:, 0]
+        start, end = CURVE_RANGES.get(table.name, (float(inputs.min()), float(inputs.max())))
+        x = torch.linspace(start, end, CURVE_POINTS)
+        y = self.probabilities(x.unsqueeze(1))
+        x_title = table.features[0].capitalize()
+        self._log.curve("probability", x, y, step, x_title, table.title, level=0.5, points=(inputs, table.y))
+
+    def summary(self) -> str:
+        """Return the predictions as a table of text; for the heart data also the odds ratio and the prevalence."""
+        table = self._table
+        queries = torch.tensor([[x] for x in QUERIED_INPUTS.get(table.name, ())]).reshape(-1, table.x.shape[1])
+        row_count = MAX_ROWS if len(table.features) <= WIDE_TABLE_FEATURES else MAX_ROWS_OF_WIDE_TABLE
+        true_verdicts = [table.verdicts[int(label)] for label in table.y[:row_count]] + [""] * len(queries)
+        x = torch.cat([table.x[:row_count], queries])
+        feature_count = len(table.features) if len(table.features) <= MAX_PRINTED_FEATURES else 0
+        rows: list[tuple[Any, ...]] = [(*table.features[:feature_count], "true", "probability", "verdict")]
+        for features, true_verdict, p in zip(x.tolist(), true_verdicts, self.probabilities(x).tolist()):
+            cells = [f"{feature:g}" for feature in features[:feature_count]]
+            rows.append((*cells, true_verdict, f"{p:.4f}", table.verdicts[int(p > 0.5)]))
+        text = _align(rows)
+        if len(table.y) > row_count:
+            text += f"\n… and {len(table.y) - row_count:,} more rows"
+        return text + (self._odds() if table.name == "heart" else "")
 
     def _odds(self) -> str:
-        """Tell the odds ratio per ten years, exp(10 w / s), and the share of the ill in each decade of age."""
-        weight, deviation = self._model.weight[0, 0].item(), float(self._scale.deviation[0, 0])
-        ages, ill = self._table.x[:, 0], self._table.y.float()
+        """Return the odds ratio per ten years, exp(10 w / s), and the prevalence in each decade of age."""
+        weight, deviation = self._model.weight[0, 0].item(), float(self._scaling.deviation[0, 0])
+        ages, has_disease = self._table.x[:, 0], self._table.y.float()
         rows: list[tuple[Any, ...]] = [("age", "people", "with disease", "prevalence", "fitted")]
         for decade in sorted({int(age) // 10 * 10 for age in ages}):
-            inside = (ages >= decade) & (ages < decade + 10)
-            fitted = self.probability(ages[inside].unsqueeze(1)).mean()
-            count, sick = int(inside.sum()), int(ill[inside].sum())
-            rows.append((f"{decade}-{decade + 9}", count, sick, f"{sick / count:.2f}", f"{float(fitted):.2f}"))
+            in_decade = (ages >= decade) & (ages < decade + 10)
+            fitted = float(self.probabilities(ages[in_decade].unsqueeze(1)).mean())
+            people, patients = int(in_decade.sum()), int(has_disease[in_decade].sum())
+            rows.append((f"{decade}-{decade + 9}", people, patients, f"{patients / people:.2f}", f"{fitted:.2f}"))
         ratio = math.exp(10 * weight / deviation)
-        return f"\n\nodds ratio per ten years: {ratio:.2f}\n\n{_aligned(rows)}"
+        return f"\n\nodds ratio per ten years: {ratio:.2f}\n\n{_align(rows)}"
 
 
-def _aligned(rows: Iterable[tuple[Any, ...]]) -> str:
-    """Lay rows out in columns, right-aligned."""
+def _align(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Format rows in right-aligned columns."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths)).rstrip() for row in cells)

@@ -1,195 +1,126 @@
-"""The one training loop, read from top to bottom."""
+"""The training loop, top to bottom: data, model, update, log, test."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from runners.training.distributed import DistributedContext
-from runners.training.evaluation import evaluate, gradient_norm, predict
+from runners.training.batches import batches
+from runners.training.evaluation import evaluate, log_metrics, log_predictions
+from runners.training.reports import log_epoch, log_speed, log_start, log_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
-    from monitor import Logger
-    from runners.data.images import Dataset, Split
+    from runners.data.dataset import Dataset, Split
+    from runners.training.batches import Batch
     from runners.training.losses import Loss
     from runners.training.optimizers import Scheduler
+    from runners.training.run import TrainingRun
+    from runners.training.state import TrainConfig
 
-GRADIENT_NORM_EVERY = 20  # logged steps from one gradient norm to the next
-MIN_HISTOGRAM_VALUES = 8  # values that make no histogram
-MAX_PROGRESS_LINES = 20  # of progress, in a run of very many epochs
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train: sizes in samples, `log_every` and `test_every` in steps; None tests at the end of each epoch.
-
-    `patience` is the number of tests without a lower `val/loss` after which the training stops; None goes on.
-    `batch_size` is that of all processes together.
-    """
-
-    epochs: int
-    batch_size: int
-    device: torch.device
-    seed: int = 0
-    log_every: int = 1
-    test_every: int | None = None
-    patience: int | None = None
-    log_accuracy: bool = False  # of the training batches
-    log_gradients: bool = False  # as histograms
-    may_stop: bool = False  # where an alert says so
-    processes: DistributedContext = field(default_factory=DistributedContext)
-
-
-@dataclass
-class TrainState:
-    """Where a training is: in `epoch`, which began at the step `first`, after `step` updates.
-
-    `tested` is the step of the last test, `newest` what it and those before it found; `best` is the lowest `val/loss`,
-    and `waited` the number of tests since.
-    """
-
-    epoch: int = 1
-    first: int = 0
-    step: int = 0
-    tested: int = -1
-    best: float = math.inf
-    waited: int = 0
-    newest: dict[str, float] = field(default_factory=dict)
+MIN_HISTOGRAM_VALUES = 8  # a parameter with fewer gets no histogram
 
 
 def train(
     model: nn.Module,
     data: Dataset,
-    optimizer: torch.optim.Optimizer,
-    loss_of: Loss,
-    log: Logger,
-    plan: TrainConfig,
-    scheduler: Scheduler | None = None,
-    show: Callable[[int], None] | None = None,
-    *,
-    at: TrainState | None = None,
-    save: Callable[[TrainState, bool], None] | None = None,
-    own: Logger | None = None,
+    loss_fn: Loss,
+    optimizer: Optimizer,
+    scheduler: Scheduler | None,
+    config: TrainConfig,
+    run: TrainingRun,
 ) -> dict[str, float]:
-    """Train `model` on `data`, and log as it goes; return the newest value of each scalar of a test.
+    """Train `model` on `data` from where `run.state` is; return the newest value of each metric of a test.
 
-    `loss_of(logits, classes)` is a mean over its samples. Step n is the state after n updates: `train/loss` at step n
-    is that of the batch with which update n + 1 is made. `show` is called with the step at each test. The training
-    goes on from `at`, where it is given; `save` is called with the place after each step and, with True, each epoch.
-    `own` takes what is this process's alone.
+    `loss_fn(logits, classes)` is a mean over its samples. Step n is the state after n updates: `train/loss` at step n
+    is the loss of the batch that update n + 1 is made with.
     """
-    at = at or TrainState()
-    processes = plan.processes
-    model.to(plan.device)
-    shared = processes.wrap(model)
-    train_set, held_out = data.train.to(plan.device), data.held_out(plan.device)
-    per_epoch = math.ceil(len(train_set.y) / plan.batch_size)
-    steps = plan.epochs * per_epoch
-    pause = max(1, plan.epochs // MAX_PROGRESS_LINES) if per_epoch == 1 or plan.epochs > 100 else 1
-    outputs = torch.empty(0)
-    share = 1.0  # of the batch; 1 for the mean over all processes' samples
-    log.progress(at.epoch - 1, plan.epochs, at.step, steps)
-    if data.test is not None and data.test.images is not None and at.step == 0:
-        log.images("samples", data.test.images[: plan.batch_size], 0)
+    log, state, distributed = run.log, run.state, run.distributed
+    train_split, held_out = data.train.to(config.device), data.held_out(config.device)
+    steps_per_epoch = math.ceil(len(train_split.y) / config.batch_size)
+    is_full_batch = steps_per_epoch == 1
 
-    def closure() -> Tensor:
-        nonlocal outputs
-        optimizer.zero_grad()
-        outputs = shared(batch[0])
-        loss = loss_of(outputs, batch[1]) if share else outputs.sum()  # a share may be empty
-        loss = loss if share == 1 else loss * share
-        loss.backward()
-        return loss
+    model.to(config.device)
+    parallel_model = distributed.parallel(model)
+    parallel_model.train()
+    test = partial(test_model, model, held_out, data.classes, loss_fn, config, run)
+    log_start(data, steps_per_epoch, config, run)
 
-    def test() -> None:
-        at.tested = at.step
-        for part, split in held_out.items():
-            at.newest |= evaluate(model, split, loss_of, log, at.step, part, data.classes, processes)
-        for name, weight in model.named_parameters():
-            if weight.numel() < MIN_HISTOGRAM_VALUES:
-                continue
-            log.histogram(f"weights/{name}", weight, at.step)
-            if plan.log_gradients and weight.grad is not None:
-                log.histogram(f"gradients/{name}", weight.grad, at.step)
-        if show is not None:
-            show(at.step)
-        if "val/loss" in at.newest:
-            better = at.newest["val/loss"] < at.best
-            at.best, at.waited = min(at.best, at.newest["val/loss"]), 0 if better else at.waited + 1
-
-    def enough() -> bool:
-        return plan.patience is not None and at.waited >= plan.patience
-
-    while at.epoch <= plan.epochs and not enough():
-        began, started, stop = perf_counter(), at.step, False
-        shared.train()
-        for batch, whole in batches(train_set, plan, at.epoch, at.step - at.first):
-            share = 1.0 if processes.size == 1 else len(batch[1]) * processes.size / whole
-            loss: Tensor = optimizer.step(closure)  # type: ignore[arg-type, assignment]  # LBFGS calls it repeatedly
-            if at.step % plan.log_every == 0:
-                mean, stop = processes.mean(loss, log.should_stop if plan.may_stop else None)
-                log.scalar("train/loss", mean, at.step)
-                if own is not None and share:
-                    own.scalar(f"rank{processes.rank}/train/loss", loss / share, at.step)
-                if plan.log_accuracy:
-                    right = processes.sum((predict(outputs) == batch[1]).float().sum())
-                    log.scalar("train/accuracy", right / whole, at.step)
-                if at.step // plan.log_every % GRADIENT_NORM_EVERY == 0:
-                    log.scalar("gradient_norm", gradient_norm(model), at.step)
-            at.step += 1
-            if plan.test_every and at.step % plan.test_every == 0:
+    while state.epoch <= config.epochs and not state.is_out_of_patience(config):
+        epoch_start_s, epoch_first_step = perf_counter(), state.step
+        steps_done = state.step - state.epoch_start_step  # more than 0 after a resume within an epoch
+        for batch in batches(train_split, config, distributed, state.epoch, skip=steps_done):
+            loss, logits = update(parallel_model, batch, loss_fn, optimizer)
+            must_stop = log_step(model, batch, loss, logits, config, run)
+            state.step += 1
+            if config.test_every and state.step % config.test_every == 0:
                 test()
-                shared.train()
-                if enough():
+                if state.is_out_of_patience(config):
                     break
-            if stop:
-                return at.newest
-            if save is not None:
-                save(at, False)
-        if at.epoch % pause == 0 or at.epoch == plan.epochs:
-            speed = (at.step - started) / per_epoch * len(train_set.y) / (perf_counter() - began)
-            log.scalars({"lr": float(optimizer.param_groups[0]["lr"]), "samples_per_second": speed}, at.step)
-            if own is not None:
-                own.scalar(f"rank{processes.rank}/samples_per_second", speed / processes.size, at.step)
+            if must_stop:
+                return state.metrics
+            run.save_checkpoint(end_of_epoch=False)
+
+        epoch_fraction = (state.step - epoch_first_step) / steps_per_epoch
+        samples_per_second = epoch_fraction * len(train_split.y) / (perf_counter() - epoch_start_s)
+        log_speed(optimizer, samples_per_second, steps_per_epoch, config, run)
         if scheduler is not None:
             scheduler.step()
-        if not plan.test_every:
+        if not config.test_every:
             test()
-        if per_epoch == 1 and at.epoch == plan.epochs:  # full batch: the cost that the last update led to
-            at.newest |= evaluate(model, train_set, loss_of, log, at.step, "train", (), processes)
-        if at.epoch % pause == 0 or at.epoch == plan.epochs:
-            log.progress(at.epoch, plan.epochs, at.step, steps)
-        if enough():
-            log.text("early stopping", f"no lower val/loss than {at.best:.6g} in {at.waited} tests; stopped", at.step)
-        at.epoch, at.first = at.epoch + 1, at.step
-        if save is not None:
-            save(at, True)
-    if at.tested != at.step:
+        if is_full_batch and state.epoch == config.epochs:  # the cost after the last update
+            state.metrics |= log_metrics(log, "train", evaluate(model, train_split, loss_fn, distributed), state.step)
+        log_epoch(steps_per_epoch, config, run)
+        state.epoch, state.epoch_start_step = state.epoch + 1, state.step
+        run.save_checkpoint(end_of_epoch=True)
+
+    if state.last_test_step != state.step:
         test()
-    return at.newest
+    return state.metrics
 
 
-def batches(split: Split, plan: TrainConfig, epoch: int, skipped: int) -> Iterator[tuple[tuple[Tensor, Tensor], int]]:
-    """Yield this process's part of each batch of an epoch but the first `skipped`, and the size of the whole batch.
+def update(model: nn.Module, batch: Batch, loss_fn: Loss, optimizer: Optimizer) -> tuple[Tensor, Tensor]:
+    """Make one update; return the loss before it, times the batch's weight, and the logits."""
+    outputs: list[Tensor] = []
 
-    The samples come once, shuffled by seed and epoch; the last batch may be smaller. A batch of all is not shuffled.
-    """
-    count, processes = len(split.y), plan.processes
-    if plan.batch_size >= count:
-        if not skipped:
-            yield (split.x[processes.rank :: processes.size], split.y[processes.rank :: processes.size]), count
-        return
-    order = processes.order(count, plan.seed, epoch).to(split.y.device)
-    parts = list(torch.split(order, processes.share_of(plan.batch_size)))
-    parts += [order[:0]] * (math.ceil(count / plan.batch_size) - len(parts))
-    for number, chosen in enumerate(parts):
-        if number >= skipped:
-            whole = min(plan.batch_size, count - number * plan.batch_size)
-            yield (split.x.index_select(0, chosen), split.y.index_select(0, chosen)), whole
+    def closure() -> Tensor:  # LBFGS calls it many times, the other optimizers once
+        optimizer.zero_grad()
+        outputs[:] = [model(batch.x)]
+        loss = loss_fn(outputs[0], batch.y) if batch.weight else outputs[0].sum()  # of an empty share
+        loss = loss if batch.weight == 1 else loss * batch.weight
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    loss: Tensor = optimizer.step(closure)  # type: ignore[arg-type, assignment]
+    return loss, outputs[0]
+
+
+def test_model(
+    model: nn.Module,
+    held_out: dict[str, Split],
+    classes: tuple[str, ...],
+    loss_fn: Loss,
+    config: TrainConfig,
+    run: TrainingRun,
+) -> None:
+    """Evaluate on the validation and the test set, as far as there are any; log the results and the weights."""
+    log, state = run.log, run.state
+    state.last_test_step = state.step
+    for name, split in held_out.items():
+        evaluation = evaluate(model, split, loss_fn, run.distributed)
+        state.metrics |= log_metrics(log, name, evaluation, state.step)
+        if name == "test":
+            log_predictions(log, evaluation, classes, state.step, run.distributed)
+    for name, weight in model.named_parameters():
+        if weight.numel() >= MIN_HISTOGRAM_VALUES:
+            log.histogram(f"weights/{name}", weight, state.step)
+            if config.log_gradients and weight.grad is not None:
+                log.histogram(f"gradients/{name}", weight.grad, state.step)
+    if run.on_test is not None:
+        run.on_test(state.step)
+    if "val/loss" in state.metrics:
+        state.update_best(state.metrics["val/loss"])

@@ -1,8 +1,8 @@
-"""Losses for classification, by name; each takes N×K float logits and N int64 classes, and is a mean over the samples.
+"""Losses for classification, by name: each takes N×K float logits and N int64 classes, and returns a mean over N.
 
-The first twelve are those of table 1 in K. Janocha and W. M. Czarnecki, *On Loss Functions for Deep Neural Networks in
+The first twelve are from table 1 in K. Janocha and W. M. Czarnecki, *On Loss Functions for Deep Neural Networks in
 Classification*, arXiv:1702.05659. There, o is the network's output, y the true class as a one-hot vector, ŷ the same
-with −1 for 0, and σ(o) the probability estimate, here the softmax. The paper's loss of one sample is averaged over N.
+with −1 for 0, and σ(o) the probability estimate, here the softmax. The paper gives the loss of one sample.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def l2(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def expectation(logits: Tensor, classes: Tensor) -> Tensor:
-    """L1∘σ: ‖y − σ(o)‖₁, twice the expected rate of mistakes when classes are drawn with probability σ(o)."""
+    """L1∘σ: ‖y − σ(o)‖₁, twice the expected error rate when classes are drawn with probability σ(o)."""
     return (_one_hot(logits, classes) - logits.softmax(1)).abs().sum(1).mean()
 
 
-def regularised_expectation(logits: Tensor, classes: Tensor) -> Tensor:
+def regularized_expectation(logits: Tensor, classes: Tensor) -> Tensor:
     """L2∘σ: ‖y − σ(o)‖₂²."""
     return (_one_hot(logits, classes) - logits.softmax(1)).square().sum(1).mean()
 
@@ -42,7 +42,7 @@ def chebyshev(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def hinge(logits: Tensor, classes: Tensor) -> Tensor:
-    """Σ_j max(0, ½ − ŷ_j o_j): one margin a class."""
+    """Σ_j max(0, ½ − ŷ_j o_j): one margin per class."""
     return _margins(logits, classes).sum(1).mean()
 
 
@@ -62,21 +62,21 @@ def log(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def log2(logits: Tensor, classes: Tensor) -> Tensor:
-    """Σ_j (y_j log σ(o)_j)². The paper prints a minus before it, with which it would have no lower bound."""
+    """Σ_j (y_j log σ(o)_j)². The paper has a minus sign before it, which would leave it without a lower bound."""
     return functional.cross_entropy(logits, classes, reduction="none").square().mean()
 
 
 def tanimoto(logits: Tensor, classes: Tensor) -> Tensor:
-    """−Σ_j σ(o)_j y_j / (‖σ(o)‖₂² + ‖y‖₂² − Σ_j σ(o)_j y_j); from −1, which is best, to 0."""
+    """−Σ_j σ(o)_j y_j / (‖σ(o)‖₂² + ‖y‖₂² − Σ_j σ(o)_j y_j); from −1, the best, to 0."""
     p = logits.softmax(1)
-    hit = _of_class(p, classes)
-    return -(hit / (p.square().sum(1) + 1 - hit)).mean()
+    p_true = _of_class(p, classes)
+    return -(p_true / (p.square().sum(1) + 1 - p_true)).mean()
 
 
 def cauchy_schwarz(logits: Tensor, classes: Tensor) -> Tensor:
-    """−log(Σ_j σ(o)_j y_j / (‖σ(o)‖₂ ‖y‖₂)), written with logarithms throughout, so that no σ(o)_j can become 0."""
-    logs = logits.log_softmax(1)
-    return (torch.logsumexp(2 * logs, 1) / 2 - _of_class(logs, classes)).mean()
+    """−log(Σ_j σ(o)_j y_j / (‖σ(o)‖₂ ‖y‖₂)), computed in logarithms, so that no σ(o)_j underflows to 0."""
+    log_p = logits.log_softmax(1)
+    return (torch.logsumexp(2 * log_p, 1) / 2 - _of_class(log_p, classes)).mean()
 
 
 def mse(logits: Tensor, classes: Tensor) -> Tensor:
@@ -85,18 +85,18 @@ def mse(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def one_vs_rest(logits: Tensor, classes: Tensor) -> Tensor:
-    """Sum the binary cross entropies of K classifiers, one a class: −Σ_j [y_j log s(o_j) + (1 − y_j) log(1 − s(o_j))].
+    """−Σ_j [y_j log s(o_j) + (1 − y_j) log(1 − s(o_j))], the binary cross entropies of K classifiers, one per class.
 
     s is the logistic sigmoid.
     """
-    each = functional.binary_cross_entropy_with_logits(logits, _one_hot(logits, classes), reduction="none")
-    return each.sum(1).mean()
+    losses = functional.binary_cross_entropy_with_logits(logits, _one_hot(logits, classes), reduction="none")
+    return losses.sum(1).mean()
 
 
 def binary(logits: Tensor, classes: Tensor, reduction: str = "mean") -> Tensor:
-    """Binary cross entropy, −[y log s(o) + (1 − y) log(1 − s(o))], of N×1 logits; the mean over samples, or the `sum`.
+    """Binary cross entropy, −[y log s(o) + (1 − y) log(1 − s(o))], of N×1 logits: the mean over samples, or the `sum`.
 
-    s is the logistic sigmoid. On logits, as the logarithm of a sigmoid that has become 0 or 1 is lost.
+    s is the logistic sigmoid. It takes logits, as a sigmoid rounded to 0 or 1 has no usable logarithm.
     """
     return functional.binary_cross_entropy_with_logits(logits.squeeze(1), classes.to(logits.dtype), reduction=reduction)
 
@@ -106,7 +106,7 @@ LOSSES: dict[str, Loss] = {
     "l1": l1,
     "l2": l2,
     "expectation": expectation,
-    "regularised-expectation": regularised_expectation,
+    "regularized-expectation": regularized_expectation,
     "chebyshev": chebyshev,
     "hinge": hinge,
     "hinge2": hinge2,
@@ -119,13 +119,16 @@ LOSSES: dict[str, Loss] = {
 
 
 def _one_hot(logits: Tensor, classes: Tensor) -> Tensor:
+    """Return N×K one-hot vectors, of the logits' dtype."""
     return functional.one_hot(classes, logits.shape[1]).to(logits.dtype)
 
 
 def _of_class(values: Tensor, classes: Tensor) -> Tensor:
+    """Return the N values of the true classes, of N×K values."""
     return values.gather(1, classes.unsqueeze(1)).squeeze(1)
 
 
 def _margins(logits: Tensor, classes: Tensor) -> Tensor:
+    """Return max(0, ½ − ŷ_j o_j), N×K."""
     signs = 2 * _one_hot(logits, classes) - 1
     return (0.5 - signs * logits).clamp(min=0)

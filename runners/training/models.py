@@ -1,4 +1,4 @@
-"""The models, and how their weights start."""
+"""The multilayer perceptron, its activations, and the initialization of its weights."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ INITS: dict[str, Callable[[Tensor], Tensor] | None] = {
     "default": None,  # that of nn.Linear
     "kaiming": nn.init.kaiming_normal_,
     "xavier": nn.init.xavier_normal_,
-    "normal": nn.init.normal_,  # deviation 1 whatever the width, so that activations grow from layer to layer
+    "normal": nn.init.normal_,  # deviation 1 at any width, so activations grow from layer to layer
 }
 
 
 class MLP(nn.Sequential):
-    """Fully connected layers with an activation after each but the last: N×inputs float to N×classes logits.
+    """Fully connected layers, with an activation after each except the last: N×inputs float to N×classes logits.
 
-    `dropout` is the share of activations left out in training; `activate_output` puts the activation after the last
-    layer too.
+    `dropout` is the probability of zeroing an activation in training; with `activate_output` the last layer has the
+    activation too.
     """
 
     def __init__(
@@ -62,22 +62,22 @@ class MLP(nn.Sequential):
         activate_output: bool = False,
     ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        for number, (here, there) in enumerate(pairwise([inputs, *hidden, classes]), start=1):
-            layers[f"fc{number}"] = nn.Linear(here, there)
-            inner = number <= len(hidden)
-            if inner or activate_output:
+        for number, (width_in, width_out) in enumerate(pairwise([inputs, *hidden, classes]), start=1):
+            layers[f"fc{number}"] = nn.Linear(width_in, width_out)
+            is_hidden = number <= len(hidden)
+            if is_hidden or activate_output:
                 layers[activation.replace("-", "_") + str(number)] = ACTIVATIONS[activation]()
-            if inner and dropout:
+            if is_hidden and dropout:
                 layers[f"dropout{number}"] = nn.Dropout(dropout)
         super().__init__(layers)
 
 
 def initialize_weights(model: nn.Module, name: str) -> None:
-    """Draw the weights of all linear layers as `name` says, with biases of zero; `default` leaves them as they are."""
-    draw = INITS[name]
-    if draw is None:
+    """Initialize the weights of all linear layers by `name`, and their biases to 0; `default` changes nothing."""
+    initialize = INITS[name]
+    if initialize is None:
         return
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
-            draw(layer.weight)
+            initialize(layer.weight)
             nn.init.zeros_(layer.bias)

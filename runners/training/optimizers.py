@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Scheduler = lr_scheduler.LRScheduler
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    # Every optimizer of torch.optim that trains dense layers; SparseAdam wants sparse gradients, Muon weights alone.
+    # Those of torch.optim that train dense layers: SparseAdam needs sparse gradients, Muon takes only matrices.
     name.lower(): getattr(torch.optim, name)
     for name in (
         "SGD",
@@ -35,28 +35,32 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     )
 }
 
-SCHEDULERS: dict[str, Callable[[Optimizer, int], Scheduler] | None] = {
-    "none": None,
-    # a tenth after each third of the training
+SCHEDULERS: dict[str, Callable[[Optimizer, int], Scheduler]] = {
+    # divides the learning rate by ten after each third of the training
     "step": lambda optimizer, epochs: lr_scheduler.StepLR(optimizer, max(1, -(-epochs // 3)), 0.1),
     "cosine": lambda optimizer, epochs: lr_scheduler.CosineAnnealingLR(optimizer, epochs),
 }
 
 
-def make(
+def make_optimizer(
     name: str, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.0, weight_decay: float = 0.0
 ) -> Optimizer:
-    """Return an optimizer; a setting that it has not got is a `click.BadParameter`."""
-    kind = OPTIMIZERS[name]
+    """Return an optimizer; raise `click.BadParameter` for a setting that it does not have."""
+    optimizer_class = OPTIMIZERS[name]
     settings: dict[str, Any] = {"momentum": momentum, "weight_decay": weight_decay}
     for setting, value in settings.items():
-        if value and not takes(kind, setting):
-            able = ", ".join(other for other, cls in OPTIMIZERS.items() if takes(cls, setting))
+        if value and not has_setting(optimizer_class, setting):
+            others = ", ".join(other for other, cls in OPTIMIZERS.items() if has_setting(cls, setting))
             hint = f"'--{setting.replace('_', '-')}'"
-            raise click.BadParameter(f"{name} takes none; these do: {able}.", param_hint=hint)
-    return kind(parameters, lr=lr, **{k: v for k, v in settings.items() if v})  # type: ignore[call-arg]
+            raise click.BadParameter(f"{name} does not have it; these do: {others}.", param_hint=hint)
+    return optimizer_class(parameters, lr=lr, **{k: v for k, v in settings.items() if v})  # type: ignore[call-arg]
 
 
-def takes(kind: type[Optimizer], setting: str) -> bool:
-    """Tell whether an optimizer's constructor has a setting of this name."""
-    return setting in inspect.signature(kind).parameters
+def make_scheduler(name: str, optimizer: Optimizer, epochs: int) -> Scheduler | None:
+    """Return a learning rate schedule over so many epochs; `none` gives None."""
+    return None if name == "none" else SCHEDULERS[name](optimizer, epochs)
+
+
+def has_setting(optimizer_class: type[Optimizer], setting: str) -> bool:
+    """Tell whether an optimizer's constructor has a parameter of this name."""
+    return setting in inspect.signature(optimizer_class).parameters

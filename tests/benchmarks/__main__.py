@@ -25,6 +25,7 @@ in the median, not in each pair.
 
 
 def main() -> int:
+    """Measure everything, write the page, and return how many bounds were missed."""
     found: list[Row] = []
     for part in (calls.rows, scale.import_rows, loops.rows, scale.rows, wholes.rows):
         for row in part():

@@ -6,6 +6,8 @@ import statistics
 import tempfile
 import time
 from collections import deque
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +27,12 @@ class Floor:
         self.kept: deque[tuple[str, float, int]] = deque(maxlen=100_000)
 
     def scalar(self, tag: str, value: float, step: int) -> None:
+        """Keep the arguments."""
         self.kept.append((tag, value, step))
 
 
 def rows() -> list[Row]:
+    """Measure the calls."""
     import tensorboardX
     import torch.utils.tensorboard
 
@@ -42,9 +46,9 @@ def rows() -> list[Row]:
             log.scalars(four, 0)
             log.flush()
 
-            def drained(way):  # type: ignore[no-untyped-def]
+            def drained(way: Callable[[], float]) -> Callable[[], float]:
                 def measured() -> float:
-                    seconds: float = way()
+                    seconds = way()
                     log.flush()
                     return seconds
 
@@ -92,45 +96,7 @@ def rows() -> list[Row]:
 
 def whole_costs(folder: Path, viz: Any, server: int) -> list[Row]:
     """Measure what a scalar costs all told, close included: wall time, and CPU time of the process and its server."""
-    import tensorboardX
-    import torch.utils.tensorboard
-
-    number = iter(range(1000))
-
-    def ours(steps: int) -> None:
-        with Logger(folder / f"whole{next(number)}", ["tensorboard"]) as log:
-            for step in range(steps):
-                log.scalars({"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}, step)
-            log.close(60)
-
-    def writer(kind: Any) -> Callable[[int], None]:
-        def way(steps: int) -> None:
-            peer = kind(str(folder / f"peer{next(number)}"))
-            for step in range(steps):
-                for tag in "abcd":
-                    peer.add_scalar(tag, 1.0, step)
-            peer.close()
-
-        return way
-
-    def line(steps: int) -> None:
-        win = f"w{next(number)}"
-        for step in range(steps):
-            viz.line([[1.0, 2.0, 3.0, 4.0]], [step], win=win, update="append" if step else None)
-
-    def floor(steps: int) -> None:
-        kept = Floor()
-        for step in range(steps):
-            for tag in "abcd":
-                kept.scalar(tag, 1.0, step)
-
-    ways = {
-        "ours": (ours, STEPS),
-        "tensorboardX": (writer(tensorboardX.SummaryWriter), 500),
-        "torch": (writer(torch.utils.tensorboard.SummaryWriter), 500),
-        "viz.line": (line, 50),
-        "floor": (floor, STEPS),
-    }
+    ways = ways_to_log(folder, viz)
     wall: dict[str, list[float]] = {name: [] for name in ways}
 
     def measured(name: str) -> float:
@@ -140,7 +106,7 @@ def whole_costs(folder: Path, viz: Any, server: int) -> list[Row]:
         wall[name].append((time.perf_counter() - began) / steps / 4)
         return (time.process_time() + cpu(server) - before) / steps / 4
 
-    spent = interleaved({name: lambda name=name: measured(name) for name in ways}, 5)
+    spent = interleaved({name: partial(measured, name) for name in ways}, 5)
     taken = {name: statistics.median(values) for name, values in wall.items()}
     share, faster = spent["tensorboardX"] / spent["ours"], taken["tensorboardX"] / taken["ours"]
     return [
@@ -159,3 +125,50 @@ def whole_costs(folder: Path, viz: Any, server: int) -> list[Row]:
             {name: f"{seconds * 1e6:.2f} µs" for name, seconds in taken.items()},
         ),
     ]
+
+
+def ways_to_log(folder: Path, viz: Any) -> dict[str, tuple[Callable[[int], None], int]]:
+    """Return ways to log four scalars a step for a number of steps, and that number."""
+    import tensorboardX
+    import torch.utils.tensorboard
+
+    number = count()
+
+    def ours(steps: int) -> None:
+        with Logger(folder / f"whole{next(number)}", ["tensorboard"]) as log:
+            for step in range(steps):
+                log.scalars({"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}, step)
+            log.close(60)
+
+    def line(steps: int) -> None:
+        win = f"w{next(number)}"
+        for step in range(steps):
+            viz.line([[1.0, 2.0, 3.0, 4.0]], [step], win=win, update="append" if step else None)
+
+    def floor(steps: int) -> None:
+        kept = Floor()
+        for step in range(steps):
+            for tag in "abcd":
+                kept.scalar(tag, 1.0, step)
+
+    return {
+        "ours": (ours, STEPS),
+        "tensorboardX": (writer_of(tensorboardX.SummaryWriter, folder), 500),
+        "torch": (writer_of(torch.utils.tensorboard.SummaryWriter, folder), 500),
+        "viz.line": (line, 50),
+        "floor": (floor, STEPS),
+    }
+
+
+def writer_of(kind: Any, folder: Path) -> Callable[[int], None]:
+    """Return the way to log with a `SummaryWriter` of this kind."""
+    number = count()
+
+    def way(steps: int) -> None:
+        peer = kind(str(folder / f"{kind.__module__}{next(number)}"))
+        for step in range(steps):
+            for tag in "abcd":
+                peer.add_scalar(tag, 1.0, step)
+        peer.close()
+
+    return way

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ def train(log: Log | None) -> float:
         at = step * BATCH % 6000
         loss = cross_entropy(model(x[at : at + BATCH]), y[at : at + BATCH])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if log is not None:
             log({"train/loss": loss.detach(), "train/a": 0.1, "train/b": 0.2, "other/c": 0.3}, step)
@@ -40,6 +41,7 @@ def train(log: Log | None) -> float:
 
 
 def rows() -> list[Row]:
+    """Measure the loops, with one thread and with all."""
     found = []
     threads = torch.get_num_threads()
     for count, must in ((1, 1.02), (threads, 1.03)):
@@ -62,6 +64,7 @@ def logged(sinks: list[str]) -> Callable[[], float]:
 
 
 def training_row(threads: int, must: float) -> Row:
+    """Compare the loop that logs to the one that does not, and to the peers."""
     import tensorboardX
     import torch.utils.tensorboard
 
@@ -92,14 +95,14 @@ def training_row(threads: int, must: float) -> Row:
             plain, some = train(None), train(log)
             return 1 + (some - plain) / plain * STEPS / 30
 
-        bare = lambda: train(None)  # noqa: E731
+        bare = partial(train, None)
         micro = bare() / STEPS * 1e6
         ratio = {
             "ours": paired(bare, logged(["tensorboard", f"visdom://127.0.0.1:{server.port}"]), 16),
             "tensorboardX": paired(bare, writer(tensorboardX.SummaryWriter), 3),
             "torch": paired(bare, writer(torch.utils.tensorboard.SummaryWriter), 3),
             "viz.line": line(),
-            "floor": paired(bare, lambda: train(None), 6),
+            "floor": paired(bare, partial(train, None), 6),
         }
     return Row(
         f"MLP training, {threads} thread{'s' * (threads > 1)}, four scalars a step, TensorBoard and a live Visdom "
@@ -113,8 +116,8 @@ def training_row(threads: int, must: float) -> Row:
 
 TROUBLE = """
 import sys
-from tests.support.servers import BadServer
-server = BadServer(sys.argv[1], int(sys.argv[2]))
+from tests.support.servers import FaultyServer
+server = FaultyServer(sys.argv[1], int(sys.argv[2]))
 print(server.port, flush=True)
 sys.stdin.read()
 server.stop()

@@ -74,6 +74,7 @@ def cpu(pid: int) -> float:
 
 @contextmanager
 def visdom_server() -> Iterator[Served]:
+    """Serve Visdom as long as the block runs."""
     with tempfile.TemporaryDirectory() as folder:
         server = Served("visdom", "--port", "0", "--env-dir", folder)
         try:

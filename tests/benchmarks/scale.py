@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 from monitor import Logger
 from tests.benchmarks.measure import Row, cpu, interleaved, visdom_server
@@ -32,6 +33,7 @@ with tempfile.TemporaryDirectory() as folder, Logger(f"{folder}/run", ["tensorbo
 
 
 def rows() -> list[Row]:
+    """Measure what depends on the length of the run."""
     with visdom_server() as server:
         return [growth(server.port, server.process.pid), memory(server.port)]
 
@@ -56,7 +58,7 @@ def growth(port: int, pid: int) -> Row:
 
         for size in logs:
             add(size, size)
-        found = interleaved({str(size): lambda size=size: way(size) for size in logs}, 7)
+        found = interleaved({str(size): partial(way, size) for size in logs}, 7)
         for log in logs.values():
             log.close()
     ratio = found["100000"] / found["1000"]
@@ -69,6 +71,7 @@ def growth(port: int, pid: int) -> Row:
 
 
 def memory(port: int) -> Row:
+    """Measure how memory grows with the run."""
     command = [sys.executable, "-c", MEMORY, f"visdom://127.0.0.1:{port}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     early, late = (int(line) / 2**20 for line in done.stdout.split())
@@ -81,6 +84,8 @@ def memory(port: int) -> Row:
 
 
 def import_rows() -> list[Row]:
+    """Measure the CPU time of imports."""
+
     def child(*arguments: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, *arguments], capture_output=True, check=True)

@@ -19,6 +19,7 @@ from tests.support.servers import VisdomServer
 
 
 def main() -> int:
+    """Kill the server again and again; return 0 if nothing was lost."""
     minutes = float(os.environ.get("MONITOR_SOAK", "10"))
     chance = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:

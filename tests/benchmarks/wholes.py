@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,12 +18,15 @@ from monitor import Logger
 from runners.data.dataset import Dataset, Split
 from runners.training import loop
 from runners.training.models import MLP
+from runners.training.run import TrainingRun
+from runners.training.state import TrainConfig
 from tests.benchmarks.measure import Row, paired, visdom_server
 
 SIZE, BATCH, PASSES = 60_000, 200, 3
 
 
 def rows() -> list[Row]:
+    """Measure whole trainings."""
     return [epoch_row(), *course_rows()]
 
 
@@ -45,21 +49,22 @@ def epoch_row() -> Row:
             for at in range(0, SIZE, BATCH):
                 loss = cross_entropy(model(x[at : at + BATCH]), y[at : at + BATCH])
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
         return time.perf_counter() - began
 
     def whole(test: Split | None) -> float:
-        plan = loop.TrainConfig(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
+        config = TrainConfig(epochs=PASSES, batch_size=BATCH, device=torch.device("cpu"))
         with tempfile.TemporaryDirectory() as folder, Logger(f"{folder}/run", ["tensorboard"]) as log:
             log.flush()
             model, optimizer = fresh()
             began = time.perf_counter()
-            loop.train(model, Dataset("mnist", Split(x, y), test, classes), optimizer, cross_entropy, log, plan)
+            data = Dataset("mnist", Split(x, y), test, classes)
+            loop.train(model, data, cross_entropy, optimizer, None, config, TrainingRun(log))
             return time.perf_counter() - began
 
     bare()
-    ratio, tested = (paired(bare, lambda test=test: whole(test), 12) for test in (None, held))
+    ratio, tested = (paired(bare, partial(whole, test), 12) for test in (None, held))
     return Row(
         "an MNIST epoch of `monitor train mlp`, shuffled and logged, against the bare loop over tensors in memory",
         "≤ 1.15 ×",

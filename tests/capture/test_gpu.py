@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from monitor import Logger
+from monitor import Logger, Run
 from monitor import records as r
 from monitor.capture.snapshot import DeviceScalar, read_together, resolve_device_scalars
+from monitor.delivery.pipeline import Pipeline
 from monitor.sinks.memory import MemorySink
 
 if TYPE_CHECKING:
@@ -60,10 +61,11 @@ def test_what_is_read_is_the_value_at_the_call_and_only_once() -> None:
 
 def test_they_go_through_the_pipeline_in_order(tmp_path: Path) -> None:
     sinks = [MemorySink(), MemorySink()]
-    with Logger(tmp_path / "run", sinks) as log:
-        for step in range(100):
-            log.scalar("a", float(step), step)
-            log._put(DeviceScalar("a", torch.tensor(step + 0.5), step, 0.0))
+    pipeline = Pipeline(sinks, Run(tmp_path / "run"), lambda: None)
+    for step in range(100):
+        pipeline.inbox.append(("a", float(step), step, 0.0))
+        pipeline.inbox.append(DeviceScalar("a", torch.tensor(step + 0.5), step, 0.0))
+    assert pipeline.close(10) == []
     for sink in sinks:
         assert [value for _, value in sink.series("a")] == [half / 2 for half in range(200)]
 
@@ -88,7 +90,7 @@ def test_a_thousand_steps_cost_no_synchronization(tmp_path: Path) -> None:
 @cuda
 def test_streams_and_overwritten_tensors(tmp_path: Path) -> None:
     sink = MemorySink()
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with Logger(tmp_path / "run", [sink]) as log:
         with torch.cuda.stream(stream):
             value = torch.zeros((), device="cuda")

@@ -12,18 +12,19 @@ from click.testing import CliRunner
 
 from monitor.cli import main
 from monitor.commands.doctor_checks import FAILURE, OK, WARNING, Finding, examine
-from tests.support.servers import BadServer, VisdomServer, free_port
+from tests.support.servers import FaultyServer, VisdomServer, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def found(tmp_path: Path, what: str, data: Path | None = None, **ports: int) -> Finding:
+def found(tmp_path: Path, what: str, **ports: int) -> Finding:
     ports = ports or {"Visdom": free_port(), "TensorBoard": free_port()}
-    return next(f for f in examine(tmp_path / "runs", data or tmp_path, ports) if f.subject.startswith(what))
+    return next(f for f in examine(tmp_path / "runs", tmp_path, ports) if f.subject.startswith(what))
 
 
-def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path, assets: Path) -> None:
+@pytest.mark.usefixtures("assets")
+def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path) -> None:
     result = CliRunner().invoke(main, ["doctor", "--logdir", str(tmp_path), "--data-dir", str(small_mnist)])
     assert result.exit_code == 0, result.output
     lines = {line[9:].partition(":")[0]: line[:9].strip() for line in result.stdout.splitlines()}
@@ -35,7 +36,7 @@ def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path, assets: Path)
 def test_ports_of_ours_of_others_and_free_ones(tmp_path: Path, visdom_server: VisdomServer) -> None:
     assert found(tmp_path, "Visdom's port", Visdom=visdom_server.port).message.startswith("Visdom answers")
     assert found(tmp_path, "Visdom's port").message == "free; runs start a server"
-    other = BadServer("error")
+    other = FaultyServer("error")
     try:
         for name in ("Visdom", "TensorBoard"):
             taken = found(tmp_path, f"{name}'s port", **{name: other.port})
@@ -72,7 +73,14 @@ def test_a_torch_that_does_not_match(tmp_path: Path) -> None:
     assert "failure  torch: cannot be loaded: operator torchvision::nms does not exist → install" in done.stdout
 
 
-@pytest.mark.parametrize(("package", "level"), [("orjson", WARNING), ("click", FAILURE)])
+def test_a_machine_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    torch = found(tmp_path, "torch")
+    assert (torch.level, torch.message) == (FAILURE, "is not installed")
+    assert torch.remedy == "pip install 'training-monitor[runners]'"
+
+
+@pytest.mark.parametrize(("package", "level"), [("orjson", WARNING), ("click", FAILURE), ("torchvision", FAILURE)])
 def test_a_package_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, level: str) -> None:
     info = tmp_path / f"{package}-0.1.dist-info"
     info.mkdir()

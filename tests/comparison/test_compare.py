@@ -1,15 +1,11 @@
-"""Runs are compared in the terminal, in Visdom, as a page, and in TensorBoard's HPARAMS; with a real browser."""
+"""`monitor compare`: runs side by side in the terminal, in Visdom, and as a page; with a real browser."""
 
 from __future__ import annotations
 
-import json
 import re
 import signal
-import urllib.request
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,31 +13,20 @@ from monitor import Logger, Run
 from monitor.cli import main
 from monitor.testing import wait_until
 from tests.support import foreign
-from tests.support.browser import Page, chromium
-from tests.support.servers import Served, VisdomServer
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
+    from tests.support.browser import Page
+    from tests.support.processes import Start
+    from tests.support.servers import VisdomServer
+from tests.support.compared_runs import make
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def compare(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["compare", *map(str, arguments)], env={"COLUMNS": "100"})
-
-
-def make(folder: Path, name: str, config: dict[str, Any], worse: float, status: str = "finished") -> None:
-    """Log a run whose test accuracy is best at step 20; `worse` is added to its losses."""
-    log = Logger(folder / name, ["tensorboard"], config)
-    for step in range(30):
-        log.scalar("train/loss", 1 / (step + 1) + worse, step)
-    for step in (10, 20, 30):
-        off = abs(step - 20) / 100
-        log.scalars({"test/loss": 0.1 + off + worse, "test/accuracy": 1 - off - worse}, step)
-        log.images("samples", np.full((1, 1, 8, 8), step * 8, np.uint8), step)
-    log.close(status=status)
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +39,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
 @pytest.fixture
-def page(browser: Any) -> Iterator[Page]:
-    made = browser.new_page(viewport={"width": 1500, "height": 1000})
-    yield Page(made)
-    made.close()
+def viewport() -> dict[str, int]:
+    return {"width": 1500, "height": 1000}
 
 
 def test_in_the_terminal(runs: Path) -> None:
@@ -81,7 +58,7 @@ def test_in_the_terminal(runs: Path) -> None:
     assert "\x1b" not in result.stdout
 
 
-def test_a_chosen_metric_of_equal_runs(runs: Path, tmp_path: Path) -> None:
+def test_a_chosen_metric_of_equal_runs(tmp_path: Path) -> None:
     for name in ("x", "y"):
         with Logger(tmp_path / name, ["tensorboard"], {"lr": 1}) as log:
             for step in range(5):
@@ -96,7 +73,7 @@ def test_a_chosen_metric_of_equal_runs(runs: Path, tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for arguments, says in [
+    cases: list[tuple[list[object], str]] = [
         ([], "Missing argument 'RUN...'"),
         (["none", "--logdir", runs], "'none' matches no run; in "),
         (["none-*", "--logdir", runs], "'none-*' matches no run"),
@@ -106,7 +83,8 @@ def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
         (["mlp-a", "--logdir", runs, "--step", "3"], "--step needs --html"),
         (["mlp-a", "--logdir", runs, "--sink", "console"], "cannot show a comparison; accepted: visdom"),
         (["mlp-a", "--logdir", runs, "--html", tmp_path / "no" / "x.html"], "cannot be written"),
-    ]:
+    ]
+    for arguments, says in cases:
         result = compare(*arguments)
         assert result.exit_code == 2, (arguments, result.output)
         assert says in result.stderr
@@ -123,11 +101,12 @@ main()
 
 
 def test_without_the_visdom_extra(runs: Path, tmp_path: Path, start: Start) -> None:
-    plain = start("-c", WITHOUT, "compare", "mlp-a", "mlp-b", "--logdir", str(runs), "--html", str(tmp_path / "x.html"))
+    page = ("--html", str(tmp_path / "x.html"))
+    plain = start("-c", WITHOUT, "compare", "mlp-a", "mlp-b", "--logdir", str(runs), *page, fresh=True)
     out, err = plain.communicate(timeout=60)
     assert plain.returncode == 0, err
     assert "Page: " in out
-    shown = start("-c", WITHOUT, "compare", "mlp-a", "--logdir", str(runs), "--sink", "visdom")
+    shown = start("-c", WITHOUT, "compare", "mlp-a", "--logdir", str(runs), "--sink", "visdom", fresh=True)
     _, err = shown.communicate(timeout=60)
     assert shown.returncode == 2
     assert "pip install 'training-monitor[visdom]'" in err
@@ -144,7 +123,7 @@ def test_a_page_that_opens_offline(runs: Path, tmp_path: Path, page: Page) -> No
     assert page.title() == "3 runs"
     assert page.locator(".plots svg").count() == 3
     assert page.hosts == set()
-    assert page.troubles == []
+    assert page.problems == []
     cells = page.locator("table").nth(1).inner_text()
     assert re.search(r"test/accuracy\s+mlp-a\s+0.9 at 30\s+1 at 20", cells)
     assert page.locator("td.best").count() == 6
@@ -175,7 +154,8 @@ def test_in_visdom_while_runs_go_on(
 
     def trace(name: str) -> list[Any]:
         windows = visdom_server.windows("both")
-        data = next((w["content"]["data"] for title, w in windows.items() if title.startswith("train/loss")), [])
+        found = (w["content"]["data"] for title, w in windows.items() if title.startswith("train/loss"))
+        data: list[dict[str, Any]] = next(found, [])
         return next((list(zip(line["x"], line["y"])) for line in data if line["name"] == name), [])
 
     try:
@@ -195,67 +175,3 @@ def test_in_visdom_while_runs_go_on(
     _, err = following.communicate(timeout=30)
     assert following.returncode == 0, err
     assert (tmp_path / "data" / "training-monitor" / "visdom" / "both.json").exists()
-
-
-def ask(url: str, body: dict[str, Any] | None = None) -> Any:
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read())
-
-
-GONE = """
-import os, sys
-from monitor import Logger
-log = Logger(sys.argv[1], ["tensorboard"], {"lr": 9.0, "lost": "yes"})
-log.scalars({"test/loss": 1.0, "test/accuracy": 0.5, "train/loss": 1.0}, 0)
-log.flush()
-os._exit(1)
-"""
-
-
-def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, start: Start, page: Page) -> None:
-    statuses = ["finished"] * 6 + ["failed", "killed", "interrupted"]
-    for parse_number, status in enumerate(statuses):
-        config: dict[str, Any] = {"lr": 0.1 * (parse_number + 1), "optimizer": ["sgd", "adam"][parse_number % 2]}
-        config |= {"dropout": parse_number / 10} if parse_number % 3 == 0 else {}
-        config |= {"nesterov": True} if parse_number % 4 == 0 else {}
-        make(tmp_path, f"run{parse_number}", config, parse_number / 50, status)
-    start("-c", GONE, str(tmp_path / "run9")).wait(60)
-    board = Served("tensorboard", "--logdir", str(tmp_path), "--port", "0")
-    try:
-        body = {
-            "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
-            "colParams": [{"hparam": "lr"}], "startIndex": 0, "sliceSize": 100,
-        }  # fmt: skip
-
-        def groups() -> list[dict[str, Any]]:
-            found = ask(f"{board.url}/data/plugin/hparams/session_groups", body)
-            return sorted(found.get("sessionGroups", []), key=lambda group: group["sessions"][0]["name"])
-
-        def ended() -> bool:
-            return [g["sessions"][0]["status"] for g in groups()].count("STATUS_FAILURE") == 4
-
-        wait_until(ended, 60, "ten rows, four of them failed")
-        found = groups()
-        assert [group["sessions"][0]["name"] for group in found] == [f"run{parse_number}" for parse_number in range(10)]
-        assert [group["sessions"][0]["status"] for group in found][:6] == ["STATUS_SUCCESS"] * 6
-        assert ask(f"{board.url}/data/runs") == [f"run{parse_number}" for parse_number in range(10)], "no extra runs"
-        page.goto(f"{board.url}/#hparams")
-        page.wait_for_selector("text=best/test/accuracy", timeout=60_000)
-        for text in ("nesterov", "dropout", "optimizer", "lost", "test/accuracy", "best/test/loss"):
-            assert page.locator(f"text={text}").count() > 0, text
-        row = next(group for group in found if group["sessions"][0]["name"] == "run3")
-        values = {value["name"].get("tag"): value["value"] for value in row["metricValues"]}
-        assert values["best/test/accuracy"] == pytest.approx(0.94)
-        assert values["test/accuracy"] == pytest.approx(0.84)
-        assert values["best/test/loss"] == pytest.approx(0.16)
-        layout = ask(f"{board.url}/data/plugin/custom_scalars/layout")
-        (category,) = layout["category"]
-        assert [chart["title"] for chart in category["chart"]] == ["loss"]
-        page.goto(f"{board.url}/#custom_scalars")
-        page.wait_for_selector("text=train and test", timeout=60_000)
-        page.wait_for_selector("text=Matches (20)", timeout=60_000)
-        assert page.troubles == []
-    finally:
-        board.stop(signal.SIGTERM)

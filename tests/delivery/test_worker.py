@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from monitor import Logger
+from monitor import Logger, Run
 from monitor import records as r
+from monitor.capture.snapshot import PendingRecord
 from monitor.delivery import worker
+from monitor.delivery.pipeline import Pipeline
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 
@@ -150,24 +152,25 @@ def test_where_too_much_waits_pictures_go_first_and_are_counted(
 
 
 def test_a_record_that_cannot_be_built_fails_alone(tmp_path: Path, gated: Gated) -> None:
-    from monitor.capture.snapshot import PendingRecord
+    def build() -> r.Record:
+        raise ValueError("no record")
 
-    with Logger(tmp_path / "run", [gated]) as log:
-        log.scalar("a", 1.0, 0)
-        log._put(PendingRecord(r.Images, 1, lambda: r.Images(*[][0])))  # type: ignore[misc]
-        log.scalar("a", 2.0, 1)
+    pipeline = Pipeline([gated], Run(tmp_path / "run"), lambda: None)
+    pipeline.inbox.extend([("a", 1.0, 0, 0.0), PendingRecord(r.Images, 1, build), ("a", 2.0, 1, 0.0)])
+    assert pipeline.close(10) == []
     assert gated.series("a") == [(0, 1.0), (1, 2.0)]
-    assert log.stats().sinks["gated"].failed == 1
+    assert pipeline.stats()["gated"].failed == 1
 
 
 def test_an_open_that_fails_for_a_while_is_tried_again(tmp_path: Path) -> None:
     class Late(Gated):
         tries = 0
 
-        def open(self, run: object) -> None:
+        def open(self, run: Run) -> None:
             self.tries += 1
             if self.tries < 3:
                 raise ConnectionRefusedError("not yet")
+            super().open(run)
 
     sink = Late()
     with Logger(tmp_path / "run", [sink]) as log:

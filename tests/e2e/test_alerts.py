@@ -19,10 +19,9 @@ from monitor.testing import wait_until
 from tests.support import event_reader
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
     from pathlib import Path
 
+    from tests.support.processes import Start
     from tests.support.servers import VisdomServer
 
 NAN, INF = float("nan"), float("inf")
@@ -99,7 +98,7 @@ def test_an_alert_is_told_once_everywhere(
 
 
 def test_rules_in_code(tmp_path: Path) -> None:
-    rule = Rule("too wide", "a", lambda value, lowest, highest: highest - lowest > 5)
+    rule = Rule("too wide", "a", lambda _, lowest, highest: highest - lowest > 5)
     with Logger(tmp_path / "a", [], alerts=[rule], stop_on_alert=True) as log:
         for step, value in enumerate([1.0, 7.0, 2.0]):
             log.scalar("a", value, step)
@@ -136,7 +135,7 @@ with Logger(sys.argv[1], [], alerts=["no progress for 1 seconds"], stop_on_alert
 """
 
 
-def test_a_loop_that_hangs_is_stopped_too(tmp_path: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_loop_that_hangs_is_stopped_too(tmp_path: Path, start: Start) -> None:
     hanging = start("-c", HANGS, str(tmp_path / "a"))
     hanging.wait(30)
     facts = json.loads((tmp_path / "a" / "run.json").read_text())

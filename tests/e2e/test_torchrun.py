@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -23,7 +23,8 @@ from runners.training import checkpoints
 from runners.training.distributed import DistributedContext
 from tests.support import event_reader
 
-Start = Callable[..., "subprocess.Popen[str]"]
+if TYPE_CHECKING:
+    from tests.support.processes import Process, Start
 
 
 def settings(folder: Path, data: Path, *arguments: object) -> list[str]:
@@ -33,13 +34,13 @@ def settings(folder: Path, data: Path, *arguments: object) -> list[str]:
     ]  # fmt: skip
 
 
-def torchrun(start: Start, *arguments: str) -> subprocess.Popen[str]:
+def torchrun(start: Start, *arguments: str, fresh: bool = False) -> Process:
     """Start two processes; the port is one that the first of them finds free."""
     how = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "2"]
-    return start("-m", "torch.distributed.run", *how, "-m", "runners.mlp", *arguments)
+    return start("-m", "torch.distributed.run", *how, "-m", "runners.mlp", *arguments, fresh=fresh)
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 75) -> tuple[str, str]:
+def finish(process: Process, timeout: float = 75) -> tuple[str, str]:
     try:
         return process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -62,7 +63,7 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path, small_mnist: Path, 
     # 345 samples in batches of 50: the last has 45, which two processes cannot share evenly.
     alone = CliRunner().invoke(main, ["train", "mlp", *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "one")])
     assert alone.exit_code == 0, alone.output
-    job = torchrun(start, *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "two", "--log-ranks"))
+    job = torchrun(start, *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "two", "--log-ranks"), fresh=True)
     out, err = finish(job)
     assert job.returncode == 0, err
     assert out.count("Run: ") == 1, "only rank 0 speaks"
@@ -86,7 +87,7 @@ def test_a_rank_that_dies_ends_the_job_and_a_restart_resumes(tmp_path: Path, sma
     every = ["--epochs", 150, "--checkpoint-every", "epoch", "--test-every", 500]
     job = torchrun(start, *settings(tmp_path, small_mnist, *every, "--name", "cut", "--log-ranks"))
     run = tmp_path / "cut"
-    wait_until(lambda: checkpoints.found(run / "checkpoints"), 60, "a checkpoint")
+    wait_until(lambda: checkpoints.list_checkpoints(run / "checkpoints"), 60, "a checkpoint")
     other = next(pid for pid in ranks(job.pid) if pid != load(run).fields["pid"])
     os.kill(other, signal.SIGKILL)
     out, err = finish(job)
@@ -141,13 +142,13 @@ def test_only_rank_0_writes(tmp_path: Path, environment: dict[str, str], monkeyp
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 50, 345])
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_shares_are_the_whole_once(count: int, size: int) -> None:
-    orders = [DistributedContext(rank, size).order(count, 5, 2) for rank in range(size)]
+    orders = [DistributedContext(rank, size).epoch_indices(count, 5, 2) for rank in range(size)]
     assert sorted(torch.cat(orders).tolist()) == list(range(count))
-    alone = DistributedContext().order(count, 5, 2)
+    alone = DistributedContext().epoch_indices(count, 5, 2)
     assert all(torch.equal(alone[rank::size], order) for rank, order in enumerate(orders))
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
-    assert DistributedContext(0, 2).share_of(50) == 25
+    assert DistributedContext(0, 2).local_batch_size(50) == 25
     with pytest.raises(click.BadParameter, match="201 samples cannot be shared by 2 processes; give a multiple of 2"):
-        DistributedContext(0, 2).share_of(201)
+        DistributedContext(0, 2).local_batch_size(201)

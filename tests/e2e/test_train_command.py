@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
-from monitor.cli import main
 from monitor.testing import wait_until
 from tests.support import event_reader
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.processes import Start
     from tests.support.servers import VisdomServer
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def train(folder: Path, data: Path, *arguments: object) -> Result:
-    return invoke(
-        "train", "mlp", "--data", "mnist", "--data-dir", data, "--logdir", folder / "runs", "--name", "a",
-        "--batch-size", 50, "--hidden", 16,
-        *(() if "--sink" in arguments else ("--sink", "tensorboard", "--sink", "console")), *arguments,
-    )  # fmt: skip
+from tests.support.train_command import train
 
 
 def test_a_run_from_the_launcher(tmp_path: Path, small_mnist: Path) -> None:
@@ -109,8 +94,10 @@ def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom
 
 
 def test_a_visdom_server_that_stops_changes_nothing(
-    tmp_path: Path, small_mnist: Path, visdom_server: VisdomServer, start: Start
+    tmp_path: Path, small_mnist: Path, own_visdom_server: VisdomServer, start: Start
 ) -> None:
+    server = own_visdom_server
+
     def command(name: str, *sinks: str) -> list[str]:
         return [
             "-m", "runners.mlp", "--data", "mnist", "--data-dir", str(small_mnist), "--logdir", str(tmp_path / "runs"),
@@ -118,9 +105,9 @@ def test_a_visdom_server_that_stops_changes_nothing(
             *(word for sink in sinks for word in ("--sink", sink)),
         ]  # fmt: skip
 
-    process = start(*command("with", "tensorboard", visdom_server.spec("stops")))
-    wait_until(lambda: visdom_server.windows("stops").get("train loss"), 60, "the first window")
-    visdom_server.stop()
+    process = start(*command("with", "tensorboard", server.spec("stops")))
+    wait_until(lambda: server.windows("stops").get("train loss"), 60, "the first window")
+    server.stop()
     assert process.poll() is None, "the server must stop in mid-run"
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == 0, stderr
@@ -169,92 +156,6 @@ def other_records(run: Path) -> int:
     return count + 1  # the config
 
 
-BAD = [
-    (["--sink", "wandb"], "--sink", "unknown sink 'wandb'; known sinks: console, memory, tensorboard, visdom"),
-    (["--sink", "visdom://127.0.0.1:99999"], "--sink", "Port out of range 0-65535"),
-    (["--sink", "visdom://127.0.0.1:http"], "--sink", "'http'"),
-    (["--sink", "visdom://127.0.0.1:0"], "--sink", "port 1 to 65535"),
-    (["--sink", "tensorboard://here"], "--sink", "takes no address"),
-    (["--sink", "visdom:env"], "--sink", "accepted: name or name://host:port/env"),
-    (["--epochs", "-1"], "--epochs", "-1 is not in the range x>=1"),
-    (["--batch-size", "0"], "--batch-size", "0 is not in the range x>=1"),
-    (["--lr", "0"], "--lr", "0.0 is not in the range x>0"),
-    (["--lr", "nan"], "--lr", "nan is no finite number"),
-    (["--mnist-mirror", "here"], "--mnist-mirror", "'here' is no URL"),
-    (["--name", "x" * 300], "--name", "is too long"),
-    (["--name", "a\nb"], "--name", "is no name for a directory"),
-    (["--lr", "fast"], "--lr", "'fast' is not a valid float"),
-    (["--hidden", "200,x"], "--hidden", "'200,x' is no list of widths"),
-    (["--activation", "step"], "--activation", "'step' is not one of 'relu', 'leaky-relu'"),
-    (["--optimizer", "sgdx"], "--optimizer", "'sgdx' is not one of 'sgd', 'adam'"),
-    (["--device", "tpu"], "--device", "'tpu' is not to be had here"),
-    (["--seed", "-1"], "--seed", "-1 is not in the range"),
-    (["--log-every", "1.5"], "--log-every", "'1.5' is not a valid integer"),
-    (["--test-every", "2.5"], "--test-every", "'2.5' is neither 'epoch' nor a number of steps"),
-    (["--name", "../up"], "--name", "'../up' is no name for a directory"),
-    (
-        ["--data", "cifar"],
-        "--data",
-        "'cifar' is not one of 'auto', 'mnist', 'fashion-mnist', 'kmnist', 'cifar10', 'digits'",
-    ),
-    (["--nonsense"], "--nonsense", "No such option"),
-    (["extra"], "extra", "unexpected extra argument"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "names", "says"), BAD, ids=lambda value: " ".join(value)[:30])
-def test_bad_input_is_one_line_and_leaves_nothing(
-    tmp_path: Path, small_mnist: Path, arguments: list[str], names: str, says: str
-) -> None:
-    result = train(tmp_path, small_mnist, *arguments)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert re.fullmatch(r"Error: [^\n]+\n", result.stderr)
-    assert names in result.stderr
-    assert says in result.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_sink_whose_packages_are_missing_names_the_extra(tmp_path: Path) -> None:
-    script = "import sys; sys.modules['orjson'] = None; from monitor.cli import main; main()"
-    command = [sys.executable, "-c", script, "train", "mlp", "--logdir", str(tmp_path / "runs"), "--sink", "visdom"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert re.fullmatch(r"Error: [^\n]+\n", done.stderr)
-    assert "pip install 'training-monitor[visdom]'" in done.stderr
-    assert not (tmp_path / "runs").exists()
-
-
-def test_an_unknown_command_or_runner_is_one_line() -> None:
-    for arguments, says in (
-        (["fly"], "No such command 'fly'"),
-        (["train", "gan"], "No such command 'gan'"),
-    ):
-        result = invoke(*arguments)
-        assert result.exit_code == 2
-        assert re.fullmatch(r"Error: [^\n]+\n", result.stderr)
-        assert says in result.stderr
-
-
-def test_a_log_directory_that_cannot_be_written(tmp_path: Path, small_mnist: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for logdir in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/runs")):
-        result = invoke("train", "mlp", "--data", "mnist", "--data-dir", small_mnist, "--logdir", logdir)
-        assert result.exit_code == 2, result.output
-        assert re.fullmatch(r"Error: [^\n]+\n", result.stderr)
-        assert "--logdir" in result.stderr
-        assert str(logdir) in result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_help_lists_commands_and_runners_without_torch() -> None:
-    script = "import sys; from monitor.cli import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
-    for arguments, says in ((["--help"], "train"), (["train", "--help"], "mlp"), (["train", "mlp", "--help"], "--lr")):
-        done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        assert says in done.stdout
-
-
 def test_a_reader_that_goes_away_does_not_end_the_training(tmp_path: Path, small_mnist: Path) -> None:
     command = (
         f"{sys.executable} -m runners.mlp --data mnist --data-dir {small_mnist} --logdir {tmp_path} --name a "
@@ -266,20 +167,3 @@ def test_a_reader_that_goes_away_does_not_end_the_training(tmp_path: Path, small
     assert "Exception ignored" not in done.stderr
     assert [step for step, _ in event_reader.series(tmp_path / "a", "test/loss")] == [2, 4, 6]
     assert json.loads((tmp_path / "a" / "run.json").read_text())["status"] == "finished"
-
-
-def test_the_console_spells_control_characters_out_and_cuts_what_is_long(tmp_path: Path) -> None:
-    import io
-
-    from rich.console import Console
-
-    from monitor import Logger
-    from monitor.sinks.console import ConsoleSink
-
-    out = io.StringIO()
-    with Logger(tmp_path / "run", [ConsoleSink(Console(file=out, width=100_000))]) as log:
-        log.text("t", "bell \x07 and \x1b[31mred\x1b[0m", 0)
-        log.text("long", "x" * 1_000_000, 0)
-    assert "bell \\u0007 and \\u001b[31mred" in out.getvalue()
-    assert len(out.getvalue()) < 3000
-    assert "more characters" in out.getvalue()

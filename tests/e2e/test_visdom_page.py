@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from monitor import Logger
 from monitor.testing import wait_until
-from tests.support.browser import FIND_WINDOW, Page, chromium
+from tests.support.browser import FIND_WINDOW, Page
 from tests.support.servers import Served, VisdomServer
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
+    from tests.support.processes import Start
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def page(browser: Any, assets: Path) -> Iterator[Page]:
-    made = browser.new_page(viewport={"width": 1280, "height": 900})
-    yield Page(made)
-    made.close()
 
 
 def opened(page: Page, server: VisdomServer, env: str) -> Page:
@@ -65,7 +50,7 @@ def test_the_page_is_whole_and_moves_while_training_runs(
     page.wait(f"() => ({FIND_WINDOW})('predictions (labels)').textContent.includes('predicted / true')")
     assert "watched" in page.inner_text(".navbar-form")
     process.kill()
-    assert page.troubles == []
+    assert page.problems == []
     assert page.hosts == {f"127.0.0.1:{visdom_server.port}"}
 
 
@@ -105,33 +90,34 @@ def test_zoom_hidden_traces_and_layout_survive_ten_refreshes(
             log.flush()
             page.wait("([p, x]) => p.data[0].x[p.data[0].x.length - 1] >= x", [page.plot("train loss & other"), step])
             assert page.evaluate(look, page.plot("train loss & other")) == before
-    assert page.troubles == []
+    assert page.problems == []
 
 
 def test_a_restarted_server_is_whole_again_and_so_is_the_page(
-    page: Page, visdom_server: VisdomServer, tmp_path: Path
+    page: Page, own_visdom_server: VisdomServer, tmp_path: Path
 ) -> None:
-    with Logger(tmp_path / "again", ["tensorboard", visdom_server.spec()]) as log:
+    server = own_visdom_server
+    with Logger(tmp_path / "again", ["tensorboard", server.spec()]) as log:
         for step in range(50):
             log.scalars({"train/loss": 1 / (step + 1), "test/loss": 2.0}, step)
         log.text("notes", "hello", 0)
         log.flush()
-        titles = set(visdom_server.windows("again"))
-        opened(page, visdom_server, "again")
-        visdom_server.stop()
+        titles = set(server.windows("again"))
+        opened(page, server, "again")
+        server.stop()
         log.scalar("train/loss", 9.0, 50)
         page.wait("() => [...document.querySelectorAll('button')].some(b => b.textContent === 'offline')")
-        visdom_server.start()
-        wait_until(lambda: set(visdom_server.windows("again")) == titles, 5, "all windows")
+        server.start()
+        wait_until(lambda: set(server.windows("again")) == titles, 5, "all windows")
         log.scalar("train/loss", 8.0, 51)
         page.wait("p => p.data[0].x[p.data[0].x.length - 1] === 51", page.plot("train loss"))
         points = page.points("train loss")
         assert [x for x, _ in points] == list(range(52)), "every point, none twice"
         assert points[-2:] == [(50, 9.0), (51, 8.0)]
         # A restart between two flushes shows in nothing but the new connection.
-        visdom_server.stop()
-        visdom_server.start()
-        wait_until(lambda: set(visdom_server.windows("again")) == titles, 5, "all windows, with nothing new logged")
+        server.stop()
+        server.start()
+        wait_until(lambda: set(server.windows("again")) == titles, 5, "all windows, with nothing new logged")
 
 
 HOSTILE = [
@@ -178,7 +164,7 @@ def test_hostile_strings_are_text(page: Page, visdom_server: VisdomServer, tmp_p
         )
         == 0
     )
-    assert page.troubles == []
+    assert page.problems == []
 
 
 def test_a_hundred_thousand_points_and_one_outlier(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
@@ -204,12 +190,11 @@ def test_nan_and_infinity_leave_a_gap_and_a_note(page: Page, visdom_server: Visd
     assert page.points("train loss") == [(0, 1.0), (1, 2.0), (2, None), (3, None), (4, 3.0), (5, 4.0)]
     page.wait("p => p.textContent.includes('loss is nan at step 2')", page.plot("train loss"))
     page.wait("p => p.textContent.includes('1 not finite')", page.plot("h"))
-    assert page.troubles == []
+    assert page.problems == []
 
 
-def test_a_login_keeps_everybody_else_out(
-    page: Page, tmp_path: Path, assets: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("assets")
+def test_a_login_keeps_everybody_else_out(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "password"
     secret.write_text("open sesame\n")
     arguments = ("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"), "--username", "ali",
@@ -230,7 +215,7 @@ def test_a_login_keeps_everybody_else_out(
         page.wait_for_load_state("networkidle")
         page.goto(f"{server.url}/env/guarded")
         assert page.points("train loss") == [(0, 1.0)]
-        assert page.troubles == []
+        assert page.problems == []
     finally:
         server.stop()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +15,10 @@ from click.testing import CliRunner, Result
 from monitor.cli import main
 from runners import logistic, mlp
 from runners.course.catalogue import LESSONS
+from runners.course.experiment_group import claim_folder
 from runners.course.worked_examples import WORKED_EXAMPLES
-from tests.conftest import DATA
 from tests.support import event_reader
-from tests.support.browser import lacking
+from tests.support.requirements import DATA, skip_or_fail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,14 +53,14 @@ def test_the_list_names_each_with_its_commands() -> None:
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_lesson_runs_and_compares(name: str, tmp_path: Path) -> None:
     lesson = LESSONS[name]
-    extra: list[object] = ["--epochs", 1] if lesson.images else ["--epochs", 20]
-    extra += ["--data", "digits"] if lesson.images else []
+    extra: list[object] = ["--epochs", 1] if lesson.has_images else ["--epochs", 20]
+    extra += ["--data", "digits"] if lesson.has_images else []
     if name == "diabetes":
         (tmp_path / "d.csv").write_text("a,b,y\n" + "".join(f"{n},{-n},{n % 2}\n" for n in range(30)))
         extra += ["--csv", tmp_path / "d.csv"]
     said = lessons(name, "--logdir", tmp_path, "--sink", "tensorboard", *extra)
     assert said.exit_code == 0, said.output
-    metric = "test/accuracy" if lesson.images else "train/accuracy"
+    metric = "test/accuracy" if lesson.has_images else "train/accuracy"
     table = said.output[said.output.index("━") :]
     for run in lesson.runs:
         assert json.loads((tmp_path / name / run / "run.json").read_text())["status"] == "finished"
@@ -71,6 +73,26 @@ def test_a_lesson_that_was_run_before_gets_a_group_of_its_own(tmp_path: Path) ->
     for _ in range(2):
         assert lessons("lecture-lab", "--logdir", tmp_path, "--sink", "tensorboard", "--epochs", 2).exit_code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lecture-lab", "lecture-lab-2"]
+
+
+def test_a_folder_is_claimed_by_one_only(tmp_path: Path) -> None:
+    barrier = threading.Barrier(8)
+
+    def claim(_: int) -> Path:
+        barrier.wait()
+        return claim_folder(tmp_path / "runs" / "group")
+
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(claim, range(8)))
+    assert {folder.name for folder in folders} == {"group", *(f"group-{number}" for number in range(2, 9))}
+    assert all(folder.is_dir() for folder in folders)
+
+
+def test_a_log_directory_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = lessons("mlp", "--logdir", tmp_path / "file" / "runs", "--sink", "tensorboard")
+    assert said.exit_code == 2
+    assert re.fullmatch(r"[^E]+Error: [^\n]+'--logdir': [^\n]+ cannot be written: Not a directory\n", said.output)
 
 
 def test_the_figures_worked_out_by_hand(tmp_path: Path) -> None:
@@ -100,7 +122,7 @@ def test_init_matters(tmp_path: Path) -> None:
 
 def test_the_real_diabetes_file(tmp_path: Path) -> None:
     if not (DATA / "diabetes.csv").is_file():
-        lacking(f"there is no diabetes.csv in {DATA}; set MONITOR_TEST_DATA to a folder that has it")
+        skip_or_fail(f"there is no diabetes.csv in {DATA}; set MONITOR_TEST_DATA to a folder that has it")
     said = lessons("diabetes", "--csv", DATA / "diabetes.csv", "--logdir", tmp_path, "--sink", "tensorboard")
     assert said.exit_code == 0, said.output
     steps, accuracies = zip(*event_reader.series(tmp_path / "diabetes" / "diabetes", "train/accuracy"))

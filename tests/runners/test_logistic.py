@@ -53,7 +53,7 @@ def test_the_start_and_the_sum(tmp_path: Path) -> None:
     for name, extra, wanted in (("sum", [], total), ("mean", ["--reduction", "mean"], total / 3)):
         said = train(tmp_path / name, "--data", "hours3", *start, *extra)
         assert said.exit_code == 0, said.output
-        assert event_reader.series(tmp_path / name / "a", "train/loss")[0] == (0, pytest.approx(wanted, rel=1e-6))
+        assert event_reader.series(tmp_path / name / "a", "train/loss")[0] == pytest.approx((0, wanted), rel=1e-6)
 
 
 def test_lecture_and_lab_to_the_last_digit(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_curve_over_the_hours(tmp_path: Path) -> None:
     table, sink = tables.hours(), MemorySink()
     model = torch.nn.Linear(1, 1)
     with Logger(tmp_path / "run", [sink]) as log:
-        logistic_report.LogisticReport(table, tables.Scale.none(1), model, log).curve(3)
+        logistic_report.LogisticReport(table, tables.Standardization.identity(1), model, log).log_curve(3)
     (curve,) = sink.of(Curve)
     assert (len(curve.x), curve.x[0], curve.x[-1], curve.level) == (200, 0, 10, 0.5)
     assert (curve.x_title, curve.y_title) == ("Hours", "Probability of pass")
@@ -81,8 +81,8 @@ def test_heart_agrees_with_scikit_learn(tmp_path: Path) -> None:
 
     said = train(tmp_path, "--data", "heart")
     assert said.exit_code == 0, said.output
-    ages = [[age] for age, _ in tables.HEART]
-    fitted = LogisticRegression(C=1e9, max_iter=1000).fit(ages, [ill for _, ill in tables.HEART])
+    ages = [[age] for age, _ in tables.HEART_ROWS]
+    fitted = LogisticRegression(C=1e9, max_iter=1000).fit(ages, [ill for _, ill in tables.HEART_ROWS])
     assert f"odds ratio per ten years: {math.exp(10 * fitted.coef_[0, 0]):.2f}" in said.output
     for row in (r"20-29 +5 +0 +0\.00", r"40-49 +7 +2 +0\.29", r"60-69 +5 +4 +0\.80", r"80-89 +1 +1 +1\.00"):
         assert re.search(row, said.output), row
@@ -132,14 +132,14 @@ def test_a_csv_with_or_without_a_header(tmp_path: Path, head: str) -> None:
         ("1,2,0\n3,,1\n", "line 2, column 2: a value is missing"),
         ("a,b,y\n1,2,0\n3,4,\n", "line 3, column 3 (y): a value is missing"),
         ("1,2,0\n3,4,2\n", "line 2, column 3: the label '2' is neither 0 nor 1"),
-        ("a,b,y\n1,2,yes\n", "line 2, column 3 (y): 'yes' is no finite number"),
-        ("1,nan,0\n", "line 1, column 2: 'nan' is no finite number"),
-        ("1,2,0\n1e999,2,0\n", "line 2, column 1: '1e999' is no finite number"),
-        ("1,2,0\n1e39,2,0\n", "line 2, column 1: '1e39' is no finite number"),
+        ("a,b,y\n1,2,yes\n", "line 2, column 3 (y): 'yes' is not a finite number"),
+        ("1,nan,0\n", "line 1, column 2: 'nan' is not a finite number"),
+        ("1,2,0\n1e999,2,0\n", "line 2, column 1: '1e999' is not a finite number"),
+        ("1,2,0\n1e39,2,0\n", "line 2, column 1: '1e39' is not a finite number"),
         ("1,2,0\n,,\n", "line 2, column 1: a value is missing"),
-        ("1,2,0\n1_0,2,0\n", "line 2, column 1: '1_0' is no finite number"),
+        ("1,2,0\n1_0,2,0\n", "line 2, column 1: '1_0' is not a finite number"),
         ("1,2,0\n3,1\n", "line 2: 2 columns, where the first line has 3"),
-        ("1,x,0\n", "line 1, column 2: 'x' is no finite number"),
+        ("1,x,0\n", "line 1, column 2: 'x' is not a finite number"),
         ("", "has no rows"),
         ("a,b,y\n", "has no rows"),
         ("0\n1\n", "has one column"),
@@ -172,8 +172,8 @@ def test_a_bad_table_is_one_line(tmp_path: Path, content: str | bytes, says: str
         (["--data", "digits", "--initial-weight", "1"], "'--initial-weight': goes with tables"),
         (["--data", "digits", "--reduction", "sum"], "'--reduction': goes with tables"),
         (["--lr", "nan"], "nan"),
-        (["--optimizer", "adam", "--momentum", "0.9"], "'--momentum': adam takes none; these do: sgd, rmsprop"),
-        (["--optimizer", "rprop", "--weight-decay", "0.1"], "'--weight-decay': rprop takes none"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "'--momentum': adam does not have it; these do: sgd, rmsprop"),
+        (["--optimizer", "rprop", "--weight-decay", "0.1"], "'--weight-decay': rprop does not have it"),
         (["--optimizer", "newton"], "'newton' is not one of 'sgd', 'adam'"),
     ],
     ids=lambda value: " ".join(value)[:40],

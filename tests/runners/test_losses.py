@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from runners.data import images
-from runners.training import loop, models
+from runners.training import models
+from runners.training.batches import batches
+from runners.training.distributed import DistributedContext
 from runners.training.losses import LOSSES, Loss, binary, one_vs_rest
+from runners.training.state import TrainConfig
 
 O = (2.0, -1.0, 0.5)  # noqa: E741 - the paper's name; the true class is the first
 P = [exp(o) / sum(map(exp, O)) for o in O]  # σ(o)
@@ -20,7 +23,7 @@ BY_HAND = {
     "l1": abs(1 - 2) + abs(0 + 1) + abs(0 - 0.5),
     "l2": 1 + 1 + 0.25,
     "expectation": (1 - P[0]) + P[1] + P[2],
-    "regularised-expectation": (1 - P[0]) ** 2 + P[1] ** 2 + P[2] ** 2,
+    "regularized-expectation": (1 - P[0]) ** 2 + P[1] ** 2 + P[2] ** 2,
     "chebyshev": max(1 - P[0], P[1], P[2]),
     "hinge": 0 + 0 + (0.5 + 0.5),  # ½ − 2 < 0, ½ − 1 < 0, ½ + ½
     "hinge2": 1.0,
@@ -36,7 +39,7 @@ SECOND = {
     "l1": 1 + 1 + 0.0,
     "l2": 2.0,
     "expectation": 4 / 3,
-    "regularised-expectation": 2 / 3,
+    "regularized-expectation": 2 / 3,
     "chebyshev": 2 / 3,
     "hinge": 1.5 + 1.5,
     "hinge2": 2 * 1.5**2,
@@ -92,7 +95,7 @@ def test_the_binary_losss_gradient() -> None:
 def test_large_logits_stay_finite(name: str, size: float) -> None:
     logits = torch.tensor([[size, 0.0, -size]], requires_grad=True)
     loss = ALL[name](logits, torch.tensor([0]))
-    loss.backward()
+    torch.autograd.backward(loss)
     assert torch.isfinite(loss)
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
@@ -105,11 +108,11 @@ def test_each_teaches_the_digits(name: str) -> None:
     assert digits.test is not None
     model = models.MLP(784, [64], 10, "tanh")
     optimizer = torch.optim.Adam(model.parameters(), lr=0.002)
-    plan = loop.TrainConfig(epochs=20, batch_size=100, device=torch.device("cpu"))
+    config = TrainConfig(epochs=20, batch_size=100, device=torch.device("cpu"))
     for epoch in range(20):
-        for (x, y), _ in loop.batches(digits.train, plan, epoch, 0):
+        for batch in batches(digits.train, config, DistributedContext(), epoch):
             optimizer.zero_grad()
-            ALL[name](model(x), y).backward()
+            torch.autograd.backward(ALL[name](model(batch.x), batch.y))
             optimizer.step()
     right = (model(digits.test.x).argmax(1) == digits.test.y).float().mean()
     # The median of a one-hot vector is zero, so l1 learns one class after the other.

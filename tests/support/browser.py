@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import pytest
+from tests.support.requirements import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,24 +17,17 @@ EXECUTABLE = os.environ.get("MONITOR_CHROMIUM") or shutil.which("chromium") or "
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-def lacking(why: str) -> None:
-    """Skip a test for what is not there; in CI, where it must be there, fail."""
-    if os.environ.get("MONITOR_NO_SKIPS"):
-        pytest.fail(f"MONITOR_NO_SKIPS is set, and {why}")
-    pytest.skip(why)
-
-
 class Page:
-    """A page, and what went wrong on it."""
+    """A page, what went wrong on it, and the hosts that it asked."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
-        self.troubles: list[str] = []
+        self.problems: list[str] = []
         self.hosts: set[str] = set()
-        page.on("console", lambda m: self.troubles.append(f"console: {m.text}") if m.type == "error" else None)
-        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
-        page.on("requestfailed", lambda request: self.troubles.append(f"failed: {request.url} {request.failure}"))
-        page.on("response", lambda r: self.troubles.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
+        page.on("console", lambda m: self.problems.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url} {request.failure}"))
+        page.on("response", lambda r: self.problems.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
         page.on("request", lambda r: self.hosts.add(urlsplit(r.url).netloc) if r.url.startswith("http") else None)
 
     def __getattr__(self, name: str) -> Any:
@@ -75,8 +68,9 @@ FIND_WINDOW = """title => {
 
 @contextmanager
 def chromium() -> Iterator[Any]:
+    """Start Chromium; skip the test where there is none."""
     if not os.access(EXECUTABLE, os.X_OK):
-        lacking("there is no Chromium; on Debian: apt install chromium")
+        skip_or_fail("there is no Chromium; on Debian: apt install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -25,4 +25,5 @@ def series(run: Path, tag: str) -> list[tuple[int, float]]:
 
 
 def text(run: Path, tag: str) -> list[str]:
+    """Return the texts of a tag."""
     return [event.tensor_proto.string_val[0].decode() for event in read(run).Tensors(f"{tag}/text_summary")]

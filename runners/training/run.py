@@ -1,0 +1,32 @@
+"""What a training in progress is connected to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runners.training.distributed import DistributedContext
+from runners.training.state import TrainState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor import Logger
+    from runners.training.checkpoints import Checkpoints
+
+
+@dataclass
+class TrainingRun:
+    """A training in progress: what it logs to, how far it has come, and the processes that share it."""
+
+    log: Logger
+    state: TrainState = field(default_factory=TrainState)
+    distributed: DistributedContext = field(default_factory=DistributedContext)
+    checkpoints: Checkpoints | None = None
+    rank_logger: Logger | None = None  # takes what concerns this process alone
+    on_test: Callable[[int], None] | None = None  # called with the step at each test
+
+    def save_checkpoint(self, *, end_of_epoch: bool) -> None:
+        """Save a checkpoint if one is due."""
+        if self.checkpoints is not None:
+            self.checkpoints.save_if_due(self.state, end_of_epoch=end_of_epoch)

@@ -1,0 +1,91 @@
+"""Runs side by side in TensorBoard: HPARAMS, and charts of train and test."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from monitor.testing import wait_until
+from tests.support.servers import Served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.browser import Page
+    from tests.support.processes import Start
+from tests.support.compared_runs import make
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def viewport() -> dict[str, int]:
+    return {"width": 1500, "height": 1000}
+
+
+def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+GONE = """
+import os, sys
+from monitor import Logger
+log = Logger(sys.argv[1], ["tensorboard"], {"lr": 9.0, "lost": "yes"})
+log.scalars({"test/loss": 1.0, "test/accuracy": 0.5, "train/loss": 1.0}, 0)
+log.flush()
+os._exit(1)
+"""
+
+
+def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(tmp_path: Path, start: Start, page: Page) -> None:
+    statuses = ["finished"] * 6 + ["failed", "killed", "interrupted"]
+    for number, status in enumerate(statuses):
+        config: dict[str, Any] = {"lr": 0.1 * (number + 1), "optimizer": ["sgd", "adam"][number % 2]}
+        config |= {"dropout": number / 10} if number % 3 == 0 else {}
+        config |= {"nesterov": True} if number % 4 == 0 else {}
+        make(tmp_path, f"run{number}", config, number / 50, status)
+    start("-c", GONE, str(tmp_path / "run9")).wait(60)
+    board = Served("tensorboard", "--logdir", str(tmp_path), "--port", "0")
+    try:
+        body = {
+            "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
+            "colParams": [{"hparam": "lr"}], "startIndex": 0, "sliceSize": 100,
+        }  # fmt: skip
+
+        def groups() -> list[dict[str, Any]]:
+            found = ask(f"{board.url}/data/plugin/hparams/session_groups", body)
+            return sorted(found.get("sessionGroups", []), key=lambda group: group["sessions"][0]["name"])
+
+        def ended() -> bool:
+            return [g["sessions"][0]["status"] for g in groups()].count("STATUS_FAILURE") == 4
+
+        wait_until(ended, 60, "ten rows, four of them failed")
+        found = groups()
+        assert [group["sessions"][0]["name"] for group in found] == [f"run{number}" for number in range(10)]
+        assert [group["sessions"][0]["status"] for group in found][:6] == ["STATUS_SUCCESS"] * 6
+        assert ask(f"{board.url}/data/runs") == [f"run{number}" for number in range(10)], "no extra runs"
+        page.goto(f"{board.url}/#hparams")
+        page.wait_for_selector("text=best/test/accuracy", timeout=60_000)
+        for text in ("nesterov", "dropout", "optimizer", "lost", "test/accuracy", "best/test/loss"):
+            assert page.locator(f"text={text}").count() > 0, text
+        row = next(group for group in found if group["sessions"][0]["name"] == "run3")
+        values = {value["name"].get("tag"): value["value"] for value in row["metricValues"]}
+        assert values["best/test/accuracy"] == pytest.approx(0.94)
+        assert values["test/accuracy"] == pytest.approx(0.84)
+        assert values["best/test/loss"] == pytest.approx(0.16)
+        layout = ask(f"{board.url}/data/plugin/custom_scalars/layout")
+        (category,) = layout["category"]
+        assert [chart["title"] for chart in category["chart"]] == ["loss"]
+        page.goto(f"{board.url}/#custom_scalars")
+        page.wait_for_selector("text=train and test", timeout=60_000)
+        page.wait_for_selector("text=Matches (20)", timeout=60_000)
+        assert page.problems == []
+    finally:
+        board.stop(signal.SIGTERM)
