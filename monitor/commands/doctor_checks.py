@@ -59,9 +59,13 @@ def examine(logdir: Path, data_dir: Path, ports: Mapping[str, int] = DEFAULT_POR
         lambda: _check_ports(ports),
         lambda: _check_data(data_dir),
     )
+    reported: set[Finding] = set()  # that torch is missing is found twice
     for check in checks:
         try:
-            yield from check()
+            for finding in check():
+                if finding not in reported:
+                    reported.add(finding)
+                    yield finding
         except Exception as error:  # a check that crashes must not hide the others
             yield Finding(WARNING, "doctor", f"a check ended with {type(error).__name__}: {error}", "report it")
 

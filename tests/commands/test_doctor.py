@@ -73,7 +73,14 @@ def test_a_torch_that_does_not_match(tmp_path: Path) -> None:
     assert "failure  torch: cannot be loaded: operator torchvision::nms does not exist → install" in done.stdout
 
 
-@pytest.mark.parametrize(("package", "level"), [("orjson", WARNING), ("click", FAILURE)])
+def test_a_machine_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    torch = found(tmp_path, "torch")
+    assert (torch.level, torch.message) == (FAILURE, "is not installed")
+    assert torch.remedy == "pip install 'training-monitor[runners]'"
+
+
+@pytest.mark.parametrize(("package", "level"), [("orjson", WARNING), ("click", FAILURE), ("torchvision", FAILURE)])
 def test_a_package_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, level: str) -> None:
     info = tmp_path / f"{package}-0.1.dist-info"
     info.mkdir()
