@@ -4,8 +4,8 @@ BIN := .venv/bin
 PINS := $(CURDIR)/constraints.txt
 # visdom builds only with an old setuptools: old pips read the first variable for that, new ones the second.
 PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip --disable-pip-version-check install --quiet
-# Processes that run tests at the same time.
-WORKERS ?= 2
+# Processes that run tests at the same time; many tests wait for servers, so there are more than cores.
+WORKERS ?= 3
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
 .PHONY: demo test coverage lint docs bench fuzz soak clean

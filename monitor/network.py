@@ -49,7 +49,7 @@ def fetch_json(url: str, body: bytes | None = None) -> Any:
 
 
 def is_visdom(url: str) -> bool:
-    """Tell whether a Visdom server answers at `url`, even if it wants a login. Blocks for at most 2 s."""
+    """Tell whether a Visdom server answers at `url`, even if it needs a login. Blocks for at most 2 s."""
     answer = fetch_json(f"{url}/env_state", b"{}")
     return isinstance(answer, list) or answer == LOGIN_REQUIRED
 

@@ -105,7 +105,7 @@ class DashboardSink(Sink):
 
     @abstractmethod
     def is_served(self) -> bool:
-        """Tell whether a server of this kind answers at `url`, even if it wants a login. Blocks for some seconds."""
+        """Tell whether a server of this kind answers at `url`, even if it needs a login. Blocks for some seconds."""
 
     def server_command(self, port: int, folder: Path) -> list[str] | None:
         """Return the command line of a server for this sink, or None if it cannot be started from here.

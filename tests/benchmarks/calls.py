@@ -1,4 +1,4 @@
-"""What a log call costs the thread that makes it, and what a scalar costs all told."""
+"""What a log call costs the thread that makes it, and what a scalar costs in total."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def rows() -> list[Row]:
 
 
 def whole_costs(folder: Path, viz: Any, server: int) -> list[Row]:
-    """Measure what a scalar costs all told, close included: wall time, and CPU time of the process and its server."""
+    """Measure what a scalar costs in total, close included: wall time, and CPU time of the process and its server."""
     ways = ways_to_log(folder, viz)
     wall: dict[str, list[float]] = {name: [] for name in ways}
 
@@ -111,7 +111,7 @@ def whole_costs(folder: Path, viz: Any, server: int) -> list[Row]:
     share, faster = spent["tensorboardX"] / spent["ours"], taken["tensorboardX"] / taken["ours"]
     return [
         Row(
-            "CPU time per scalar, all told (process, children, server), TensorBoard sink, four scalars a step",
+            "CPU time per scalar, in total (process, children, server), TensorBoard sink, four scalars a step",
             "≤ 1/10 of tensorboardX's",
             f"1/{share:.0f}",
             share >= 10,
@@ -119,7 +119,7 @@ def whole_costs(folder: Path, viz: Any, server: int) -> list[Row]:
         ),
         Row(
             "wall time per scalar, start and close included, the same",
-            "is stated",
+            "reported",
             f"1/{faster:.0f} of tensorboardX's",
             True,
             {name: f"{seconds * 1e6:.2f} µs" for name, seconds in taken.items()},

@@ -63,9 +63,9 @@ def growth(port: int, pid: int) -> Row:
             log.close()
     ratio = found["100000"] / found["1000"]
     return Row(
-        "Visdom, CPU of client and server per 1,000 points, at 100,000 points in the series against at 1,000",
+        "Visdom, CPU of client and server per 1,000 points, at 100,000 points in the series versus at 1,000",
         "≤ 1.2 ×",
-        f"{ratio:.2f} × ({found['100000'] * 1e3:.0f} ms against {found['1000'] * 1e3:.0f} ms)",
+        f"{ratio:.2f} × ({found['100000'] * 1e3:.0f} ms versus {found['1000'] * 1e3:.0f} ms)",
         ratio <= 1.2,
     )
 
@@ -76,7 +76,7 @@ def memory(port: int) -> Row:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     early, late = (int(line) / 2**20 for line in done.stdout.split())
     return Row(
-        "resident memory after 5,000,000 scalars in 20 series, both sinks on, against after 500,000",
+        "resident memory after 5,000,000 scalars in 20 series, both sinks on, versus after 500,000",
         "≤ +30 MB",
         f"{late - early:+.1f} MB ({early:.0f} MB, then {late:.0f} MB)",
         late - early <= 30,
@@ -103,7 +103,7 @@ def import_rows() -> list[Row]:
     beyond = (found["import"] - found["bare"]) * 1e3
     return [
         Row(
-            "`import monitor` beyond a bare interpreter; `monitor --help`, in CPU time",
+            "`import monitor` on top of a bare interpreter; `monitor --help`, in CPU time",
             "≤ 60 ms; ≤ 250 ms",
             f"{beyond:.0f} ms; {found['help'] * 1e3:.0f} ms",
             beyond <= 60 and found["help"] <= 0.25,

@@ -66,7 +66,7 @@ def epoch_row() -> Row:
     bare()
     ratio, tested = (paired(bare, partial(whole, test), 12) for test in (None, held))
     return Row(
-        "an MNIST epoch of `monitor train mlp`, shuffled and logged, against the bare loop over tensors in memory",
+        "an MNIST epoch of `monitor train mlp`, shuffled and logged, versus the bare loop over tensors in memory",
         "≤ 1.15 ×",
         f"{ratio:.3f} × (with the test set of 10,000, its predictions and histograms: {tested:.3f} ×)",
         ratio <= 1.15,
@@ -114,7 +114,7 @@ EPOCHS = 10  # the default of both
 def course_rows() -> list[Row]:
     """Compare the course's own program with the runner: the whole process, with the same epochs."""
     source = Path(os.environ.get("MONITOR_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    what = f"the course's own program against `monitor train mlp`, {EPOCHS} epochs of MNIST, both dashboards"
+    what = f"the course's own program versus `monitor train mlp`, {EPOCHS} epochs of MNIST, both dashboards"
     must = "≥ 10 × faster, same accuracy within 0.5 points"
     if not (source / "MNIST").is_dir():
         return [Row(what, must, "not measured: no MNIST in MONITOR_TEST_DATA", False)]
@@ -132,5 +132,5 @@ def course_rows() -> list[Row]:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         theirs = time.perf_counter() - began
         its = float(re.findall(r"accuracy ([\d.]+)", done.stdout)[-1])
-    found = f"{theirs / ours:.1f} × ({ours:.1f} s against {theirs:.1f} s, start and both servers included); "
+    found = f"{theirs / ours:.1f} × ({ours:.1f} s versus {theirs:.1f} s, start and both servers included); "
     return [Row(what, must, found + f"{mine:.2%} against {its:.2%}", theirs / ours >= 10 and abs(mine - its) <= 0.005)]

@@ -49,7 +49,7 @@ def test_every_end_delivers_everything(tmp_path: Path, start: Start, script: str
     assert ("Traceback" in err) == (end in ("ctrl-c", "exception")), err
     assert event_reader.series(tmp_path / "run", "a") == [(step, float(step)) for step in range(5000)]
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    if not (script is NEVER_CLOSED and "exit" in end):  # an exit code is not to be had at the interpreter's end
+    if not (script is NEVER_CLOSED and "exit" in end):  # an exit code is not available when the interpreter ends
         assert facts["status"] == says
 
 

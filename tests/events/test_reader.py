@@ -79,7 +79,7 @@ def test_files_of_torchs_writer(tmp_path: Path) -> None:
 
 
 def test_files_of_tensorflows_and_jaxs_writers(tmp_path: Path) -> None:
-    grey, colours = np.arange(20, dtype=np.uint8).reshape(4, 5), np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    gray, colors = np.arange(20, dtype=np.uint8).reshape(4, 5), np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
     broken = TensorProto(dtype=foreign.STRING, string_val=[b"x"] * 3)
     buckets = np.array([[0, 1, 5], [1, 2, 7], [2, 4, 1]])
     foreign.write(
@@ -91,8 +91,8 @@ def test_files_of_tensorflows_and_jaxs_writers(tmp_path: Path) -> None:
             foreign.scalar("wide", 1e-300, "double"),
         ),
         foreign.event(3, foreign.scalar("half", 0.125, "half"), foreign.simple("plain", float("nan"))),
-        foreign.event(3, foreign.text("notes", "first", "sécond"), foreign.images("grey", grey, grey)),
-        foreign.event(4, foreign.images("colours", colours), foreign.histogram("h", buckets)),
+        foreign.event(3, foreign.text("notes", "first", "sécond"), foreign.images("gray", gray, gray)),
+        foreign.event(4, foreign.images("colors", colors), foreign.histogram("h", buckets)),
         foreign.event(5, foreign.old_histogram("old")),
         foreign.event(
             5,
@@ -112,8 +112,8 @@ def test_files_of_tensorflows_and_jaxs_writers(tmp_path: Path) -> None:
     assert np.isnan(points(found, "plain")[0][1])
     assert [r.text for r in found if isinstance(r, Text)] == ["first\nsécond"]
     pictures = {r.tag: r.images for r in found if isinstance(r, Images)}
-    assert np.array_equal(pictures["grey"], np.stack([grey[None]] * 2))
-    assert np.array_equal(pictures["colours"][0], np.moveaxis(colours, 2, 0))
+    assert np.array_equal(pictures["gray"], np.stack([gray[None]] * 2))
+    assert np.array_equal(pictures["colors"][0], np.moveaxis(colors, 2, 0))
     histograms = {r.tag: r.buckets for r in found if isinstance(r, Histogram)}
     assert [list(part) for part in histograms["h"] or ()] == [[5, 7, 1], [0, 1, 2, 4]]
     assert [list(part) for part in histograms["old"] or ()] == [[2, 3, 1], [0.5, 1, 2, 2.5]]

@@ -30,7 +30,7 @@ def train(folder: Path, *arguments: object) -> Result:
 
 
 @pytest.mark.parametrize("name", names.INITS)
-def test_initialisations(name: str) -> None:
+def test_initializations(name: str) -> None:
     torch.manual_seed(0)
     model = models.MLP(400, [300], 10)
     models.initialize_weights(model, name)
