@@ -64,7 +64,7 @@ def load_run(name: str, path: Path) -> ComparedRun:
     """Return a run as its `run.json` describes it; without one, as its event files do, which may take seconds."""
     info = load(path, name)
     if info.metrics:
-        return ComparedRun(name, path, info.status, info.config, info.metrics)
+        return ComparedRun(name, path, info.status_text, info.config, info.metrics)
     summary, config = metrics.MetricSummary(), dict(info.config)
     for records in read_history(path):
         for record in records:
@@ -72,7 +72,7 @@ def load_run(name: str, path: Path) -> ComparedRun:
                 summary.add(record.tag, record.value, record.step)
             elif isinstance(record, Config):
                 config = config or dict(record.values)
-    return ComparedRun(name, path, info.status if (path / RUN_FILE).exists() else "", config, summary.summary())
+    return ComparedRun(name, path, info.status_text if (path / RUN_FILE).exists() else "", config, summary.summary())
 
 
 def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
