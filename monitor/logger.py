@@ -9,7 +9,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from time import monotonic, perf_counter, time
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import Rule, StallRule, parse_rules
@@ -75,7 +75,8 @@ class Logger(LogMethods):
             every_rank: whether every process of a distributed training logs. By default only rank 0 does, under any
                 launcher; the calls of the others are checked and dropped.
             strict: whether `flush` and `close` raise `SinkError` if records were not delivered.
-            close_timeout: seconds for closing at the end of a `with` block or of the program.
+            close_timeout: seconds without progress after which a sink is given up, at the end of a `with` block or of
+                the program.
 
         Raises:
             SpecError: if a sink is unknown or its spec cannot be read.
@@ -152,7 +153,10 @@ class Logger(LogMethods):
     def close(self, timeout: float | None = None, status: str = "finished", error: str | None = None) -> bool:
         """Deliver what is left and end the run; tell whether everything was delivered.
 
-        Blocks for at most `timeout` seconds. `status`, one of finished, failed, interrupted, killed and stopped, and
+        Blocks as long as the sinks make progress, however much is left; a sink that makes none for `timeout` seconds,
+        by default `close_timeout`, is given up. After two seconds a line says what is left.
+
+        `status`, one of finished, failed, interrupted, killed and stopped, and
         `error` go into `run.json`. Idempotent. Raises `SinkError` under `strict` if records were not delivered,
         `ValueError` for another status.
         """
@@ -171,16 +175,17 @@ class Logger(LogMethods):
         status, error = self._outcome = self._outcome or (status, error)  # the first cause is the cause
         self._put = self._refuse
         self._ended = self._ended or perf_counter()
-        deadline = monotonic() + timeout
         self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # so that an alert on the last values counts
         if self.should_stop and status in (RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.KILLED):
             status, error = RunStatus.STOPPED, self._status_sink.first_alert
         self.run.status = status
-        self._pipeline.close(max(0.0, deadline - monotonic()))
+        self._pipeline.close(timeout)
         atexit.unregister(self._at_exit)
         _open_loggers.discard(self)
         stats = self.stats()
         self._undelivered = stats.undelivered()
+        missing = {w.name: stats.sinks[w.name].missing for w in self._pipeline.workers if w.sink.durable}
+        self.run.incomplete = {name: count for name, count in missing.items() if count}
         try:
             self.run.finish(status, error, logged={name: s._asdict() for name, s in stats.sinks.items()})
         except OSError as failure:
@@ -188,7 +193,7 @@ class Logger(LogMethods):
         for line in self._undelivered:
             log.warning("%s", line)
         if self.run.is_written:
-            log.info("%s: %s; %s", self.run.path, status, stats)
+            log.info("%s: %s%s; %s", self.run.path, status, ", incomplete" if self.run.incomplete else "", stats)
 
     def __enter__(self) -> Logger:
         return self

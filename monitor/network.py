@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import socket
 import urllib.error
 import urllib.request
 from typing import Any
 
+from monitor.errors import SpecError
+
+VISDOM_PORT_VARIABLE, TENSORBOARD_PORT_VARIABLE = "MONITOR_VISDOM_PORT", "MONITOR_TENSORBOARD_PORT"
 TIMEOUT_S = 2
 MAX_ANSWER_BYTES = 10**7
 LOGIN_REQUIRED = "login required"  # what `fetch_json` returns for it
+
+
+def visdom_port() -> int:
+    """Return the port where Visdom is looked for by default: `MONITOR_VISDOM_PORT`, or 8097."""
+    return _port(VISDOM_PORT_VARIABLE, 8097)
+
+
+def tensorboard_port() -> int:
+    """Return the port where TensorBoard is looked for by default: `MONITOR_TENSORBOARD_PORT`, or 6006."""
+    return _port(TENSORBOARD_PORT_VARIABLE, 6006)
+
+
+def _port(variable: str, default: int) -> int:
+    """Return the port that an environment variable names; raise `SpecError` for anything but a port."""
+    text = os.environ.get(variable) or str(default)
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise SpecError(f"{variable} is {text!r}; accepted: a port, 1 to 65535")
+    return int(text)
 
 
 def is_loopback(host: str) -> bool:

@@ -28,6 +28,11 @@ class SinkStats(NamedTuple):
     retries: int
     last_error: str | None
 
+    @property
+    def missing(self) -> int:
+        """Records that were logged and are not delivered."""
+        return self.logged - self.delivered
+
 
 class Stats(NamedTuple):
     """Delivery counters per sink, and what logging cost the training thread.
@@ -47,10 +52,10 @@ class Stats(NamedTuple):
     def undelivered(self) -> list[str]:
         """Return one line for each sink that is missing records."""
         return [
-            f"{name}: {stats.logged - stats.delivered} of {stats.logged} records not delivered"
+            f"{name}: {stats.missing} of {stats.logged} records not delivered"
             + (f" ({stats.last_error})" if stats.last_error else "")
             for name, stats in self.sinks.items()
-            if stats.logged != stats.delivered
+            if stats.missing
         ]
 
     def __str__(self) -> str:

@@ -11,9 +11,9 @@ import click
 from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand
+from runners.choices import IMAGE_DATASETS, OPTIMIZERS
 from runners.launch.options import TrainOptions, data_directory, data_options, optimizer_options, run_options
 from runners.launch.validators import finite
-from runners.training.names import IMAGE_DATASETS, OPTIMIZERS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -101,8 +101,8 @@ def main(**params: Any) -> dict[str, float]:
     import torch
 
     from runners.launch.job import open_job
+    from runners.logistic_report import LogisticReport
     from runners.training import optimizers
-    from runners.training.logistic_report import LogisticReport
     from runners.training.loop import train
     from runners.training.state import TrainConfig
 

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from monitor.commands.base import MonitorCommand
+from runners.choices import ACTIVATIONS, IMAGE_DATASETS, INITS, OPTIMIZERS
 from runners.launch.options import TrainOptions, data_directory, data_options, optimizer_options, run_options
 from runners.launch.validators import LossChoice, epoch_or_steps, finite, layer_widths
-from runners.training.names import ACTIVATIONS, IMAGE_DATASETS, INITS, OPTIMIZERS
 
 CONFIG_OPTIONS = (
     "epochs", "batch_size", "lr", "hidden", "activation", "activate_output", "init", "dropout", "loss", "optimizer",

@@ -16,10 +16,11 @@ ROOT = Path(__file__).parents[1]
 # From the top down: a module imports from its own layer and from those below it.
 LAYERS = (
     {"runners.course"},
-    {"runners.mlp", "runners.logistic"},
+    {"runners.mlp", "runners.logistic", "runners.logistic_report"},
     {"runners.launch"},
     {"runners.training"},
     {"runners.data"},
+    {"runners.choices"},
     {"monitor.cli", "monitor.__main__"},
     {"monitor.commands"},
     {"monitor.logger", "monitor.testing"},

@@ -32,12 +32,13 @@ def text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise _error(TypeError, name, f"must be text, not {type(value).__name__}")
     try:
-        value.encode()
+        plain = str.__str__(value)  # not what a subclass makes of it
+        plain.encode()
     except UnicodeEncodeError as error:
         raise _error(
-            ValueError, name, f"{value!r} contains a surrogate at {error.start}, which UTF-8 cannot encode"
+            ValueError, name, f"{plain!r} contains a surrogate at {error.start}, which UTF-8 cannot encode"
         ) from None
-    return str(value)
+    return plain
 
 
 def step(value: Any, name: str = "step") -> int:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from monitor.errors import MonitorError
+from monitor.render.escaping import escape_control_chars
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 RUNNER_MODULES = ("torch", "torchvision", "sklearn")  # installed by the extra `runners`
 
@@ -45,9 +49,16 @@ class MonitorGroup(MonitorCommand, click.Group):
     """A group of commands that reports errors in the same way."""
 
 
+def as_text(value: object, style: str = "") -> Text:
+    """Return a value for a table, shown as it is: no markup, and control characters spelled out."""
+    from rich.text import Text
+
+    return Text(escape_control_chars(str(value)), style)
+
+
 def fail(message: str, status: int) -> NoReturn:
     """Print a message in one line on stderr, and exit with `status`."""
-    click.echo("Error: " + " ".join(message.split()), err=True)
+    click.echo("Error: " + escape_control_chars(" ".join(message.split())), err=True)
     sys.exit(status)
 
 
@@ -63,11 +74,18 @@ class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
         pass
 
 
+class _OneLine(logging.Formatter):
+    """Show a message as it is: control characters, which a tag or an error may hold, are spelled out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escape_control_chars(super().format(record))
+
+
 def show_messages() -> None:
     """Show the log messages of this package on stderr, one line each."""
     log = logging.getLogger("monitor")
     if not log.handlers:
         handler = _Stderr()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)

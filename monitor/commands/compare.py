@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.commands.base import MonitorCommand, fail
+from monitor.commands.base import MonitorCommand, as_text, fail
 from monitor.comparison.compare import (
     ComparedRun,
     ComparisonView,
@@ -19,6 +19,7 @@ from monitor.comparison.compare import (
     load_run,
     main_metrics,
 )
+from monitor.render.escaping import escape_control_chars
 from monitor.runs.process import signals_as_exit
 from monitor.runs.run_file import parse_number
 
@@ -105,18 +106,18 @@ def show(runs: Sequence[ComparedRun], tags: Sequence[str]) -> None:
 def settings_table(runs: Sequence[ComparedRun], settings: Sequence[str]) -> Table:
     """Return a table of the settings that differ, one row per run."""
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table("run", *settings, title="settings that differ", title_justify="left", box=None, pad_edge=False)
+    table = Table("run", title="settings that differ", title_justify="left", box=None, pad_edge=False)
+    for name in settings:
+        table.add_column(as_text(name))
     for run in runs:
-        table.add_row(Text(run.name), *(Text(_setting(run.config.get(name))) for name in settings))
+        table.add_row(as_text(run.name), *(as_text(_setting(run.config.get(name))) for name in settings))
     return table
 
 
 def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Table:
     """Return a table of last and best values with their steps, one row per metric and run; stars mark the best."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("metric", "run", title="\nmetrics, the best with a *", title_justify="left", box=None, pad_edge=False)
     for name in ("last", "at step", "best", "at step"):
@@ -130,8 +131,8 @@ def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Table:
                 star = "*" if run.name in best_runs(runs, tag, which) else " "
                 value = parse_number(entry.get(which))
                 cells += ["" if value is None else f"{value:.5g}{star}", str(entry.get(step, ""))]
-            label = Text(tag if index == 0 else "")
-            table.add_row(label, Text(run.name), *cells, Text(run.status), end_section=index == len(runs) - 1)
+            label = as_text(tag if index == 0 else "")
+            table.add_row(label, as_text(run.name), *cells, as_text(run.status), end_section=index == len(runs) - 1)
     return table
 
 
@@ -143,14 +144,14 @@ def plot(runs: Sequence[ComparedRun], tag: str, width: int, *, colors: bool) -> 
 
     plotext.clear_figure()
     plotext.plotsize(width, PLOT_LINES)
-    plotext.title(tag)
+    plotext.title(escape_control_chars(tag))
     drawn = False
     for index, run in enumerate(runs):
         points = [(step, value) for step, value in read_scalars(run.path, [tag])[tag] if abs(value) < float("inf")]
         if points:
             drawn = True
             marker = "hd" if colors else MARKERS[index % len(MARKERS)]
-            plotext.plot(*zip(*points), label=run.name, marker=marker)
+            plotext.plot(*zip(*points), label=escape_control_chars(run.name), marker=marker)
     if not drawn:
         return f"{tag}: no finite value to plot\n"
     drawing = str(plotext.build())

@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, NamedTuple
 
-from monitor.network import is_tensorboard, is_visdom, listens
+from monitor.network import is_tensorboard, is_visdom, listens, tensorboard_port, visdom_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,6 @@ DISTRIBUTION = "training-monitor"
 EXTRA_LEVELS = {"runners": FAILURE, "visdom": WARNING}  # what a missing package of the extra is; others are ignored
 MIN_FREE_BYTES = 200 * 2**20  # below this, a run may not fit
 LOW_FREE_BYTES = 2 * 2**30  # below this, many runs may not fit
-DEFAULT_PORTS = {"Visdom": 8097, "TensorBoard": 6006}
 
 
 class Finding(NamedTuple):
@@ -42,13 +41,13 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examine(logdir: Path, data_dir: Path, ports: Mapping[str, int] = DEFAULT_PORTS) -> Iterator[Finding]:
+def examine(logdir: Path, data_dir: Path, ports: Mapping[str, int] | None = None) -> Iterator[Finding]:
     """Run all checks and yield each finding at once. Blocks for some seconds.
 
     Args:
         logdir: where runs would be written.
         data_dir: where data sets are.
-        ports: the ports of the dashboards, by name.
+        ports: the ports of the dashboards, by name; by default those that runs use.
     """
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         _check_python,
@@ -56,7 +55,7 @@ def examine(logdir: Path, data_dir: Path, ports: Mapping[str, int] = DEFAULT_POR
         _check_torch,
         lambda: _check_disk(logdir),
         _check_assets,
-        lambda: _check_ports(ports),
+        lambda: _check_ports(ports or {"Visdom": visdom_port(), "TensorBoard": tensorboard_port()}),
         lambda: _check_data(data_dir),
     )
     reported: set[Finding] = set()  # that torch is missing is found twice

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.commands.base import MonitorCommand
+from monitor.commands.base import MonitorCommand, as_text
 from monitor.metrics import sort_key
 from monitor.runs.filter import Filter
 from monitor.runs.listing import RunInfo, scan, sort_runs
@@ -118,10 +118,9 @@ def write_csv(infos: Sequence[RunInfo]) -> None:
 
 
 def runs_table(infos: Sequence[RunInfo], metrics: Sequence[str], width: int) -> RenderableType:
-    """Return a table of runs with the last and best value of each metric, and the errors of runs that failed."""
+    """Return a table of runs with the last and best value of each metric, and what is wrong with a run."""
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
 
     tags = (
         list(metrics)
@@ -129,14 +128,14 @@ def runs_table(infos: Sequence[RunInfo], metrics: Sequence[str], width: int) -> 
     )
     grid = Table("run", "status", box=None, pad_edge=False, header_style="bold")
     for name in ("epoch", "step", *tags, "time", "age"):
-        grid.add_column(name.replace("/", "/\n"), justify="right", no_wrap=True)
+        grid.add_column(as_text(name.replace("/", "/\n")), justify="right", no_wrap=True)
     for run in infos:
         cells = [format_progress(run, "epoch"), format_progress(run, "step")]
         cells += [format_metric(run.metrics.get(tag, {})) for tag in tags]
-        status = Text(run.status, style=STATUS_COLORS.get(run.status, "default"))
-        grid.add_row(Text(run.name), status, *cells, format_duration(run.duration), format_duration(run.age))
-    errors = [Text(f"{run.name}: {run.error}", "dim") for run in infos if run.error and run.status != "finished"]
-    return Group(grid, *errors)
+        status = as_text(run.status_text, STATUS_COLORS.get(run.status, "default"))
+        grid.add_row(as_text(run.name), status, *cells, format_duration(run.duration), format_duration(run.age))
+    problems = [as_text(f"{run.name}: {run.problem}", "dim") for run in infos if run.problem]
+    return Group(grid, *problems)
 
 
 def main_metrics(infos: Sequence[RunInfo]) -> list[str]:

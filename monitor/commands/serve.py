@@ -12,7 +12,7 @@ import click
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
 from monitor.dashboards.parent_watch import exit_with_parent
-from monitor.network import is_loopback
+from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, is_loopback
 from monitor.runs.process import signals_as_exit
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,7 +24,7 @@ def serve() -> None:
     """Serve a dashboard until Ctrl-C."""
 
 
-def server_options(default_port: int, port_help: str) -> Callable[[F], F]:
+def server_options(default_port: int, port_variable: str, port_help: str) -> Callable[[F], F]:
     """Add the options that both servers have."""
 
     def add(command: F) -> F:
@@ -33,7 +33,13 @@ def server_options(default_port: int, port_help: str) -> Callable[[F], F]:
             click.option("--parent", type=int, hidden=True, help="End when this process ends."),
             click.option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on."),
             click.option(
-                "--port", type=click.IntRange(0, 65535), default=default_port, show_default=True, help=port_help
+                "--port",
+                type=click.IntRange(0, 65535),
+                default=default_port,
+                show_default=True,
+                help=port_help,
+                envvar=port_variable,
+                show_envvar=True,
             ),
         ):
             command = option(command)
@@ -43,7 +49,7 @@ def server_options(default_port: int, port_help: str) -> Callable[[F], F]:
 
 
 @serve.command(cls=MonitorCommand)
-@server_options(8097, "Port to listen on; 0 for any free one.")
+@server_options(8097, VISDOM_PORT_VARIABLE, "Port to listen on; 0 for any free one.")
 @click.option(
     "--env-dir", type=click.Path(file_okay=False, path_type=Path), help="Where envs are loaded from and saved."
 )
@@ -94,7 +100,7 @@ def visdom(
 
 
 @serve.command(cls=MonitorCommand)
-@server_options(6006, "Port to listen on; if it is in use, the next free one.")
+@server_options(6006, TENSORBOARD_PORT_VARIABLE, "Port to listen on; if it is in use, the next free one.")
 @click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where the runs are.")  # fmt: skip
 def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_browser: bool) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from monitor.sinks.base import DashboardSink
 
-MAX_METRICS = 6  # that are compared, unless they are named
+DEFAULT_METRIC_COUNT = 6  # metrics that are compared, unless they are named
 
 
 class ComparedRun(NamedTuple):
@@ -64,7 +64,7 @@ def load_run(name: str, path: Path) -> ComparedRun:
     """Return a run as its `run.json` describes it; without one, as its event files do, which may take seconds."""
     info = load(path, name)
     if info.metrics:
-        return ComparedRun(name, path, info.status, info.config, info.metrics)
+        return ComparedRun(name, path, info.status_text, info.config, info.metrics)
     summary, config = metrics.MetricSummary(), dict(info.config)
     for records in read_history(path):
         for record in records:
@@ -72,7 +72,7 @@ def load_run(name: str, path: Path) -> ComparedRun:
                 summary.add(record.tag, record.value, record.step)
             elif isinstance(record, Config):
                 config = config or dict(record.values)
-    return ComparedRun(name, path, info.status if (path / RUN_FILE).exists() else "", config, summary.summary())
+    return ComparedRun(name, path, info.status_text if (path / RUN_FILE).exists() else "", config, summary.summary())
 
 
 def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
@@ -84,7 +84,8 @@ def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
 def main_metrics(runs: Sequence[ComparedRun]) -> list[str]:
     """Return the metrics to compare by: those with a goal, held-out data first."""
     with_goal = {tag for run in runs for tag, entry in run.metrics.items() if "goal" in entry}
-    return sorted(with_goal or {tag for run in runs for tag in run.metrics}, key=metrics.sort_key)[:MAX_METRICS]
+    tags = with_goal or {tag for run in runs for tag in run.metrics}
+    return sorted(tags, key=metrics.sort_key)[:DEFAULT_METRIC_COUNT]
 
 
 def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:

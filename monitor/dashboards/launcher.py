@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from monitor.network import fetch_json, is_loopback, listens
+from monitor.network import fetch_json, is_loopback, listens, tensorboard_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,8 +111,9 @@ def serve_sink(sink: DashboardSink, folder: Path) -> DashboardServer:
     return DashboardServer(sink.title, sink.url, command or ())
 
 
-def serve_tensorboard(logdir: Path, port: int = 6006) -> DashboardServer:
+def serve_tensorboard(logdir: Path) -> DashboardServer:
     """Find a TensorBoard over `logdir`, or start one."""
+    port = tensorboard_port()
     url = f"http://127.0.0.1:{port}"
     answer = fetch_json(f"{url}/data/environment")
     location = answer.get("data_location") if isinstance(answer, dict) else None

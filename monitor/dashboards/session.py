@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from monitor.dashboards.launcher import DashboardServer, serve_sink, serve_tensorboard
+from monitor.render.escaping import escape_control_chars
 from monitor.sinks.base import DashboardSink
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def keep_dashboards_up(servers: list[DashboardServer], commands: list[str], done
 def echo(line: str, err: bool = False) -> None:
     """Print a line, as long as somebody reads it: a closed pipe or terminal must not end a training."""
     try:
-        click.echo(line, err=err)
+        click.echo(escape_control_chars(line), err=err)
     except OSError:
         setattr(sys, "stderr" if err else "stdout", Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
+CLOSE_REPORT_S = 2.0  # after this time, `close` says what is left
+
 
 class Pipeline:
     """Deliver what is put into `inbox` to all sinks, with one worker per sink.
@@ -118,9 +120,25 @@ class Pipeline:
             self._watch.wait(time.monotonic() + timeout)
 
     def close(self, timeout: float) -> list[str]:
-        """Deliver the rest and end the workers, in at most `timeout` seconds; name those that did not."""
-        deadline = time.monotonic() + timeout
+        """Deliver the rest and end the workers; name those that did not end.
+
+        Blocks as long as every sink makes progress, however much is left; a sink that makes none for `timeout` seconds
+        is given up. After two seconds it says what is left.
+        """
         self.feed()
         for worker in self._all_workers:
-            worker.begin_close(deadline)
-        return [worker.name for worker in self._all_workers if not worker.join()]
+            worker.begin_close(timeout)
+        started, before = time.monotonic(), {worker: worker.backlog() for worker in self._all_workers}
+        unfinished: list[str] = []
+        reported = False
+        for worker in self._all_workers:
+            while (ended := worker.join(CLOSE_REPORT_S)) is None:
+                if not reported and time.monotonic() - started >= CLOSE_REPORT_S:
+                    reported = True
+                    left = worker.backlog()
+                    pace = (before[worker] - left) / (time.monotonic() - started)
+                    message = "%s: %s records left, %s per second; Ctrl-C twice gives up"
+                    log.info(message, worker.name, f"{left:,}", f"{pace:,.0f}")
+            if not ended:
+                unfinished.append(worker.name)
+        return unfinished

@@ -11,10 +11,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from monitor.capture.snapshot import PendingRecord
-from monitor.delivery.batch import Item, build_records, record_type
+from monitor.delivery.batch import Item, build_records, describe, record_type, take_batch
 from monitor.records import Images, Predictions, Record
 from monitor.sinks.base import Sink
 from monitor.stats import SinkStats
@@ -68,7 +69,8 @@ class SinkWorker:
         self._opened = False
         self._retry_delay = 0.0  # seconds until the next attempt; 0 unless the sink is failing
         self._closing = False
-        self._deadline = float("inf")
+        self._patience = float("inf")  # seconds without progress after which `close` gives up
+        self._last_progress = time.monotonic()
         self._thread = threading.Thread(target=self._main, name=f"monitor-{name}", daemon=True)
         self._thread.start()
 
@@ -104,17 +106,28 @@ class SinkWorker:
             self._changed.wait_for(lambda: self._settled_count() >= target, max(0.0, deadline - time.monotonic()))
             return self._settled_count() >= target
 
-    def begin_close(self, deadline: float) -> None:
-        """Ask the thread to deliver the rest before `deadline`, close the sink, and end. Does not block."""
+    def begin_close(self, patience: float) -> None:
+        """Ask the thread to deliver the rest, close the sink, and end. Does not block.
+
+        It may go on as long as it makes progress; after `patience` seconds without any, it gives up.
+        """
         with self._changed:
             self._closing = True
-            self._deadline = min(deadline, time.monotonic() + FAILING_SINK_CLOSE_S) if self._retry_delay else deadline
+            self._patience = min(patience, FAILING_SINK_CLOSE_S) if self._retry_delay else patience
+            self._last_progress = time.monotonic()
         self._wake.set()
 
-    def join(self) -> bool:
-        """Block until the thread ends or the deadline of `begin_close` passes; tell whether it ended."""
-        self._thread.join(max(0.0, self._deadline - time.monotonic()))
-        return not self._thread.is_alive()
+    def join(self, timeout: float) -> bool | None:
+        """Block for at most `timeout` seconds; True if the thread ended, False if it was given up, None otherwise."""
+        self._thread.join(max(0.0, min(timeout, self._give_up_time() - time.monotonic())))
+        if not self._thread.is_alive():
+            return True
+        return None if time.monotonic() < self._give_up_time() else False
+
+    def backlog(self) -> int:
+        """Return the number of records that are not settled."""
+        with self._changed:
+            return self._logged - self._settled_count()
 
     def stats(self) -> SinkStats:
         """Return the counters, consistent with each other."""
@@ -139,19 +152,22 @@ class SinkWorker:
             elapsed = time.perf_counter() - started  # includes the work of a local server, which also takes a core
             delay = self._retry_delay or min(self.sink.max_interval, max(self.sink.interval, elapsed / MAX_BUSY_SHARE))
             if closing:
-                if not self._retry_delay or time.monotonic() + CLOSING_RETRY_S >= self._deadline:
+                if not self._retry_delay or time.monotonic() + CLOSING_RETRY_S >= self._give_up_time():
                     break
                 delay = CLOSING_RETRY_S
         self._attempt(self.sink.close)
 
     def _deliver(self) -> None:
-        """Open the sink if necessary, then write and flush what is queued, unless the sink asks for a retry."""
-        if not (self._open() and self._write() and self._flush()):
+        """Open the sink if necessary; then write and flush batch after batch, unless the sink asks for a retry."""
+        if not self._open():
             return
-        if self._retry_delay:
-            self._retry_delay = 0.0
-            self._reported = {cause for cause in self._reported if not cause.startswith("OSError")}
-            log.info("%s: back, nothing was lost", self.name)
+        while self._write() and self._flush():
+            if self._retry_delay:
+                self._retry_delay = 0.0
+                self._reported = {cause for cause in self._reported if not cause.startswith("OSError")}
+                log.info("%s: back, nothing was lost", self.name)
+            if not self._queue:
+                return
 
     def _open(self) -> bool:
         """Open the sink once; tell whether to go on."""
@@ -164,27 +180,32 @@ class SinkWorker:
         return True
 
     def _write(self) -> bool:
-        """Write the batch that failed before, or else a new one; tell whether to go on."""
+        """Write the batch that failed before, or else the next one; tell whether to go on."""
         with self._changed:
             if not self._batch:
-                self._batch = list(self._queue)
-                self._queue.clear()
-                self._pending_bytes = 0
-        if self._batch:
-            records, built = build_records(self._batch, self._report_failure)
-            with self._changed:
-                self._failed += len(self._batch) - len(built)
-                self._batch = built
-            written = self._attempt(lambda: self.sink.write(records)) if records else True
+                self._batch = take_batch(self._queue, scalars_first=self.sink.scalars_first)
+                self._pending_bytes -= sum(i.nbytes for i in self._batch if isinstance(i, PendingRecord))
+        records, built = build_records(self._batch, self._report_failure)
+        with self._changed:
+            self._failed += len(self._batch) - len(built)
+            self._batch = built
+        size = len(records)
+        while records:
+            part = records[:size]
+            is_single = len(part) == 1
+            written = self._attempt(partial(self.sink.write, part), is_single and describe(part[0]))
             if written is None:
                 return False
+            if not written and not is_single:  # one of them is bad: halve until it is found, and it alone fails
+                size = len(part) // 2
+                continue
+            records = records[len(part) :]
+            size = size * 2 if written else 1
             with self._changed:
-                if written:
-                    self._written += len(records)
-                else:
-                    self._failed += len(records)
-                self._batch = []
-                self._changed.notify_all()
+                self._batch = self._batch[len(part) :]
+                self._written += len(part) if written else 0
+                self._failed += 0 if written else 1
+                self._note_progress()
         return True
 
     def _flush(self) -> bool:
@@ -197,17 +218,29 @@ class SinkWorker:
                 self._delivered += self._written
             else:
                 self._failed += self._written
+            if self._written:
+                self._note_progress()
             self._written = 0
-            self._changed.notify_all()
         return True
+
+    def _note_progress(self) -> None:
+        """Note that records were written or settled. The caller holds the lock."""
+        self._last_progress = time.monotonic()
+        self._changed.notify_all()
+
+    def _give_up_time(self) -> float:
+        return self._last_progress + self._patience
 
     def _replay_history(self) -> None:
         assert self._history is not None
         for records in self._history():
             self.sink.recall(records)
 
-    def _attempt(self, call: Callable[[], None]) -> bool | None:
-        """Call the sink: True if it succeeded, False if it failed for good, None if it asks for a retry."""
+    def _attempt(self, call: Callable[[], None], report: str | bool = "what was written") -> bool | None:
+        """Call the sink: True if it succeeded, False if it failed for good, None if it asks for a retry.
+
+        `report` says what is lost if it failed for good; false if nothing is lost yet.
+        """
         try:
             call()
         except OSError as error:
@@ -219,7 +252,8 @@ class SinkWorker:
             self._report_once(logging.WARNING, "OSError", message)
             return None
         except BaseException as error:  # not even a SystemExit in a sink ends the thread
-            self._report_failure(error, "the batch is lost")
+            if report:
+                self._report_failure(error, f"{report} is lost")
             return False
         return True
 

@@ -43,6 +43,19 @@ class RunInfo:
     now: float
 
     @property
+    def status_text(self) -> str:
+        """The status, with a star if a durable sink is missing records."""
+        return f"{self.status}*" if self.fields.get("incomplete") else str(self.status)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the run did not finish, or what it is missing."""
+        incomplete = self.fields.get("incomplete") or {}
+        missing = [f"{count:,} records are not in {sink}" for sink, count in incomplete.items()]
+        error = [self.error] if self.error and self.status != RunStatus.FINISHED else []
+        return "; ".join([*error, *missing]) or None
+
+    @property
     def config(self) -> dict[str, Any]:
         """The settings."""
         return self.fields.get("config") or {}

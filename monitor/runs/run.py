@@ -35,6 +35,7 @@ class Run:
         is_resumed: whether it continues what an earlier process logged.
         is_written: whether `run.json` is written.
         alerts: the alerts that fired so far, as in `run.json`.
+        incomplete: at the end, how many records each durable sink is missing, by its name.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Run:
         self.is_resumed = previous is not None
         self.is_written = is_written
         self.alerts: list[dict[str, Any]] = list((previous or {}).get("alerts") or [])
+        self.incomplete: dict[str, int] = {}
         self._lock = threading.Lock()
         self._fields: dict[str, Any] = {
             "name": self.name,
@@ -76,8 +78,8 @@ class Run:
             "config": self.config,
         }
         if previous is not None:
-            kept = {name: value for name, value in previous.items() if name != "error"}
-            self._fields = {**kept, "status": self.status, "end": None}
+            earlier = {name: value for name, value in previous.items() if name not in ("error", "incomplete")}
+            self._fields = {**earlier, "status": self.status, "end": None}
         if is_written:
             self._fields |= _this_process()
             self._write()
@@ -89,6 +91,8 @@ class Run:
             self._fields.update(fields, status=self.status, end=timestamp(time.time()))
             if error is not None:
                 self._fields["error"] = error
+            if self.incomplete:
+                self._fields["incomplete"] = self.incomplete
             self._write()
 
     def update(self, **fields: Any) -> None:

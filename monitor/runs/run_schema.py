@@ -144,4 +144,5 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "versions": _is_object_of(_is_text),
     "git": _is_object,
     "logged": _is_object_of(_is_object),
+    "incomplete": _is_object_of(_is_count),
 }

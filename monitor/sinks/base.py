@@ -2,7 +2,8 @@
 
 The pipeline knows *when*, a sink knows *where*. Only the sink's own worker thread calls its methods, so it needs no
 locks. An `OSError` (hence `ConnectionError` and `TimeoutError`) out of any method means: nothing is lost, try again
-later. Anything else means: this batch is bad; it is counted as failed and reported once, and the worker goes on.
+later. Anything else out of `write` means: one of these records is bad, and none of them was taken; the worker writes
+them in halves until it is found, and it alone is counted as failed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Sink(ABC):
         accepts: record types; others are filtered out before `write`.
         interval: seconds from one flush to the next.
         max_interval: seconds; a sink whose flushes are slow is flushed less often, down to this.
+        scalars_first: whether records that are ready, such as scalars, may be written before arrays that were logged
+            earlier and are still to be drawn.
         durable: whether what was flushed survives a crash of this process; checkpoints wait for such sinks.
         writes_event_files: whether it writes TensorBoard's event files into the run directory, which comparing,
             resuming and `monitor serve tensorboard` read.
@@ -39,6 +42,7 @@ class Sink(ABC):
     accepts: frozenset[type] = RECORD_TYPES
     interval: float = 0.5
     max_interval: float = 0.5
+    scalars_first: bool = False
     durable: bool = False
     writes_event_files: ClassVar[bool] = False
 

@@ -122,4 +122,4 @@ class ConsoleSink(Sink):
             self._bar = None
 
     def _values(self) -> str:
-        return "  ".join(f"{tag} {value:.4g}" for tag, value in self._latest.items())
+        return "  ".join(f"{escape_control_chars(tag)} {value:.4g}" for tag, value in self._latest.items())

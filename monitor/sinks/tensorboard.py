@@ -51,6 +51,7 @@ class TensorBoardSink(Sink):
     name = "tensorboard"
     accepts = RECORD_TYPES - {Progress}
     durable = True
+    scalars_first = True
     writes_event_files = True
 
     def __init__(self, rank: int = 0) -> None:

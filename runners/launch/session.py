@@ -65,6 +65,9 @@ def open_logger(
         if run.status == "stopped":
             _exit_stopped(run)
         echo(f"Run: {run.path}")
+        if run.incomplete:
+            echo(f"Records are missing in: {', '.join(run.incomplete)}", err=True)
+            sys.exit(1)
         if not options.in_group:
             shown = [sink for sink in sinks if sink in saved or not isinstance(sink, DashboardSink)]
             keep_dashboards_up(servers, view_commands(shown, options.logdir, run.path))

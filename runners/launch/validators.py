@@ -11,7 +11,7 @@ import click
 from monitor.alerts import parse_rules
 from monitor.errors import MissingExtra, MonitorError
 from monitor.sinks import registry
-from runners.training.names import LOSSES, RENAMED_LOSSES
+from runners.choices import LOSSES, RENAMED_LOSSES
 
 if TYPE_CHECKING:
     StringChoice = click.Choice[str]

@@ -21,8 +21,8 @@ from torch import nn
 
 from monitor.errors import DataError
 from monitor.runs.run_file import to_jsonable
+from runners.choices import RENAMED_LOSSES
 from runners.training.distributed import DistributedContext
-from runners.training.names import RENAMED_LOSSES
 from runners.training.random_state import random_state, set_random_state
 from runners.training.state import TrainState
 

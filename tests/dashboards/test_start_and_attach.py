@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("assets")
 FREE_PORTS = pytest.mark.xdist_group("free ports")
 
 
-@pytest.mark.usefixtures("default_port_taken")
+@pytest.mark.usefixtures("own_default_ports")
 @FREE_PORTS
 def test_a_run_starts_its_dashboards_and_keeps_their_windows(
     tmp_path: Path, small_mnist: Path, start: Start, serve: Callable[..., Served]
@@ -84,7 +84,7 @@ def test_where_nobody_listens_a_server_is_started_there(tmp_path: Path, small_mn
     assert not answers(f"http://127.0.0.1:{port}")
 
 
-@pytest.mark.usefixtures("default_port_taken")
+@pytest.mark.usefixtures("own_default_ports")
 @FREE_PORTS
 def test_ctrl_c_while_the_dashboards_start_leaves_no_lie(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     process = start(*mlp(small_mnist, tmp_path, "early", "--epochs", "100000"))
@@ -97,7 +97,7 @@ def test_ctrl_c_while_the_dashboards_start_leaves_no_lie(tmp_path: Path, small_m
     assert json.loads(kept.read_text())["status"] == "interrupted"
 
 
-@pytest.mark.usefixtures("default_port_taken")
+@pytest.mark.usefixtures("own_default_ports")
 @FREE_PORTS
 def test_no_server_outlives_a_killed_run(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     process = start(*mlp(small_mnist, tmp_path, "d", "--epochs", "100000"))
@@ -113,7 +113,7 @@ def test_no_server_outlives_a_killed_run(tmp_path: Path, small_mnist: Path, star
     assert not any(answers(url[0]) for url in urls if url)
 
 
-@pytest.mark.usefixtures("default_port_taken")
+@pytest.mark.usefixtures("own_default_ports")
 @FREE_PORTS
 def test_on_a_terminal_the_dashboards_stay_until_ctrl_c(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     master, slave = pty.openpty()

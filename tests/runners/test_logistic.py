@@ -15,9 +15,8 @@ from monitor import Logger
 from monitor.errors import DataError
 from monitor.records import Curve
 from monitor.sinks.memory import MemorySink
-from runners import logistic
+from runners import logistic, logistic_report
 from runners.data import tables
-from runners.training import logistic_report
 from tests.support import event_reader
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from monitor import Logger
 from monitor.sinks.memory import MemorySink
-from runners import mlp
+from runners import choices, mlp
 from runners.data import images
 from runners.data.dataset import Split
-from runners.training import loop, losses, models, names, optimizers
+from runners.training import loop, losses, models, optimizers
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate, log_metrics
 from runners.training.run import TrainingRun
@@ -38,10 +38,10 @@ def test_the_mlp_learns_real_mnist(mnist: Path, tmp_path: Path) -> None:
 
 
 def test_names_on_the_command_line_are_those_of_the_parts() -> None:
-    assert tuple(models.ACTIVATIONS) == names.ACTIVATIONS
-    assert tuple(models.INITS) == names.INITS
-    assert tuple(losses.LOSSES) == names.LOSSES
-    assert set(optimizers.OPTIMIZERS) == set(names.OPTIMIZERS)
+    assert tuple(models.ACTIVATIONS) == choices.ACTIVATIONS
+    assert tuple(models.INITS) == choices.INITS
+    assert tuple(losses.LOSSES) == choices.LOSSES
+    assert set(optimizers.OPTIMIZERS) == set(choices.OPTIMIZERS)
 
 
 def test_every_optimizer_of_torch_that_can_is_offered() -> None:
@@ -65,17 +65,17 @@ def test_every_optimizer_of_torch_that_can_is_offered() -> None:
         for name, cls in vars(torch.optim).items()
         if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and cls is not torch.optim.Optimizer
     }
-    assert {name for name, cls in known.items() if trains_dense_layers(cls)} == set(names.OPTIMIZERS)
+    assert {name for name, cls in known.items() if trains_dense_layers(cls)} == set(choices.OPTIMIZERS)
 
 
-@pytest.mark.parametrize("optimizer", names.OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", choices.OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(tmp_path: Path, optimizer: str) -> None:
     lr = {"sgd": 0.1, "asgd": 0.1, "adadelta": 1.0}.get(optimizer, 0.01)
     losses = fit(tmp_path, optimizer, "relu", lr)
     assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("activation", names.ACTIVATIONS)
+@pytest.mark.parametrize("activation", choices.ACTIVATIONS)
 def test_every_activation_trains(tmp_path: Path, activation: str) -> None:
     losses = fit(tmp_path, "adam", activation, 0.01)
     assert losses[-1] < 0.9 * losses[0]

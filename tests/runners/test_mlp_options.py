@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from monitor import Logger
 from monitor.records import ConfusionMatrix
 from monitor.sinks.memory import MemorySink
-from runners import mlp
+from runners import choices, mlp
 from runners.data import images
-from runners.training import models, names
+from runners.training import models
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate, log_predictions
 from tests.support import event_reader
@@ -29,7 +29,7 @@ def train(folder: Path, *arguments: object) -> Result:
     return CliRunner().invoke(mlp.main, words)
 
 
-@pytest.mark.parametrize("name", names.INITS)
+@pytest.mark.parametrize("name", choices.INITS)
 def test_initializations(name: str) -> None:
     torch.manual_seed(0)
     model = models.MLP(400, [300], 10)
@@ -126,12 +126,12 @@ def test_unknown_names_list_the_known_ones(tmp_path: Path, option: str) -> None:
     said = train(tmp_path / "runs", option, "unknown")
     assert said.exit_code == 2
     known = {
-        "--init": names.INITS,
-        "--loss": names.LOSSES,
-        "--activation": names.ACTIVATIONS,
-        "--optimizer": names.OPTIMIZERS,
+        "--init": choices.INITS,
+        "--loss": choices.LOSSES,
+        "--activation": choices.ACTIVATIONS,
+        "--optimizer": choices.OPTIMIZERS,
         "--scheduler": ("none", "step", "cosine"),
-        "--data": names.IMAGE_DATASETS,
+        "--data": choices.IMAGE_DATASETS,
     }
     assert all(f"'{name}'" in said.stderr for name in known[option])
     assert said.stderr.count("\n") == 1

@@ -16,7 +16,7 @@ import orjson
 
 from monitor.errors import SpecError
 from monitor.files import atomic_write
-from monitor.network import is_visdom
+from monitor.network import is_visdom, visdom_port
 from monitor.records import (
     Config,
     ConfusionMatrix,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from monitor.runs.run import Run
 
-DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8097
+DEFAULT_HOST = "127.0.0.1"
 PING_INTERVAL_S = 2.0  # between two pings of the server while nothing changes
 
 
@@ -58,13 +58,16 @@ class VisdomSink(DashboardSink):
     max_interval = 3.0
 
     def __init__(
-        self, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, env: str | None = None, username: str | None = None
+        self, host: str = DEFAULT_HOST, port: int | None = None, env: str | None = None, username: str | None = None
     ) -> None:
-        """Prepare a client; nothing is sent yet. The password comes from the environment, see `VisdomClient`."""
+        """Prepare a client; nothing is sent yet. The password comes from the environment, see `VisdomClient`.
+
+        Without a `port` it is `MONITOR_VISDOM_PORT`, or 8097.
+        """
         self._host = host
         self._env = windows.clean_env_name(env) if env else None
         self._username = username
-        self._client = VisdomClient(f"http://{host}:{port}", username)
+        self._client = VisdomClient(f"http://{host}:{port or visdom_port()}", username)
         self._run_name = ""
         self._state = PageState()
         self._sent: set[str] = set()  # keys of the windows that this server has, in whatever state
@@ -83,7 +86,7 @@ class VisdomSink(DashboardSink):
             raise SpecError(f"sink {spec.geturl()!r}: accepted: {accepted}")
         host = spec.hostname or DEFAULT_HOST
         host = f"[{host}]" if ":" in host else host
-        sink = cls(host, spec.port or DEFAULT_PORT, unquote(spec.path.strip("/")) or None, spec.username)
+        sink = cls(host, spec.port, unquote(spec.path.strip("/")) or None, spec.username)
         sink.has_address = spec.netloc != ""
         return sink
 
