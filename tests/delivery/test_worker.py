@@ -98,7 +98,8 @@ def test_a_batch_that_is_bad_is_counted_told_once_and_left(
         stats = log.stats().sinks["gated"]
         assert (stats.failed, stats.delivered, stats.last_error) == (3, 2, "KeyError: 'bad'")
     assert gated.series("a") == [(9, 9.0)]
-    assert len([line for line in warnings(caplog) if "the batch is lost" in line]) == 1
+    lost = [line for line in warnings(caplog) if "is lost" in line]
+    assert lost == ["gated: the record Scalar 'a' at step 0 is lost: KeyError: 'bad'"]
 
 
 def test_a_sink_that_hangs_stops_neither_the_others_nor_the_end(
