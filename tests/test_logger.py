@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -264,3 +266,34 @@ def test_a_sinks_worker_delivers_by_itself(tmp_path: Path, sink: MemorySink) -> 
     with make(tmp_path, sink) as log:
         log.scalar("a", 1.0, 0)
         wait_until(lambda: sink.series("a"), 5, "delivery without a flush")
+
+
+def test_the_first_cause_of_a_broken_off_close_is_kept(tmp_path: Path) -> None:
+    """A close that a signal's exception breaks off goes on at the second call, with the reason of the first."""
+
+    class Hanging(MemorySink):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate = threading.Event()
+
+        def write(self, records: Any) -> None:
+            self.gate.wait()
+            super().write(records)
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    sink = Hanging()
+    log = make(tmp_path, sink)
+    log.scalar("a", 1.0, 0)
+    before = signal.signal(signal.SIGALRM, leave)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(SystemExit):
+            log.close(timeout=30, status="failed", error="another process of the job is gone")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    sink.gate.set()
+    assert log.close(status="killed", error="SIGTERM")
+    fields = json.loads((log.run.path / "run.json").read_text())
+    assert (fields["status"], fields["error"]) == ("failed", "another process of the job is gone")

@@ -58,6 +58,7 @@ class SinkWorker:
         self._history = history if type(sink).recall is not Sink.recall else None
         self._feed = feed
         self._wake = threading.Event()
+        self._ended = threading.Event()
         self._changed = threading.Condition()  # guards all attributes below; never held during I/O
         self._queue: deque[Item] = deque()
         self._batch: list[Item] = []  # not written yet
@@ -71,8 +72,7 @@ class SinkWorker:
         self._closing = False
         self._patience = float("inf")  # seconds without progress after which `close` gives up
         self._last_progress = time.monotonic()
-        self._thread = threading.Thread(target=self._main, name=f"monitor-{name}", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._main, name=f"monitor-{name}", daemon=True).start()
 
     # Called by other threads
 
@@ -119,8 +119,8 @@ class SinkWorker:
 
     def join(self, timeout: float) -> bool | None:
         """Block for at most `timeout` seconds; True if the thread ended, False if it was given up, None otherwise."""
-        self._thread.join(max(0.0, min(timeout, self._give_up_time() - time.monotonic())))
-        if not self._thread.is_alive():
+        # Not Thread.join: Python 3.11 takes a thread for ended if Ctrl-C interrupts the waiting.
+        if self._ended.wait(max(0.0, min(timeout, self._give_up_time() - time.monotonic()))):
             return True
         return None if time.monotonic() < self._give_up_time() else False
 
@@ -156,6 +156,7 @@ class SinkWorker:
                     break
                 delay = CLOSING_RETRY_S
         self._attempt(self.sink.close)
+        self._ended.set()
 
     def _deliver(self) -> None:
         """Open the sink if necessary; then write and flush batch after batch, unless the sink asks for a retry."""
