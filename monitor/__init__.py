@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from monitor.alerts import Rule as Rule
     from monitor.alerts import StallRule as StallRule
     from monitor.errors import AlertError as AlertError
+    from monitor.errors import BadRecord as BadRecord
     from monitor.errors import DataError as DataError
     from monitor.errors import FilterError as FilterError
     from monitor.errors import JobError as JobError
     from monitor.errors import MissingExtra as MissingExtra
     from monitor.errors import MonitorError as MonitorError
     from monitor.errors import SinkError as SinkError
+    from monitor.errors import SlowDown as SlowDown
     from monitor.errors import SpecError as SpecError
     from monitor.logger import Logger as Logger
     from monitor.records import RECORD_TYPES as RECORD_TYPES
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from monitor.runs.resume import reopen as reopen
     from monitor.runs.run import Run as Run
     from monitor.runs.status import RunStatus as RunStatus
+    from monitor.scalar_block import ScalarBlock as ScalarBlock
     from monitor.sinks.base import DashboardSink as DashboardSink
     from monitor.sinks.base import Sink as Sink
     from monitor.sinks.memory import MemorySink as MemorySink
@@ -51,6 +54,7 @@ __version__ = "0.1.0"
 __all__ = [
     "RECORD_TYPES",
     "AlertError",
+    "BadRecord",
     "Checkpoint",
     "Config",
     "ConfusionMatrix",
@@ -73,9 +77,11 @@ __all__ = [
     "Run",
     "RunStatus",
     "Scalar",
+    "ScalarBlock",
     "Sink",
     "SinkError",
     "SinkStats",
+    "SlowDown",
     "SpecError",
     "StallRule",
     "Stats",
@@ -87,14 +93,18 @@ __all__ = [
 
 # Where the names come from; those that are not listed come from `monitor.records` or `monitor.errors`.
 _MODULES = {
+    "BadRecord": "monitor.errors",
     "DashboardSink": "monitor.sinks.base",
     "Logger": "monitor.logger",
     "MemorySink": "monitor.sinks.memory",
+    "MissingExtra": "monitor.errors",
     "Rule": "monitor.alerts",
     "Run": "monitor.runs.run",
     "RunStatus": "monitor.runs.status",
+    "ScalarBlock": "monitor.scalar_block",
     "Sink": "monitor.sinks.base",
     "SinkStats": "monitor.stats",
+    "SlowDown": "monitor.errors",
     "StallRule": "monitor.alerts",
     "Stats": "monitor.stats",
     "reopen": "monitor.runs.resume",
@@ -106,7 +116,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'monitor' has no attribute {name!r}")
     if name == "testing":
         return import_module("monitor.testing")
-    is_error = name == "MissingExtra" or name.endswith("Error")
+    is_error = name.endswith("Error")
     module = import_module(_MODULES.get(name, "monitor.errors" if is_error else "monitor.records"))
     globals()[name] = value = getattr(module, name)
     return value

@@ -31,3 +31,27 @@ class JobError(MonitorError, RuntimeError):
 
 class DataError(MonitorError, ValueError):
     """Input data is missing, unreadable, or damaged."""
+
+
+class BadRecord(MonitorError, ValueError):
+    """A record that a sink can never take; the sink took the others of the same call.
+
+    Attributes:
+        count: the number of records that are lost.
+    """
+
+    def __init__(self, message: str, count: int = 1) -> None:
+        super().__init__(message)
+        self.count = count
+
+
+class SlowDown(MonitorError, OSError):
+    """A sink asks to be left alone for a while, as a server does with HTTP 429 or 503; nothing is lost.
+
+    Attributes:
+        delay: seconds until the next attempt.
+    """
+
+    def __init__(self, message: str, delay: float) -> None:
+        super().__init__(message)
+        self.delay = delay

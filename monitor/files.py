@@ -1,14 +1,28 @@
-"""Write files so that no reader ever sees half of one."""
+"""Write files so that no reader ever sees half of one, and name a part of one."""
 
 from __future__ import annotations
 
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class FileRange(NamedTuple):
+    """Bytes of a file.
+
+    Attributes:
+        path: the file.
+        offset: where they begin.
+        length: how many they are.
+    """
+
+    path: Path
+    offset: int
+    length: int
 
 
 def atomic_write(path: Path, content: bytes | str, mode: int | None = None) -> None:

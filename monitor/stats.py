@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-SHOWN_IF_NONZERO = ("pending", "dropped", "failed", "retries")
+SHOWN_IF_NONZERO = ("pending", "dropped", "failed", "superseded", "retries", "slowdowns")
 
 
 class SinkStats(NamedTuple):
-    """Delivery counters of one sink; at any moment, logged = delivered + pending + dropped + failed.
+    """Delivery counters of one sink; at any moment, logged = delivered + pending + dropped + failed + superseded.
 
     Attributes:
         logged: records accepted for this sink.
@@ -16,7 +16,10 @@ class SinkStats(NamedTuple):
         pending: waiting in memory.
         dropped: removed to bound the memory.
         failed: refused by the sink for good.
+        superseded: curves, confusion matrices, and histograms that `close` did not draw, because a newer one of the
+            same tag followed.
         retries: attempts that ended in an `OSError`.
+        slowdowns: attempts that ended in a `SlowDown`.
         last_error: the last error as one line.
     """
 
@@ -25,13 +28,15 @@ class SinkStats(NamedTuple):
     pending: int
     dropped: int
     failed: int
+    superseded: int
     retries: int
+    slowdowns: int
     last_error: str | None
 
     @property
     def missing(self) -> int:
-        """Records that were logged and are not delivered."""
-        return self.logged - self.delivered
+        """Records that were logged, are not delivered, and were not superseded."""
+        return self.logged - self.delivered - self.superseded
 
 
 class Stats(NamedTuple):

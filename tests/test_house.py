@@ -34,7 +34,17 @@ LAYERS = (
     {"monitor.render"},
     {
         f"monitor.{name}"
-        for name in ("records", "errors", "metrics", "alerts", "stats", "expressions", "files", "network")
+        for name in (
+            "records",
+            "scalar_block",
+            "errors",
+            "metrics",
+            "alerts",
+            "stats",
+            "expressions",
+            "files",
+            "network",
+        )
     },
 )
 NAMESPACES = {"monitor": "monitor.logger", "runners": "runners.mlp"}  # what `from monitor import …` counts as
@@ -100,10 +110,11 @@ def test_files_stay_small() -> None:
 
 def test_the_public_names() -> None:
     assert sorted(monitor.__all__) == [
-        "AlertError", "Checkpoint", "Config", "ConfusionMatrix", "Curve", "DashboardSink", "DataError", "FilterError",
-        "Histogram", "Images", "JobError", "Logger", "MemorySink", "MissingExtra", "MonitorError", "Predictions",
-        "Progress", "RECORD_TYPES", "Record", "Restart", "Rule", "Run", "RunStatus", "Scalar", "Sink", "SinkError",
-        "SinkStats", "SpecError", "StallRule", "Stats", "Text", "__version__", "reopen", "testing",
+        "AlertError", "BadRecord", "Checkpoint", "Config", "ConfusionMatrix", "Curve", "DashboardSink", "DataError",
+        "FilterError", "Histogram", "Images", "JobError", "Logger", "MemorySink", "MissingExtra", "MonitorError",
+        "Predictions", "Progress", "RECORD_TYPES", "Record", "Restart", "Rule", "Run", "RunStatus", "Scalar",
+        "ScalarBlock", "Sink", "SinkError", "SinkStats", "SlowDown", "SpecError", "StallRule", "Stats", "Text",
+        "__version__", "reopen", "testing",
     ]  # fmt: skip
     assert all(hasattr(monitor, name) for name in monitor.__all__)
     assert set(monitor.__all__) <= set(dir(monitor))

@@ -133,9 +133,8 @@ class SinkWorker:
         """Return the counters, consistent with each other."""
         with self._changed:
             pending = len(self._queue) + len(self._batch) + self._written
-            return SinkStats(
-                self._logged, self._delivered, pending, self._dropped, self._failed, self._retries, self._last_error
-            )
+            counts = self._logged, self._delivered, pending, self._dropped, self._failed
+            return SinkStats(*counts, 0, self._retries, 0, self._last_error)
 
     # Called by the thread
 
@@ -238,10 +237,7 @@ class SinkWorker:
             self.sink.recall(records)
 
     def _attempt(self, call: Callable[[], None], report: str | bool = "what was written") -> bool | None:
-        """Call the sink: True if it succeeded, False if it failed for good, None if it asks for a retry.
-
-        `report` says what is lost if it failed for good; false if nothing is lost yet.
-        """
+        """Call the sink: True if it succeeded, False if it failed for good (`report` says what is lost), None: retry."""
         try:
             call()
         except OSError as error:

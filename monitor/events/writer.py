@@ -15,11 +15,15 @@ import time
 from typing import TYPE_CHECKING
 
 from monitor.events.framing import frame
+from monitor.files import FileRange
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tensorboard.compat.proto.event_pb2 import Event
+
+    OnWritten = Callable[[FileRange], None]
 
 TIMESTAMP = re.compile(r"tfevents\.(\d{1,12})(?:\D|$)")
 
@@ -30,7 +34,8 @@ class EventFileWriter:
     def __init__(self, directory: Path, suffix: str = "") -> None:
         self._directory, self._suffix = directory, suffix
         self._frames: list[bytes] = []  # added since the last flush
-        self._pending: list[bytes] = []  # blocks of complete frames that are not on disk yet
+        # Blocks of complete frames that are not on disk yet, and what to call with their place when they are.
+        self._pending: list[tuple[bytes, OnWritten | None]] = []
         self._file: io.FileIO | None = None
         self._size = 0  # bytes of the file that are known to be whole
         self._number = 0
@@ -44,24 +49,36 @@ class EventFileWriter:
         """Add an event that is already encoded."""
         self._frames.append(frame(event))
 
+    def add_framed(self, frames: bytes, on_written: OnWritten | None = None) -> None:
+        """Add events that are already framed; `on_written` is called with their place in a file once they are there."""
+        self._join_frames()
+        self._pending.append((frames, on_written))
+
     def flush(self) -> None:
         """Write and fsync what was added. Blocks; raises `OSError`, and keeps what could not be written."""
-        if self._frames:
-            self._pending.append(b"".join(self._frames))
-            self._frames = []
+        self._join_frames()
         if self._file is not None and self._pending and not self._is_in_place():
             self._rewrite_removed_file()
         while self._pending:
             if self._file is None:
                 self._open()
-            self._append(self._pending[0])
+            frames, on_written = self._pending[0]
+            self._append(frames)
             del self._pending[0]
+            if on_written is not None:
+                assert self.path is not None
+                on_written(FileRange(self.path, self._size - len(frames), len(frames)))
 
     def close(self) -> None:
         """Close the file. Call `flush` first: what was not flushed is dropped."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _join_frames(self) -> None:
+        if self._frames:
+            self._pending.append((b"".join(self._frames), None))
+            self._frames = []
 
     def _open(self) -> None:
         """Start a new file with its version event."""

@@ -2,14 +2,15 @@
 
 The pipeline knows *when*, a sink knows *where*. Only the sink's own worker thread calls its methods, so it needs no
 locks. An `OSError` (hence `ConnectionError` and `TimeoutError`) out of any method means: nothing is lost, try again
-later. Anything else out of `write` means: one of these records is bad, and none of them was taken; the worker writes
-them in halves until it is found, and it alone is counted as failed.
+later; a `SlowDown`, which is one, says in how many seconds. A `BadRecord` means: so many of these records can never be
+taken, and all others were. Anything else out of `write` means: one of these records is bad, and none of them was
+taken; the worker writes them in halves until it is found, and it alone is counted as failed.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from monitor.errors import SpecError
 from monitor.records import RECORD_TYPES
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from monitor.records import Record
     from monitor.runs.run import Run
+    from monitor.scalar_block import ScalarBlock
 
 
 class Sink(ABC):
@@ -67,9 +69,28 @@ class Sink(ABC):
     def write(self, records: Sequence[Record]) -> None:
         """Take in records; local and quick. After an `OSError` the same records come again."""
 
+    def write_scalars(self, block: ScalarBlock) -> None:
+        """Take in many scalars at once, with the contract of `write`.
+
+        Override it to take the columns as they are: building records costs some 20 times as much. A sink that keeps
+        them in an event file sets `block.stored` when they are flushed.
+        """
+        self.write(block.records())
+
+    def prepare(self, record: Record) -> Any:
+        """Return what `write` gets in place of a record with an array, such as the drawn and encoded picture.
+
+        Called on another thread, so that scalars do not wait for a picture; it must not touch the state of the sink.
+        An exception means that the record is bad. Only a sink with `scalars_first` gets these calls.
+        """
+        return record
+
     @abstractmethod
     def flush(self) -> None:
-        """Make everything written visible. After an `OSError` it is called again, with nothing written twice."""
+        """Make everything written visible. After an `OSError` it is called again, with nothing written twice.
+
+        A `BadRecord` means: so many of the records written cannot be shown, and all others are visible.
+        """
 
     @abstractmethod
     def close(self) -> None:
