@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from contextlib import suppress
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_writes = itertools.count()
 
 
 class FileRange(NamedTuple):
@@ -32,7 +36,8 @@ def atomic_write(path: Path, content: bytes | str, mode: int | None = None) -> N
     `OSError` and leaves an old file as it is.
     """
     data = content.encode() if isinstance(content, str) else content
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    # The count tells a signal handler that writes the same file from the write that it interrupted.
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.{next(_writes)}.part")
     try:
         part.write_bytes(data)
         if mode is not None:

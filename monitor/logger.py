@@ -16,7 +16,7 @@ from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
 from monitor.capture.null_logger import NullLogger
-from monitor.delivery.pipeline import Pipeline
+from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
 from monitor.errors import SinkError
 from monitor.events.files import event_files
 from monitor.records import Checkpoint, Config, Record
@@ -107,10 +107,12 @@ class Logger(LogMethods):
         self._stop_on_alert = stop_on_alert
         watch = None if self._silent else self._status_sink
         self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=_history_of(self.run))
-        self._status_sink.on_alert = self._pipeline.inbox.append
+        self._status_sink.on_alert = self._pipeline.alert
         if stop_on_alert:
             self._status_sink.on_stall = interrupt_main_thread  # a loop that hangs never asks whether to stop
         self._put = _drop if self._silent else self._pipeline.inbox.append
+        self._inbox, self._limit, self._hold = self._pipeline.inbox, INBOX_ENTRIES, self._pipeline.hold
+        self._note_array = self._pipeline.note_array
         if not self.run.is_resumed:
             self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
@@ -173,6 +175,8 @@ class Logger(LogMethods):
     def _close(self, timeout: float, status: RunStatus, error: str | None) -> None:
         """Do what `close` does; if a signal handler's exception breaks it off, a second call continues."""
         status, error = self._outcome = self._outcome or (status, error)  # the first cause is the cause
+        self._pipeline.seal()
+        self._limit = -1  # so that a call of another thread that is on its way looks whether it came too late
         self._put = self._refuse
         self._ended = self._ended or perf_counter()
         self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # so that an alert on the last values counts
@@ -180,6 +184,8 @@ class Logger(LogMethods):
             status, error = RunStatus.STOPPED, self._status_sink.first_alert
         self.run.status = status
         self._pipeline.close(timeout)
+        if self._closed:
+            return  # a signal handler closed it meanwhile
         atexit.unregister(self._at_exit)
         _open_loggers.discard(self)
         stats = self.stats()

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from monitor.records import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from monitor.files import FileRange
@@ -47,6 +46,8 @@ class ScalarBlock:
     ) -> None:
         self.groups, self.group, self.steps, self.times, self.values = groups, group, steps, times, values
         if starts is None:
+            import numpy as np
+
             sizes = np.array([len(tags) for tags in groups], np.int64)
             starts = np.zeros(len(group) + 1, np.int64)
             np.cumsum(sizes[group], out=starts[1:])
@@ -56,6 +57,8 @@ class ScalarBlock:
     @classmethod
     def of(cls, scalars: Iterable[Scalar]) -> ScalarBlock:
         """Return a block of scalars, as if each had been logged by a call of its own."""
+        import numpy as np
+
         rows = list(scalars)
         numbers: dict[TagGroup, int] = {}
         group = [numbers.setdefault((scalar.tag,), len(numbers)) for scalar in rows]
@@ -96,6 +99,8 @@ class ScalarBlock:
 
     def split(self, count: int) -> tuple[ScalarBlock, ScalarBlock | None]:
         """Return the first calls, with at most `count` scalars but at least one call, and the rest if there is one."""
+        import numpy as np
+
         calls = max(1, int(np.searchsorted(self.starts, count, side="right")) - 1)
         if calls >= self.calls:
             return self, None
@@ -103,6 +108,8 @@ class ScalarBlock:
 
     def records(self) -> list[Scalar]:
         """Return the scalars as records, in their order."""
+        import numpy as np
+
         sizes = np.diff(self.starts)
         steps, times = np.repeat(self.steps, sizes).tolist(), np.repeat(self.times, sizes).tolist()
         groups = self.groups
@@ -111,6 +118,8 @@ class ScalarBlock:
 
     def series(self) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
         """Yield each tag with the steps, the values, and the times of its scalars, in the order of the calls."""
+        import numpy as np
+
         places: dict[str, list[tuple[NDArray[np.int64], int]]] = {}  # by tag: calls, and the position in their group
         for number in np.unique(self.group).tolist():
             calls = np.flatnonzero(self.group == number)

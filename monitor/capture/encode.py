@@ -53,7 +53,7 @@ def images(known_tags: set[str], tag: str, images: Any, step: int) -> Entries:
     """Encode the first `MAX_IMAGES` images."""
     tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
     snapshot = ArraySnapshot(validation.images(images, tag), MAX_IMAGES)
-    return (PendingRecord(Images, snapshot.nbytes, lambda: Images(tag, to_uint8(snapshot.numpy()), step, now)),)
+    return (PendingRecord(Images, tag, snapshot.nbytes, lambda: Images(tag, to_uint8(snapshot.numpy()), step, now)),)
 
 
 def predictions(
@@ -71,7 +71,7 @@ def predictions(
         classes = [labels.numpy().astype("int64") for labels in (predicted, target)]
         return Predictions(tag, to_uint8(snapshot.numpy()), classes[0], classes[1], names, step, now)
 
-    return (PendingRecord(Predictions, snapshot.nbytes + predicted.nbytes + target.nbytes, build),)
+    return (PendingRecord(Predictions, tag, snapshot.nbytes + predicted.nbytes + target.nbytes, build),)
 
 
 def text(known_tags: set[str], tag: str, text: str, step: int) -> Entries:
@@ -84,7 +84,7 @@ def histogram(known_tags: set[str], tag: str, values: Any, step: int) -> Entries
     """Encode the values of a histogram; they are counted later, by the sinks."""
     tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
     snapshot = ArraySnapshot(validation.numbers(values, tag))
-    return (PendingRecord(Histogram, snapshot.nbytes, lambda: Histogram(tag, _to_float64(snapshot), step, now)),)
+    return (PendingRecord(Histogram, tag, snapshot.nbytes, lambda: Histogram(tag, _to_float64(snapshot), step, now)),)
 
 
 def confusion_matrix(known_tags: set[str], tag: str, counts: Any, step: int, names: Sequence[str]) -> Entries:
@@ -96,7 +96,7 @@ def confusion_matrix(known_tags: set[str], tag: str, counts: Any, step: int, nam
     def build() -> ConfusionMatrix:
         return ConfusionMatrix(tag, snapshot.numpy().astype("int64"), names, step, now)
 
-    return (PendingRecord(ConfusionMatrix, snapshot.nbytes, build),)
+    return (PendingRecord(ConfusionMatrix, tag, snapshot.nbytes, build),)
 
 
 def curve(
@@ -116,7 +116,7 @@ def curve(
         marker_values = (_to_float64(markers[0]), _to_float64(markers[1])) if markers else None
         return Curve(tag, x, y, step, now, x_title, y_title, level, marker_values)
 
-    return (PendingRecord(Curve, sum(snapshot.nbytes for snapshot in (*line, *(markers or ()))), build),)
+    return (PendingRecord(Curve, tag, sum(snapshot.nbytes for snapshot in (*line, *(markers or ()))), build),)
 
 
 def progress(_known_tags: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:

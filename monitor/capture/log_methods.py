@@ -7,9 +7,10 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import encode
+from monitor.capture.snapshot import PendingRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Sized
 
 _STEP_LIMIT = 2**63
 
@@ -24,6 +25,10 @@ class LogMethods:
     def __init__(self, put: Callable[[Any], None]) -> None:
         """Pass entries, as `Pipeline.inbox` takes them, to `put`."""
         self._put = put
+        self._inbox: Sized = ()  # where `put` appends to, if it is bounded
+        self._limit = 0  # its entries; beyond, `_hold` is called with the new one
+        self._hold: Callable[[Any], None] = put
+        self._note_array: Callable[[int], None] = _ignore_array  # gets the bytes of each array in the inbox
         self._tags: set[str] = set()  # the tags that were checked before
         self._tensor_type: Any = None  # `torch.Tensor`, once the program has imported torch
         self._sampling = False
@@ -52,8 +57,11 @@ class LogMethods:
             if type(number) is float and type(step) is int and tag in self._tags and -_STEP_LIMIT <= step < _STEP_LIMIT:
                 if self._sampling:
                     self._sample(self.scalar, tag, value, step)
-                else:
-                    self._put((tag, number, step, time()))
+                    return
+                entry = (tag, number, step, time())
+                self._put(entry)
+                if len(self._inbox) > self._limit:
+                    self._hold(entry)
                 return
         except (TypeError, RuntimeError):
             pass  # an unhashable tag, or a tensor of several elements: reported below
@@ -84,8 +92,11 @@ class LogMethods:
                 else:
                     if self._sampling:
                         self._sample(self.scalars, values, step)
-                    else:
-                        self._put((None, numbers, step, time()))
+                        return
+                    entry = (None, numbers, step, time())
+                    self._put(entry)
+                    if len(self._inbox) > self._limit:
+                        self._hold(entry)
                     return
         except (TypeError, RuntimeError):
             pass
@@ -220,6 +231,10 @@ class LogMethods:
             self._tensor_type = getattr(sys.modules.get("torch"), "Tensor", None)
         for entry in call(self._tags, *arguments):
             self._put(entry)
+            if len(self._inbox) > self._limit:
+                self._hold(entry)
+            if type(entry) is PendingRecord:
+                self._note_array(entry.nbytes)
             self._slow_tuples += type(entry) is tuple
         self._slow_seconds += perf_counter() - started
         self._slow_calls += 1
@@ -243,3 +258,7 @@ class LogMethods:
         if self._sampled_calls:
             seconds += fast_calls * self._sampled_seconds / self._sampled_calls
         return fast_calls + self._slow_calls, seconds
+
+
+def _ignore_array(_nbytes: int) -> None:
+    """Do nothing; a logger sets its own."""

@@ -71,14 +71,15 @@ class PendingRecord:
 
     Attributes:
         kind: the type of the record.
+        tag: its tag.
         nbytes: bytes of memory that the copies take.
     """
 
-    __slots__ = ("_build", "_error", "_lock", "_record", "kind", "nbytes")
+    __slots__ = ("_build", "_error", "_lock", "_record", "kind", "nbytes", "tag")
 
-    def __init__(self, kind: type, nbytes: int, build: Callable[[], Record]) -> None:
+    def __init__(self, kind: type, tag: str, nbytes: int, build: Callable[[], Record]) -> None:
         """Make the record with `build`, which is called once, on a worker thread."""
-        self.kind = kind
+        self.kind, self.tag = kind, tag
         self.nbytes = nbytes
         self._build: Callable[[], Record] | None = build
         self._record: Record | None = None

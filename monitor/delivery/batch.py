@@ -1,90 +1,120 @@
-"""What waits in a worker's queue, and how a batch of it becomes records."""
+"""Build the records of a batch, and describe one in messages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
-from monitor.records import Checkpoint, Record, Restart
+from monitor.delivery.inbox import record_type
+from monitor.errors import DataError
+from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-Item = Record | PendingRecord | DeviceScalar
-BATCH_RECORDS = 20_000  # of one batch, which is written, flushed and counted as a whole
-BATCH_ARRAYS = 8  # records of one batch that are still to be built and drawn
-BATCH_BYTES = 16 * 2**20  # of arrays in one batch, unless a single one is larger
-_BARRIERS: set[type] = {Checkpoint, Restart}  # nothing that was logged before them may be delivered after them
-_PENDING_TYPES: set[type] = {PendingRecord, DeviceScalar}
+    from monitor.delivery.queue import Slot
+    from monitor.records import Record
 
+    Report = Callable[[BaseException, str], None]
 
-def record_type(item: Item) -> type:
-    """Return the type of a record, even if it is still to be built."""
-    return item.kind if isinstance(item, PendingRecord | DeviceScalar) else type(item)
+Part = ScalarBlock | list["Record"]  # what one call of a sink takes
 
 
-def describe(record: Record) -> str:
+def describe(record: object) -> str:
     """Return what kind of record it is, with its tag and step if it has them."""
     tag, step = getattr(record, "tag", None), getattr(record, "step", None)
-    name = type(record).__name__ + (f" {tag!r}" if tag is not None else "")
+    kind = record.kind if isinstance(record, PendingRecord) else type(record)
+    name = kind.__name__ + (f" {tag!r}" if tag is not None else "")
     return f"the record {name}" + (f" at step {step}" if step is not None else "")
 
 
-def take_batch(queue: deque[Item], *, scalars_first: bool) -> list[Item]:
-    """Take the next batch out of a queue, bounded in records and in bytes of arrays.
-
-    With `scalars_first`, records that are ready overtake arrays that are still to be drawn, but no checkpoint or
-    restart: those mark what was logged before them.
-    """
-    batch: list[Item] = []
-    overtaken: list[Item] = []
-    arrays = size = 0
-    while queue and len(batch) < BATCH_RECORDS:
-        item = queue[0]
-        if isinstance(item, PendingRecord):
-            if scalars_first:
-                overtaken.append(queue.popleft())
-                continue
-            if arrays and (arrays >= BATCH_ARRAYS or size + item.nbytes > BATCH_BYTES):
-                break
-            arrays, size = arrays + 1, size + item.nbytes
-        elif overtaken and type(item) in _BARRIERS:
-            break
-        batch.append(queue.popleft())
-    queue.extendleft(reversed(overtaken))
-    if not batch and overtaken:
-        return take_batch(queue, scalars_first=False)
-    return batch
+def describe_piece(piece: Part) -> str | None:
+    """Describe the one record of a piece; return None if there are several."""
+    if len(piece) != 1:
+        return None
+    return describe(piece.records()[0] if isinstance(piece, ScalarBlock) else piece[0])
 
 
-def build_records(items: list[Item], report: Callable[[Exception, str], None]) -> tuple[list[Record], list[Item]]:
-    """Build the records of a batch. Blocks until values on a GPU are on the host.
+def cut(part: Part, size: int | None) -> tuple[Part, Part | None]:
+    """Return the first `size` calls or records of a part, and the rest, if there is one; without a size, all of it."""
+    count = part.calls if isinstance(part, ScalarBlock) else len(part)
+    if size is None or size >= count:
+        return part, None
+    if isinstance(part, ScalarBlock):
+        return part.part(0, size), part.part(size, count)
+    return part[:size], part[size:]
+
+
+def halve(part: Part, refused: Part) -> tuple[Part, int]:
+    """Return a part whose beginning was refused, and the size of the next piece of it to try."""
+    if not isinstance(refused, ScalarBlock):
+        return part, max(1, len(refused) // 2)
+    if refused.calls > 1:
+        return part, refused.calls // 2
+    assert isinstance(part, ScalarBlock)  # one call of several scalars: go on with the scalars one by one
+    return list(part.records()), max(1, len(refused) // 2)
+
+
+def build_parts(slots: Sequence[Slot], report: Report) -> tuple[list[Part], int, int]:
+    """Build what is written for a batch. Blocks until values on a GPU are on the host.
 
     Args:
-        items: the batch.
+        slots: the batch.
         report: called with the exception and a description for each record that cannot be built.
 
     Returns:
-        The records that could be built, and the items that they were built from.
+        Blocks of scalars and lists of records, in order; how many records could not be built; and how many scalars
+        could not be read back.
+
+    Raises:
+        OSError: if scalars that left memory cannot be read back now.
     """
-    if not _PENDING_TYPES & set(map(type, items)):
-        return cast("list[Record]", items), items
-    records: list[Record] = []
-    built: list[Item] = []
+    blocks = [_load(slot, report) for slot in slots]
+    device_scalars = [slot.item for slot in slots if isinstance(slot.item, DeviceScalar)]
     try:
-        resolve_device_scalars(items)
+        resolve_device_scalars(device_scalars)
     except Exception as error:
         report(error, "a device scalar could not be read")
-    for item in items:
+    parts: list[Part] = []
+    failed = unread = 0
+    for slot, block in zip(slots, blocks):
+        if block is not None:
+            unread += slot.count - len(block)
+            if len(block):
+                parts.append(block)
+            continue
         try:
-            if isinstance(item, DeviceScalar):
-                if item.record is None:
-                    raise RuntimeError("a device scalar could not be read")
-                records.append(item.record)
-            else:
-                records.append(item.resolve() if isinstance(item, PendingRecord) else item)
-            built.append(item)
+            record = _build(slot.item)
         except Exception as error:
-            report(error, f"a {record_type(item).__name__} record could not be read")
-    return records, built
+            report(error, f"a {record_type(slot.item).__name__} record could not be read")  # type: ignore[arg-type]
+            failed += 1
+            continue
+        if not parts or isinstance(parts[-1], ScalarBlock):
+            parts.append([])
+        parts[-1].append(record)  # type: ignore[union-attr]
+    return parts, failed, unread
+
+
+def _build(item: object) -> Record:
+    if isinstance(item, DeviceScalar):
+        if item.record is None:
+            raise RuntimeError("a device scalar could not be read")
+        return item.record
+    return item.resolve() if isinstance(item, PendingRecord) else item  # type: ignore[return-value]
+
+
+def _load(slot: Slot, report: Report) -> ScalarBlock | None:
+    """Return the scalars of a slot, read back if they left memory; None for any other record."""
+    if slot.stored is None:
+        return slot.item if isinstance(slot.item, ScalarBlock) else None
+    from monitor.events.scalar_decoding import decode_scalars
+
+    path, offset, length = slot.stored
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(length)
+    try:
+        return decode_scalars(data)
+    except DataError as error:
+        report(error, f"{slot.count} scalars could not be read back from {path}")
+        return ScalarBlock.of(())

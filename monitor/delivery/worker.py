@@ -1,35 +1,41 @@
 """One thread and one queue per sink: batch, retry, drain, count.
 
 The thread wakes twice a second, takes what is queued, writes and flushes it, and sleeps. No lock is held while it calls
-the sink, so neither a log call nor `stats` waits for I/O. Deadlines are on the monotonic clock.
+the sink. Other threads only read what the worker publishes and put letters into its mailbox, so that every public
+method may be called from a signal handler.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING
 
-from monitor.capture.snapshot import PendingRecord
-from monitor.delivery.batch import Item, build_records, describe, record_type, take_batch
-from monitor.records import Images, Predictions, Record
+from monitor.delivery import queue
+from monitor.delivery.batch import build_parts, describe
+from monitor.delivery.clock import CLOCK, Clock
+from monitor.delivery.counters import RETRY, Attempts, Counters
+from monitor.delivery.drawing import Drawer
+from monitor.delivery.inbox import record_type
+from monitor.delivery.queue import WorkQueue
+from monitor.delivery.requests import Requests
+from monitor.delivery.writing import BatchWriter
+from monitor.records import Record
 from monitor.sinks.base import Sink
-from monitor.stats import SinkStats
 
 if TYPE_CHECKING:
+    from monitor.delivery.inbox import Item
+    from monitor.delivery.queue import Slot
     from monitor.runs.run import Run
 
 log = logging.getLogger("monitor")
 
 History = Callable[[], Iterable[Sequence[Record]]]
-MAX_PENDING_BYTES = 256 * 2**20  # of arrays that wait for one sink
-MIN_RETRY_S, MAX_RETRY_S = 0.25, 2.0
 CLOSING_RETRY_S = 0.1
 FAILING_SINK_CLOSE_S = 0.2  # `close` waits this long for a sink that is failing, so that the program can end
+SUPERSEDE_AFTER_S = 2.0  # of closing: from then on, what a newer record of its tag replaces is not drawn
 MAX_BUSY_SHARE = 0.01  # of the time that a worker may work, so that the training keeps its cores
 
 
@@ -40,10 +46,18 @@ class SinkWorker:
         name: how messages and counters call the sink.
         sink: the sink; only the worker's thread calls it.
         run: the run that is logged.
+        counters: what happened to the records. They do not include what still waits in the inbox.
+        requests: how other threads ask for a delivery and wait for it.
     """
 
     def __init__(
-        self, name: str, sink: Sink, run: Run, feed: Callable[[], None], history: History | None = None
+        self,
+        name: str,
+        sink: Sink,
+        run: Run,
+        feed: Callable[[bool], None],
+        history: History | None = None,
+        clock: Clock = CLOCK,
     ) -> None:
         """Start the thread.
 
@@ -51,242 +65,183 @@ class SinkWorker:
             name: how messages and counters call the sink.
             sink: the sink.
             run: passed to `sink.open`.
-            feed: called on the thread before each batch; it fills the queue through `put`.
+            feed: called on the thread before each batch; it fills the queue through `put`. True says that it is the
+                last time.
             history: returns what an earlier process of the run logged, for a sink that overrides `recall`.
+            clock: time, threads, locks, and waiting.
         """
         self.name, self.sink, self.run = name, sink, run
         self._history = history if type(sink).recall is not Sink.recall else None
-        self._feed = feed
-        self._wake = threading.Event()
-        self._ended = threading.Event()
-        self._changed = threading.Condition()  # guards all attributes below; never held during I/O
-        self._queue: deque[Item] = deque()
-        self._batch: list[Item] = []  # not written yet
-        self._written = 0  # records that are written and not flushed yet
-        self._pending_bytes = 0
-        self._logged = self._delivered = self._dropped = self._failed = self._retries = 0
-        self._last_error: str | None = None
-        self._reported: set[str] = set()  # causes of errors
-        self._opened = False
-        self._retry_delay = 0.0  # seconds until the next attempt; 0 unless the sink is failing
-        self._closing = False
+        self._feed, self._clock = feed, clock
+        self._mailbox = clock.mailbox()
+        self.counters = Counters(clock)
+        self._attempts = Attempts(name, self.counters)
+        self.requests = Requests(clock, self._mailbox, self.counters)
+        self._closing_since: float | None = None
         self._patience = float("inf")  # seconds without progress after which `close` gives up
-        self._last_progress = time.monotonic()
-        threading.Thread(target=self._main, name=f"monitor-{name}", daemon=True).start()
+        self._last_progress = clock.now()
+        self._lock = clock.lock()  # guards the queue; never held during I/O
+        self._queue = WorkQueue()
+        # Only the thread uses these.
+        self._slots: list[Slot] = []  # of the batch, until they are built
+        self._writer = BatchWriter(sink, self._attempts, self.counters, self._note_progress)
+        self._is_opened = self._has_superseded = False
+        takes_blocks = type(sink).write_scalars is not Sink.write_scalars
+        self._batch_scalars = queue.BATCH_SCALARS if takes_blocks else queue.BATCH_RECORDS
+        draws = sink.scalars_first and type(sink).prepare is not Sink.prepare
+        self._drawer = Drawer(f"monitor-{name}-drawing", sink, clock, self._mailbox) if draws else None
+        clock.start(f"monitor-{name}", self._main)
 
-    # Called by other threads
+    # Called by the thread that feeds
 
     def put(self, items: Sequence[Item]) -> None:
         """Queue the items that the sink accepts. Does not wait for I/O."""
-        accepts, kinds = self.sink.accepts, set(map(type, items))
-        # Most batches contain only scalars, and checking each of them would take most of the time.
-        wanted = items if kinds <= accepts else [item for item in items if record_type(item) in accepts]
+        accepts = self.sink.accepts
+        wanted = [item for item in items if record_type(item) in accepts]
         if not wanted:
             return
-        size = sum(item.nbytes for item in wanted if isinstance(item, PendingRecord)) if PendingRecord in kinds else 0
-        warning = None
-        with self._changed:
-            self._logged += len(wanted)
-            self._queue.extend(wanted)
-            self._pending_bytes += size
-            if self._pending_bytes > MAX_PENDING_BYTES:
-                warning = self._drop_arrays()
-        if warning:
-            self._report_once(logging.WARNING, "dropped", warning)
+        with self._lock:
+            before = self._queue.count
+            self._queue.put(wanted)
+            logged = self._queue.count - before
+            self._queue.store()
+            thinned = self._queue.thin(queue.MAX_UNSTORED_BYTES * (4 if self.sink.durable else 1))
+            dropped = self._queue.drop_arrays()
+        self.counters.add(logged=logged, dropped=dropped + thinned)
+        if dropped:
+            size = queue.MAX_ARRAY_BYTES >> 20
+            message = f"{size} MiB of images wait for this sink; the oldest are dropped, scalars are kept"
+            self._attempts.warn_once(message, "dropped")
+        if thinned:
+            message = "too many scalars wait in memory; of the oldest, only the highest and lowest points are kept"
+            self._attempts.warn_once(message, "thinned")
 
-    def wake(self) -> None:
-        """Let the thread deliver now instead of at its next tick."""
-        self._wake.set()
-
-    def wait(self, deadline: float) -> bool:
-        """Block until everything queued so far is delivered, dropped, or failed; tell whether it is by `deadline`."""
-        with self._changed:
-            target = self._logged
-            self._wake.set()
-            self._changed.wait_for(lambda: self._settled_count() >= target, max(0.0, deadline - time.monotonic()))
-            return self._settled_count() >= target
+    # Called by any thread at any moment
 
     def begin_close(self, patience: float) -> None:
         """Ask the thread to deliver the rest, close the sink, and end. Does not block.
 
         It may go on as long as it makes progress; after `patience` seconds without any, it gives up.
         """
-        with self._changed:
-            self._closing = True
-            self._patience = min(patience, FAILING_SINK_CLOSE_S) if self._retry_delay else patience
-            self._last_progress = time.monotonic()
-        self._wake.set()
+        self._patience = min(patience, FAILING_SINK_CLOSE_S) if self._attempts.delay else patience
+        self._last_progress = now = self._clock.now()
+        if self._closing_since is None:
+            self._closing_since = now
+        self._mailbox.put()
 
     def join(self, timeout: float) -> bool | None:
         """Block for at most `timeout` seconds; True if the thread ended, False if it was given up, None otherwise."""
-        # Not Thread.join: Python 3.11 takes a thread for ended if Ctrl-C interrupts the waiting.
-        if self._ended.wait(max(0.0, min(timeout, self._give_up_time() - time.monotonic()))):
+        if self.requests.wait_for_end(min(self._clock.now() + timeout, self._give_up_time())):
             return True
-        return None if time.monotonic() < self._give_up_time() else False
-
-    def backlog(self) -> int:
-        """Return the number of records that are not settled."""
-        with self._changed:
-            return self._logged - self._settled_count()
-
-    def stats(self) -> SinkStats:
-        """Return the counters, consistent with each other."""
-        with self._changed:
-            pending = len(self._queue) + len(self._batch) + self._written
-            counts = self._logged, self._delivered, pending, self._dropped, self._failed
-            return SinkStats(*counts, 0, self._retries, 0, self._last_error)
+        return None if self._clock.now() < self._give_up_time() else False
 
     # Called by the thread
 
     def _main(self) -> None:
-        delay = self.sink.interval
-        while True:
-            self._wake.wait(delay)
-            self._wake.clear()
-            with self._changed:
-                closing = self._closing
-            started = time.perf_counter()
-            self._feed()
-            self._deliver()
-            elapsed = time.perf_counter() - started  # includes the work of a local server, which also takes a core
-            delay = self._retry_delay or min(self.sink.max_interval, max(self.sink.interval, elapsed / MAX_BUSY_SHARE))
-            if closing:
-                if not self._retry_delay or time.monotonic() + CLOSING_RETRY_S >= self._give_up_time():
-                    break
-                delay = CLOSING_RETRY_S
-        self._attempt(self.sink.close)
-        self._ended.set()
+        delay: float | None = self.sink.interval
+        while delay is not None:
+            self._mailbox.wait(delay)
+            delay = self._turn()
+        self._attempts.call(self.sink.close)
+        if self._drawer is not None:
+            self._drawer.close()
+        self.requests.end()
+
+    def _turn(self) -> float | None:
+        """Deliver what there is; return the seconds until the next turn, None if there is none."""
+        is_closing = self._closing_since is not None
+        started = perf_counter()
+        self._take_requests(is_closing=is_closing)
+        self._deliver()
+        self.requests.answer()
+        elapsed = perf_counter() - started  # includes the work of a local server, which also takes a core
+        retry_delay = self._attempts.delay
+        if is_closing:
+            gives_up = self._clock.now() + CLOSING_RETRY_S >= self._give_up_time()
+            return CLOSING_RETRY_S if (retry_delay or self._is_drawing()) and not gives_up else None
+        return retry_delay or min(self.sink.max_interval, max(self.sink.interval, elapsed / MAX_BUSY_SHARE))
+
+    def _take_requests(self, *, is_closing: bool) -> None:
+        """Take in new requests, and all that was logged before them."""
+        requests = self.requests.take()
+        self._feed(is_closing)
+        for request in requests:
+            request.target = self.counters.stats.logged
 
     def _deliver(self) -> None:
         """Open the sink if necessary; then write and flush batch after batch, unless the sink asks for a retry."""
         if not self._open():
             return
-        while self._write() and self._flush():
-            if self._retry_delay:
-                self._retry_delay = 0.0
-                self._reported = {cause for cause in self._reported if not cause.startswith("OSError")}
-                log.info("%s: back, nothing was lost", self.name)
-            if not self._queue:
-                return
+        is_first = True  # a sink is flushed at each turn, even if there is nothing new
+        while self._take_batch() and (is_first or self._writer.parts) and self._writer.write() and self._writer.flush():
+            is_first = False
+            self._attempts.recover()
+            self.requests.answer()
+            if self.requests:
+                self._take_requests(is_closing=False)
 
     def _open(self) -> bool:
         """Open the sink once; tell whether to go on."""
-        if not self._opened:
-            if self._attempt(lambda: self.sink.open(self.run)) is None:
+        if not self._is_opened:
+            if self._attempts.call(lambda: self.sink.open(self.run)) == RETRY:
                 return False
-            self._opened = True  # even if it failed for good: then each batch is counted as failed
+            self._is_opened = True  # even if it failed for good: then each batch is counted as failed
             if self._history is not None:
-                self._attempt(self._replay_history)
+                self._attempts.call(self._replay_history)
         return True
 
-    def _write(self) -> bool:
-        """Write the batch that failed before, or else the next one; tell whether to go on."""
-        with self._changed:
-            if not self._batch:
-                self._batch = take_batch(self._queue, scalars_first=self.sink.scalars_first)
-                self._pending_bytes -= sum(i.nbytes for i in self._batch if isinstance(i, PendingRecord))
-        records, built = build_records(self._batch, self._report_failure)
-        with self._changed:
-            self._failed += len(self._batch) - len(built)
-            self._batch = built
-        size = len(records)
-        while records:
-            part = records[:size]
-            is_single = len(part) == 1
-            written = self._attempt(partial(self.sink.write, part), is_single and describe(part[0]))
-            if written is None:
-                return False
-            if not written and not is_single:  # one of them is bad: halve until it is found, and it alone fails
-                size = len(part) // 2
-                continue
-            records = records[len(part) :]
-            size = size * 2 if written else 1
-            with self._changed:
-                self._batch = self._batch[len(part) :]
-                self._written += len(part) if written else 0
-                self._failed += 0 if written else 1
-                self._note_progress()
-        return True
+    def _take_batch(self) -> bool:
+        """Take the next batch, unless one is left from before; tell whether to go on."""
+        self._take_drawn()
+        if not self._writer.parts and not self._slots:
+            self._supersede()
+            take = partial(self._queue.take_batch, scalars=self._batch_scalars)
+            first = self.sink.scalars_first
+            with self._lock:
+                arrays = self._queue.take_arrays() if self._drawer is not None and not self._is_drawing() else []
+                self._slots = take(scalars_first=first, stops_at_mark=bool(arrays) or self._is_drawing())
+                if not self._slots and first and self._drawer is None:
+                    self._slots = take(scalars_first=False)
+            if self._drawer is not None and arrays:
+                self._drawer.submit(arrays)
+        return not self._slots or self._attempts.call(self._build) != RETRY
 
-    def _flush(self) -> bool:
-        """Flush what was written; tell whether to go on."""
-        flushed = self._attempt(self.sink.flush)
-        if flushed is None:
-            return False
-        with self._changed:
-            if flushed:
-                self._delivered += self._written
+    def _build(self) -> None:
+        """Build the records of the batch. Raises `OSError` if scalars cannot be read back now."""
+        parts, failed, unread = build_parts(self._slots, self._attempts.report)
+        self._slots = []
+        self._writer.parts += parts
+        self.counters.add(failed=failed, dropped=unread)
+
+    def _take_drawn(self) -> None:
+        """Take over what was drawn."""
+        drawn = self._drawer.take() if self._drawer is not None else []
+        for slot, result, error in drawn:
+            if error is None:
+                self._writer.parts.append([result])
             else:
-                self._failed += self._written
-            if self._written:
-                self._note_progress()
-            self._written = 0
-        return True
+                self._attempts.report(error, f"{describe(slot.item)} is lost")
+                self.counters.add(failed=1)
 
-    def _note_progress(self) -> None:
-        """Note that records were written or settled. The caller holds the lock."""
-        self._last_progress = time.monotonic()
-        self._changed.notify_all()
+    def _is_drawing(self) -> bool:
+        return self._drawer is not None and self._drawer.count > 0
 
-    def _give_up_time(self) -> float:
-        return self._last_progress + self._patience
+    def _supersede(self) -> None:
+        """Once closing takes long, skip what would be drawn and then replaced."""
+        since = self._closing_since
+        if since is not None and not self._has_superseded and self._clock.now() - since >= SUPERSEDE_AFTER_S:
+            self._has_superseded = True
+            with self._lock:
+                dropped = self._queue.drop_superseded()
+            self.counters.add(superseded=dropped)
 
     def _replay_history(self) -> None:
         assert self._history is not None
         for records in self._history():
             self.sink.recall(records)
 
-    def _attempt(self, call: Callable[[], None], report: str | bool = "what was written") -> bool | None:
-        """Call the sink: True if it succeeded, False if it failed for good (`report` says what is lost), None: retry."""
-        try:
-            call()
-        except OSError as error:
-            self._retry_delay = min(MAX_RETRY_S, self._retry_delay * 2) if self._retry_delay else MIN_RETRY_S
-            with self._changed:
-                self._retries += 1
-                self._last_error = _one_line(error)
-            message = f"{_one_line(error)}; training goes on, and what is logged is kept and sent later"
-            self._report_once(logging.WARNING, "OSError", message)
-            return None
-        except BaseException as error:  # not even a SystemExit in a sink ends the thread
-            if report:
-                self._report_failure(error, f"{report} is lost")
-            return False
-        return True
+    def _note_progress(self) -> None:
+        self._last_progress = self._clock.now()
 
-    def _report_failure(self, error: BaseException, problem: str) -> None:
-        with self._changed:
-            self._last_error = _one_line(error)
-        self._report_once(logging.ERROR, type(error).__name__, f"{problem}: {_one_line(error)}", error)
-
-    def _report_once(self, level: int, cause: str, message: str, error: BaseException | None = None) -> None:
-        """Log a message, once per cause."""
-        if cause not in self._reported:
-            self._reported.add(cause)
-            log.log(level, "%s: %s", self.name, message)
-            if error is not None:
-                log.debug("%s: traceback", self.name, exc_info=error)
-
-    def _settled_count(self) -> int:
-        return self._delivered + self._dropped + self._failed
-
-    def _drop_arrays(self) -> str:
-        """Drop queued arrays until the rest fits, images first, oldest first. The caller holds the lock."""
-        dropped = 0
-        for kinds in ((Images, Predictions), None):
-            remaining: deque[Item] = deque()
-            for item in self._queue:
-                is_over = self._pending_bytes > MAX_PENDING_BYTES
-                if is_over and isinstance(item, PendingRecord) and (kinds is None or item.kind in kinds):
-                    self._pending_bytes -= item.nbytes
-                    dropped += 1
-                else:
-                    remaining.append(item)
-            self._queue = remaining
-        self._dropped += dropped
-        self._changed.notify_all()
-        return f"{MAX_PENDING_BYTES >> 20} MiB of images wait for this sink; the oldest are dropped, scalars are kept"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    def _give_up_time(self) -> float:
+        return self._last_progress + self._patience

@@ -68,7 +68,7 @@ class Run:
         self.is_written = is_written
         self.alerts: list[dict[str, Any]] = list((previous or {}).get("alerts") or [])
         self.incomplete: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may finish the run while it is being written
         self._fields: dict[str, Any] = {
             "name": self.name,
             "status": self.status,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,8 +11,8 @@ import pytest
 
 from monitor import Checkpoint, Images, Logger, MemorySink, Record, Scalar
 from monitor.capture.snapshot import PendingRecord
-from monitor.delivery import batch
-from monitor.delivery.batch import Item, take_batch
+from monitor.delivery import queue
+from monitor.delivery.queue import WorkQueue
 from monitor.events.reader import EventReader
 from monitor.sinks.tensorboard import TensorBoardSink
 
@@ -21,30 +20,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from monitor.delivery.inbox import Item
+
 
 def scalar(step: int) -> Scalar:
     return Scalar("a", float(step), step, 0.0)
 
 
 def picture(step: int, size: int = 1) -> PendingRecord:
-    return PendingRecord(Images, size, lambda: Images("p", np.zeros((1, 1, 8, 8), np.uint8), step, 0.0))
+    return PendingRecord(Images, "p", size, lambda: Images("p", np.zeros((1, 1, 8, 8), np.uint8), step, 0.0))
 
 
 def take_all(items: Sequence[Item], *, scalars_first: bool) -> list[list[Item]]:
-    queue, batches = deque(items), []
-    while queue:
-        batches.append(take_batch(queue, scalars_first=scalars_first))
+    waiting, batches = WorkQueue(), []
+    waiting.put(items)
+    while waiting:
+        slots = waiting.take_batch(scalars=10, scalars_first=scalars_first)
+        slots = slots or waiting.take_batch(scalars=10, scalars_first=False)
+        batches.append([slot.item for slot in slots if slot.item is not None])
         assert batches[-1]
+    assert (waiting.count, waiting.scalar_bytes, waiting.array_bytes) == (0, 0, 0)
     return batches
 
 
 def test_batches_are_bounded_and_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "BATCH_RECORDS", 10)
+    monkeypatch.setattr(queue, "BATCH_RECORDS", 10)
     items: list[Item] = [picture(n) if n % 3 == 0 else scalar(n) for n in range(100)]
     for scalars_first in (False, True):
         batches = take_all(items, scalars_first=scalars_first)
         assert all(len(one) <= 10 for one in batches)
-        assert all(sum(isinstance(item, PendingRecord) for item in one) <= batch.BATCH_ARRAYS for one in batches)
+        assert all(sum(isinstance(item, PendingRecord) for item in one) <= queue.BATCH_ARRAYS for one in batches)
         taken = [item for one in batches for item in one]
         assert set(map(id, taken)) == set(map(id, items))
         if not scalars_first:
@@ -53,7 +58,7 @@ def test_batches_are_bounded_and_lose_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_batch_of_large_arrays_is_short() -> None:
     sizes = [[item.nbytes for item in one if isinstance(item, PendingRecord)] for one in take_all(
-        [picture(n, batch.BATCH_BYTES * (n == 2) + 10 * 2**20) for n in range(5)], scalars_first=False
+        [picture(n, queue.BATCH_BYTES * (n == 2) + 10 * 2**20) for n in range(5)], scalars_first=False
     )]  # fmt: skip
     assert [len(one) for one in sizes] == [1, 1, 1, 1, 1]
 
@@ -127,12 +132,15 @@ def test_a_sink_that_refuses_everything_is_asked_once_per_record(tmp_path: Path)
     assert calls < 1001 + 100
 
 
-def test_closing_drains_a_sink_that_makes_progress(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Ten batches take twice the timeout together: all are delivered, and what is left is told."""
+def test_closing_drains_a_sink_that_makes_progress(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batches take twice the timeout together: all are delivered, and what is left is told."""
+    monkeypatch.setattr(queue, "BATCH_SCALARS", 10_000)
 
     class Slow(TensorBoardSink):
         def flush(self) -> None:
-            time.sleep(0.3)  # a slow disk
+            time.sleep(0.5)  # a slow disk
             super().flush()
 
     log = Logger(tmp_path / "run", [Slow()])

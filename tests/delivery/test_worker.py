@@ -13,7 +13,7 @@ import pytest
 from monitor import Logger, Run
 from monitor import records as r
 from monitor.capture.snapshot import PendingRecord
-from monitor.delivery import worker
+from monitor.delivery import queue
 from monitor.delivery.pipeline import Pipeline
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
@@ -132,7 +132,7 @@ def test_one_that_was_failing_gets_a_short_grace_at_the_end(tmp_path: Path, gate
 def test_where_too_much_waits_pictures_go_first_and_are_counted(
     tmp_path: Path, gated: Gated, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "MAX_PENDING_BYTES", 100_000)
+    monkeypatch.setattr(queue, "MAX_ARRAY_BYTES", 100_000)
     gated.gate.clear()
     log = Logger(tmp_path / "run", [gated])
     assert gated.entered.wait(5)
@@ -140,6 +140,7 @@ def test_where_too_much_waits_pictures_go_first_and_are_counted(
         log.images("i", np.full((1, 1, 100, 100), step, np.uint8), step)
         log.histogram("h", np.ones(10), step)
         log.scalar("a", float(step), step)
+    wait_until(lambda: log.stats().sinks["gated"].dropped >= 10)
     stats = log.stats().sinks["gated"]
     assert 10 <= stats.dropped <= 12
     assert stats.logged == stats.pending + stats.dropped
@@ -157,7 +158,7 @@ def test_a_record_that_cannot_be_built_fails_alone(tmp_path: Path, gated: Gated)
         raise ValueError("no record")
 
     pipeline = Pipeline([gated], Run(tmp_path / "run"), lambda: None)
-    pipeline.inbox.extend([("a", 1.0, 0, 0.0), PendingRecord(r.Images, 1, build), ("a", 2.0, 1, 0.0)])
+    pipeline.inbox.extend([("a", 1.0, 0, 0.0), PendingRecord(r.Images, "i", 1, build), ("a", 2.0, 1, 0.0)])
     assert pipeline.close(10) == []
     assert gated.series("a") == [(0, 1.0), (1, 2.0)]
     assert pipeline.stats()["gated"].failed == 1

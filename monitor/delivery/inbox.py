@@ -1,0 +1,132 @@
+"""What log calls leave behind, and how it becomes columns.
+
+A log call only appends an entry to a deque, without a lock. The rest happens on other threads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from monitor.capture.snapshot import DeviceScalar, PendingRecord
+from monitor.records import Record, Scalar
+from monitor.scalar_block import ScalarBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from monitor.scalar_block import TagGroup
+
+Item = ScalarBlock | Record | PendingRecord | DeviceScalar
+BLOCK_SCALARS = 32_768  # of one block, roughly
+
+
+class Inbox:
+    """Entries in the order in which they were logged.
+
+    Attributes:
+        entries: `(tag, value, step, time)`, where the tag may be None and the value a dict of values by tag; or a
+            record; or a record that is still to be built.
+        tuples: how many entries were taken that were tuples.
+    """
+
+    def __init__(self) -> None:
+        self.entries: deque[Any] = deque()
+        self.tuples = 0
+
+    def take(self) -> list[Item]:
+        """Remove the entries that are there now; return them with the scalars in blocks. One thread at a time."""
+        entries = self.entries
+        popleft = entries.popleft
+        items: list[Item] = []
+        columns = _Columns()
+        for _ in range(len(entries)):  # what is logged meanwhile waits for the next call
+            entry = popleft()
+            kind = type(entry)
+            if kind is tuple:
+                self.tuples += 1
+            elif kind is not Scalar:
+                columns.move_to(items)
+                items.append(entry)
+                continue
+            columns.add(*entry)
+            if len(columns.values) >= BLOCK_SCALARS:
+                columns.move_to(items)
+        columns.move_to(items)
+        return items
+
+    def counts(self) -> dict[type, int]:
+        """Count the records that wait, by type. Any thread may call it."""
+        return count_records(self.entries.copy())
+
+
+def count_records(entries: Iterable[Any]) -> dict[type, int]:
+    """Count the records of entries or items, by type."""
+    counts: dict[type, int] = {}
+    for entry in entries:
+        number = 1
+        if type(entry) is tuple:
+            kind: type = Scalar
+            number = 1 if entry[0] is not None else len(entry[1])
+        elif isinstance(entry, ScalarBlock):
+            kind, number = Scalar, len(entry)
+        else:
+            kind = record_type(entry)
+        counts[kind] = counts.get(kind, 0) + number
+    return counts
+
+
+def record_type(item: Item) -> type:
+    """Return the type of a record, even if it is still to be built."""
+    if isinstance(item, ScalarBlock):
+        return Scalar
+    return item.kind if isinstance(item, PendingRecord | DeviceScalar) else type(item)
+
+
+class _Columns:
+    """A block in the making."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self.groups: dict[Any, int] = {}  # a tag alone stands for the group of it
+        self.group: list[int] = []
+        self.steps: list[int] = []
+        self.times: list[float] = []
+        self.values: list[float] = []
+
+    def add(self, tag: Any, value: Any, step: int, time: float) -> None:
+        """Add one entry."""
+        if tag is not None:
+            self.values.append(value)
+        else:
+            if not value:
+                return
+            tag = tuple(value)
+            self.values.extend(value.values())
+        groups = self.groups
+        number = groups.get(tag)
+        if number is None:
+            number = groups[tag] = len(groups)
+        self.group.append(number)
+        self.steps.append(step)
+        self.times.append(time)
+
+    def move_to(self, items: list[Item]) -> None:
+        """Append what was added so far, as a block."""
+        if not self.group:
+            return
+        import numpy as np
+
+        groups: list[TagGroup] = [key if type(key) is tuple else (key,) for key in self.groups]
+        items.append(
+            ScalarBlock(
+                groups,
+                np.array(self.group, np.int32),
+                np.array(self.steps, np.int64),
+                np.array(self.times, np.float64),
+                np.array(self.values, np.float64),
+            )
+        )
+        self._clear()
