@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from monitor.delivery import queue
@@ -150,11 +149,11 @@ class SinkWorker:
     def _turn(self) -> float | None:
         """Deliver what there is; return the seconds until the next turn, None if there is none."""
         is_closing = self._closing_since is not None
-        started = perf_counter()
+        started = self._clock.now()
         self._take_requests(is_closing=is_closing)
         self._deliver()
         self.requests.answer()
-        elapsed = perf_counter() - started  # includes the work of a local server, which also takes a core
+        elapsed = self._clock.now() - started  # includes the work of a local server, which also takes a core
         retry_delay = self._attempts.delay
         if is_closing:
             gives_up = self._clock.now() + CLOSING_RETRY_S >= self._give_up_time()
