@@ -51,11 +51,12 @@ class Attempts:
     """Calls of one sink: what its exceptions mean, and when to try again.
 
     Attributes:
-        delay: seconds until the next attempt; 0 unless the sink is failing.
+        delay: seconds between two attempts; 0 unless the sink is failing.
     """
 
-    def __init__(self, name: str, counters: Counters) -> None:
-        self._name, self._counters = name, counters
+    def __init__(self, name: str, counters: Counters, clock: Clock) -> None:
+        self._name, self._counters, self._clock = name, counters, clock
+        self._not_before = 0.0  # when a sink that asked to slow down may be called again
         self._reported: set[str] = set()  # causes of errors
         self.delay = 0.0
 
@@ -68,6 +69,7 @@ class Attempts:
             call()
         except SlowDown as error:
             self.delay = max(MIN_RETRY_S, error.delay)
+            self._not_before = self._clock.now() + self.delay
             self._counters.add(slowdowns=1, last_error=one_line(error))
             self.warn_once(
                 f"{one_line(error)}; the next attempt is in {self.delay:.3g} s, nothing is lost", "OSError:slow"
@@ -86,6 +88,14 @@ class Attempts:
                 self.report(error, f"{report} is lost")
             return REFUSED
         return 0
+
+    def is_asked_to_wait(self) -> bool:
+        """Tell whether the sink asked not to be called yet."""
+        return self._clock.now() < self._not_before
+
+    def remaining(self) -> float:
+        """Return the seconds until the next attempt; 0 unless the sink is failing."""
+        return self._not_before - self._clock.now() if self.is_asked_to_wait() else self.delay
 
     def recover(self) -> None:
         """Say that the sink is back, if it was failing."""

@@ -41,7 +41,10 @@ class Inbox:
         items: list[Item] = []
         columns = _Columns()
         for _ in range(len(entries)):  # what is logged meanwhile waits for the next call
-            entry = popleft()
+            try:
+                entry = popleft()
+            except IndexError:  # a log call that came too late took its entry back
+                break
             kind = type(entry)
             if kind is tuple:
                 self.tuples += 1

@@ -74,7 +74,7 @@ class SinkWorker:
         self._feed, self._clock = feed, clock
         self._mailbox = clock.mailbox()
         self.counters = Counters(clock)
-        self._attempts = Attempts(name, self.counters)
+        self._attempts = Attempts(name, self.counters, clock)
         self.requests = Requests(clock, self._mailbox, self.counters)
         self._closing_since: float | None = None
         self._patience = float("inf")  # seconds without progress after which `close` gives up
@@ -154,7 +154,7 @@ class SinkWorker:
         self._deliver()
         self.requests.answer()
         elapsed = self._clock.now() - started  # includes the work of a local server, which also takes a core
-        retry_delay = self._attempts.delay
+        retry_delay = self._attempts.remaining()
         if is_closing:
             gives_up = self._clock.now() + CLOSING_RETRY_S >= self._give_up_time()
             return CLOSING_RETRY_S if (retry_delay or self._is_drawing()) and not gives_up else None
@@ -169,7 +169,7 @@ class SinkWorker:
 
     def _deliver(self) -> None:
         """Open the sink if necessary; then write and flush batch after batch, unless the sink asks for a retry."""
-        if not self._open():
+        if self._attempts.is_asked_to_wait() or not self._open():
             return
         is_first = True  # a sink is flushed at each turn, even if there is nothing new
         while self._take_batch() and (is_first or self._writer.parts) and self._writer.write() and self._writer.flush():

@@ -52,6 +52,7 @@ class FaultySink(Sink):
         self.is_healthy = False
         self.is_closed = False
         self._is_inside = False
+        self._left_alone_until = 0.0
 
     def open(self, run: Run) -> None:
         self._trouble()
@@ -82,6 +83,8 @@ class FaultySink(Sink):
         """Let others run, and fail perhaps."""
         if self._is_inside or self.is_closed:
             self._schedule.fail(f"{self.name} is called by two threads, or after close")
+        if self._schedule.time < self._left_alone_until:
+            self._schedule.fail(f"{self.name} is called too soon")
         self._is_inside = True
         try:
             self._schedule.pause()
@@ -93,7 +96,9 @@ class FaultySink(Sink):
             if draw() < faults.later:
                 raise ConnectionError("not now")
             if draw() < faults.slow_down:
-                raise SlowDown("not so fast", self._random.choice([0.5, 5.0, 30.0]))
+                delay = self._random.choice([0.5, 5.0, 30.0])
+                self._left_alone_until = self._schedule.time + delay
+                raise SlowDown("not so fast", delay)
         finally:
             self._is_inside = False
 
