@@ -178,12 +178,12 @@ class Schedule(Clock):
             self._switch()
         task.deadline = None
 
-    def _trace(self, frame: FrameType, event: str, argument: object) -> Any:
+    def _trace(self, frame: FrameType, _event: str, _argument: object) -> Any:
         if not frame.f_code.co_filename.startswith(TRACED):
             return None
         return self._trace_line
 
-    def _trace_line(self, frame: FrameType, event: str, argument: object) -> Any:
+    def _trace_line(self, _frame: FrameType, event: str, _argument: object) -> Any:
         if event == "line" and self.failure is None and self._random.random() < self._switching:
             if self.current is self._main:
                 self.on_line()

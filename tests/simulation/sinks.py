@@ -54,10 +54,12 @@ class FaultySink(Sink):
         self._is_inside = False
         self._left_alone_until = 0.0
 
-    def open(self, run: Run) -> None:
+    def open(self, _run: Run) -> None:
+        """Get ready, or fail."""
         self._trouble()
 
     def write(self, records: Sequence[Record]) -> None:
+        """Take all records, none, or all but the poison."""
         self._trouble()
         taken = [_key(record) for record in records]
         if any(value == POISON for _, value in taken):
@@ -68,6 +70,7 @@ class FaultySink(Sink):
         self._written += taken
 
     def flush(self) -> None:
+        """Make what was written visible, all or all but one."""
         self._trouble()
         written, self._written = self._written, []
         if written and not self.is_healthy and self._random.random() < self._faults.bad_flush:
@@ -77,6 +80,7 @@ class FaultySink(Sink):
         self.visible += written
 
     def close(self) -> None:
+        """Note it."""
         self.is_closed = True
 
     def _trouble(self) -> None:
@@ -107,6 +111,7 @@ class BlockSink(FaultySink):
     """A sink that takes scalars as columns."""
 
     def write_scalars(self, block: ScalarBlock) -> None:
+        """Take all scalars, or none."""
         self._trouble()
         taken = [_key(record) for record in block.records()]
         if any(value == POISON for _, value in taken):
@@ -126,16 +131,19 @@ class EventFileSink(BlockSink):
         self._blocks: list[ScalarBlock] = []
 
     def prepare(self, record: Record) -> Any:
+        """Return the record, or fail."""
         self._schedule.pause()
         if not self.is_healthy and self._random.random() < self._faults.raising:
             raise KeyError("cannot be drawn")
         return record
 
     def write_scalars(self, block: ScalarBlock) -> None:
+        """Take all scalars, or none."""
         super().write_scalars(block)
         self._blocks.append(block)
 
     def flush(self) -> None:
+        """Make what was written visible, all or all but one."""
         super().flush()
         blocks, self._blocks = self._blocks, []
         for block in blocks:
