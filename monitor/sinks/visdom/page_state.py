@@ -24,6 +24,8 @@ from monitor.sinks.visdom import windows
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from monitor.scalar_block import ScalarBlock
+
 # The order of the windows on a new page. Among the curves, those of FIRST_GROUPS come first.
 WINDOW_ORDER = (
     "curves",
@@ -85,6 +87,13 @@ class PageState:
                     key = f"{kind} {record.tag}"  # type: ignore[union-attr]
                     self._records[key] = record
                     self._mark_changed(key)
+
+    def add_scalars(self, block: ScalarBlock) -> None:
+        """Take in scalars. Nothing is drawn yet."""
+        for tag, steps, values, _ in block.series():
+            key, series = self._traces.get(tag) or self._add_trace(tag)
+            series.extend(steps, values)
+            self.changed.add(key)
 
     def forget(self, trace: str, step: int) -> None:
         """Remove the points at `step` and above from all traces of this name."""
