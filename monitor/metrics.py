@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ MAX_METRICS = 200  # per run; further metrics are not summarized
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 
+@lru_cache(1024)
 def goal(tag: str) -> str | None:
     """Return `"min"` or `"max"` for a metric that should be low or high, judged by its name; None if that is unknown.
 

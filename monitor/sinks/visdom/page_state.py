@@ -102,6 +102,29 @@ class PageState:
                 traces[trace].restart(step)
                 self._mark_changed(f"curves {group}")
 
+    def drop(self, key: str) -> str:
+        """Remove what makes a window impossible to show; return its kind, tag, and step.
+
+        That is the newest text of a window of texts, which stays changed if there are more, and otherwise all that the
+        window shows.
+        """
+        kind, _, tag = key.partition(" ")
+        if kind == "text":
+            text = self._texts[tag].pop()
+            if self._texts[tag]:
+                return _describe(text)
+            del self._texts[tag]
+            what = _describe(text)
+        elif kind == "curves":
+            del self._curves[tag]
+            self._traces = {tag: trace for tag, trace in self._traces.items() if trace[0] != key}
+            what = f"the window of the scalars {tag!r}"
+        else:
+            what = _describe(self._records.pop(key))
+        del self._numbers[key]
+        self.changed.discard(key)
+        return what
+
     def mark_all_changed(self) -> None:
         """Mark all windows as changed, as for a new server."""
         self.changed.update(self._numbers)
@@ -155,3 +178,10 @@ class PageState:
         if kind == "curves" and tag not in FIRST_GROUPS and not MAIN_METRIC.search(tag):
             kind = "others"
         return WINDOW_ORDER.index(kind), group_rank, self._numbers[key]
+
+
+def _describe(record: Record) -> str:
+    """Return the kind of a record, with its tag and step if it has them."""
+    tag, step = getattr(record, "tag", None), getattr(record, "step", None)
+    named = f"the record {type(record).__name__}" + ("" if tag is None else f" {tag!r}")
+    return named if step is None else f"{named} at step {step}"
