@@ -12,7 +12,6 @@ import time
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -56,7 +55,7 @@ class VisdomClient:
 
     def ping(self, env: str) -> None:
         """Check that the server answers."""
-        self._check_status(self._post("/win_exists", encode({"win": "", "eid": env})))
+        self._check_status(self._post("/win_exists", orjson.dumps({"win": "", "eid": env})))
 
     def send(self, payload: bytes, env: str) -> None:
         """Show an encoded window of `env`, in place of the one with the same id.
@@ -139,11 +138,6 @@ class VisdomClient:
         if response.status in (429, 503):
             raise SlowDown(message, _retry_delay(response.headers.get("Retry-After", "")))
         raise ConnectionError(message)
-
-
-def encode(message: dict[str, Any]) -> bytes:
-    """Encode a message as JSON, with null for NaN and infinity. Raises `TypeError` for what JSON cannot hold."""
-    return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _status(response: urllib3.BaseHTTPResponse) -> str:

@@ -105,16 +105,18 @@ class PageState:
     def drop(self, key: str) -> str:
         """Remove what makes a window impossible to show; return its kind, tag, and step.
 
-        That is the newest text of a window of texts, which stays changed if there are more, and otherwise all that the
-        window shows.
+        Of a window of texts, that is the first one that cannot be drawn, or the newest, and the window stays changed if
+        there are more. Of others, it is all that they show.
         """
         kind, _, tag = key.partition(" ")
         if kind == "text":
-            text = self._texts[tag].pop()
-            if self._texts[tag]:
-                return _describe(text)
+            texts = self._texts[tag]
+            place = next((place for place, text in enumerate(texts) if not _can_be_drawn(text)), -1)
+            what = _describe(texts[place])
+            del texts[place]
+            if texts:
+                return what
             del self._texts[tag]
-            what = _describe(text)
         elif kind == "curves":
             del self._curves[tag]
             self._traces = {tag: trace for tag, trace in self._traces.items() if trace[0] != key}
@@ -185,3 +187,11 @@ def _describe(record: Record) -> str:
     tag, step = getattr(record, "tag", None), getattr(record, "step", None)
     named = f"the record {type(record).__name__}" + ("" if tag is None else f" {tag!r}")
     return named if step is None else f"{named} at step {step}"
+
+
+def _can_be_drawn(text: Text) -> bool:
+    try:
+        windows.encode(windows.texts(text.tag, [text]))
+    except Exception:
+        return False
+    return True

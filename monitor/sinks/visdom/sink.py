@@ -32,7 +32,7 @@ from monitor.records import (
 )
 from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
-from monitor.sinks.visdom.client import RequestRefused, VisdomClient, encode
+from monitor.sinks.visdom.client import RequestRefused, VisdomClient
 from monitor.sinks.visdom.page_state import PageState
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class VisdomSink(DashboardSink):
         for number, key in enumerate(self._state.keys()):
             try:
                 message = self._message(key)
-                saved[message["win"]] = orjson.Fragment(encode(windows.saved_window(message, number)))
+                saved[message["win"]] = orjson.Fragment(windows.encode(windows.saved_window(message, number)))
             except Exception as error:
                 log.warning("visdom: the window %r is not saved: %s: %s", key, type(error).__name__, error)
         folder.mkdir(parents=True, exist_ok=True)
@@ -206,7 +206,7 @@ class VisdomSink(DashboardSink):
                 message = self._message(key)
                 if key in self._sent:  # the page resizes a window if a message contains a size
                     del message["opts"]["width"], message["opts"]["height"]
-                payload = encode(message)
+                payload = windows.encode(message)
             except Exception as error:  # also an OSError: drawing uses neither network nor disk
                 self._leave_out(key, error)
                 continue
