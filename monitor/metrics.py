@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LOWER_IS_BETTER = re.compile(r"loss|err|cost|perplexity|ppl|nll|mse|mae|rmse|distance|wer|cer|fid", re.IGNORECASE)
 HIGHER_IS_BETTER = re.compile(
@@ -17,6 +22,7 @@ MAX_METRICS = 200  # per run; further metrics are not summarized
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 
+@lru_cache(1024)
 def goal(tag: str) -> str | None:
     """Return `"min"` or `"max"` for a metric that should be low or high, judged by its name; None if that is unknown.
 
@@ -53,11 +59,9 @@ class MetricSummary:
 
     def add(self, tag: str, value: float, step: int) -> None:
         """Take in a point. Of equal values the first is the best; NaN and infinity never are."""
-        sign = self._signs.get(tag)
+        sign = self._sign(tag)
         if sign is None:
-            if len(self._signs) >= MAX_METRICS:
-                return
-            sign = self._signs[tag] = {"min": 1, "max": -1, None: 0}[goal(tag)]
+            return
         self._last[tag] = value, step
         if self.step is None or step > self.step:
             self.step = step
@@ -65,6 +69,29 @@ class MetricSummary:
             best = self._best.get(tag)
             if best is None or (value - best[0]) * sign < 0:
                 self._best[tag] = value, step
+
+    def extend(self, tag: str, steps: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Take in points of one metric, as `add` does; return which of them were better than all before."""
+        import numpy as np
+
+        none = np.zeros(0, np.intp)
+        sign = self._sign(tag)
+        if sign is None or not len(values):
+            return none
+        self._last[tag] = float(values[-1]), int(steps[-1])
+        highest = int(steps.max())
+        if self.step is None or highest > self.step:
+            self.step = highest
+        if not sign:
+            return none
+        before = self._best[tag][0] * sign if tag in self._best else np.inf
+        costs = np.where(np.isfinite(values), values * sign, np.inf)
+        lowest = np.minimum.accumulate(np.concatenate([[before], costs[:-1]]))
+        improved = np.flatnonzero(costs < lowest)
+        if len(improved):
+            last = improved[-1]
+            self._best[tag] = float(values[last]), int(steps[last])
+        return improved
 
     def best(self, tag: str) -> tuple[float, int] | None:
         """Return the best value of a metric and its step, or None."""
@@ -82,3 +109,10 @@ class MetricSummary:
             if tag in self._best:
                 entries[tag] |= {"best": self._best[tag][0], "best_step": self._best[tag][1], "goal": goal(tag)}
         return entries
+
+    def _sign(self, tag: str) -> int | None:
+        """Return 1 if lower is better, -1 if higher is, 0 if that is unknown; None if there are too many metrics."""
+        sign = self._signs.get(tag)
+        if sign is None and len(self._signs) < MAX_METRICS:
+            sign = self._signs[tag] = {"min": 1, "max": -1, None: 0}[goal(tag)]
+        return sign

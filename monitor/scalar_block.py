@@ -44,10 +44,10 @@ class ScalarBlock:
         values: NDArray[np.float64],
         starts: NDArray[np.int64] | None = None,
     ) -> None:
+        import numpy as np
+
         self.groups, self.group, self.steps, self.times, self.values = groups, group, steps, times, values
         if starts is None:
-            import numpy as np
-
             sizes = np.array([len(tags) for tags in groups], np.int64)
             starts = np.zeros(len(group) + 1, np.int64)
             np.cumsum(sizes[group], out=starts[1:])
@@ -116,19 +116,38 @@ class ScalarBlock:
         tags = [tag for number in self.group.tolist() for tag in groups[number]]
         return list(map(Scalar, tags, self.values.tolist(), steps, times))
 
-    def series(self) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
-        """Yield each tag with the steps, the values, and the times of its scalars, in the order of the calls."""
+    def places(self) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np.int64]]]:
+        """Yield each tag, in the order in which they appear, with the calls and the places in `values` of its scalars.
+
+        A tag's scalars are in the order in which they were logged.
+        """
         import numpy as np
 
-        places: dict[str, list[tuple[NDArray[np.int64], int]]] = {}  # by tag: calls, and the position in their group
-        for number in np.unique(self.group).tolist():
-            calls = np.flatnonzero(self.group == number)
+        found: dict[str, list[tuple[NDArray[np.intp], NDArray[np.int64]]]] = {}
+        for number, calls in self._calls_by_group():
+            starts = self.starts[calls]
             for position, tag in enumerate(self.groups[number]):
-                places.setdefault(tag, []).append((calls, position))
-        for tag, found in places.items():
-            calls = np.concatenate([calls for calls, _ in found])
-            values = self.values[np.concatenate([self.starts[calls] + position for calls, position in found])]
-            if len(found) > 1:
-                order = np.argsort(calls, kind="stable")
-                calls, values = calls[order], values[order]
-            yield tag, self.steps[calls], values, self.times[calls]
+                found.setdefault(tag, []).append((calls, starts + position))
+        for tag, parts in found.items():
+            if len(parts) == 1:
+                yield tag, *parts[0]
+                continue
+            calls, places = (np.concatenate(columns) for columns in zip(*parts))
+            order = np.argsort(places)
+            yield tag, calls[order], places[order]
+
+    def series(self) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
+        """Yield each tag, in the order in which they appear, with the steps, values, and times of its scalars."""
+        for tag, calls, places in self.places():
+            yield tag, self.steps[calls], self.values[places], self.times[calls]
+
+    def _calls_by_group(self) -> list[tuple[int, NDArray[np.intp]]]:
+        """Return each group that was logged and its calls, in the order of their first calls."""
+        import numpy as np
+
+        if not self.calls:
+            return []
+        order = np.argsort(self.group, kind="stable")
+        ordered = self.group[order]
+        parts = np.split(order, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)
+        return sorted(((int(self.group[part[0]]), part) for part in parts), key=lambda found: int(found[1][0]))

@@ -8,8 +8,15 @@ all buckets are full, neighbors are merged, and from then on each holds twice as
 from __future__ import annotations
 
 from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_BUCKETS = 256  # a long series has at least half as many
+MIN_POINTS_AT_ONCE = 16  # fewer are added one by one
 
 Point = tuple[int, int, float]  # position in the series, step, value
 
@@ -84,6 +91,33 @@ class DownsampledSeries:
         elif value > bucket.highest[2]:
             bucket.highest = point
 
+    def extend(self, steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Append points, as repeated calls of `add` do."""
+        if len(values) < MIN_POINTS_AT_ONCE:
+            for step, value in zip(steps.tolist(), values.tolist()):
+                self.add(step, value)
+            return
+        finite = np.isfinite(values)
+        if self.first_non_finite is None and not finite.all():
+            first = int(finite.argmin())
+            self.first_non_finite = int(steps[first]), float(values[first])
+        done, buckets = 0, self._buckets
+        while done < len(values):
+            free = self._bucket_size - buckets[-1].count if buckets else 0
+            if not free and len(buckets) >= self._max_buckets:
+                self._merge_pairs()
+                continue
+            size = min(free or self._bucket_size, len(values) - done)
+            count = 1 if free else min(self._max_buckets - len(buckets), (len(values) - done) // size)
+            part = slice(done, done + count * size)
+            new = _new_buckets(self.count, steps[part], values[part], finite[part], size)
+            if free:
+                buckets[-1].merge(new[0])
+            else:
+                buckets += new
+            self.count += count * size
+            done += count * size
+
     def restart(self, step: int) -> None:
         """Remove the points at `step` and above."""
         remaining = [point for bucket in self._buckets for point in bucket.points() if point[1] < step]
@@ -104,3 +138,31 @@ class DownsampledSeries:
             bucket.merge(next_bucket)
         self._buckets[:] = merged
         self._bucket_size *= 2
+
+
+def _new_buckets(
+    count: int, steps: NDArray[np.int64], values: NDArray[np.float64], finite: NDArray[np.bool_], size: int
+) -> list[_Bucket]:
+    """Return buckets of `size` points each; `count` is the position of the first point in the series."""
+    rows, is_finite = values.reshape(-1, size), finite.reshape(-1, size)
+    starts = np.arange(0, len(values), size)
+
+    def points(columns: NDArray[np.intp], exist: NDArray[np.bool_]) -> list[Point | None]:
+        at = starts + columns
+        found = zip((at + count).tolist(), steps[at].tolist(), values[at].tolist())
+        return [point if exists else None for point, exists in zip(found, exist.tolist())]
+
+    some: NDArray[np.bool_] = np.any(is_finite, axis=1)
+    gaps: NDArray[np.bool_] = np.any(~is_finite, axis=1)
+    first = points(is_finite.argmax(axis=1), some)
+    last = points(size - 1 - is_finite[:, ::-1].argmax(axis=1), some)
+    lowest = points(np.where(is_finite, rows, np.inf).argmin(axis=1), some)
+    highest = points(np.where(is_finite, rows, -np.inf).argmax(axis=1), some)
+    non_finite = points(is_finite.argmin(axis=1), gaps)
+    buckets = []
+    for found in zip(first, last, lowest, highest, non_finite):
+        bucket = _Bucket()
+        bucket.count = size
+        bucket.first, bucket.last, bucket.lowest, bucket.highest, bucket.non_finite = found
+        buckets.append(bucket)
+    return buckets

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from monitor.records import Record
     from monitor.runs.run import Run
+    from monitor.scalar_block import ScalarBlock
 
 MAX_TEXT_CHARS = 2000
 
@@ -95,6 +96,12 @@ class ConsoleSink(Sink):
                     self._lines.append(
                         f"epoch {record.epoch}/{record.epochs}  step {record.step}/{record.steps}  {self._values()}"
                     )
+
+    def write_scalars(self, block: ScalarBlock) -> None:
+        """Take in the last value of each tag, and the highest step."""
+        for tag, calls, places in block.places():
+            self._latest[tag] = float(block.values[places[-1]])
+            self._step = max(self._step, int(block.steps[calls].max()))
 
     def flush(self) -> None:
         """Print the queued lines and redraw the progress bar."""

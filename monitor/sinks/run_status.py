@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from monitor.runs.run import Run
+    from monitor.scalar_block import ScalarBlock
 
 log = logging.getLogger("monitor")
 
@@ -71,19 +72,35 @@ class RunStatusSink(Sink):
 
     def write(self, records: Sequence[Record]) -> None:
         """Summarize the scalars and try the rules on each."""
-        step_before = self.summary.step
-        add, rules = self.summary.add, self._rules
+        from monitor.scalar_block import ScalarBlock  # it loads NumPy, which a program may not need otherwise
+
+        scalars = [record for record in records if type(record) is Scalar]
+        if scalars:
+            self.write_scalars(ScalarBlock.of(scalars))
         for record in records:
-            if type(record) is Scalar:
-                tag, value, step, _ = record
-                add(tag, value, step)
-                fired = tag in rules and self._try_rules(tag, value, step)
-                if value - value != 0.0 and self._all_finite:  # NaN or infinity
-                    self._all_finite = False
-                    if not fired:
-                        self._fire(FIRST_NON_FINITE, f"{tag} is {value} at step {step}", tag, value, step)
-            elif isinstance(record, Progress):
+            if isinstance(record, Progress):
                 self._progress = record
+        self._changed = True
+
+    def write_scalars(self, block: ScalarBlock) -> None:
+        """Summarize the scalars, and try the rules on those of metrics that have any, in the order of the log calls."""
+        step_before = self.summary.step
+        fired: list[tuple[int, Rule]] = []  # with the place of the value
+        for tag, calls, places in block.places():
+            values = block.values[places]
+            self.summary.extend(tag, block.steps[calls], values)
+            if tag in self._rules:
+                fired += [(int(places[number]), rule) for number, rule in self._try_rules(tag, values.tolist())]
+        fired.sort(key=lambda pair: pair[0])
+        non_finite = self._first_non_finite(block)
+        for place, rule in fired:
+            if non_finite is not None and place >= non_finite:
+                self._report_non_finite(block, non_finite, is_told=place == non_finite)
+                non_finite = None
+            tag, value, step = _scalar(block, place)
+            self._fire(rule.text, f"{rule.text}: {value:.6g} at step {step}", tag, value, step)
+        if non_finite is not None:
+            self._report_non_finite(block, non_finite, is_told=False)
         if self.summary.step != step_before:
             self._last_advance = time.monotonic()
         self._changed = True
@@ -124,15 +141,32 @@ class RunStatusSink(Sink):
             except OSError as error:
                 log.debug("run status: %s", error)
 
-    def _try_rules(self, tag: str, value: float, step: int) -> bool:
-        """Try the rules of a metric; tell whether one fired."""
+    def _try_rules(self, tag: str, values: list[float]) -> list[tuple[int, Rule]]:
+        """Try the rules of a metric on its next values; return those that fired, with the number of the value."""
         self._seen.add(tag)
-        alerts_before = len(self._alerts)
+        fired: list[tuple[int, Rule]] = []
         for rule in list(self._rules[tag]):
-            if rule.fires(value):
+            number = next((number for number, value in enumerate(values) if rule.fires(value)), None)
+            if number is not None:
                 self._rules[tag].remove(rule)
-                self._fire(rule.text, f"{rule.text}: {value:.6g} at step {step}", tag, value, step)
-        return len(self._alerts) > alerts_before
+                fired.append((number, rule))
+        return fired
+
+    def _first_non_finite(self, block: ScalarBlock) -> int | None:
+        """Return the place of the first NaN or infinity of the run if it is in this block."""
+        import numpy as np
+
+        finite = np.isfinite(block.values)
+        if not self._all_finite or finite.all():
+            return None
+        self._all_finite = False
+        return int(finite.argmin())
+
+    def _report_non_finite(self, block: ScalarBlock, place: int, *, is_told: bool) -> None:
+        """Report the first NaN or infinity, unless a rule on the value tells of it."""
+        if not is_told:
+            tag, value, step = _scalar(block, place)
+            self._fire(FIRST_NON_FINITE, f"{tag} is {value} at step {step}", tag, value, step)
 
     def _fire(self, rule: str, message: str, tag: str | None, value: float | None, step: int) -> None:
         now = time.time()
@@ -142,6 +176,13 @@ class RunStatusSink(Sink):
         log.warning("alert: %s", message)
         self.on_alert(Text(ALERT_TAG, message, step, now))
         self._last_write = -math.inf  # write it at the next flush
+
+
+def _scalar(block: ScalarBlock, place: int) -> tuple[str, float, int]:
+    """Return the tag, the value, and the step of the scalar at a place in `block.values`."""
+    call = int(block.starts.searchsorted(place, side="right")) - 1
+    tag = block.groups[block.group[call]][place - int(block.starts[call])]
+    return tag, float(block.values[place]), int(block.steps[call])
 
 
 def _ignore_alert(_alert: Text) -> None:

@@ -6,43 +6,36 @@ Scalars are float32 there, as TensorBoard stores them. All scalars of one step s
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from monitor.events import summaries
+from monitor.events.framing import frame
+from monitor.events.scalar_encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
 from monitor.metrics import BEST_PREFIX, SPLIT_ORDER, MetricSummary, goal, is_held_out
-from monitor.records import (
-    RECORD_TYPES,
-    Checkpoint,
-    Config,
-    ConfusionMatrix,
-    Curve,
-    Histogram,
-    Images,
-    Predictions,
-    Progress,
-    Record,
-    Restart,
-    Scalar,
-    Text,
-)
-from monitor.render import images
-from monitor.render.histograms import bin_counts
+from monitor.records import RECORD_TYPES, Config, Progress, Record, Scalar
+from monitor.scalar_block import ScalarBlock
 from monitor.sinks.base import Sink
+from monitor.sinks.event_encoding import encode_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from monitor.render.images import PngImage
+    from monitor.files import FileRange
     from monitor.runs.run import Run
+    from monitor.scalar_block import TagGroup
 
-HISTOGRAM_BINS = 64
-SAME_EVENT_S = 0.001  # scalars of one step logged within this time share an event, and so a wall time
-MAX_CACHED_EVENTS = 256  # sets of tags whose event is reused
+MAX_KNOWN_GROUPS = 10_000  # sets of tags
 
-Values = list[summaries.Value]
+
+class PreparedEvent(NamedTuple):
+    """A record that is drawn and encoded: the frame of its event."""
+
+    frame: bytes
 
 
 class TensorBoardSink(Sink):
@@ -61,9 +54,8 @@ class TensorBoardSink(Sink):
             self.accepts = self.accepts - {Config}
         self._file: EventFileWriter | None = None
         self._run: Run | None = None
-        # By tags: an event, its values, and the (tag, index) pairs whose best is tracked.
-        self._cached_events: dict[tuple[str, ...], tuple[Any, Values, list[tuple[str, int]]]] = {}
         self._summary = MetricSummary()
+        self._known_groups: set[TagGroup] = set()  # whose tags are in `_splits`
         self._splits: dict[str, list[str]] = {}  # by metric: the splits that it was logged for
 
     def open(self, run: Run) -> None:
@@ -77,29 +69,32 @@ class TensorBoardSink(Sink):
             if type(record) is Scalar and is_held_out(record.tag):
                 self._summary.add(record.tag, record.value, record.step)
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Encode the records into the writer's buffer."""
+    def prepare(self, record: Record) -> PreparedEvent:
+        """Draw and encode a record that is not a scalar. Pure, so any thread may call it."""
+        return PreparedEvent(frame(encode_record(record)))
+
+    def write(self, records: Sequence[Record | PreparedEvent]) -> None:
+        """Encode the records into the writer's buffer; those that were prepared are taken as they are."""
         assert self._file is not None
-        tags: list[str] = []  # of the scalars that will share the next event
-        values: list[float] = []
-        step, first_time = 0, 0.0
-        for record in records:
-            if type(record) is Scalar:
-                tag, value, at_step, at_time = record
-                if tags and (at_step != step or abs(at_time - first_time) > SAME_EVENT_S):
-                    self._add_scalars(tags, values, step, first_time)
-                    tags, values = [], []
-                if not tags:
-                    step, first_time = at_step, at_time
-                tags.append(tag)
-                values.append(value)
-                continue
-            if tags:
-                self._add_scalars(tags, values, step, first_time)
-                tags, values = [], []
-            self._file.add(_event(record))
-        if tags:
-            self._add_scalars(tags, values, step, first_time)
+        encoded: list[tuple[bytes, ScalarBlock | None]] = []
+        for is_scalar, run in groupby(records, lambda record: type(record) is Scalar):
+            if is_scalar:
+                block = ScalarBlock.of(run)  # type: ignore[arg-type]
+                encoded.append((encode_scalars(block), block))
+            else:
+                prepared = (item if isinstance(item, PreparedEvent) else self.prepare(item) for item in run)
+                encoded += [(event.frame, None) for event in prepared]
+        # All of it could be encoded, so all of it is taken.
+        parts = [frames if block is None else frames + self._derived_events(block) for frames, block in encoded]
+        if parts:
+            self._file.add_framed(b"".join(parts))
+
+    def write_scalars(self, block: ScalarBlock) -> None:
+        """Encode the scalars into the writer's buffer; `block.stored` is set once they are on disk."""
+        assert self._file is not None
+        frames = encode_scalars(block)
+        if frames:
+            self._file.add_framed(frames + self._derived_events(block), partial(_set_stored, block, len(frames)))
 
     def flush(self) -> None:
         """Write and fsync the buffer."""
@@ -118,98 +113,63 @@ class TensorBoardSink(Sink):
         self._file.close()
         self._file = None
 
-    def _add_scalars(self, tags: list[str], values: list[float], step: int, wall_time: float) -> None:
-        """Add one event. Events with the same tags reuse one message, because making one is most of the cost."""
-        assert self._file is not None
-        key = tuple(tags)
-        cached = self._cached_events.get(key)
-        if cached is None:
-            if len(self._cached_events) >= MAX_CACHED_EVENTS:
-                self._cached_events.clear()
-            event = summaries.event([summaries.scalar(tag) for tag in tags], step, wall_time)
-            tracked = [(tag, index) for index, tag in enumerate(tags) if is_held_out(tag) and goal(tag)]
-            cached = self._cached_events[key] = event, list(event.summary.value), tracked
-            self._update_chart_layout(tags, step, wall_time)
-        event, slots, tracked = cached
-        event.wall_time, event.step = wall_time, step
-        for slot, value in zip(slots, values):
-            slot.simple_value = value
-        self._file.add(event)
-        improved = [(tag, values[index]) for tag, index in tracked if self._is_best(tag, values[index], step)]
-        if improved:  # HPARAMS shows the last value of each tag and nothing else, so the best needs a tag of its own
-            best = [summaries.scalar(f"{BEST_PREFIX}{tag}", value) for tag, value in improved]
-            self._file.add(summaries.event(best, step, wall_time))
+    def _derived_events(self, block: ScalarBlock) -> bytes:
+        """Return the framed events that follow from scalars: new charts, and the best values of held-out metrics."""
+        numbers = np.flatnonzero(np.bincount(block.group)).tolist()
+        new = [number for number in numbers if block.groups[number] not in self._known_groups]
+        derived = b"".join([self._chart_layout(block, number) for number in new])
+        if any(_has_best(tag) for number in numbers for tag in block.groups[number]):
+            derived += encode_scalars(self._best_values(block))
+        return derived
 
-    def _is_best(self, tag: str, value: float, step: int) -> bool:
-        previous = self._summary.best(tag)
-        self._summary.add(tag, value, step)
-        return self._summary.best(tag) != previous
-
-    def _update_chart_layout(self, tags: list[str], step: int, wall_time: float) -> None:
+    def _chart_layout(self, block: ScalarBlock, number: int) -> bytes:
         """Put the training's and the test's curves of one metric on one chart, in CUSTOM SCALARS."""
-        assert self._file is not None
+        tags = block.groups[number]
+        if len(self._known_groups) >= MAX_KNOWN_GROUPS:
+            self._known_groups.clear()
+        self._known_groups.add(tags)
         changed = False
         for tag in tags:
             split, _, metric = tag.rpartition("/")
             if split in SPLIT_ORDER and split not in self._splits.setdefault(metric, []):
                 self._splits[metric].append(split)
                 changed = changed or len(self._splits[metric]) == 2
-        if changed:
-            self._file.add(summaries.event([summaries.chart_layout(self._splits)], step, wall_time))
+        if not changed:
+            return b""
+        call = int((block.group == number).argmax())
+        step, wall_time = int(block.steps[call]), float(block.times[call])
+        event = summaries.event([summaries.chart_layout(self._splits)], step, wall_time)
+        return frame(event.SerializeToString())
+
+    def _best_values(self, block: ScalarBlock) -> ScalarBlock:
+        """Return the values that were the best of their metrics so far, under tags of their own.
+
+        HPARAMS shows the last value of each tag and nothing else.
+        """
+        tags: list[TagGroup] = []
+        groups: list[np.ndarray] = []
+        calls: list[np.ndarray] = []
+        places: list[np.ndarray] = []
+        for tag, at, found in block.places():
+            if _has_best(tag):
+                improved = self._summary.extend(tag, block.steps[at], block.values[found])
+                groups.append(np.full(len(improved), len(tags), np.int32))
+                tags.append((f"{BEST_PREFIX}{tag}",))
+                calls.append(at[improved])
+                places.append(found[improved])
+        place = np.concatenate(places)
+        order = np.argsort(place)
+        call = np.concatenate(calls)[order]
+        return ScalarBlock(
+            tags, np.concatenate(groups)[order], block.steps[call], block.times[call], block.values[place[order]]
+        )
 
 
-def _event(record: Record) -> Any:
-    """Return the event of a record that is not a scalar."""
-    if isinstance(record, Restart):
-        return summaries.restart(record.step, record.time)
-    if isinstance(record, Checkpoint):
-        return summaries.checkpoint(record.name, record.step, record.time)
-    step = 0 if isinstance(record, Config) else record.step
-    return summaries.event(ENCODERS[type(record)](record), step, record.time)
+def _has_best(tag: str) -> bool:
+    """Tell whether the best value of a metric is written."""
+    return is_held_out(tag) and goal(tag) is not None
 
 
-def _image(tag: str, picture: PngImage) -> summaries.Value:
-    return summaries.image(tag, picture.png, picture.width, picture.height)
-
-
-def _predictions(record: Predictions) -> Values:
-    labels = summaries.preformatted(images.prediction_labels(record))
-    return [_image(record.tag, images.prediction_grid(record)), summaries.text(f"{record.tag}/labels", labels)]
-
-
-def _config(record: Config) -> Values:
-    rows = summaries.preformatted("\n".join(f"{name}: {value}" for name, value in record.values.items()))
-    return [summaries.session_start(record.values, record.time), summaries.text("config", rows or "no settings")]
-
-
-def _histogram(record: Histogram) -> Values:
-    import numpy as np
-
-    counts: NDArray[Any]
-    if record.buckets is not None:  # only counts are known: take the values to lie in the middle of their buckets
-        counts, edges = record.buckets
-        middles = (edges[:-1] + edges[1:]) / 2
-        low, high = float(edges[0]), float(edges[-1])
-        total, squares = float((counts * middles).sum()), float((counts * middles**2).sum())
-    else:
-        finite = record.values[np.isfinite(record.values)]
-        if not len(finite):
-            return [summaries.text(record.tag, f"all {len(record.values)} values are NaN or infinite")]
-        counts, edges = bin_counts(finite, HISTOGRAM_BINS)
-        low, high = float(finite.min()), float(finite.max())
-        with np.errstate(over="ignore"):
-            total, squares = float(finite.sum()), float(np.square(finite).sum())
-    return [
-        summaries.histogram(record.tag, counts, edges, minimum=low, maximum=high, total=total, total_of_squares=squares)
-    ]
-
-
-ENCODERS: dict[type, Callable[[Any], Values]] = {
-    Images: lambda record: [_image(record.tag, images.image_grid(record))],
-    Predictions: _predictions,
-    ConfusionMatrix: lambda record: [_image(record.tag, images.confusion_matrix_image(record))],
-    Text: lambda record: [summaries.text(record.tag, record.text)],
-    Histogram: _histogram,
-    Curve: lambda record: [_image(record.tag, images.curve_image(record))],
-    Config: _config,
-}
+def _set_stored(block: ScalarBlock, length: int, place: FileRange) -> None:
+    """Note where a block is, at the beginning of what was written."""
+    block.stored = place._replace(length=length)

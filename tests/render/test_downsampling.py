@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,3 +56,26 @@ def test_first_last_lowest_and_highest_survive(values: list[float], most: int) -
         assert min(value for _, value in finite) in kept
         assert max(value for _, value in finite) in kept
     assert (None in kept) == (len(finite) < len(values))
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.floats(), min_size=1, max_size=5), st.integers(0, 90)), max_size=6),
+    st.integers(1, 20),
+)
+def test_many_points_at_once_are_those_added_one_by_one(parts: list[tuple[list[float], int]], most: int) -> None:
+    at_once, one_by_one = DownsampledSeries(most), DownsampledSeries(most)
+    for number, (pool, count) in enumerate(parts):
+        values = np.random.default_rng(number).choice(np.array(pool), count)
+        steps = np.arange(count) * 3 - number
+        at_once.extend(steps, values)
+        for step, value in zip(steps.tolist(), values.tolist()):
+            one_by_one.add(step, value)
+        assert repr(stored(at_once)) == repr(stored(one_by_one))
+
+
+def stored(series: DownsampledSeries) -> tuple[object, ...]:
+    buckets = [
+        (b.count, b.first, b.last, b.lowest, b.highest, b.non_finite)
+        for b in series._buckets  # noqa: SLF001 - so that further points are the same as well
+    ]
+    return series.count, series.first_non_finite, buckets, series.points()

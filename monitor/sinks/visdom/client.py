@@ -6,9 +6,12 @@ Visdom's own client has no timeouts, treats an HTTP 500 as success, and writes `
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import time
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -16,7 +19,15 @@ import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
+from monitor.errors import SlowDown
+
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 2.0, 5.0
+RETRY_DELAY_S = 5.0  # after HTTP 429 or 503 without a valid `Retry-After`
+RETRIED_STATUS = (408, 429)  # of those from 400 to 499; 400 and 401 ask for a login
+
+
+class RequestRefused(Exception):
+    """The server will never take this request; other requests may succeed."""
 
 
 class VisdomClient:
@@ -44,11 +55,26 @@ class VisdomClient:
 
     def ping(self, env: str) -> None:
         """Check that the server answers."""
-        self._post("/win_exists", {"win": "", "eid": env})
+        self._check_status(self._post("/win_exists", orjson.dumps({"win": "", "eid": env})))
 
-    def send(self, window: dict[str, Any]) -> None:
-        """Show a window, in place of the one with the same id."""
-        self._post("/events", window)
+    def send(self, payload: bytes, env: str) -> None:
+        """Show an encoded window of `env`, in place of the one with the same id.
+
+        Raises `RequestRefused` if the server takes others, but not this one.
+        """
+        try:
+            response = self._post("/events", payload)
+        except PermissionError:
+            self.ping(
+                env
+            )  # raises it again, unless the server had just forgotten the login, or this window is at fault
+            try:
+                response = self._post("/events", payload)
+            except PermissionError as error:
+                raise RequestRefused(f"the server at {self.url} answers 400 or 401") from error
+        if 400 <= response.status < 500 and response.status not in RETRIED_STATUS:
+            raise RequestRefused(f"the server at {self.url} answers {_status(response)}")
+        self._check_status(response)
 
     def page_url(self, env: str) -> str:
         """Return the address of the page of an env."""
@@ -72,19 +98,17 @@ class VisdomClient:
         pool.ConnectionCls = Connection
         return pool
 
-    def _post(self, path: str, message: dict[str, Any]) -> bytes:
+    def _post(self, path: str, payload: bytes) -> urllib3.BaseHTTPResponse:
         user = _read_login(*self._user)
         if user is not None and self._cookie is None:
             self._cookie = self._log_in(*user)
-        # orjson writes NaN and infinity as null, so the message is valid JSON.
-        response = self._request(path, orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY))
+        response = self._request(path, payload)
         if response.status in (400, 401):
             self._cookie = None  # a server that was restarted does not know it
             raise PermissionError(
                 f"the Visdom server at {self.url} needs a login: set VISDOM_USERNAME and VISDOM_PASSWORD_FILE"
             )
-        self._check_status(response)
-        return response.data
+        return response
 
     def _log_in(self, username: str, password: str) -> str:
         """Log in; return the cookie."""
@@ -108,10 +132,29 @@ class VisdomClient:
             ) from error
 
     def _check_status(self, response: urllib3.BaseHTTPResponse) -> None:
-        if response.status != 200:
-            raise ConnectionError(
-                f"the server at {self.url} answers {response.status} {response.reason or ''}".rstrip()
-            )
+        if response.status == 200:
+            return
+        message = f"the server at {self.url} answers {_status(response)}"
+        if response.status in (429, 503):
+            raise SlowDown(message, _retry_delay(response.headers.get("Retry-After", "")))
+        raise ConnectionError(message)
+
+
+def _status(response: urllib3.BaseHTTPResponse) -> str:
+    return f"{response.status} {response.reason or ''}".rstrip()
+
+
+def _retry_delay(header: str) -> float:
+    """Return the seconds that a `Retry-After` header asks for: a number, or an HTTP date."""
+    try:
+        if header.strip().isdecimal():
+            delay = float(header)
+        else:
+            moment = parsedate_to_datetime(header)
+            delay = moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return RETRY_DELAY_S
+    return max(0.0, delay) if math.isfinite(delay) else RETRY_DELAY_S
 
 
 def _read_login(username: str | None, password: str | None) -> tuple[str, str] | None:

@@ -24,6 +24,8 @@ from monitor.sinks.visdom import windows
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from monitor.scalar_block import ScalarBlock
+
 # The order of the windows on a new page. Among the curves, those of FIRST_GROUPS come first.
 WINDOW_ORDER = (
     "curves",
@@ -86,12 +88,44 @@ class PageState:
                     self._records[key] = record
                     self._mark_changed(key)
 
+    def add_scalars(self, block: ScalarBlock) -> None:
+        """Take in scalars. Nothing is drawn yet."""
+        for tag, steps, values, _ in block.series():
+            key, series = self._traces.get(tag) or self._add_trace(tag)
+            series.extend(steps, values)
+            self.changed.add(key)
+
     def forget(self, trace: str, step: int) -> None:
         """Remove the points at `step` and above from all traces of this name."""
         for group, traces in self._curves.items():
             if trace in traces:
                 traces[trace].restart(step)
                 self._mark_changed(f"curves {group}")
+
+    def drop(self, key: str) -> str:
+        """Remove what makes a window impossible to show; return its kind, tag, and step.
+
+        Of a window of texts, that is the first one that cannot be drawn, or the newest, and the window stays changed if
+        there are more. Of others, it is all that they show.
+        """
+        kind, _, tag = key.partition(" ")
+        if kind == "text":
+            texts = self._texts[tag]
+            place = next((place for place, text in enumerate(texts) if not _can_be_drawn(text)), -1)
+            what = _describe(texts[place])
+            del texts[place]
+            if texts:
+                return what
+            del self._texts[tag]
+        elif kind == "curves":
+            del self._curves[tag]
+            self._traces = {tag: trace for tag, trace in self._traces.items() if trace[0] != key}
+            what = f"the window of the scalars {tag!r}"
+        else:
+            what = _describe(self._records.pop(key))
+        del self._numbers[key]
+        self.changed.discard(key)
+        return what
 
     def mark_all_changed(self) -> None:
         """Mark all windows as changed, as for a new server."""
@@ -146,3 +180,18 @@ class PageState:
         if kind == "curves" and tag not in FIRST_GROUPS and not MAIN_METRIC.search(tag):
             kind = "others"
         return WINDOW_ORDER.index(kind), group_rank, self._numbers[key]
+
+
+def _describe(record: Record) -> str:
+    """Return the kind of a record, with its tag and step if it has them."""
+    tag, step = getattr(record, "tag", None), getattr(record, "step", None)
+    named = f"the record {type(record).__name__}" + ("" if tag is None else f" {tag!r}")
+    return named if step is None else f"{named} at step {step}"
+
+
+def _can_be_drawn(text: Text) -> bool:
+    try:
+        windows.encode(windows.texts(text.tag, [text]))
+    except Exception:
+        return False
+    return True

@@ -6,6 +6,7 @@ restarted gets everything back, an update does not cost more the longer the run 
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from urllib.parse import quote, unquote
 
 import orjson
 
-from monitor.errors import SpecError
+from monitor.errors import BadRecord, SpecError
 from monitor.files import atomic_write
 from monitor.network import is_visdom, visdom_port
 from monitor.records import (
@@ -31,7 +32,7 @@ from monitor.records import (
 )
 from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
-from monitor.sinks.visdom.client import VisdomClient
+from monitor.sinks.visdom.client import RequestRefused, VisdomClient
 from monitor.sinks.visdom.page_state import PageState
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from monitor.runs.run import Run
+    from monitor.scalar_block import ScalarBlock
+
+log = logging.getLogger("monitor")
 
 DEFAULT_HOST = "127.0.0.1"
 PING_INTERVAL_S = 2.0  # between two pings of the server while nothing changes
@@ -71,6 +75,7 @@ class VisdomSink(DashboardSink):
         self._run_name = ""
         self._state = PageState()
         self._sent: set[str] = set()  # keys of the windows that this server has, in whatever state
+        self._bad: dict[str, str] = {}  # what could not be shown since the last flush that succeeded, and why
         self._connections = 0
         self._last_answer = 0.0  # when the server last answered, on the monotonic clock
 
@@ -128,10 +133,13 @@ class VisdomSink(DashboardSink):
         """
         saved = {}
         for number, key in enumerate(self._state.keys()):
-            message = self._message(key)
-            saved[message["win"]] = windows.saved_window(message, number)
+            try:
+                message = self._message(key)
+                saved[message["win"]] = orjson.Fragment(windows.encode(windows.saved_window(message, number)))
+            except Exception as error:
+                log.warning("visdom: the window %r is not saved: %s: %s", key, type(error).__name__, error)
         folder.mkdir(parents=True, exist_ok=True)
-        content = orjson.dumps({"jsons": saved, "reload": {}}, option=orjson.OPT_SERIALIZE_NUMPY)
+        content = orjson.dumps({"jsons": saved, "reload": {}})
         atomic_write(folder / f"{self._env}.json", content)
 
     def open(self, run: Run) -> None:
@@ -155,8 +163,16 @@ class VisdomSink(DashboardSink):
         """Take in the records. Nothing is drawn or sent yet."""
         self._state.add(records)
 
+    def write_scalars(self, block: ScalarBlock) -> None:
+        """Take in the scalars. Nothing is drawn or sent yet."""
+        self._state.add_scalars(block)
+
     def flush(self) -> None:
-        """Draw and send the windows that changed, or all of them if the server may be a new one."""
+        """Draw and send the windows that changed, or all of them if the server may be a new one.
+
+        A window that cannot be drawn, or that the server refuses, costs no other one: it is left out, and reported by a
+        `BadRecord` at the end.
+        """
         assert self._env is not None
         changed = self._state.changed
         if not changed and time.monotonic() - self._last_answer < PING_INTERVAL_S:
@@ -167,13 +183,12 @@ class VisdomSink(DashboardSink):
             self._sent.clear()
             self._state.mark_all_changed()
         for key in self._state.changed_keys():
-            message = self._message(key)
-            if key in self._sent:  # the page resizes a window if a message contains a size
-                del message["opts"]["width"], message["opts"]["height"]
-            self._client.send(message)
-            self._sent.add(key)
-            changed.discard(key)
+            self._show(key)
         self._last_answer = time.monotonic()
+        if self._bad:
+            bad, self._bad = self._bad, {}
+            reasons = "; ".join(f"{what} cannot be shown: {reason}" for what, reason in bad.items())
+            raise BadRecord(reasons, len(bad))
 
     def close(self) -> None:
         """Close the connection."""
@@ -182,6 +197,30 @@ class VisdomSink(DashboardSink):
     def forget(self, trace: str, step: int) -> None:
         """Remove the points at `step` and above from all traces of this name."""
         self._state.forget(trace, step)
+
+    def _show(self, key: str) -> None:
+        """Draw and send a window, without what cannot be shown. Raises `OSError`."""
+        assert self._env is not None
+        while key in self._state.changed:  # again after each text that is left out
+            try:
+                message = self._message(key)
+                if key in self._sent:  # the page resizes a window if a message contains a size
+                    del message["opts"]["width"], message["opts"]["height"]
+                payload = windows.encode(message)
+            except Exception as error:  # also an OSError: drawing uses neither network nor disk
+                self._leave_out(key, error)
+                continue
+            try:
+                self._client.send(payload, self._env)
+            except RequestRefused as error:
+                self._leave_out(key, error)
+                continue
+            self._sent.add(key)
+            self._state.changed.discard(key)
+
+    def _leave_out(self, key: str, error: Exception) -> None:
+        kind = "" if isinstance(error, RequestRefused) else f"{type(error).__name__}: "
+        self._bad[self._state.drop(key)] = " ".join(f"{kind}{error}".split())
 
     def _message(self, key: str) -> windows.Message:
         """Draw a window and return the message that shows it in the env."""

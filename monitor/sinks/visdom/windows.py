@@ -11,6 +11,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from monitor.render import histograms, images
 from monitor.render.escaping import PALETTE, escape_control_chars
@@ -160,6 +161,11 @@ def saved_window(message: Message, number: int) -> Message:
         "content": {"data": message["data"], "layout": message["layout"]} if is_plot else first["content"],
         "i": number,
     }
+
+
+def encode(message: Message) -> bytes:
+    """Encode a message as JSON, with null for NaN and infinity. Raises `TypeError` for what JSON cannot hold."""
+    return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def layout(title: str, x: str, y: str) -> Message:
