@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
+from monitor.files import open_regular
 from monitor.runs.run_schema import MAX_FILE_BYTES, check_fields
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def read_run_file(path: Path) -> dict[str, Any]:
     """
     file = path / RUN_FILE
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             content = opened.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
