@@ -1,12 +1,14 @@
-"""Write files so that no reader ever sees half of one, and name a part of one."""
+"""Write files so that no reader ever sees half of one, read none but regular files, and name a part of one."""
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
+import stat
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,4 +48,19 @@ def atomic_write(path: Path, content: bytes | str, mode: int | None = None) -> N
     except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+        raise
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file, or a link to one, to read bytes.
+
+    A FIFO or a device in its place, which may block forever or have no end, is refused. Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
         raise

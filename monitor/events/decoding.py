@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import math
 from typing import TYPE_CHECKING, Any
 
+from monitor.events.pictures import decode_images
 from monitor.records import Config, Histogram, Images, Record, Scalar, Text
 
 if TYPE_CHECKING:
@@ -14,38 +15,47 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TEXT_SUFFIX = "/text_summary"  # writers append it to the tag of a text
-MAX_IMAGE_PIXELS = 4096 * 4096
+# Larger values are not decoded.
+MAX_BUCKETS = 2**16  # of a histogram
+MAX_TEXT_BYTES = 2**23
+MAX_SETTINGS_BYTES = 2**20
+MAX_ITEM_BYTES = 16  # of a number in a tensor
 
 
 def decode_value(value: Any, plugin: str | None, step: int, wall_time: float) -> Record | None:
     """Return the record of a `Summary.Value` that is not a plain scalar; None if there is no record for its kind.
 
-    Raises many kinds of exceptions for damaged values.
+    Nothing is allocated for what a value claims but does not hold. Raises many kinds of exceptions for values that are
+    damaged or larger than the limits of this module.
     """
     tag, kind = value.tag, value.WhichOneof("value")
     if kind == "image":
-        return Images(tag, _decode_images([value.image.encoded_image_string]), step, wall_time)
+        return Images(tag, decode_images([value.image.encoded_image_string]), step, wall_time)
     if kind == "histo":
         return _decode_v1_histogram(value, step, wall_time)
     if kind != "tensor":
         return None
-    array = _decode_tensor(value.tensor)
-    if plugin == "scalars" and array.size == 1:
-        return Scalar(tag, float(array.reshape(())), step, wall_time)
     if plugin == "images":
-        return Images(tag, _decode_images(array.ravel()[2:]), step, wall_time)
+        return Images(tag, decode_images(value.tensor.string_val[2:]), step, wall_time)
     if plugin == "text":
-        text = "\n".join(part.decode("utf-8", "replace") for part in array.ravel())
-        return Text(tag.removesuffix(TEXT_SUFFIX), text, step, wall_time)
+        return Text(tag.removesuffix(TEXT_SUFFIX), _decode_text(value.tensor.string_val), step, wall_time)
+    if plugin == "scalars":
+        array = _decode_tensor(value.tensor, 1)
+        return Scalar(tag, float(array.reshape(())), step, wall_time)
     if plugin == "histograms":
-        return _decode_v2_histogram(tag, array, step, wall_time)
+        return _decode_v2_histogram(tag, _decode_tensor(value.tensor, 3 * MAX_BUCKETS), step, wall_time)
     return None
 
 
 def decode_settings(content: bytes, wall_time: float) -> Config | None:
-    """Return the settings in the content of the HPARAMS plugin; None if it contains something else."""
+    """Return the settings in the content of the HPARAMS plugin; None if it contains something else.
+
+    Raises an exception for content that is damaged or too large.
+    """
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+    if len(content) > MAX_SETTINGS_BYTES:
+        raise ValueError(f"settings of {len(content)} bytes are too large")
     data = HParamsPluginData.FromString(content)
     if data.WhichOneof("data") != "session_start_info":
         return None
@@ -53,38 +63,35 @@ def decode_settings(content: bytes, wall_time: float) -> Config | None:
     return Config({name: _decode_setting(value) for name, value in settings}, wall_time)
 
 
-def _decode_tensor(tensor: Any) -> NDArray[Any]:
-    """Return the values of a tensor. TensorBoard's own function knows the many ways in which they are stored."""
+def _decode_tensor(tensor: Any, max_size: int) -> NDArray[Any]:
+    """Return the values of a tensor of numbers. TensorBoard's own function knows how they can be stored."""
     from tensorboard.util.tensor_util import make_ndarray
 
+    sizes = [dim.size for dim in tensor.tensor_shape.dim]
+    size = math.prod(sizes)
+    if min(sizes, default=0) < 0 or size > max_size or len(tensor.tensor_content) > size * MAX_ITEM_BYTES:
+        raise ValueError(f"a tensor of shape {sizes[:8]} is not accepted")
     array: NDArray[Any] = make_ndarray(tensor)
+    if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+        raise ValueError(f"a tensor of {array.dtype} does not hold numbers")
     return array
 
 
-def _decode_images(encoded: Sequence[bytes] | NDArray[Any]) -> NDArray[np.uint8]:
-    """Decode images to N×3×H×W, or N×1×H×W if they are gray. Those that differ from the first in shape are left out."""
-    import numpy as np
-    from PIL import Image
-
-    arrays = []
-    for data in encoded:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_IMAGE_PIXELS:
-                raise ValueError(f"an image of {image.width}×{image.height} pixels is too large")
-            is_gray = image.mode in ("1", "L", "LA")
-            array = np.asarray(image.convert("L" if is_gray else "RGB"))
-        arrays.append(array[None] if is_gray else np.moveaxis(array, 2, 0))
-    return np.stack([array for array in arrays if array.shape == arrays[0].shape])
+def _decode_text(lines: Sequence[bytes]) -> str:
+    size = sum(map(len, lines))
+    if size > MAX_TEXT_BYTES:
+        raise ValueError(f"a text of {size} bytes is too large")
+    return "\n".join(line.decode("utf-8", "replace") for line in lines)
 
 
 def _decode_v1_histogram(value: Any, step: int, wall_time: float) -> Histogram | None:
     """Decode a histogram that stores the upper limits of its buckets; the first bucket starts at the minimum."""
     import numpy as np
 
+    if not 0 < len(value.histo.bucket_limit) == len(value.histo.bucket) <= MAX_BUCKETS:
+        return None
     limits = np.asarray(value.histo.bucket_limit, float)
     counts = np.asarray(value.histo.bucket, float)
-    if not len(limits) or len(limits) != len(counts):
-        return None
     limits = np.clip(limits, -1e308, 1e308)
     minimum = min(value.histo.min, limits[0])
     non_empty = np.flatnonzero(counts)
@@ -93,8 +100,7 @@ def _decode_v1_histogram(value: Any, step: int, wall_time: float) -> Histogram |
         minimum = min(max(value.histo.min, limits[first - 1]), limits[first]) if first else minimum
         limits, counts = limits[first : last + 1], counts[first : last + 1]
     limits[-1] = max(min(limits[-1], value.histo.max), minimum) if value.histo.max > minimum else limits[-1]
-    edges = np.concatenate([[minimum], limits])
-    return Histogram(value.tag, np.zeros(0), step, wall_time, (counts, edges))
+    return _histogram(value.tag, counts, np.concatenate([[minimum], limits]), step, wall_time)
 
 
 def _decode_v2_histogram(tag: str, array: NDArray[Any], step: int, wall_time: float) -> Histogram | None:
@@ -104,7 +110,19 @@ def _decode_v2_histogram(tag: str, array: NDArray[Any], step: int, wall_time: fl
     if array.ndim != 2 or array.shape[1] != 3 or not len(array):
         return None
     edges = np.concatenate([array[:, 0], array[-1:, 1]]).astype(float)
-    return Histogram(tag, np.zeros(0), step, wall_time, (array[:, 2].astype(float), edges))
+    return _histogram(tag, array[:, 2].astype(float), edges, step, wall_time)
+
+
+def _histogram(
+    tag: str, counts: NDArray[np.float64], edges: NDArray[np.float64], step: int, wall_time: float
+) -> Histogram | None:
+    """Return a histogram; None for counts and edges that no histogram has."""
+    import numpy as np
+
+    is_valid = np.isfinite(counts).all() and np.isfinite(edges).all() and (counts >= 0).all()
+    if not is_valid or (edges[1:] < edges[:-1]).any():
+        return None
+    return Histogram(tag, np.zeros(0), step, wall_time, (counts, edges))
 
 
 def _decode_setting(value: Any) -> Any:
@@ -113,5 +131,5 @@ def _decode_setting(value: Any) -> Any:
     if kind not in ("number_value", "string_value", "bool_value"):
         return None
     setting = getattr(value, kind)
-    is_int = kind == "number_value" and setting == int(setting) and abs(setting) < 2**53
+    is_int = kind == "number_value" and abs(setting) < 2**53 and setting == int(setting)  # not so for infinity or NaN
     return int(setting) if is_int else setting

@@ -17,13 +17,16 @@ def event_files(run: Path) -> list[Path]:
 
 
 def runs_under(path: Path) -> dict[str, Path]:
-    """Return the runs under `path`, by the names that TensorBoard gives them: folders that hold event files."""
+    """Return the runs under `path`, by the names that TensorBoard gives them: folders that hold event files.
+
+    What is named like an event file but is no regular file, such as a FIFO, does not count.
+    """
     if path.is_file():
         return {path.parent.name or path.name: path}
     found = {}
     for folder, below, files in os.walk(path):
         below.sort()
-        if any("tfevents" in name for name in files):
-            at = Path(folder)
+        at = Path(folder)
+        if any("tfevents" in name and (at / name).is_file() for name in files):
             found[path.resolve().name if at == path else str(at.relative_to(path))] = at
     return found

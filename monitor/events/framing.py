@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from crc32c import crc32c
 
+from monitor.events.wire import fits_in_memory
+from monitor.files import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -22,6 +25,8 @@ HEADER = struct.Struct("<QI")  # length of the event, and its checksum
 CHECKSUM = struct.Struct("<I")
 READ_CHUNK_BYTES = 2**20
 MAX_EVENT_BYTES = 2**26  # larger events are not read into memory
+MAX_OVERHEAD_BYTES = 2**25  # of a parsed event, beside the bytes that it holds
+ALWAYS_PARSED_BYTES = 2**18  # an event of this size cannot take much memory, whatever it holds
 MAX_LENGTH = 2**40  # bytes; a larger one is not a length, whatever its checksum
 
 
@@ -74,7 +79,7 @@ class FrameReader:
         """
         if self.unreadable:
             return
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             file.seek(self.offset)
             buffer = _Buffer(file)
             while buffer.fill(HEADER.size):
@@ -84,23 +89,24 @@ class FrameReader:
                     self.unreadable = True
                     return
                 size = HEADER.size + length + CHECKSUM.size
-                if length > MAX_EVENT_BYTES:
+                if size <= READ_CHUNK_BYTES:
+                    if not buffer.fill(size):
+                        return
+                    buffer.take(HEADER.size)
+                    data, checksum_bytes = buffer.take(length), buffer.take(CHECKSUM.size)
+                else:
                     if os.fstat(file.fileno()).st_size < self.offset + size:
                         return
-                    self.offset += size
-                    self.damaged += 1
-                    file.seek(self.offset)
+                    data, checksum_bytes = _read_large(file, self.offset + HEADER.size, length)
+                    file.seek(self.offset + size)
                     buffer = _Buffer(file)
-                    continue
-                if not buffer.fill(size):
-                    return
-                framed = buffer.take(size)
                 self.offset += size
-                data = framed[HEADER.size : -CHECKSUM.size]
-                if CHECKSUM.pack(masked_crc(crc32c(data))) == framed[-CHECKSUM.size :]:
-                    yield data
-                else:
+                if CHECKSUM.pack(masked_crc(crc32c(data))) != checksum_bytes:
                     self.damaged += 1
+                    continue
+                only = [data]
+                del data  # a large event is in memory once: while it is used, there is no reference to it here
+                yield only.pop()
 
     @property
     def torn(self) -> int:
@@ -111,15 +117,36 @@ class FrameReader:
             return 0
 
     def events(self) -> Iterator[Event]:
-        """Yield the events; bytes that do not decode are counted as damaged."""
-        from google.protobuf.message import DecodeError
-        from tensorboard.compat.proto.event_pb2 import Event
-
+        """Yield the events; bytes that do not decode, or only to very much, are counted as damaged."""
         for data in self.frames():
-            try:
-                yield Event.FromString(data)
-            except DecodeError:
+            event = parse_event(data)
+            del data
+            if event is None:
                 self.damaged += 1
+            else:
+                yield event
+                del event
+
+
+def parse_event(data: bytes) -> Event | None:
+    """Return the event that `data` encodes; None if it does not decode, or would take far more memory than `data`."""
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    if len(data) > ALWAYS_PARSED_BYTES and not fits_in_memory(data, MAX_EVENT_BYTES + MAX_OVERHEAD_BYTES):
+        return None
+    try:
+        return Event.FromString(data)
+    except DecodeError:
+        return None
+
+
+def _read_large(file: BinaryIO, offset: int, length: int) -> tuple[bytes, bytes]:
+    """Return an event and its checksum; nothing for one that is too large."""
+    if length > MAX_EVENT_BYTES:
+        return b"", b""
+    file.seek(offset)
+    return file.read(length), file.read(CHECKSUM.size)
 
 
 def masked_crc(crc: int) -> int:

@@ -8,17 +8,16 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from monitor.files import atomic_write
 from monitor.runs import process
 from monitor.runs.environment import git_revision, versions
-from monitor.runs.run_file import RUN_FILE, timestamp, to_jsonable
+from monitor.runs.jsonable import to_jsonable
+from monitor.runs.run_file import RUN_FILE, timestamp
 from monitor.runs.status import RunStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Run:
@@ -47,7 +46,7 @@ class Run:
         is_written: bool = True,
         previous: Mapping[str, Any] | None = None,
     ) -> None:
-        """Claim the directory and write `run.json`. Raises `OSError` if it cannot be made or written.
+        """Claim the directory and write `run.json`.
 
         Args:
             directory: where the run goes.
@@ -55,13 +54,19 @@ class Run:
             seed: recorded as the run's seed; by default `config["seed"]`.
             is_written: false for a run that writes nothing, as in a replay or in a process that is not rank 0.
             previous: the fields of the `run.json` that is in `directory`, to continue that run; its config is kept.
+
+        Raises:
+            OSError: if the directory cannot be made or written.
+            TypeError: if a setting cannot be converted to text; the message names it, as in `config['model']`.
+            ValueError: if a setting contains itself, is nested more than 30 levels deep, or is too large; the message
+                names it too. Nothing has been made by then.
         """
         self.path = Path(directory)
+        self.config = _settings(config) if previous is None else dict(previous.get("config") or {})
+        seed = self.config.get("seed") if seed is None else to_jsonable(seed, "seed")
         if is_written and previous is None:
             self.path = _claim(self.path)
         self.name = self.path.name
-        settings = (previous.get("config") if previous is not None else config) or {}
-        self.config: dict[str, Any] = {str(key): to_jsonable(value) for key, value in settings.items()}
         self.started = time.time()
         self.status = RunStatus.RUNNING
         self.is_resumed = previous is not None
@@ -74,31 +79,31 @@ class Run:
             "status": self.status,
             "start": timestamp(self.started),
             "end": None,
-            "seed": self.config.get("seed") if seed is None else seed,
+            "seed": seed,
             "config": self.config,
         }
         if previous is not None:
             earlier = {name: value for name, value in previous.items() if name not in ("error", "incomplete")}
             self._fields = {**earlier, "status": self.status, "end": None}
         if is_written:
-            self._fields |= _this_process()
+            self._fields |= to_jsonable(_this_process())  # arguments need not be UTF-8
             self._write()
 
     def finish(self, status: str, error: str | None = None, **fields: Any) -> None:
-        """Write how the run ended, and more fields; `error` says why. Raises `OSError`."""
+        """Write how the run ended, and more fields; `error` says why. Raises `OSError`, and what `update` raises."""
         with self._lock:
             self.status = RunStatus(status)
-            self._fields.update(fields, status=self.status, end=timestamp(time.time()))
+            self._fields.update(_as_json(fields), status=self.status, end=timestamp(time.time()))
             if error is not None:
-                self._fields["error"] = error
+                self._fields["error"] = to_jsonable(error, "error")
             if self.incomplete:
                 self._fields["incomplete"] = self.incomplete
             self._write()
 
     def update(self, **fields: Any) -> None:
-        """Put more fields into `run.json`. Raises `OSError`."""
+        """Put more fields into `run.json`. Raises `OSError`; `TypeError` or `ValueError` for what JSON cannot hold."""
         with self._lock:
-            self._fields.update(fields)
+            self._fields.update(_as_json(fields))
             self._write()
 
     def _write(self) -> None:
@@ -107,6 +112,20 @@ class Run:
         self.path.mkdir(parents=True, exist_ok=True)  # it may have been removed since
         text = json.dumps(self._fields, indent=2, ensure_ascii=False, allow_nan=False)
         atomic_write(self.path / RUN_FILE, text + "\n")
+
+
+def _settings(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the config as JSON holds it."""
+    if config is None:
+        return {}
+    if not isinstance(config, Mapping):
+        raise TypeError(f"config is a mapping of names to values, not {type(config).__name__}")
+    settings: dict[str, Any] = to_jsonable(config, "config")
+    return settings
+
+
+def _as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: to_jsonable(value, name) for name, value in fields.items()}
 
 
 def _this_process() -> dict[str, Any]:

@@ -1,15 +1,14 @@
-"""The file `run.json`: how it is read, and how values and times are written in it."""
+"""The file `run.json`: how it is read, and how times are written in it."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
-from monitor.runs.run_schema import MAX_FILE_BYTES, MAX_NUMBER, check_fields
+from monitor.files import open_regular
+from monitor.runs.run_schema import MAX_FILE_BYTES, check_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +24,7 @@ def read_run_file(path: Path) -> dict[str, Any]:
     """
     file = path / RUN_FILE
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             content = opened.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
@@ -40,27 +39,6 @@ def read_run_file(path: Path) -> dict[str, Any]:
     if problem:
         raise DataError(f"{file} cannot be read: {problem}")
     return dict(fields)
-
-
-def to_jsonable(value: Any) -> Any:
-    """Return `value` as JSON can hold it: numbers, strings, lists and objects stay, anything else becomes text.
-
-    NaN and infinity become text too, because JSON has no such numbers.
-    """
-    if value is None or isinstance(value, bool | str):
-        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-    if isinstance(value, int):
-        return int(value) if abs(value) <= MAX_NUMBER else str(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else str(float(value))
-    if isinstance(value, Mapping):
-        return {str(key): to_jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [to_jsonable(item) for item in value]
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "size", None) == 1:
-        return to_jsonable(item())
-    return str(value)
 
 
 def parse_number(value: Any) -> Any:

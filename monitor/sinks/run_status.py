@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from monitor.alerts import ALERT_TAG, Rule, StallRule
 from monitor.metrics import MetricSummary
 from monitor.records import Progress, Record, Scalar, Text
-from monitor.runs.run_file import timestamp, to_jsonable
+from monitor.runs.jsonable import to_jsonable
+from monitor.runs.run_file import timestamp
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:

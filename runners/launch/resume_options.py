@@ -10,7 +10,8 @@ import click
 from click.core import ParameterSource
 
 from monitor.errors import DataError
-from monitor.runs.run_file import RUN_FILE, read_run_file, to_jsonable
+from monitor.runs.jsonable import to_jsonable
+from monitor.runs.run_file import RUN_FILE, read_run_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from monitor.errors import DataError
-from monitor.runs.run_file import to_jsonable
+from monitor.runs.jsonable import to_jsonable
 from runners.choices import RENAMED_LOSSES
 from runners.training.distributed import DistributedContext
 from runners.training.random_state import random_state, set_random_state

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from monitor import DataError, Logger, MemorySink
 from monitor.cli import main
+from monitor.runs.jsonable import to_jsonable
 from monitor.runs.listing import load
-from monitor.runs.run_file import read_run_file, timestamp, to_jsonable
+from monitor.runs.run_file import read_run_file, timestamp
 from monitor.runs.run_schema import CHECKS
 
 if TYPE_CHECKING:

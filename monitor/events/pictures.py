@@ -1,0 +1,78 @@
+"""Decode the pictures in event files, within bounds that do not depend on what the files claim."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+MAX_PIXELS = 4096 * 4096  # of all pictures of one value
+BAND_PIXELS = 2**18  # converted at a time
+GRAY_MODES = ("1", "L", "LA", "I", "I;16", "F")
+
+
+def decode_images(encoded: Sequence[bytes]) -> NDArray[np.uint8]:
+    """Decode pictures to N×3×H×W, or N×1×H×W if they are gray; those whose shape differs from the first are left out.
+
+    PNG, JPEG, GIF, and BMP are accepted. Raises `ValueError` for another format and for more pixels in all than 4096 ×
+    4096, before anything is decoded, and other exceptions for damaged pictures.
+    """
+    import numpy as np
+
+    shapes = [_shape(picture) for picture in encoded]
+    if not shapes:
+        raise ValueError("there is no picture")
+    count, (channels, height, width) = shapes.count(shapes[0]), shapes[0]
+    if count * height * width > MAX_PIXELS:
+        raise ValueError(f"{count} pictures of {width}×{height} pixels are too large")
+    decoded = np.empty((count, channels, height, width), np.uint8)
+    same_shape = (picture for picture, shape in zip(encoded, shapes) if shape == shapes[0])
+    for target, picture in zip(decoded, same_shape):
+        with _open(picture) as image:
+            for rows, band in _bands(image, "L" if channels == 1 else "RGB"):
+                target[:, rows] = band[None] if channels == 1 else np.moveaxis(band, 2, 0)
+    return decoded
+
+
+def _shape(picture: bytes) -> tuple[int, int, int]:
+    """Return channels, height, and width of a picture, which is not decoded."""
+    with _open(picture) as image:
+        return 1 if image.mode in GRAY_MODES else 3, image.height, image.width
+
+
+def _open(picture: bytes) -> Image.Image:
+    """Return a picture that is not decoded yet.
+
+    `Image.open` would try some forty formats, of which one runs another program, and warn about large pictures.
+    """
+    for start, opener in _openers():
+        if picture.startswith(start):
+            return opener(io.BytesIO(picture))
+    raise ValueError("a picture is neither PNG, JPEG, GIF, nor BMP")
+
+
+def _openers() -> tuple[tuple[bytes, Callable[[Any], Image.Image]], ...]:
+    from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin
+
+    return (
+        (b"\x89PNG", PngImagePlugin.PngImageFile),
+        (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+        (b"GIF8", GifImagePlugin.GifImageFile),
+        (b"BM", BmpImagePlugin.BmpImageFile),
+    )
+
+
+def _bands(image: Image.Image, mode: str) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """Yield a few rows at a time, so that there is no second copy of a large picture."""
+    import numpy as np
+
+    step = max(1, BAND_PIXELS // image.width)
+    for top in range(0, image.height, step):
+        bottom = min(top + step, image.height)
+        yield slice(top, bottom), np.asarray(image.crop((0, top, image.width, bottom)).convert(mode))
