@@ -99,7 +99,7 @@ def visdom(
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
     finally:
-        if lease is not None:
+        if lease is not None and lease.claim():
             lease.remove()
 
 
@@ -120,7 +120,7 @@ def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_bro
     except OSError as error:
         fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
     finally:
-        if lease is not None:
+        if lease is not None and lease.claim():
             lease.remove()
 
 

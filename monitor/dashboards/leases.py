@@ -106,6 +106,10 @@ class Lease:
             return {}
         return facts if isinstance(facts, dict) else {}
 
+    def path_for_server(self, name: str, url: str) -> Path:
+        """Return where the server finds its file: at a restart, it is the one on which all runs hold leases."""
+        return lease_path(name, url) if url and self.is_of(name, url) else self.path
+
     def claim(self) -> bool:
         """Lock out all others, and tell whether that succeeded: then nobody else uses the server.
 
@@ -128,17 +132,19 @@ class Lease:
 
     def publish(self, name: str, url: str, **facts: Any) -> None:
         """Write what others need to know, and give the file the name by which they find it. For the server."""
-        content = json.dumps({"process": process.identity(), "name": name, "url": url, **facts})
-        os.pwrite(self._descriptor, content.encode(), 0)
+        content = json.dumps({"process": process.identity(), "name": name, "url": url, **facts}).encode()
+        size = os.fstat(self._descriptor).st_size  # of what a server wrote that was here before
+        os.pwrite(self._descriptor, content.ljust(size), 0)
         path = lease_path(name, url)
         self.path.replace(path)
         self.path = path
 
     def remove(self) -> None:
-        """Remove the file, unless another server took its name. For the server."""
-        with suppress(OSError):
-            if self.path.stat().st_ino == os.fstat(self._descriptor).st_ino:
-                self.path.unlink()
+        """Remove the file, unless its name is another server's. Only after `claim`."""
+        facts = self.facts()
+        if self.is_of(str(facts.get("name")), str(facts.get("url"))):
+            with suppress(OSError):
+                lease_path(facts["name"], facts["url"]).unlink()
 
     def close(self) -> None:
         """Give the lease up. Idempotent."""

@@ -86,7 +86,7 @@ class DashboardServer:
         ended = self.process.poll() is not None
         self._stderr.seek(0)
         errors = self._stderr.read().decode(errors="replace").strip().splitlines()
-        self.stop()
+        self._discard_process()
         reason = errors[-1] if ended and errors else f"it did not answer within {timeout:.0f} s"
         report(f"{self.name} could not be started: {reason}; training goes on without it")
         return False
@@ -108,7 +108,7 @@ class DashboardServer:
             command = self._command_for(urlsplit(url).port or 80)
             if not command:
                 return True
-            self.stop()
+            self._discard_process()
             self._is_restarting = True
             self._launch(command)
             if self._cancelled.is_set():
@@ -130,27 +130,48 @@ class DashboardServer:
 
     def stop(self) -> None:
         """Give the server up, and end it if nobody else uses it. Blocks for at most 5 s."""
-        process, lease = self.process, self._lease
-        self.process = self._lease = None
+        lease, self._lease = self._lease, None
         is_last = lease is None or lease.claim()
-        if process is not None:
-            if is_last:
-                _end(process)
-            else:
-                _handed_over.append(process)
-            assert process.stdout is not None
-            process.stdout.close()
-            self._stderr.close()
+        if self.process is not None and not is_last:
+            _handed_over.append(self.process)
+            self._close_streams()
+        elif self.process is not None:
+            self._discard_process()
         elif lease is not None and is_last and lease.end_server():  # started by a run that has ended
             wait_until_gone(self.url)
         if lease is not None:
+            if is_last:
+                lease.remove()
             lease.close()
+
+    def _discard_process(self) -> None:
+        """End the child, if there is one and it still runs, and wait for it."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self._close_streams()
+
+    def _close_streams(self) -> None:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._stderr.close()
+        self.process = None
 
     def _launch(self, command: Sequence[str]) -> None:
         """Start a child, with a lease file that it takes if it knows about them."""
         _handed_over[:] = [process for process in _handed_over if process.poll() is None]
-        self._lease = Lease.create()
-        environment = {**os.environ, LEASE_VARIABLE: str(self._lease.path)} if self._lease is not None else None
+        if self._lease is None or not self._lease.is_of(self.name, self.url):
+            if self._lease is not None:
+                self._lease.close()
+            self._lease = Lease.create()
+        environment = None
+        if self._lease is not None:
+            environment = {**os.environ, LEASE_VARIABLE: str(self._lease.path_for_server(self.name, self.url))}
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - read if it does not start
         self.process = subprocess.Popen(
             command,
@@ -169,7 +190,9 @@ class DashboardServer:
             with suppress(ServerEndingError):
                 lease = Lease.join(self.name, self.url)
                 if lease is not None:
-                    self.stop()
+                    self._discard_process()
+                    if self._lease is not None:
+                        self._lease.close()
                     self._lease = lease
 
 
@@ -193,16 +216,6 @@ def _is_gone(url: str) -> bool:
     except OSError:
         return False
     return False
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a child and wait for it."""
-    process.terminate()
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _read_line(process: subprocess.Popen[bytes], timeout: float) -> str:

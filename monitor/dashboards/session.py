@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import webbrowser
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,10 @@ def start_dashboards(
     starting: list[tuple[DashboardServer, DashboardSink | None]] = []
     pages: list[str] = []
     servers: list[DashboardServer] = []
-    with start_lock():  # of several runs that start at once, one starts the servers and the others find them
+    has_dashboards = logdir is not None or any(isinstance(sink, DashboardSink) for sink in sinks)
+    with (
+        start_lock() if has_dashboards else nullcontext()
+    ):  # of several runs that start at once, one starts the servers and the others find them
         for sink in sinks:
             if isinstance(sink, DashboardSink):
                 starting.append((serve_sink(sink, folder / sink.name), sink))
