@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
-from monitor.dashboards.parent_watch import exit_with_parent
+from monitor.dashboards.leases import Lease, server_lease
+from monitor.dashboards.parent_watch import exit_with_last_lease, exit_with_parent
 from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, is_loopback
 from monitor.runs.process import signals_as_exit
 
@@ -84,6 +85,7 @@ def visdom(
         from platformdirs import user_data_path
 
         env_dir = user_data_path("training-monitor") / "visdom"
+    lease = _watch_owners(parent)
     _prepare_assets(parent)
     try:
         env_dir.mkdir(parents=True, exist_ok=True)
@@ -91,12 +93,14 @@ def visdom(
         raise click.BadParameter(
             f"{str(env_dir)!r} cannot be created: {error.strerror or error}", param_hint="'--env-dir'"
         ) from error
+    ready = _announcer("Visdom", open_browser, lease)
     try:
-        visdom_server.serve(
-            host, port, env_dir, login=login, readonly=readonly, ready=_announcer("Visdom", open_browser)
-        )
+        visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, ready=ready)
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
+    finally:
+        if lease is not None and lease.claim():
+            lease.remove()
 
 
 @serve.command(cls=MonitorCommand)
@@ -105,16 +109,31 @@ def visdom(
               help="Where the runs are.")  # fmt: skip
 def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_browser: bool) -> None:
     """Serve TensorBoard for the runs of a log directory."""
-    if parent is not None:
-        exit_with_parent(parent)
+    lease = _watch_owners(parent)
     from monitor.dashboards import tensorboard_server
 
     if not logdir.is_dir():
         click.echo(f"There is no folder {str(logdir)!r} yet; new runs will appear.", err=True)
+    ready = _announcer("TensorBoard", open_browser, lease, logdir=str(logdir.resolve()))
     try:
-        tensorboard_server.serve(host, port, logdir, ready=_announcer("TensorBoard", open_browser))
+        tensorboard_server.serve(host, port, logdir, ready=ready)
     except OSError as error:
         fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
+    finally:
+        if lease is not None and lease.claim():
+            lease.remove()
+
+
+def _watch_owners(parent: int | None) -> Lease | None:
+    """End this server with the last run that uses it, or with `parent`; return its lease file if it has one."""
+    if parent is None:
+        return None
+    lease = server_lease()
+    if lease is None:
+        exit_with_parent(parent)
+    else:
+        exit_with_last_lease(lease)
+    return lease
 
 
 def _prepare_assets(parent: int | None) -> None:
@@ -124,7 +143,6 @@ def _prepare_assets(parent: int | None) -> None:
     if parent is None:
         assets.ensure(*[lambda line: click.echo(line, err=True)] * 2)
         return
-    exit_with_parent(parent)
     with signals_as_exit():  # so that SIGTERM also ends the processes of a download
         assets.ensure(lambda line: _echo(f"WARNING: {line}"), lambda line: _echo(f"INFO: {line}"))
 
@@ -146,10 +164,12 @@ def _read_login(username: str | None, password_file: Path | None, login_type: Ca
     return login_type(username, password)
 
 
-def _announcer(name: str, open_browser: bool) -> Callable[[str], None]:
-    """Return a function that prints the address of a server, and opens it if the user wants that."""
+def _announcer(name: str, open_browser: bool, lease: Lease | None, **facts: str) -> Callable[[str], None]:
+    """Return a function that prints the address of a server, for runs and people, and opens it if that is wanted."""
 
     def announce(url: str) -> None:
+        if lease is not None:
+            lease.publish(name, url, **facts)
         _echo(f"{name}: {url}")
         if open_browser:
             webbrowser.open(url)

@@ -1,97 +1,22 @@
-"""Dashboard servers for a run: find the one that is there, or start one as a child process."""
+"""Find the dashboard server that a run can use, or start one, which other runs may then use."""
 
 from __future__ import annotations
 
-import logging
 import os
-import select
-import subprocess
 import sys
-import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from monitor.dashboards.leases import Lease, ServerEndingError, served_urls
+from monitor.dashboards.server_process import DashboardServer, wait_until_gone
 from monitor.network import fetch_json, is_loopback, listens, tensorboard_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from monitor.sinks.base import DashboardSink
-
-log = logging.getLogger("monitor")
-
-START_TIMEOUT_S = 10.0  # for a server's next line
-PREPARE_TIMEOUT_S = 150.0  # the same, once it has said what it is doing
-STOP_TIMEOUT_S = 5.0
-EXIT_WAIT_S = 1.0
-LEVELS = {"INFO": logging.INFO, "WARNING": logging.WARNING}
-
-
-class DashboardServer:
-    """A server that was already there, at `url`, or a child process that is starting; `wait` makes it ready.
-
-    Attributes:
-        name: the dashboard's title.
-        url: its address; known after `wait`.
-        process: the child, or None if the server is not ours.
-    """
-
-    def __init__(self, name: str, url: str = "", command: Sequence[str] = ()) -> None:
-        """Start a child if `command` is given. Does not wait for it."""
-        self.name, self.url = name, url
-        self.process: subprocess.Popen[bytes] | None = None
-        if command:
-            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - read if it does not start
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                start_new_session=True,  # Ctrl-C is for the training, which then stops its dashboards
-            )
-
-    def wait(self, report: Callable[[str], None]) -> bool:
-        """Wait until the server answers; tell whether it does, and if not, `report` why in one line.
-
-        Blocks for at most 10 s, or 150 s if the server says that it is preparing something.
-        """
-        if self.process is None:
-            return True
-        timeout = START_TIMEOUT_S
-        while line := _read_line(self.process, timeout):
-            if line.startswith(f"{self.name}: http"):
-                self.url = line.partition(": ")[2]
-                return True
-            level, _, message = line.partition(": ")
-            log.log(LEVELS.get(level, logging.INFO), "%s", message if level in LEVELS else line)
-            timeout = PREPARE_TIMEOUT_S
-        with suppress(subprocess.TimeoutExpired):  # one that fails closes its output a moment before it is gone
-            self.process.wait(EXIT_WAIT_S)
-        ended = self.process.poll() is not None
-        self._stderr.seek(0)
-        errors = self._stderr.read().decode(errors="replace").strip().splitlines()
-        self.stop()
-        reason = errors[-1] if ended and errors else f"it did not answer within {timeout:.0f} s"
-        report(f"{self.name} could not be started: {reason}; training goes on without it")
-        return False
-
-    def stop(self) -> None:
-        """End the server if it is ours. Blocks for at most 5 s."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self._stderr.close()
-        self.process = None
 
 
 def serve_sink(sink: DashboardSink, folder: Path) -> DashboardServer:
@@ -102,37 +27,41 @@ def serve_sink(sink: DashboardSink, folder: Path) -> DashboardServer:
     """
     address = urlsplit(sink.url)
     host, port = address.hostname or "", address.port or 80
+
+    def command_for(port: int) -> Sequence[str] | None:
+        return sink.server_command(port, folder)
+
     occupied = listens(host, port)
-    if sink.has_address and (occupied or not is_loopback(host)):
+    if sink.has_address and not is_loopback(host):
         return DashboardServer(sink.title, sink.url)  # the sink copes with whatever answers there
-    if not sink.has_address and occupied and sink.is_served():
-        return DashboardServer(sink.title, sink.url)
-    command = sink.server_command(0 if occupied else port, folder)
-    return DashboardServer(sink.title, sink.url, command or ())
+    if occupied and (sink.has_address or sink.is_served()):
+        try:
+            return DashboardServer(
+                sink.title, sink.url, lease=Lease.join(sink.title, sink.url), command_for=command_for
+            )
+        except ServerEndingError:
+            occupied = not wait_until_gone(sink.url)
+            if occupied and sink.has_address:
+                return DashboardServer(sink.title, sink.url)
+    command = command_for(0 if occupied else port)
+    return DashboardServer(sink.title, sink.url, command or (), command_for=command_for)
 
 
 def serve_tensorboard(logdir: Path) -> DashboardServer:
     """Find a TensorBoard over `logdir`, or start one."""
-    port = tensorboard_port()
-    url = f"http://127.0.0.1:{port}"
-    answer = fetch_json(f"{url}/data/environment")
-    location = answer.get("data_location") if isinstance(answer, dict) else None
-    if location and Path(str(location)).resolve() == logdir.resolve():
-        return DashboardServer("TensorBoard", url)
-    command = [sys.executable, "-m", "monitor", "serve", "tensorboard", "--port", str(port), "--logdir", str(logdir)]
-    return DashboardServer("TensorBoard", command=[*command, "--parent", str(os.getpid())])
 
+    def command_for(port: int) -> Sequence[str]:
+        command = [sys.executable, "-m", "monitor", "serve", "tensorboard", "--port", str(port)]
+        return [*command, "--logdir", str(logdir), "--parent", str(os.getpid())]
 
-def _read_line(process: subprocess.Popen[bytes], timeout: float) -> str:
-    """Read a line from a process, waiting for at most `timeout` seconds; empty if none came."""
-    assert process.stdout is not None
-    deadline, line = time.monotonic() + timeout, b""
-    while not line.endswith(b"\n"):
-        remaining = deadline - time.monotonic()
-        if remaining <= 0 or not select.select([process.stdout], [], [], remaining)[0]:
-            return ""
-        byte = os.read(process.stdout.fileno(), 1)
-        if not byte:
-            return ""
-        line += byte
-    return line.decode(errors="replace").strip()
+    port, resolved = tensorboard_port(), logdir.resolve()
+    for url in (f"http://127.0.0.1:{port}", *served_urls("TensorBoard", logdir=str(resolved))):
+        answer = fetch_json(f"{url}/data/environment")
+        location = answer.get("data_location") if isinstance(answer, dict) else None
+        if location and Path(str(location)).resolve() == resolved:
+            with suppress(ServerEndingError):
+                return DashboardServer(
+                    "TensorBoard", url, lease=Lease.join("TensorBoard", url), command_for=command_for
+                )
+            wait_until_gone(url)
+    return DashboardServer("TensorBoard", command=command_for(port), command_for=command_for)

@@ -1,4 +1,4 @@
-"""How a dashboard behaves beside a training: it yields the processor to it, and ends with it, however that ends."""
+"""How a dashboard behaves beside trainings: it yields the processor to them, and ends with the last one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import os
 import signal
 import threading
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.dashboards.leases import Lease
 
 POLL_INTERVAL_S = 0.25
 EXIT_TIMEOUT_S = 5.0
@@ -21,9 +27,17 @@ def yield_to_training() -> None:
 
 def exit_with_parent(parent: int) -> None:
     """End this process, as SIGTERM does, as soon as `parent` is no longer its parent, even if that was killed."""
+    _exit_when(lambda: os.getppid() != parent)
 
+
+def exit_with_last_lease(lease: Lease) -> None:
+    """End this process, as SIGTERM does, as soon as nobody holds a lease on it, whoever started it."""
+    _exit_when(lease.claim)
+
+
+def _exit_when(is_over: Callable[[], bool]) -> None:
     def watch() -> None:
-        while os.getppid() == parent:
+        while not is_over():
             time.sleep(POLL_INTERVAL_S)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(EXIT_TIMEOUT_S)

@@ -7,12 +7,15 @@ import os
 import sys
 import time
 import webbrowser
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.dashboards.launcher import DashboardServer, serve_sink, serve_tensorboard
+from monitor.dashboards.keeper import DashboardKeeper
+from monitor.dashboards.launcher import serve_sink, serve_tensorboard
+from monitor.dashboards.leases import start_lock
 from monitor.render.escaping import escape_control_chars
 from monitor.sinks.base import DashboardSink
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import ExitStack
 
+    from monitor.dashboards.server_process import DashboardServer
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
@@ -37,29 +41,35 @@ def start_dashboards(
     """Find or start the servers of the sinks, and print the addresses of their pages.
 
     A started server keeps its data in `folder/SINK`. A dashboard sink whose server cannot be started is removed from
-    `sinks`. With a `logdir`, TensorBoard is served over it too. Blocks for some seconds; `cleanup` ends what was
-    started.
+    `sinks`. With a `logdir`, TensorBoard is served over it too. Until `cleanup`, servers that were started for a run
+    are started again if they are gone; `cleanup` ends those that no other run uses. Blocks for some seconds.
     """
     starting: list[tuple[DashboardServer, DashboardSink | None]] = []
-    for sink in sinks:
-        if isinstance(sink, DashboardSink):
-            starting.append((serve_sink(sink, folder / sink.name), sink))
-            cleanup.callback(starting[-1][0].stop)
-    if logdir is not None:
-        starting.append((serve_tensorboard(logdir), None))
-        cleanup.callback(starting[-1][0].stop)
     pages: list[str] = []
     servers: list[DashboardServer] = []
-    for server, shown in starting:  # by now all of them are starting, at the same time
-        if not server.wait(log.warning):
-            if shown is not None:
-                sinks.remove(shown)
-            continue
-        if shown is not None and server.process is not None:
-            shown.connect_to(server.url)
-        servers.append(server)
-        pages.append(server.url if shown is None else page_of(shown))
-        echo(f"{server.name}: {pages[-1]}")
+    has_dashboards = logdir is not None or any(isinstance(sink, DashboardSink) for sink in sinks)
+    with (
+        start_lock() if has_dashboards else nullcontext()
+    ):  # of several runs that start at once, one starts the servers and the others find them
+        for sink in sinks:
+            if isinstance(sink, DashboardSink):
+                starting.append((serve_sink(sink, folder / sink.name), sink))
+                cleanup.callback(starting[-1][0].stop)
+        if logdir is not None:
+            starting.append((serve_tensorboard(logdir), None))
+            cleanup.callback(starting[-1][0].stop)
+        for server, shown in starting:  # by now all of them are starting, at the same time
+            if not server.wait(log.warning):
+                if shown is not None:
+                    sinks.remove(shown)
+                continue
+            if shown is not None and server.process is not None:
+                shown.connect_to(server.url)
+            servers.append(server)
+            pages.append(server.url if shown is None else page_of(shown))
+            echo(f"{server.name}: {pages[-1]}")
+    if servers:
+        cleanup.callback(DashboardKeeper(servers).stop)
     if open_browser and pages:
         webbrowser.open(pages[0])
     return servers

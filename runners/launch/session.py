@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from monitor.dashboards.launcher import DashboardServer
+    from monitor.dashboards.server_process import DashboardServer
     from runners.launch.options import RunOptions, SinkOptions
 
 

@@ -18,6 +18,7 @@ import requests
 
 from monitor import network
 from monitor.dashboards import launcher
+from monitor.dashboards.server_process import DashboardServer
 from monitor.sinks.visdom.sink import VisdomSink
 from monitor.testing import wait_until
 from tests.support import event_reader
@@ -171,7 +172,7 @@ def test_a_server_that_cannot_start_is_told_in_one_line(tmp_path: Path) -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = VisdomSink().server_command(taken.getsockname()[1], tmp_path)
-        assert not launcher.DashboardServer("Visdom", command=command).wait(said.append)
+        assert not DashboardServer("Visdom", command=command).wait(said.append)
     (line,) = said
     assert line.startswith("Visdom could not be started: Error: visdom cannot be served on 127.0.0.1 port")
     assert line.endswith("training goes on without it")

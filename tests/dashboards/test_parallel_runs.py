@@ -1,0 +1,265 @@
+"""Runs side by side share their dashboards, and each of them may end first, in any way."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from monitor.dashboards.leases import Lease, ServerEndingError, lease_path
+from monitor.testing import wait_until
+from tests.support.dashboards import answers, mlp
+
+if TYPE_CHECKING:
+    from tests.support.processes import Process, Start
+
+pytestmark = [pytest.mark.usefixtures("assets", "own_default_ports"), pytest.mark.xdist_group("free ports")]
+
+# What `monitor train` does around a training; it logs until its stdin is closed.
+LOGS_UNTIL_TOLD = """
+import select, sys
+from pathlib import Path
+from runners.launch.options import RunOptions
+from runners.launch.session import open_logger
+options = RunOptions(sinks=("tensorboard", "visdom"), all_dashboards=True, open_browser=False,
+                     logdir=Path(sys.argv[1]), name=sys.argv[2])
+with open_logger("mlp", {}, options) as log:
+    step = 0
+    while not select.select([sys.stdin], [], [], 0.02)[0]:
+        log.scalars({"train/loss": 1 / (step + 1), "test/loss": 2 / (step + 1)}, step)
+        step += 1
+"""
+
+
+class Training:
+    """A run with dashboards, in a process of its own."""
+
+    def __init__(self, start: Start, logdir: Path, name: str) -> None:
+        self.path, self.name = logdir / name, name
+        self.process: Process = start("-c", LOGS_UNTIL_TOLD, str(logdir), name, stdin=subprocess.PIPE)
+        self.said = ""
+        self.urls: list[str] = []
+
+    def wait_for_dashboards(self) -> None:
+        assert self.process.stdout is not None
+        while len(self.urls) < 2:
+            line = self.process.stdout.readline()
+            assert line, self.process.communicate()
+            self.urls += re.findall(r"^\w+: (http://127\.0\.0\.1:\d+)", line)
+
+    def end(self) -> None:
+        """Let the run finish, and check that nothing is undelivered."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        out, err = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, out + err
+        facts = json.loads((self.path / "run.json").read_text())
+        assert facts["status"] == "finished"
+        for counts in facts["logged"].values():
+            assert counts["delivered"] == counts["logged"], err
+        assert "Traceback" not in err
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def points(self) -> int:
+        """Return how many points of a curve the server shows."""
+        return len(self.curve(self.shown(), "train loss"))
+
+    def shown(self) -> dict[str, Any]:
+        try:
+            answer = requests.post(f"{self.urls[0]}/win_data", json={"win": None, "eid": self.name}, timeout=5)
+        except requests.RequestException:
+            return {}
+        found: dict[str, Any] = answer.json() if answer.ok else {}
+        return found
+
+    def saved(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / "visdom" / f"{self.name}.json").read_text())["jsons"]
+        return found
+
+    @staticmethod
+    def curve(windows: dict[str, Any], title: str) -> list[float]:
+        found = [window["content"]["data"][0]["x"] for window in windows.values() if window["title"] == title]
+        return list(found[0]) if found else []
+
+    def check_windows(self) -> None:
+        """Check that the server shows what the run logged, to its last point."""
+        shown, saved = self.shown(), self.saved()
+        assert set(shown) == set(saved)
+        for title in ("train loss", "test loss"):
+            assert self.curve(shown, title) == self.curve(saved, title) != []
+
+
+def servers(folder: Path) -> dict[str, int]:
+    """Return the process numbers of the dashboards that run, by their names."""
+    found = {}
+    for path in folder.rglob("*.lease"):
+        facts = json.loads(path.read_text())
+        if Path(f"/proc/{facts['process']['pid']}").exists():
+            found[facts["name"]] = facts["process"]["pid"]
+    return found
+
+
+def are_replaced(folder: Path, pids: dict[str, int]) -> bool:
+    """Tell whether these dashboards are gone, and others run in their place."""
+    return gone(pids) and set(servers(folder)) == set(pids)
+
+
+def gone(pids: dict[str, int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
+
+
+def test_a_training_survives_the_end_of_the_one_that_started_the_dashboards(
+    tmp_path: Path, small_mnist: Path, start: Start, own_leases: Path
+) -> None:
+    """Two real trainings; the first one ends first."""
+    first = start(*mlp(small_mnist, tmp_path, "first", "--epochs", "100000"))
+    assert first.stdout is not None
+    url = first.stdout.readline().strip().removesuffix("/env/first").removeprefix("Visdom: ")
+    second = start(*mlp(small_mnist, tmp_path, "second", "--epochs", "100000"))
+    assert second.stdout is not None
+    assert second.stdout.readline().strip() == f"Visdom: {url}/env/second"
+    first.send_signal(signal.SIGINT)
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 130, err
+    kept = servers(own_leases)
+    assert set(kept) == {"Visdom", "TensorBoard"}
+    assert answers(f"{url}/env/second")
+    assert servers(own_leases) == kept
+    second.send_signal(signal.SIGINT)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 130
+    counts = json.loads((tmp_path / "second" / "run.json").read_text())["logged"]["visdom"]
+    assert counts["delivered"] == counts["logged"], err
+    assert not answers(url)
+    wait_until(lambda: gone(kept), 10, "the end of the servers")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_ten_runs_that_start_at_once_and_end_in_any_order(
+    tmp_path: Path, start: Start, own_leases: Path, seed: int
+) -> None:
+    """Some of them are killed; the others deliver everything, to the same servers from start to end."""
+    chance = random.Random(seed)
+    runs = [Training(start, tmp_path, f"run{number}") for number in range(10)]
+    for run in runs:
+        run.wait_for_dashboards()
+    assert len({tuple(run.urls) for run in runs}) == 1
+    pids = servers(own_leases)
+    chance.shuffle(runs)
+    while runs:
+        run = runs.pop()
+        if chance.random() < 0.4:
+            run.kill()
+        else:
+            run.end()
+            if runs:
+                run.check_windows()
+        if runs:
+            assert servers(own_leases) == pids
+            assert answers(runs[0].urls[1])
+    wait_until(lambda: gone(pids), 10, "the end of the servers")
+    assert servers(own_leases) == {}
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_servers_that_are_killed_are_started_again(
+    tmp_path: Path, start: Start, own_leases: Path, first_to_end: int
+) -> None:
+    runs = [Training(start, tmp_path, f"run{number}") for number in range(2)]
+    for run in runs:
+        run.wait_for_dashboards()
+    for _ in range(2):
+        wait_until(lambda: all(run.points() > 5 for run in runs), 30, "the windows")
+        killed = servers(own_leases)
+        for pid in killed.values():
+            os.kill(pid, signal.SIGKILL)
+        wait_until(partial(are_replaced, own_leases, killed), 60, "new servers")
+        wait_until(lambda: all(answers(url) for url in runs[0].urls), 60, "the same addresses")
+    wait_until(lambda: all(run.points() > 5 for run in runs), 60, "the windows")
+    pids = servers(own_leases)
+    runs[first_to_end].end()
+    assert servers(own_leases) == pids
+    runs[first_to_end].check_windows()
+    runs[1 - first_to_end].end()
+    wait_until(lambda: gone(pids), 10, "the end of the servers")
+
+
+def test_a_server_ends_with_the_last_run_that_is_killed(tmp_path: Path, start: Start, own_leases: Path) -> None:
+    runs = [Training(start, tmp_path, f"run{number}") for number in range(2)]
+    for run in runs:
+        run.wait_for_dashboards()
+    pids = servers(own_leases)
+    for run in runs:
+        assert not gone(pids)
+        run.kill()
+    wait_until(lambda: gone(pids), 10, "the end of the servers")
+
+
+# The leases themselves
+
+
+URL = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def lease() -> Lease:
+    """Return the lease of the run that started a server, which is this process too."""
+    made = Lease.create()
+    assert made is not None
+    made.publish("Board", URL)
+    return made
+
+
+def test_a_server_is_ending_for_nobody_while_somebody_has_a_lease(lease: Lease) -> None:
+    other = Lease.join("Board", URL)
+    assert other is not None
+    assert not lease.claim()
+    lease.close()
+    assert other.claim()
+    with pytest.raises(ServerEndingError):
+        Lease.join("Board", URL)
+    other.remove()
+    assert Lease.join("Board", URL) is None
+    other.close()
+
+
+def test_a_dead_server_s_file_gives_no_lease(lease: Lease) -> None:
+    facts = lease.facts()
+    facts["process"]["created"] -= 1
+    lease_path("Board", URL).write_text(json.dumps(facts))
+    assert Lease.join("Board", URL) is None
+    lease_path("Board", URL).write_text("{")
+    assert Lease.join("Board", URL) is None
+    lease.close()
+
+
+def test_a_forked_worker_holds_no_lease(lease: Lease) -> None:
+    """A `DataLoader` worker that outlives its training must not keep the servers up."""
+    other = Lease.join("Board", URL)
+    assert other is not None
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    lease.close()
+    try:
+        wait_until(other.claim, 10, "the child, which closes its copy after the fork")
+    finally:
+        os.close(writing)
+        os.waitpid(pid, 0)
+        other.close()
