@@ -69,8 +69,6 @@ class NullLogger(LogMethods):
             self._has_warned = True
             log.warning("%s", IGNORED)
 
-    warn_once = take
-
     @property
     def should_stop(self) -> bool:
         """Return False."""
