@@ -103,6 +103,8 @@ class Sender(ForkAware):
     def _connect(self) -> socket.socket:
         if self._address is None or self._is_parent_gone:
             raise ConnectionRefusedError("the other process does not listen")
+        if self._connection is not None and local_socket.has_ended(self._connection, self._address):
+            raise ConnectionResetError("the other process has closed the connection")
         if self._connection is None:
             self._connection = local_socket.connect(self._address)
             weakref.finalize(self, self._connection.close)  # before the interpreter warns of an open socket

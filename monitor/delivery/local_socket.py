@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import select
 import shutil
 import socket
 import struct
@@ -90,6 +91,16 @@ def is_trusted(connection: socket.socket, address: Address) -> bool:
         return True
     _, user, _ = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
     return bool(user == address.owner)
+
+
+def has_ended(connection: socket.socket, address: Address) -> bool:
+    """Tell whether the process at `address`, which sends nothing, has closed the connection.
+
+    Only TCP needs this check: it takes what is sent first after that without an error.
+    """
+    if address.family != "loopback":
+        return False
+    return bool(select.select([connection], [], [], 0)[0])
 
 
 def refuse_more(connection: socket.socket) -> bool:
