@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 Start = Callable[..., "subprocess.Popen[str]"]
-TESTED = {"alerts", "own_sink", "quickstart", "replay", "resume", "torchrun"}
+TESTED = {"alerts", "children", "own_sink", "quickstart", "replay", "resume", "torchrun"}
 
 
 def finish(process: subprocess.Popen[str], status: int = 0) -> str:
@@ -89,6 +89,13 @@ def test_alerts(start: Start, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "alerts"
     assert status_of(run) == "stopped"
     assert event_reader.text(run, "alert")[0].startswith("train/loss doubled: ")
+
+
+def test_children(start: Start, tmp_path: Path) -> None:
+    finish(start(str(EXAMPLES / "children.py"), cwd=tmp_path))
+    for actor in range(4):
+        rewards = event_reader.series(tmp_path / "runs" / "children", f"actor {actor}/reward")
+        assert [step for step, _ in rewards] == list(range(100))
 
 
 def test_torchrun(start: Start, tmp_path: Path) -> None:
