@@ -1,13 +1,15 @@
-"""Helpers to test sinks: records of every kind, the contract test, and a wait with a deadline.
+"""Helpers to test sinks: the contract test, records of every kind, and a wait with a deadline.
 
-For example:
+For example, for pytest:
 
-    def test_my_sink(tmp_path):
-        check_sink(MySink, Run(tmp_path / "run"))
+    class TestMySink(SinkContract):
+        def make_sink(self):
+            return MySink()
 """
 
-from monitor.testing.contract import check_sink
-from monitor.testing.samples import sample_records
+from monitor.testing.checks import check_sink
+from monitor.testing.contract import SinkContract
+from monitor.testing.samples import hostile_records, sample_records
 from monitor.testing.waiting import wait_until
 
-__all__ = ["check_sink", "sample_records", "wait_until"]
+__all__ = ["SinkContract", "check_sink", "hostile_records", "sample_records", "wait_until"]
