@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import socket
 import threading
 import weakref
 from collections import deque
@@ -27,14 +26,13 @@ from monitor.stats import SinkStats, Stats
 
 if TYPE_CHECKING:
     import os
+    import socket
     from collections.abc import Mapping
 
     from monitor.delivery.local_socket import Address
     from monitor.runs.run import Run
 
 log = logging.getLogger("monitor")
-
-NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)  # a connection that the parent closed is an error, no signal
 
 
 class Sender(ForkAware):
@@ -84,7 +82,7 @@ class Sender(ForkAware):
         try:
             frame, count = self._waiting.popleft() if self._waiting else (b"", 0)  # a signal handler was quicker
             try:
-                self._connect().sendall(frame, NO_SIGNAL)
+                self._connect().sendall(frame, local_socket.NO_SIGNAL)
                 self.sent += count
             except OSError as error:
                 self.disconnect()
@@ -108,7 +106,7 @@ class Sender(ForkAware):
         if self._connection is None:
             self._connection = local_socket.connect(self._address)
             weakref.finalize(self, self._connection.close)  # before the interpreter warns of an open socket
-            self._connection.sendall(self._address.token + self._name, NO_SIGNAL)
+            self._connection.sendall(self._address.token + self._name, local_socket.NO_SIGNAL)
         return self._connection
 
     def disconnect(self) -> None:

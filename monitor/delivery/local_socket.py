@@ -1,7 +1,7 @@
 """A socket on this machine on which a process listens to its children, whoever forks or spawns them.
 
-Linux has addresses that are no files, so nothing is left behind even by SIGKILL. Elsewhere the socket lies in a private
-temporary directory, or is a port of the loopback interface.
+On Linux its address is not a file, so nothing is left behind, even by SIGKILL. Elsewhere it is a file in a private
+temporary directory, or a port of the loopback interface.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 TOKEN_BYTES = 32
 BACKLOG = 128
+NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)  # a closed connection raises an exception instead of SIGPIPE
 CREDENTIALS = struct.Struct("3i")  # of a peer: process, user, group
 
 

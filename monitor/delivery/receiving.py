@@ -98,7 +98,7 @@ class Receiver(ForkAware):
         control = self._control[0]
         with contextlib.suppress(OSError):  # another call was quicker
             control.settimeout(CLOSE_S)
-            control.send(b"close")
+            control.send(b"close", local_socket.NO_SIGNAL)
         with contextlib.suppress(OSError):
             control.recv(1)  # returns when the thread has closed its end
         control.close()
