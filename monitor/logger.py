@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
-from monitor.capture.null_logger import NullLogger
+from monitor.delivery.forwarding import logger_for_child
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
+from monitor.delivery.receiving import Receiver
 from monitor.errors import SinkError
 from monitor.events.files import event_files
 from monitor.records import Checkpoint, Config, Record
@@ -31,11 +32,13 @@ from monitor.stats import Stats
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from monitor.capture.null_logger import NullLogger
     from monitor.delivery.worker import History
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
 
+CHILDREN = ("off", "forward")
 SETTLE_TIMEOUT_S = 1.0  # the part of `close` that the alerts may take for the last values
 INTERRUPTED_CLOSE_S = 0.5  # for the second attempt, after an exception broke off the first
 _open_loggers: weakref.WeakSet[Logger] = weakref.WeakSet()
@@ -62,6 +65,7 @@ class Logger(LogMethods):
         every_rank: bool = False,
         strict: bool = False,
         close_timeout: float = 5.0,
+        children: str = "off",
     ) -> None:
         """Make the run directory and start one worker thread per sink.
 
@@ -77,6 +81,8 @@ class Logger(LogMethods):
             strict: whether `flush` and `close` raise `SinkError` if records were not delivered.
             close_timeout: seconds without progress after which a sink is given up, at the end of a `with` block or of
                 the program.
+            children: what happens to log calls in forked and spawned processes: "off" ignores them with a warning,
+                "forward" sends them to this process, and they block until they are sent.
 
         Raises:
             SpecError: if a sink is unknown or its spec cannot be read.
@@ -88,6 +94,8 @@ class Logger(LogMethods):
             raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
         if config is not None and not isinstance(config, Mapping):
             raise TypeError(f"config is a mapping of names to values, not {type(config).__name__}")
+        if children not in CHILDREN:
+            raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
         made, rules = registry.make_all(sinks), parse_rules(alerts)
         if isinstance(run, Run) and config is not None:
@@ -110,6 +118,9 @@ class Logger(LogMethods):
         self._status_sink.on_alert = self._pipeline.alert
         if stop_on_alert:
             self._status_sink.on_stall = interrupt_main_thread  # a loop that hangs never asks whether to stop
+        is_forwarding = children == "forward"
+        self._receiver = Receiver(self._pipeline.receive) if is_forwarding and not self._silent else None
+        self._drops_children = is_forwarding and self._silent
         self._put = _drop if self._silent else self._pipeline.inbox.append
         self._inbox, self._limit, self._hold = self._pipeline.inbox, INBOX_ENTRIES, self._pipeline.hold
         self._note_array = self._pipeline.note_array
@@ -126,7 +137,7 @@ class Logger(LogMethods):
     def stats(self) -> Stats:
         """Return the delivery counters per sink and what logging cost. Does no I/O."""
         sinks = self._pipeline.stats()
-        calls, seconds = self._cost(self._pipeline.tuples)
+        calls, seconds = self._cost(self._pipeline.tuples - (self._receiver.tuples if self._receiver else 0))
         wall = (self._ended or perf_counter()) - self._started
         return Stats(sinks, calls, seconds, seconds / wall if wall else 0.0)
 
@@ -178,6 +189,8 @@ class Logger(LogMethods):
         self._pipeline.seal()
         self._limit = -1  # so that a call of another thread that is on its way looks whether it came too late
         self._put = self._refuse
+        if self._receiver is not None:
+            self._receiver.close()
         self._ended = self._ended or perf_counter()
         self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # so that an alert on the last values counts
         if self.should_stop and status in (RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.KILLED):
@@ -216,8 +229,8 @@ class Logger(LogMethods):
             log.error("%s", failure)  # the loop's own exception is the one that must be seen
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Become a `NullLogger` in a spawned process, such as a `DataLoader` worker."""
-        return NullLogger, (str(self.run.path), self.run.config)
+        """Become a `NullLogger` in a spawned process, such as a `DataLoader` worker, or one that forwards."""
+        return self._logger_for_child().__reduce__()
 
     def _end(self, status: RunStatus, error: str | None) -> None:
         try:
@@ -246,10 +259,13 @@ class Logger(LogMethods):
             log.error("%s", failure)
 
     def _in_forked_child(self) -> None:
-        """Log nothing: the workers live in the parent, and so does everything logged before the fork."""
-        self._put = NullLogger(self.run.path, self.run.config).warn_once
-        self._closed = True
+        """Forward or ignore what is logged: the workers live in the parent, and so does everything logged before."""
         atexit.unregister(self._at_exit)
+        self._closed, self._stop_on_alert = True, False
+        self._logger_for_child().stand_in_for(self, self._cost, self._tick)
+
+    def _logger_for_child(self) -> NullLogger:
+        return logger_for_child(self.run, self._receiver, is_silent=self._drops_children)
 
 
 def _drop(_record: Any) -> None:

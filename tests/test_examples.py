@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 Start = Callable[..., "subprocess.Popen[str]"]
-TESTED = {"alerts", "own_sink", "quickstart", "replay", "resume", "torchrun"}
+TESTED = {"alerts", "children", "own_sink", "quickstart", "replay", "resume", "torchrun"}
 
 
 def finish(process: subprocess.Popen[str], status: int = 0) -> str:
@@ -59,13 +59,11 @@ def test_own_sink(start: Start, tmp_path: Path) -> None:
     assert [line["value"] for line in lines] == pytest.approx([v for _, v in event_reader.series(run, "train/loss")])
 
 
-def test_own_sinks_contract_test(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("own_sink", EXAMPLES / "own_sink.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.test_json_lines(tmp_path)
+def test_own_sinks_contract_test(start: Start, tmp_path: Path) -> None:
+    arguments = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(EXAMPLES / "own_sink.py"))
+    out = finish(start(*arguments, f"--rootdir={tmp_path}", f"--basetemp={tmp_path / 'pytest'}", cwd=tmp_path))
+    assert int(re.findall(r"(\d+) passed", out)[0]) > 50
+    assert "failed" not in out
 
 
 def test_resume(start: Start, tmp_path: Path) -> None:
@@ -89,6 +87,13 @@ def test_alerts(start: Start, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "alerts"
     assert status_of(run) == "stopped"
     assert event_reader.text(run, "alert")[0].startswith("train/loss doubled: ")
+
+
+def test_children(start: Start, tmp_path: Path) -> None:
+    finish(start(str(EXAMPLES / "children.py"), cwd=tmp_path))
+    for actor in range(4):
+        rewards = event_reader.series(tmp_path / "runs" / "children", f"actor {actor}/reward")
+        assert [step for step, _ in rewards] == list(range(100))
 
 
 def test_torchrun(start: Start, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ python -m pytest docs/examples/own_sink.py  # run the contract test
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TextIO
 
 from monitor import Logger, Record, Run, Scalar, Sink, testing
@@ -49,15 +48,17 @@ def main() -> None:
             log.scalar("train/loss", 1 / (step + 1), step)
 
 
-def test_json_lines(tmp_path: Path) -> None:
-    """Run the sink through its whole life, with records of every type that it accepts."""
-    run = Run(tmp_path / "run")
+class TestJsonLines(testing.SinkContract):
+    """Check the sink against every rule of the contract, one test for each."""
 
-    def read_back(records: Sequence[Record]) -> None:
-        lines = (run.path / "scalars.jsonl").read_text().splitlines()
+    def make_sink(self) -> Sink:
+        """Return a new sink."""
+        return JsonLines()
+
+    def read_back(self, records: Sequence[Record]) -> None:
+        """Look for records where the sink wrote them."""
+        lines = (self.run.path / "scalars.jsonl").read_text().splitlines()
         assert [json.loads(line)["value"] for line in lines] == [record.value for record in records]
-
-    testing.check_sink(JsonLines, run, read_back)
 
 
 if __name__ == "__main__":

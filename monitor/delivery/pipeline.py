@@ -102,6 +102,12 @@ class Pipeline:
         while len(self.inbox) > INBOX_ENTRIES // 2 and self._clock.now() < deadline and not self.is_sealed:
             self._clock.sleep(0.0005)
 
+    def receive(self, entry: Any) -> None:
+        """Take an entry of another process; waits as a log call does if the inbox is long."""
+        self.inbox.append(entry)
+        if len(self.inbox) > INBOX_ENTRIES and not self.is_sealed:
+            self.hold(entry)
+
     def note_array(self, nbytes: int) -> None:
         """Take note of an array in the inbox, so that it is moved, and bounded, before too much waits there."""
         self._new_array_bytes += nbytes

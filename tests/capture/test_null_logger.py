@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import pickle
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,11 @@ def test_every_public_name_of_a_logger_is_there() -> None:
     assert [name for name in (*public, "__enter__", "__exit__") if not hasattr(NullLogger, name)] == []
     for name in public:
         ours, theirs = getattr(NullLogger, name), getattr(Logger, name)
+        assert type(ours) is type(theirs)
         if callable(theirs):
-            assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
+            assert inspect.signature(ours) == inspect.signature(theirs)
+        else:
+            assert inspect.signature(ours.fget) == inspect.signature(theirs.fget)
 
 
 def test_what_it_returns(null: NullLogger, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -50,10 +54,44 @@ def test_what_it_returns(null: NullLogger, tmp_path: Path, caplog: pytest.LogCap
         log.text("note", "text", 2)
         assert log.checkpoint("c", 3) is False
     assert [record.message for record in caplog.records] == [
-        "logging from a child process is ignored; log from the process that made the Logger"
+        "logging from a child process is ignored; log from the process that made the Logger, "
+        'or make it with children="forward"'
     ]
+
+
+def test_it_counts_the_calls_of_its_process(null: NullLogger) -> None:
+    for step in range(10):
+        null.scalar("a", 1.0, step)
+    null.scalars({"a": 1.0, "b": 2.0}, 10)
+    null.text("note", "text", 11)
+    assert null.stats().calls == 12
+
+
+def test_a_copy_of_a_copy(null: NullLogger, caplog: pytest.LogCaptureFixture) -> None:
+    copy = pickle.loads(pickle.dumps(null))
+    assert copy.run.path == null.run.path
+    copy.scalar("a", 1.0, 0)
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_in_a_forked_child_a_logger_answers_as_a_null_logger_does(tmp_path: Path) -> None:
+    """It does so at once: the workers that it would wait for are not there."""
+    with Logger(tmp_path / "run", ["tensorboard"], children="off") as log:
+        log.scalar("a", 1.0, 0)
+        pid = os.fork()
+        if pid == 0:
+            log.scalar("a", 2.0, 1)
+            answers = log.stats().calls, log.stats().sinks, log.checkpoint("c", 1), log.flush(), log.should_stop
+            os._exit(0 if (*answers, log.run.is_written) == (1, {}, False, True, False, False) else 1)
+        assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_mistakes_still_raise(null: NullLogger) -> None:
     with pytest.raises(TypeError, match="step must be an int"):
         null.scalar("a", 1.0, "one")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="step must be an int"):
+        null.checkpoint("c", "one")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a run cannot end as 'unheard of'"):
+        null.close(status="unheard of")

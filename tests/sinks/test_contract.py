@@ -1,18 +1,287 @@
-"""The contract test finds sinks that break the contract."""
+"""Every sink of ours fulfills the contract, and the contract test finds sinks that break it, naming the rule."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+import io
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
+from monitor import Scalar, records
+from monitor.metrics import BEST_PREFIX
+from monitor.records import RECORD_TYPES
+from monitor.sinks.console import ConsoleSink
 from monitor.sinks.memory import MemorySink
-from monitor.testing import check_sink
+from monitor.sinks.tensorboard import TensorBoardSink
+from monitor.sinks.visdom.sink import VisdomSink
+from monitor.testing import SinkContract, check_sink, hostile_records
+from tests.support import event_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
-    from monitor import Run, Sink
+    from monitor import Record, Run, Sink
+    from tests.support.servers import VisdomServer
+
+
+def series_of(found: Sequence[Record]) -> dict[str, list[tuple[int, float]]]:
+    """Return the points of each scalar."""
+    series = defaultdict(list)
+    for record in found:
+        if isinstance(record, Scalar):
+            series[record.tag].append((record.step, record.value))
+    return dict(series)
+
+
+class TestMemory(SinkContract):
+    """The memory sink keeps the records themselves."""
+
+    def make_sink(self) -> Sink:
+        self.sink = MemorySink()
+        return self.sink
+
+    def read_back(self, records: Sequence[Record]) -> None:
+        assert self.sink.records == list(records)
+
+
+class TestTensorBoard(SinkContract):
+    """What TensorBoard's own reader finds."""
+
+    def make_sink(self) -> Sink:
+        return TensorBoardSink()
+
+    def read_back(self, records_: Sequence[Record]) -> None:
+        found = event_reader.read(self.run.path)
+        tags = found.Tags()
+        scalars = {
+            tag: [(event.step, event.value) for event in found.Scalars(tag)]
+            for tag in tags["scalars"]
+            if not tag.startswith(BEST_PREFIX)
+        }
+        assert scalars == series_of(records_)
+        steps: dict[str, list[int]] = defaultdict(list)
+        for record in records_:
+            if isinstance(record, records.Images | records.Predictions | records.ConfusionMatrix | records.Curve):
+                steps[record.tag].append(record.step)
+        assert {tag: [event.step for event in found.Images(tag)] for tag in tags["images"]} == steps
+        texts = [record.text for record in records_ if isinstance(record, records.Text)]
+        assert not texts or event_reader.text(self.run.path, "notes") == texts
+        histograms = [record.step for record in records_ if isinstance(record, records.Histogram)]
+        assert [event.step for tag in tags["histograms"] for event in found.Histograms(tag)] == histograms
+        settings = any(isinstance(record, records.Config) for record in records_)
+        assert ("config/text_summary" in tags["tensors"]) == settings
+
+
+class TestVisdom(SinkContract):
+    """What a real Visdom server has."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self, request: pytest.FixtureRequest, visdom_server: VisdomServer) -> None:
+        stops = "os_error" in request.function.__name__
+        self.server: VisdomServer = request.getfixturevalue("own_visdom_server") if stops else visdom_server
+
+    def make_sink(self) -> Sink:
+        return VisdomSink(port=self.server.port, env="contract")
+
+    @contextmanager
+    def broken_destination(self) -> Iterator[None]:
+        self.server.stop()
+        try:
+            yield
+        finally:
+            self.server.start()
+
+    def read_back(self, records_: Sequence[Record]) -> None:
+        windows = self.server.windows("contract")
+        groups: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(dict)
+        for tag, points in series_of(records_).items():
+            group, _, trace = tag.rpartition("/")
+            groups[group or tag][trace] = points
+        titles = set()
+        for group, traces in groups.items():
+            title = group if list(traces) == [group] else f"{group} {' & '.join(traces)}"
+            titles.add(title)
+            for trace, points in traces.items():
+                assert self.server.trace("contract", title, trace) == points
+        for record in records_:
+            if isinstance(record, records.Config):
+                titles.add("config")
+            elif not isinstance(record, Scalar | records.Restart):
+                titles.add(record.tag)  # type: ignore[union-attr]
+            if isinstance(record, records.Predictions):
+                titles.add(f"{record.tag} (labels)")
+        assert set(windows) == titles
+
+
+class TestConsole(SinkContract):
+    """The console, which nobody reads back here."""
+
+    def make_sink(self) -> Sink:
+        return ConsoleSink(Console(file=io.StringIO(), width=120))
+
+
+class TestConsoleOnATerminal(SinkContract):
+    """The same, with a progress bar."""
+
+    def make_sink(self) -> Sink:
+        return ConsoleSink(Console(file=io.StringIO(), force_terminal=True, width=80))
+
+
+# Sinks that break one rule each, and the tests that must fail
+
+
+class Faulty(MemorySink):
+    """A memory sink whose constructor has one more part."""
+
+    name = ""
+
+
+def broken(**methods: Any) -> type[Faulty]:
+    return type("Broken", (Faulty,), methods)
+
+
+def eager(self: Faulty) -> None:
+    MemorySink.__init__(self)
+    with Path(__file__).open("ab"):
+        pass
+
+
+def late(self: Faulty) -> None:
+    (self.run.path / "late").touch()  # type: ignore[union-attr]
+
+
+def start_thread(self: Faulty, run: Run) -> None:
+    self.run = run
+    thread = threading.Thread(target=threading.Event().wait, args=(6,), daemon=True)
+    thread.start()
+
+
+def close_once(self: Faulty) -> None:
+    assert not self.closed, "closed twice"
+    self.closed = True
+
+
+def forgetful(self: Faulty) -> None:
+    for path in self.run.path.glob("*"):  # type: ignore[union-attr]
+        path.unlink()
+
+
+def impatient(self: Faulty, run: Run) -> None:
+    try:
+        list(run.path.iterdir())
+    except OSError as error:
+        raise RuntimeError("there is no directory") from error
+    self.run = run
+
+
+def refuse_nothing(self: Faulty, found: Sequence[Record]) -> None:
+    assert found, "no records"
+    self.records.extend(found)
+
+
+def half_taken(self: Faulty, found: Sequence[Record]) -> None:
+    self.records.extend(found)
+    assert self.run is not None
+    list(self.run.path.iterdir())  # raises after the records were taken
+
+
+def only_plain(self: Faulty, found: Sequence[Record]) -> None:
+    for record in found:
+        assert not isinstance(record, Scalar) or record.value < 1e300, "too large"
+    self.records.extend(found)
+
+
+def needs_settings(self: Faulty, found: Sequence[Record]) -> None:
+    assert self.records or not found or isinstance(found[0], records.Config), "no settings yet"
+    self.records.extend(found)
+
+
+EVERY = {"test_what_is_written_is_read_back", "test_a_prepared_record_is_the_same_as_the_record"}
+BROKEN: dict[str, tuple[type[Faulty], set[str]]] = {
+    "accepts": (broken(accepts=frozenset({int, Scalar})), {"test_accepts_is_a_set_of_record_types"}),
+    "intervals": (broken(interval=9.0), {"test_the_intervals_are_in_order"}),
+    "constructor": (broken(__init__=eager), {"test_the_constructor_touches_neither_disk_nor_network"}),
+    "from_spec": (broken(name="x", from_spec=classmethod(lambda *_: None)), {"test_its_name_is_a_spec"}),
+    "empty write": (broken(write=refuse_nothing), {"test_an_empty_write_changes_nothing"}),
+    "alone": (broken(write=needs_settings), {"test_a_record_may_be_the_only_one", "test_it_takes_what_is_odd",
+        "test_a_block_of_scalars_is_the_same_as_its_records"}),
+    "odd": (broken(write=only_plain), {"test_it_takes_what_is_odd"}),
+    "block": (
+        broken(write_scalars=lambda self, block: self.records.extend(block.records()[::-1])),
+        {"test_a_block_of_scalars_is_the_same_as_its_records"},
+    ),
+    "prepare": (
+        broken(prepare=lambda _, record: record._replace(step=99)),
+        {"test_a_prepared_record_is_the_same_as_the_record"},
+    ),
+    "open": (broken(open=impatient), {"test_open_can_be_repeated_after_an_os_error"}),
+    "doubled": (
+        broken(write=half_taken),
+        {"test_open_can_be_repeated_after_an_os_error", "test_an_os_error_loses_and_doubles_nothing"},
+    ),
+    "deletes": (broken(close=forgetful), {"test_close_deletes_nothing", "test_close_without_open"}),
+    "close twice": (broken(close=close_once), {"test_close_can_be_repeated"}),
+    "close without open": (broken(close=late), {"test_close_without_open"}),
+    "threads": (broken(open=start_thread), {"test_no_thread_is_left_after_the_close"}),
+}  # fmt: skip
+
+
+def failures(sink: type[Faulty], folder: Path) -> set[str]:
+    """Run the contract over a class of sinks; return the tests that failed."""
+
+    class Contract(SinkContract):
+        def make_sink(self) -> Sink:
+            self.sink = sink()
+            return self.sink
+
+        def read_back(self, found: Sequence[Record]) -> None:
+            assert self.sink.records == list(found)
+
+    failed = set()
+    many: dict[str, Sequence[Any]] = {
+        "kind": sorted(RECORD_TYPES, key=lambda kind: kind.__name__),
+        "odd": list(hostile_records()),
+    }
+    for name, test in inspect.getmembers(Contract, inspect.isfunction):
+        if not name.startswith("test_"):
+            continue
+        parameters = list(inspect.signature(test).parameters)[1:]
+        (extra,) = [many[parameter] for parameter in parameters if parameter in many] or [[None]]
+        for number, value in enumerate(extra):
+            own = folder / f"{name}-{number}"
+            own.mkdir()
+            arguments = [own if parameter == "tmp_path" else value for parameter in parameters]
+            try:
+                test(Contract(), *arguments)
+            except Exception:
+                failed.add(name)
+    return failed
+
+
+def test_a_good_sink_breaks_no_rule(tmp_path: Path) -> None:
+    assert failures(Faulty, tmp_path) == set()
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_failure_names_the_rule(fault: str, tmp_path: Path) -> None:
+    sink, rules = BROKEN[fault]
+    assert failures(sink, tmp_path) == rules
+
+
+def test_the_contract_needs_no_pytest_to_be_imported() -> None:
+    code = "import sys; sys.modules['pytest'] = None; from monitor.testing import SinkContract"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# The function
 
 
 @pytest.mark.parametrize(
