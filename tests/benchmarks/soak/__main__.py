@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table, problems = soak(options.seconds, options.seed, options.faults, first_round=options.round)
     print(render(table))
     for problem in problems:
-        print(problem)
+        print(problem.partition("\n")[0])
     lost = sum(f.lost for f in {id(f): f for findings in table.values() for f in findings}.values())
     print(f"{'FAILED' if problems or lost else 'Nothing lost'}. Seed {options.seed}.")
     return 1 if problems or lost else 0
@@ -68,7 +68,6 @@ def soak(seconds: float, seed: int, faults: tuple[str, ...], *, first_round: int
     end, number = time.monotonic() + seconds, first_round
     mounts = bool(set(faults) & set(NEEDS_ROOT))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        os.environ.setdefault("MONITOR_ASSETS_DIR", f"{folder}/assets")  # none are needed: no page is opened
         slots = []
         for slot in range(SLOTS):
             slots.append(Slot(Path(folder) / f"slot{slot}", mounts=mounts))

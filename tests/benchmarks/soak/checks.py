@@ -13,7 +13,7 @@ from tests.support import event_reader
 from tests.support.leftovers import child_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.support.servers import VisdomServer
 
@@ -81,9 +81,13 @@ def check_others(path: Path, steps: int, *, is_resumed: bool) -> list[str]:
     """Check pictures, texts and histograms of a run that was closed. `close` may skip histograms, not the last one."""
     run = event_reader.read(path)
     wanted = list(range(0, steps, OTHERS_EVERY))
+
+    def steps_of(kind: str, tag: str, read: Callable[[str], Any]) -> list[int]:
+        return [event.step for event in read(tag)] if tag in run.Tags()[kind] else []
+
     found = {
-        "pictures": [event.step for event in run.Images("pictures")],
-        "notes": [event.step for event in run.Tensors("notes/text_summary")],
+        "pictures": steps_of("images", "pictures", run.Images),
+        "notes": steps_of("tensors", "notes/text_summary", run.Tensors),
     }
     if is_resumed:  # at a restart, TensorBoard drops what a new process logs again, but not texts
         found["notes"] = sorted(set(found["notes"]) & set(wanted))
@@ -92,8 +96,8 @@ def check_others(path: Path, steps: int, *, is_resumed: bool) -> list[str]:
         for tag, have in found.items()
         if have != wanted
     ]
-    histograms = [event.step for event in run.Histograms("weights")]
-    if histograms != sorted(set(histograms) & set(wanted)) or histograms[-1] != wanted[-1]:
+    histograms = steps_of("histograms", "weights", run.Histograms)
+    if histograms != sorted(set(histograms) & set(wanted)) or histograms[-1:] != wanted[-1:]:
         problems.append(f"{path.name}: histograms: {histograms} of {wanted}")
     return problems
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from tests.benchmarks.soak.checks import Findings
 from tests.benchmarks.soak.network import Network
 from tests.benchmarks.soak.plan import ENDS, KILLS, ON_DISK, Fault, Plan
 from tests.benchmarks.soak.training import HungError, Training
+from tests.benchmarks.soak.ways import WAYS, mount
 from tests.support.servers import VisdomServer
 
 if TYPE_CHECKING:
@@ -22,14 +22,25 @@ if TYPE_CHECKING:
 
 DISK_MB = 64
 SECOND = 1.05  # the promise, and the time that a signal takes to be delivered on a busy machine
-BURST = 150  # signals
 
 
 class Slot:
     """The place of one run.
 
-    With `mounts`, `logdir` is a bind mount of a small tmpfs, `disk`.
+    Attributes:
+        disk: a folder; with `mounts`, a small tmpfs.
+        logdir: where the runs are; with `mounts`, a bind mount of `disk`.
+        server: the Visdom server.
+        network: what is between the training and the server.
+        training: the latest training process.
+        lives: the first step and the number of each process of the run.
+        was_killed: whether the run was ever killed.
     """
+
+    disk: Path
+    logdir: Path
+    server: VisdomServer
+    network: Network
 
     def __init__(self, folder: Path, *, mounts: bool) -> None:
         """Set it up; `close` removes it again."""
@@ -39,7 +50,8 @@ class Slot:
         if mounts:
             mount("-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(self.disk))
             mount("--bind", str(self.disk), str(self.logdir))
-        self.server = VisdomServer(folder / "envs")
+        # No page is opened, so the files of Visdom's page are not needed.
+        self.server = VisdomServer(folder / "envs", environment={"MONITOR_ASSETS_DIR": str(folder / "assets")})
         self.network = Network(self.server.port)
         self.training: Training
         self.lives: list[tuple[int, int]] = []
@@ -92,10 +104,10 @@ class Slot:
         time.sleep(fault.delay)
         if fault.name in KILLS:
             return self._kill(fault, plan)
-        self._begin(fault)
+        WAYS[fault.name].begin(self, fault)
         if not stays:
             time.sleep(fault.length)
-            self._mend(fault)
+            WAYS[fault.name].mend(self, fault)
         if fault.name in ON_DISK:  # what waits in memory while the disk is gone is not safe from a kill
             self.training.ask("checkpoint", name=f"after {fault.name}")
         elif fault.name == "training stopped":
@@ -137,7 +149,7 @@ class Slot:
         if found != code:
             findings.problems.append(f"{training.path.name}: exit status {found}, not {code}: {training.stderr()}")
         if plan.ends_within:
-            self._mend(plan.faults[-1])
+            WAYS[plan.faults[-1].name].mend(self, plan.faults[-1])
         must = {key: training.last.get(key, training.steps) for key in ("four", "single")}
         findings.add(checks.check_scalars(training.path, self.lives, must, exact=True))
         findings.problems += checks.check_others(training.path, must["four"], is_resumed=self.lives[-1][0] > 0)
@@ -165,87 +177,9 @@ class Slot:
                 checks.check_scalars(self.training.path, self.lives, {"four": must, "single": must}, exact=False)
             )
 
-    # The faults
-
-    def _begin(self, fault: Fault) -> None:
-        assert self.server.served is not None
-        if fault.name == "training stopped":
-            self.training.signal(signal.SIGSTOP)
-        elif fault.name == "Visdom stopped":
-            self.server.served.process.send_signal(signal.SIGSTOP)
-        elif fault.name == "Visdom killed":
-            self.server.stop()
-        elif fault.cut:
-            self.network.cut(fault.cut)
-        elif fault.name == "signals":
-            for _ in range(BURST):
-                self.training.signal(signal.SIGUSR1)
-                time.sleep(fault.length / BURST)
-        elif fault.name == "clock stepped":
-            self.training.ask("clock", seconds=86400.0 if fault.chance < 0.5 else -86400.0)
-        elif fault.name == "disk full":
-            fill(self.disk / "ballast")
-        elif fault.name == "file size limit":
-            size = max(file.stat().st_size for file in self.training.path.iterdir())
-            self._limit(size + int(fault.chance * 1000))
-        elif fault.name == "file system unmounted":
-            subprocess.run(["umount", "-l", str(self.logdir)], check=True)
-        elif fault.name == "directory moved":
-            self.training.path.rename(self.logdir / "aside")
-
-    def _mend(self, fault: Fault) -> None:
-        if fault.name == "training stopped":
-            self.training.signal(signal.SIGCONT)
-        elif fault.name == "Visdom stopped":
-            assert self.server.served is not None
-            self.server.served.process.send_signal(signal.SIGCONT)
-        elif fault.name == "Visdom killed":
-            self.server.start()
-        elif fault.cut:
-            self.network.mend()
-        elif fault.name == "disk full":
-            (self.disk / "ballast").unlink()
-        elif fault.name == "file size limit":
-            self._limit(resource.RLIM_INFINITY)
-        elif fault.name == "file system unmounted":
-            mount("--bind", str(self.disk), str(self.logdir))
-        elif fault.name == "directory moved":
-            self._move_back()
-
-    def _limit(self, size: int) -> None:
-        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(self.training.process.pid, resource.RLIMIT_FSIZE, (size, hard))
-
-    def _move_back(self) -> None:
-        path, number = self.training.path, 0
-        while True:
-            try:
-                (self.logdir / "aside").rename(path)
-            except OSError:  # the run has made the directory again: move that one away
-                number += 1
-                path.rename(self.logdir / f"made again {number}")
-            else:
-                return
-
 
 def count_steps(path: Path) -> int:
     """Return how many steps the event files of a run hold."""
     from tests.support import event_reader
 
     return len(event_reader.series(path, "train/loss"))
-
-
-def fill(path: Path) -> None:
-    """Fill the disk to its last byte."""
-    with path.open("wb", buffering=0) as file:
-        for size in (2**20, 2**12, 1):
-            try:
-                while file.write(bytes(size)):
-                    pass
-            except OSError:
-                continue
-
-
-def mount(*arguments: str) -> None:
-    """Mount a file system."""
-    subprocess.run(["mount", *arguments], check=True)

@@ -106,6 +106,10 @@ class Trainer:
         step = self.four
         report(answer="checkpoint", name=name, ok=self.log.checkpoint(name, step, 30.0), at=step)
 
+    def do_flush(self) -> None:
+        """Wait until everything is visible in every sink."""
+        report(answer="flush", ok=self.log.flush(30.0))
+
     def do_pause(self) -> None:
         """Stop logging, and wait until everything is visible in every sink."""
         self._paused = True

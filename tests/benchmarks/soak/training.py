@@ -41,6 +41,7 @@ class Training:
         self.acknowledged: list[tuple[int, float]] = []
         self.answers: dict[str, dict[str, Any]] = {}
         self.last: dict[str, Any] = {}
+        self._written = ""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.soak.trainer", json.dumps(options)],
@@ -114,12 +115,19 @@ class Training:
 
     def stderr(self, characters: int = 600) -> str:
         """Return the end of what it wrote to stderr."""
-        size = os.fstat(self._errors.fileno()).st_size
-        return os.pread(self._errors.fileno(), size, 0).decode(errors="replace")[-characters:].strip()
+        if not self._errors.closed:
+            size = os.fstat(self._errors.fileno()).st_size
+            self._written = os.pread(self._errors.fileno(), size, 0).decode(errors="replace")
+        return self._written[-characters:].strip()
+
+    def _is_over(self) -> bool:
+        return self.process.poll() is not None and not self._reader.is_alive()
 
     def _finish(self) -> None:
         self.process.wait()
         self._reader.join()
+        self.stderr()  # keeps it
+        self._errors.close()
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
             try:

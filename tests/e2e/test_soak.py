@@ -1,0 +1,25 @@
+"""A short soak, from a fixed seed: the faults that need neither root nor long."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.benchmarks.soak.__main__ import soak
+
+FAULTS = (
+    "SIGKILL, then resumed",
+    "SIGKILL, then a new run",
+    "Visdom killed",
+    "network reset",
+    "clock stepped",
+    "signals",
+)
+
+
+@pytest.mark.xdist_group("timing")
+def test_two_rounds_of_faults_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    table, problems = soak(8.0, 5, FAULTS)
+    assert problems == [], capsys.readouterr().out
+    assert set(FAULTS) <= set(table)
+    assert sum(findings.lost for found in table.values() for findings in found) == 0
+    assert min(findings.logged for found in table.values() for findings in found) > 100
