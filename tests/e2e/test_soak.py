@@ -6,19 +6,12 @@ import pytest
 
 from tests.benchmarks.soak.__main__ import soak
 
-FAULTS = (
-    "SIGKILL, then resumed",
-    "SIGKILL, then a new run",
-    "Visdom killed",
-    "network reset",
-    "clock stepped",
-    "signals",
-)
+FAULTS = ("SIGKILL, then resumed", "Visdom killed", "network reset")
 
 
 @pytest.mark.xdist_group("timing")
-def test_two_rounds_of_faults_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    table, problems = soak(8.0, 5, FAULTS)
+def test_a_round_of_faults_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    table, problems = soak(1.0, 5, FAULTS)
     assert problems == [], capsys.readouterr().out
     assert set(FAULTS) <= set(table)
     assert sum(findings.lost for found in table.values() for findings in found) == 0
