@@ -63,6 +63,7 @@ bench: .venv/installed-tests
 fuzz: .venv/installed-tests
 	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 tests/sinks/test_values.py
 
+# An hour, or MONITOR_SOAK_S seconds. As root, it also fills and unmounts file systems.
 soak: .venv/installed-tests
 	$(BIN)/python -m tests.benchmarks.soak
 

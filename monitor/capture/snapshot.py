@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 def is_tensor(value: object) -> bool:
     """Tell whether `value` is a torch tensor, without importing torch."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    # Another thread may be in the middle of importing torch: then it has no `Tensor` yet, and there are no tensors.
+    kind = getattr(sys.modules.get("torch"), "Tensor", None)
+    return kind is not None and isinstance(value, kind)
 
 
 class ArraySnapshot:

@@ -1,0 +1,1 @@
+"""`make soak`: random real faults over three parallel runs, from a seed, with everything looked up after each round."""
