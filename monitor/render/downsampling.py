@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_BUCKETS = 256  # a long series has at least half as many
-MIN_POINTS_AT_ONCE = 16  # fewer are added one by one
+MIN_POINTS_AT_ONCE = 8  # of one call, and of one bucket; fewer are added one by one
 
 Point = tuple[int, int, float]  # position in the series, step, value
 
@@ -93,15 +93,17 @@ class DownsampledSeries:
 
     def extend(self, steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Append points, as repeated calls of `add` do."""
-        if len(values) < MIN_POINTS_AT_ONCE:
-            for step, value in zip(steps.tolist(), values.tolist()):
-                self.add(step, value)
-            return
+        done, buckets = 0, self._buckets
+        few = len(values) if len(values) < MIN_POINTS_AT_ONCE else MIN_POINTS_AT_ONCE * self._max_buckets
+        for step, value in zip(steps[:few].tolist(), values[:few].tolist()):
+            if len(values) >= MIN_POINTS_AT_ONCE <= self._bucket_size:
+                break
+            self.add(step, value)
+            done += 1
         finite = np.isfinite(values)
         if self.first_non_finite is None and not finite.all():
             first = int(finite.argmin())
             self.first_non_finite = int(steps[first]), float(values[first])
-        done, buckets = 0, self._buckets
         while done < len(values):
             free = self._bucket_size - buckets[-1].count if buckets else 0
             if not free and len(buckets) >= self._max_buckets:

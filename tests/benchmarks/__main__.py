@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from monitor.runs.environment import versions
-from tests.benchmarks import calls, loops, scale, serving, wholes
+from tests.benchmarks import calls, loops, scale, serving, throughput, wholes
 from tests.benchmarks.measure import COLUMNS, Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -27,7 +27,10 @@ not in every pair.
 def main() -> int:
     """Measure everything, write the page, and return how many bounds were missed."""
     found: list[Row] = []
-    for part in (calls.rows, scale.import_rows, serving.rows, loops.rows, scale.rows, wholes.rows):
+    parts = (
+        calls.rows, throughput.rows, scale.import_rows, serving.rows, loops.rows, scale.rows, wholes.rows
+    )  # fmt: skip
+    for part in parts:
         for row in part():
             print(
                 f"{'reached' if row.reached else 'MISSED '}  {row.what}: {row.found}  (bound: {row.must})", flush=True
