@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import socket
@@ -38,6 +39,7 @@ class DashboardServer:
         name: the dashboard's title.
         url: its address; known after `wait`.
         process: the child, or None if this process did not start the server.
+        last_restart: when it was last seen to be back after it was gone, on the monotonic clock.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class DashboardServer:
         self.process: subprocess.Popen[bytes] | None = None
         self._lease, self._command_for = lease, command_for
         self._is_shared = lease is not None or bool(command)
+        self.last_restart = -math.inf
+        self._restarting = threading.Lock()
         self._cancelled, self._is_restarting = threading.Event(), False
         if command:
             self._launch(command)
@@ -96,6 +100,10 @@ class DashboardServer:
 
         Blocks for some milliseconds if the server is there, or else as long as `wait`.
         """
+        with self._restarting:
+            return self._restart_if_gone(report)
+
+    def _restart_if_gone(self, report: Callable[[str], None]) -> bool:
         if self._command_for is None or not self._is_shared:
             return True
         if not _is_gone(self.url):
@@ -103,6 +111,7 @@ class DashboardServer:
             return True
         with start_lock(self._cancelled.is_set):
             if self._cancelled.is_set() or not _is_gone(self.url):  # another run was quicker
+                self.last_restart = time.monotonic()
                 return True
             url = self.url
             command = self._command_for(urlsplit(url).port or 80)
@@ -118,6 +127,7 @@ class DashboardServer:
             if not is_up:
                 self.url = url
                 return False
+        self.last_restart = time.monotonic()
         log.info("%s: the server was gone and has been started again: %s", self.name, self.url)
         return True
 

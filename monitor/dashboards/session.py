@@ -20,13 +20,15 @@ from monitor.render.escaping import escape_control_chars
 from monitor.sinks.base import DashboardSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import ExitStack
 
     from monitor.dashboards.server_process import DashboardServer
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
+
+RECENT_S = 5.0
 
 
 def start_dashboards(
@@ -73,6 +75,17 @@ def start_dashboards(
     if open_browser and pages:
         webbrowser.open(pages[0])
     return servers
+
+
+def recover_dashboards(servers: Sequence[DashboardServer]) -> bool:
+    """Before a run closes, start its servers again that are gone right now.
+
+    Blocks for some seconds if one is gone. Returns whether one was away during the last seconds, so that its sink may
+    still be behind.
+    """
+    for server in servers:
+        server.restart_if_gone(log.debug)
+    return any(time.monotonic() - server.last_restart < RECENT_S for server in servers)
 
 
 def save_pages(sinks: Iterable[Sink], folder: Path) -> list[DashboardSink]:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from monitor import DashboardSink, Logger, Run, Sink
-from monitor.dashboards.session import echo, keep_dashboards_up, save_pages, start_dashboards, view_commands
+from monitor.dashboards.session import (
+    echo,
+    keep_dashboards_up,
+    recover_dashboards,
+    save_pages,
+    start_dashboards,
+    view_commands,
+)
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
 
     from monitor.dashboards.server_process import DashboardServer
     from runners.launch.options import RunOptions, SinkOptions
+
+RECOVERY_TIMEOUT_S = 10.0  # for the windows of a server that was killed just before the end
 
 
 @contextmanager
@@ -54,7 +63,11 @@ def open_logger(
             raise
         try:
             with Logger(run, sinks, alerts=options.alerts, stop_on_alert=options.stop_on_alert) as logger:
-                yield logger
+                try:
+                    yield logger
+                finally:
+                    if recover_dashboards(servers):  # a sink that is behind at the close is soon given up
+                        logger.flush(RECOVERY_TIMEOUT_S)
         except KeyboardInterrupt:
             if run.status == "stopped":
                 _exit_stopped(run)

@@ -196,6 +196,17 @@ def test_servers_that_are_killed_are_started_again(
     wait_until(lambda: gone(pids), 10, "the end of the servers")
 
 
+def test_a_run_that_ends_just_after_its_server_was_killed(tmp_path: Path, start: Start, own_leases: Path) -> None:
+    runs = [Training(start, tmp_path, f"run{number}") for number in range(2)]
+    for run in runs:
+        run.wait_for_dashboards()
+    wait_until(lambda: runs[1].points() > 5, 30, "the windows")
+    os.kill(servers(own_leases)["Visdom"], signal.SIGKILL)
+    runs[1].end()
+    runs[1].check_windows()
+    runs[0].end()
+
+
 def test_a_server_ends_with_the_last_run_that_is_killed(tmp_path: Path, start: Start, own_leases: Path) -> None:
     runs = [Training(start, tmp_path, f"run{number}") for number in range(2)]
     for run in runs:
