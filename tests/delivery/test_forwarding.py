@@ -300,6 +300,36 @@ os._exit(0)
     assert err.strip() == GONE
 
 
+def test_a_younger_sibling_holds_no_connection_open(tmp_path: Path, start: Start) -> None:
+    """A child that the parent forks later inherits its sockets, and outlives it."""
+    code = """
+import os, signal, sys, time
+from pathlib import Path
+from monitor import Logger, MemorySink
+from monitor.testing import wait_until
+folder, sink = Path(sys.argv[1]), MemorySink()
+log = Logger(folder / "run", [sink], children="forward")
+parent = os.getpid()
+if os.fork():
+    wait_until(lambda: sink.series("old"), 10)  # so the parent has accepted the connection
+    if os.fork():
+        os.kill(parent, signal.SIGKILL)
+    name, other = "young", "old"
+else:
+    log.scalar("old", 1.0, 0)
+    name, other = "old", "young"
+wait_until(lambda: os.getppid() != parent, 10)
+while log.flush():
+    log.text(name, "x" * 10_000, 0)
+(folder / name).touch()
+wait_until((folder / other).exists, 10)
+os._exit(0)
+"""
+    process = start("-W", "ignore", "-c", code, str(tmp_path))
+    _, err = process.communicate(timeout=30)
+    assert err.splitlines() == [GONE, GONE]
+
+
 @pytest.mark.parametrize("forwarding", [True, False])
 def test_every_public_name_of_a_logger_is_there(tmp_path: Path, forwarding: bool) -> None:
     with Logger(tmp_path / "run", [MemorySink()], {"lr": 0.1}, children="forward" if forwarding else "off") as log:

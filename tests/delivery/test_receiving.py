@@ -166,6 +166,28 @@ def test_a_record_that_cannot_be_sent_costs_only_itself(parent: Parent, caplog: 
     ]
 
 
+def test_another_connection_of_a_sender_comes_after_its_first_one() -> None:
+    """Even if the first one still has more than the thread reads at once: the thread is held up meanwhile."""
+    go_on, entries = threading.Event(), []
+
+    def put(entry: Any) -> None:
+        go_on.wait(20)
+        entries.append(entry)
+
+    receiver = Receiver(put, "loopback")
+    first, sender = Sender(receiver.address()), Sender(receiver.address())
+    first.send(GOOD)
+    texts = [r.Text("t", "x" * 100_000, step, 0.5) for step in range(15)]
+    for text in texts:
+        sender.send(text)
+    sender.disconnect()
+    sender.send(GOOD)
+    go_on.set()
+    wait_until(lambda: len(entries) == 17, 10, "the last entry")
+    receiver.close()
+    assert entries == [GOOD, *texts, GOOD]
+
+
 def test_frames_that_arrive_byte_by_byte() -> None:
     frames, found = Frames(), []
     for byte in encode(GOOD) * 3:
