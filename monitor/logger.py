@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
-from monitor.delivery.forwarding import logger_for_child
+from monitor.delivery.children.forwarding import logger_for_child
+from monitor.delivery.children.receiving import Receiver
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
-from monitor.delivery.receiving import Receiver
 from monitor.errors import SinkError
 from monitor.events.files import event_files
 from monitor.records import Checkpoint, Config, Record

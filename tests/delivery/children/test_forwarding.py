@@ -16,7 +16,7 @@ import pytest
 from monitor import Logger, MemorySink
 from monitor import records as r
 from monitor.capture.null_logger import NullLogger
-from monitor.delivery.forwarding import ForwardingLogger
+from monitor.delivery.children.forwarding import ForwardingLogger
 from monitor.testing import wait_until
 from tests.support import event_reader
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from monitor.capture import validation
 from monitor.capture.null_logger import NullLogger
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, read_together
-from monitor.delivery import local_socket, wire
-from monitor.delivery.fork_hooks import ForkAware
-from monitor.delivery.receiving import SENDER_BYTES, Receiver
+from monitor.delivery.children import local_socket, wire
+from monitor.delivery.children.fork_hooks import ForkAware
+from monitor.delivery.children.receiving import SENDER_BYTES, Receiver
 from monitor.records import Checkpoint, Scalar
 from monitor.runs.status import ending
 from monitor.stats import SinkStats, Stats
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-    from monitor.delivery.local_socket import Address
+    from monitor.delivery.children.local_socket import Address
     from monitor.runs.run import Run
 
 log = logging.getLogger("monitor")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from monitor.delivery.wire import ScalarEntry
+    from monitor.delivery.children.wire import ScalarEntry
 
 
 def decode(header: bytes, arrays: bytes, known_tags: set[str]) -> Record | ScalarEntry:

@@ -11,11 +11,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from monitor.delivery import local_socket
-from monitor.delivery.fork_hooks import ForkAware
-from monitor.delivery.local_socket import TOKEN_BYTES, Address
-from monitor.delivery.wire import Frames
-from monitor.delivery.wire_decoding import decode
+from monitor.delivery.children import local_socket
+from monitor.delivery.children.fork_hooks import ForkAware
+from monitor.delivery.children.local_socket import TOKEN_BYTES, Address
+from monitor.delivery.children.wire import Frames
+from monitor.delivery.children.wire_decoding import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor import records as r
-from monitor.delivery import local_socket
-from monitor.delivery.forwarding import Sender
-from monitor.delivery.receiving import SENDER_BYTES, Receiver
-from monitor.delivery.wire import PREFIX, Frames, encode
-from monitor.delivery.wire_decoding import decode
+from monitor.delivery.children import local_socket
+from monitor.delivery.children.forwarding import Sender
+from monitor.delivery.children.receiving import SENDER_BYTES, Receiver
+from monitor.delivery.children.wire import PREFIX, Frames, encode
+from monitor.delivery.children.wire_decoding import decode
 from monitor.testing import wait_until
 
 if TYPE_CHECKING:
