@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
 from monitor.delivery.inbox import record_type
@@ -55,12 +55,13 @@ def halve(part: Part, refused: Part) -> tuple[Part, int]:
     return list(part.records()), max(1, len(refused) // 2)
 
 
-def build_parts(slots: Sequence[Slot], report: Report) -> tuple[list[Part], int, int]:
+def build_parts(slots: Sequence[Slot], report: Report, *, in_blocks: bool) -> tuple[list[Part], int, int]:
     """Build what is written for a batch. Blocks until values on a GPU are on the host.
 
     Args:
         slots: the batch.
         report: called with the exception and a description for each record that cannot be built.
+        in_blocks: whether the sink takes blocks of scalars; otherwise they become records too.
 
     Returns:
         Blocks of scalars and lists of records, in order; how many records could not be built; and how many scalars
@@ -80,8 +81,10 @@ def build_parts(slots: Sequence[Slot], report: Report) -> tuple[list[Part], int,
     for slot, block in zip(slots, blocks):
         if block is not None:
             unread += slot.count - len(block)
-            if len(block):
+            if in_blocks and len(block):
                 parts.append(block)
+            elif not in_blocks:
+                _last_list(parts).extend(block.records())
             continue
         try:
             record = _build(slot.item)
@@ -89,10 +92,15 @@ def build_parts(slots: Sequence[Slot], report: Report) -> tuple[list[Part], int,
             report(error, f"a {record_type(slot.item).__name__} record could not be read")  # type: ignore[arg-type]
             failed += 1
             continue
-        if not parts or isinstance(parts[-1], ScalarBlock):
-            parts.append([])
-        parts[-1].append(record)  # type: ignore[union-attr]
-    return parts, failed, unread
+        _last_list(parts).append(record)
+    return [part for part in parts if len(part)], failed, unread
+
+
+def _last_list(parts: list[Part]) -> list[Record]:
+    """Return the list at the end of `parts`; append one if there is none."""
+    if not parts or isinstance(parts[-1], ScalarBlock):
+        parts.append([])
+    return cast("list[Record]", parts[-1])
 
 
 def _build(item: object) -> Record:

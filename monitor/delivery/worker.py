@@ -85,8 +85,8 @@ class SinkWorker:
         self._slots: list[Slot] = []  # of the batch, until they are built
         self._writer = BatchWriter(sink, self._attempts, self.counters, self._note_progress)
         self._is_opened = self._has_superseded = False
-        takes_blocks = type(sink).write_scalars is not Sink.write_scalars
-        self._batch_scalars = queue.BATCH_SCALARS if takes_blocks else queue.BATCH_RECORDS
+        self._in_blocks = type(sink).write_scalars is not Sink.write_scalars
+        self._batch_scalars = queue.BATCH_SCALARS if self._in_blocks else queue.BATCH_RECORDS
         draws = sink.scalars_first and type(sink).prepare is not Sink.prepare
         self._drawer = Drawer(f"monitor-{name}-drawing", sink, clock, self._mailbox) if draws else None
         clock.start(f"monitor-{name}", self._main)
@@ -207,7 +207,7 @@ class SinkWorker:
 
     def _build(self) -> None:
         """Build the records of the batch. Raises `OSError` if scalars cannot be read back now."""
-        parts, failed, unread = build_parts(self._slots, self._attempts.report)
+        parts, failed, unread = build_parts(self._slots, self._attempts.report, in_blocks=self._in_blocks)
         self._slots = []
         self._writer.parts += parts
         self.counters.add(failed=failed, dropped=unread)
