@@ -52,7 +52,7 @@ def listen(family: str = DEFAULT_FAMILY) -> tuple[socket.socket, Address]:
     name: Any = ("127.0.0.1", 0)
     owner = -1
     if family == "abstract":
-        name, owner = f"\0training-monitor-{secrets.token_hex(16)}", os.geteuid()
+        name, owner = f"\0training-monitor-{os.getpid()}-{secrets.token_hex(16)}", os.geteuid()
     elif family == "directory":
         name = str(Path(tempfile.mkdtemp(prefix="monitor-"), "socket"))  # only its owner may enter
     listener = socket.socket(socket.AF_INET if family == "loopback" else socket.AF_UNIX)

@@ -33,9 +33,9 @@ pytestmark = [
 
 
 def sockets_in_use() -> set[str]:
-    """Return the names of the sockets on which loggers listen to children."""
+    """Return the names of the sockets on which loggers of this process listen to children."""
     lines = Path("/proc/net/unix").read_text().splitlines() if Path("/proc/net/unix").exists() else []
-    return {line.split()[-1] for line in lines if "training-monitor-" in line}
+    return {line.split()[-1] for line in lines if f"training-monitor-{os.getpid()}-" in line}
 
 
 def descriptors() -> set[str]:
