@@ -21,6 +21,7 @@ TYPES_BY_PLUGIN: dict[str, type] = {
 }  # fmt: skip
 # Larger values are not decoded.
 MAX_BUCKETS = 2**16  # of a histogram
+MAX_COUNT, MAX_EDGE = 2.0**63, 1e100  # larger ones overflow in the sums over a histogram
 MAX_TEXT_BYTES = 2**23
 MAX_SETTINGS_BYTES = 2**20
 MAX_ITEM_BYTES = 16  # of a number in a tensor
@@ -129,7 +130,7 @@ def _histogram(
     """Return a histogram; None for counts and edges that no histogram has."""
     import numpy as np
 
-    is_valid = np.isfinite(counts).all() and np.isfinite(edges).all() and (counts >= 0).all()
+    is_valid = ((counts >= 0) & (counts < MAX_COUNT)).all() and (np.abs(edges) <= MAX_EDGE).all()  # NaN is neither
     if not is_valid or (edges[1:] < edges[:-1]).any():
         return None
     return Histogram(tag, np.zeros(0), step, wall_time, (counts, edges))

@@ -94,7 +94,7 @@ SKIPPED = {
     "picture bombs": "bad: 2 scalars, 1 picture; skipped: 6 × image, 1 × images",
     "infinite settings": "bad: 2 scalars, 1 config",
     "damaged settings": "bad: 2 scalars; skipped: 3 × hparams",
-    "odd histograms": "bad: 2 scalars; skipped: 4 × histo, 3 × histograms",
+    "odd histograms": "bad: 2 scalars; skipped: 4 × histo, 4 × histograms",
     "large tags": "bad: 2 scalars; skipped: 30 × tag of more than 16,384 characters",
     "large text": "bad: 2 scalars, 1 text; skipped: 1 × text",
     "no protobuf": "bad: 2 scalars; skipped: 3 × damaged",
