@@ -60,8 +60,12 @@ $(BIN)/python:
 bench: .venv/installed-tests
 	$(BIN)/python -m tests.benchmarks
 
+# The files with property tests, each with many more examples than in `make test`.
+PROPERTY_TESTS := tests/sinks/test_values.py tests/runs/test_hostile_run_files.py \
+	tests/events/test_event_file_properties.py tests/runners/test_checkpoint_properties.py
+
 fuzz: .venv/installed-tests
-	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 tests/sinks/test_values.py
+	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 $(PROPERTY_TESTS)
 
 # An hour, or MONITOR_SOAK_S seconds. As root, it also fills and unmounts file systems.
 soak: .venv/installed-tests

@@ -45,6 +45,14 @@ def is_loopback(host: str) -> bool:
         return bare == "localhost" or bare.endswith(".localhost")
 
 
+def is_this_machine(host: str) -> bool:
+    """Tell whether `host` is one of the usual names of this machine; the empty host is the default, 127.0.0.1.
+
+    Other loopback addresses do not count: something else may be bound or forwarded there.
+    """
+    return host.strip("[]").lower() in ("", "localhost", "127.0.0.1", "::1")
+
+
 def listens(host: str, port: int) -> bool:
     """Tell whether anything accepts connections there. Blocks for at most 2 s."""
     try:

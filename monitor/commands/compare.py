@@ -19,6 +19,7 @@ from monitor.comparison.compare import (
     load_run,
     main_metrics,
 )
+from monitor.comparison.event_data import LeftOut
 from monitor.render.escaping import escape_control_chars
 from monitor.runs.process import signals_as_exit
 from monitor.runs.run_file import parse_number
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from monitor.comparison.event_data import OnError
     from monitor.sinks.base import Sink
 
 POLL_INTERVAL_S = 1.0  # between two looks at the event files
 PLOT_LINES = 16
 MAX_PLOT_COLUMNS = 110
+MAX_TEXT_CHARS = 200  # of a name or a setting
+MAX_SETTINGS = 30  # columns of the table
+MAX_NAMES = 50  # in an error
 MARKERS = "•x+o*#%@"  # one per run, where there are no colors
 
 
@@ -66,26 +71,28 @@ def compare(
     if step is not None and page is None:
         raise click.UsageError("--step needs --html FILE.")
     paths = find_runs(names, logdir)
-    runs = [load_run(name, path) for name, path in paths.items()]
+    left_out = LeftOut()
+    runs = [load_run(name, path, left_out) for name, path in paths.items()]
     known = sorted({tag for run in runs for tag in run.metrics})
     for tag in wanted:
         if tag not in known:
-            raise click.BadParameter(f"no run has {tag!r}; known: {', '.join(known)}.", param_hint="'--metric'")
+            shown = ", ".join(map(_short, known[:MAX_NAMES])) + (", …" if len(known) > MAX_NAMES else "")
+            raise click.BadParameter(f"no run has {tag!r}; known: {shown}.", param_hint="'--metric'")
     tags = list(wanted) or main_metrics(runs)
-    show(runs, tags)
+    show(runs, tags, left_out)
     if page is not None:
         from monitor.comparison.html_report import write_report
 
         try:
-            write_report(page, runs, tags, step)
+            write_report(page, runs, tags, step, left_out)
         except OSError as error:
             fail(f"{str(page)!r} cannot be written: {error.strerror or error}", 2)
         click.echo(f"Page: {page}")
     if spec is not None:
-        _show_on_dashboard(spec, names, logdir, tags, follow=follow, open_browser=open_browser)
+        _show_on_dashboard(spec, names, logdir, tags, left_out, follow=follow, open_browser=open_browser)
 
 
-def show(runs: Sequence[ComparedRun], tags: Sequence[str]) -> None:
+def show(runs: Sequence[ComparedRun], tags: Sequence[str], on_error: OnError = None) -> None:
     """Print the settings that differ, the metrics, and a plot of the first metric."""
     from rich.console import Console
 
@@ -94,13 +101,15 @@ def show(runs: Sequence[ComparedRun], tags: Sequence[str]) -> None:
     if len(runs) > 1 and not settings:
         console.print("The settings are the same in all runs.", highlight=False)
     elif settings:
-        console.print(settings_table(runs, settings))
+        console.print(settings_table(runs, settings[:MAX_SETTINGS]))
+        if len(settings) > MAX_SETTINGS:
+            console.print(f"{len(settings) - MAX_SETTINGS:,} more settings differ.", highlight=False)
     if not tags:
         console.print("No scalars were logged.", highlight=False)
         return
     console.print(metrics_table(runs, tags))
     console.print()
-    console.file.write(plot(runs, tags[0], min(console.width, MAX_PLOT_COLUMNS), colors=console.is_terminal))
+    console.file.write(plot(runs, tags[0], min(console.width, MAX_PLOT_COLUMNS), on_error, colors=console.is_terminal))
 
 
 def settings_table(runs: Sequence[ComparedRun], settings: Sequence[str]) -> Table:
@@ -109,9 +118,9 @@ def settings_table(runs: Sequence[ComparedRun], settings: Sequence[str]) -> Tabl
 
     table = Table("run", title="settings that differ", title_justify="left", box=None, pad_edge=False)
     for name in settings:
-        table.add_column(as_text(name))
+        table.add_column(as_text(_short(name)))
     for run in runs:
-        table.add_row(as_text(run.name), *(as_text(_setting(run.config.get(name))) for name in settings))
+        table.add_row(as_text(_short(run.name)), *(as_text(_short(run.config.get(name))) for name in settings))
     return table
 
 
@@ -131,39 +140,51 @@ def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Table:
                 star = "*" if run.name in best_runs(runs, tag, which) else " "
                 value = parse_number(entry.get(which))
                 cells += ["" if value is None else f"{value:.5g}{star}", str(entry.get(step, ""))]
-            label = as_text(tag if index == 0 else "")
-            table.add_row(label, as_text(run.name), *cells, as_text(run.status), end_section=index == len(runs) - 1)
+            label = as_text(_short(tag) if index == 0 else "")
+            table.add_row(
+                label, as_text(_short(run.name)), *cells, as_text(run.status), end_section=index == len(runs) - 1
+            )
     return table
 
 
-def plot(runs: Sequence[ComparedRun], tag: str, width: int, *, colors: bool) -> str:
+def plot(runs: Sequence[ComparedRun], tag: str, width: int, on_error: OnError = None, *, colors: bool = False) -> str:
     """Return a plot of one metric of all runs, drawn with characters."""
     import plotext
 
-    from monitor.events.reader import read_scalars
+    from monitor.comparison.event_data import read_series
 
     plotext.clear_figure()
     plotext.plotsize(width, PLOT_LINES)
-    plotext.title(escape_control_chars(tag))
+    plotext.title(escape_control_chars(_short(tag)))
     drawn = False
     for index, run in enumerate(runs):
-        points = [(step, value) for step, value in read_scalars(run.path, [tag])[tag] if abs(value) < float("inf")]
+        series = read_series(run.path, [tag], on_error)[tag]
+        points = [(step, value) for step, value in zip(*series.points()) if value is not None]
         if points:
             drawn = True
             marker = "hd" if colors else MARKERS[index % len(MARKERS)]
-            plotext.plot(*zip(*points), label=escape_control_chars(run.name), marker=marker)
+            plotext.plot(*zip(*points), label=escape_control_chars(_short(run.name)), marker=marker)
     if not drawn:
-        return f"{tag}: no finite value to plot\n"
+        return f"{escape_control_chars(_short(tag))}: no finite value to plot\n"
     drawing = str(plotext.build())
     return (drawing if colors else plotext.uncolorize(drawing)).rstrip() + "\n"
 
 
-def _setting(value: Any) -> str:
-    return "" if value is None else str(value)
+def _short(value: Any) -> str:
+    """Return a name or a setting on one line of bounded length."""
+    text = "" if value is None else " ".join(str(value)[: 2 * MAX_TEXT_CHARS].split())
+    return text if len(text) <= MAX_TEXT_CHARS else f"{text[:MAX_TEXT_CHARS]}…"
 
 
 def _show_on_dashboard(
-    spec: str, names: Sequence[str], logdir: Path, tags: Sequence[str], *, follow: bool, open_browser: bool
+    spec: str,
+    names: Sequence[str],
+    logdir: Path,
+    tags: Sequence[str],
+    on_error: OnError,
+    *,
+    follow: bool,
+    open_browser: bool,
 ) -> None:
     """Put the comparison on a dashboard; with `follow`, keep it current until Ctrl-C."""
     from platformdirs import user_data_path
@@ -189,7 +210,7 @@ def _show_on_dashboard(
         )
         if not sinks:
             fail(f"there is no {sink.title} server", 1)
-        view = ComparisonView(sink, tags)
+        view = ComparisonView(sink, tags, on_error=on_error)
         try:
             while True:
                 try:

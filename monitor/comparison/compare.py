@@ -18,6 +18,7 @@ from monitor.runs.run_file import RUN_FILE, parse_number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from monitor.comparison.event_data import OnError
     from monitor.sinks.base import DashboardSink
 
 DEFAULT_METRIC_COUNT = 6  # metrics that are compared, unless they are named
@@ -60,13 +61,16 @@ def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
     return {path.name if last_parts.count(path.name) == 1 else "/".join(path.parts[-2:]): path for path in paths}
 
 
-def load_run(name: str, path: Path) -> ComparedRun:
-    """Return a run as its `run.json` describes it; without one, as its event files do, which may take seconds."""
+def load_run(name: str, path: Path, on_error: OnError = None) -> ComparedRun:
+    """Return a run as its `run.json` describes it; without one, as its event files do, which may take seconds.
+
+    `on_error` is called for an event file that cannot be read, which is then left out; by default, `OSError` is raised.
+    """
     info = load(path, name)
     if info.metrics:
         return ComparedRun(name, path, info.status_text, info.config, info.metrics)
     summary, config = metrics.MetricSummary(), dict(info.config)
-    for records in read_history(path):
+    for records in read_history(path, on_error=on_error, kinds=frozenset({Scalar, Config})):
         for record in records:
             if isinstance(record, Scalar):
                 summary.add(record.tag, record.value, record.step)
@@ -105,8 +109,10 @@ def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
 class ComparisonView:
     """A page on a dashboard that shows each metric in one chart, with one curve per run."""
 
-    def __init__(self, sink: DashboardSink, tags: Iterable[str], title: str = "comparison") -> None:
-        self._sink, self._tags = sink, set(tags)
+    def __init__(
+        self, sink: DashboardSink, tags: Iterable[str], title: str = "comparison", on_error: OnError = None
+    ) -> None:
+        self._sink, self._tags, self._on_error = sink, set(tags), on_error
         self._readers: dict[str, EventReader] = {}
         sink.open(Run(title, is_written=False))
 
@@ -114,7 +120,7 @@ class ComparisonView:
         """Show what is new in the runs' event files. Blocks; raises `OSError` if the server does not answer."""
         for name, path in runs.items():
             trace = name.replace("/", "_")  # the last part of a tag names its curve
-            reader = self._readers.setdefault(name, EventReader(path, self._tags.__contains__))
+            reader = self._readers.setdefault(name, self._reader(path))
             for records in reader.records():
                 for record in records:
                     if isinstance(record, Restart):
@@ -122,6 +128,10 @@ class ComparisonView:
                     elif isinstance(record, Scalar):
                         self._sink.write([record._replace(tag=f"{record.tag}/{trace}")])
         self._sink.flush()
+
+    def _reader(self, path: Path) -> EventReader:
+        kinds = frozenset({Scalar, Restart})
+        return EventReader(path, self._tags.__contains__, on_error=self._on_error, kinds=kinds)
 
 
 def _matching(pattern: str, logdir: Path) -> list[Path]:

@@ -37,7 +37,8 @@ class Replay:
     def __init__(self, name: str, path: Path, sinks: Sequence[Sink], run: Run) -> None:
         self.name, self.run, self.sinks = name, run, sinks
         self.counts: Counter[str] = Counter()
-        self._reader = EventReader(path)
+        self._unreadable: dict[Path, str] = {}
+        self._reader = EventReader(path, on_error=self._leave_out)
         self._pipeline = Pipeline(sinks, run, _no_tick)
 
     def forward(self) -> None:
@@ -72,7 +73,11 @@ class Replay:
         skipped = [f"{count:,} × {kind}" for kind, count in reader.skipped.most_common()]
         skipped += [f"{reader.damaged:,} × damaged"] * (reader.damaged > 0)
         skipped += [f"{reader.torn:,} bytes at a torn end"] * (reader.torn > 0)
+        skipped += [f"{path.name} ({reason})" for path, reason in self._unreadable.items()]
         return f"{self.name}: {', '.join(sent) or 'nothing'}" + (f"; skipped: {', '.join(skipped)}" if skipped else "")
+
+    def _leave_out(self, path: Path, error: OSError) -> None:
+        self._unreadable[path] = error.strerror or str(error)
 
     def _flush(self) -> None:
         while self._pipeline.flush(FLUSH_TIMEOUT_S):

@@ -77,7 +77,7 @@ class SinkWorker:
         self._attempts = Attempts(name, self.counters, clock)
         self.requests = Requests(clock, self._mailbox, self.counters)
         self._closing_since: float | None = None
-        self._patience = float("inf")  # seconds without progress after which `close` gives up
+        self._patience = self._full_patience = float("inf")  # seconds without progress after which `close` gives up
         self._last_progress = clock.now()
         self._lock = clock.lock()  # guards the queue; never held during I/O
         self._queue = WorkQueue()
@@ -123,6 +123,7 @@ class SinkWorker:
         It may go on as long as it makes progress; after `patience` seconds without any, it gives up.
         """
         self._patience = min(patience, FAILING_SINK_CLOSE_S) if self._attempts.delay else patience
+        self._full_patience = patience
         self._last_progress = now = self._clock.now()
         if self._closing_since is None:
             self._closing_since = now
@@ -240,6 +241,7 @@ class SinkWorker:
             self.sink.recall(records)
 
     def _note_progress(self) -> None:
+        self._patience = self._full_patience  # if it was failing when the close began, it is back
         self._last_progress = self._clock.now()
 
     def _give_up_time(self) -> float:

@@ -15,11 +15,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TEXT_SUFFIX = "/text_summary"  # writers append it to the tag of a text
+TYPES_BY_KIND: dict[str, type] = {"simple_value": Scalar, "image": Images, "histo": Histogram}
+TYPES_BY_PLUGIN: dict[str, type] = {
+    "scalars": Scalar, "images": Images, "text": Text, "histograms": Histogram, "hparams": Config,
+}  # fmt: skip
 # Larger values are not decoded.
 MAX_BUCKETS = 2**16  # of a histogram
+MAX_COUNT, MAX_EDGE = 2.0**63, 1e100  # larger ones overflow in the sums over a histogram
 MAX_TEXT_BYTES = 2**23
 MAX_SETTINGS_BYTES = 2**20
 MAX_ITEM_BYTES = 16  # of a number in a tensor
+
+
+def record_type(value: Any, plugin: str | None) -> type | None:
+    """Return the type of the record that a `Summary.Value` holds, by what it says; None if there is none."""
+    kind = value.WhichOneof("value")
+    return TYPES_BY_PLUGIN.get(plugin or "") if kind in ("tensor", None) else TYPES_BY_KIND.get(kind)
 
 
 def decode_value(value: Any, plugin: str | None, step: int, wall_time: float) -> Record | None:
@@ -119,7 +130,7 @@ def _histogram(
     """Return a histogram; None for counts and edges that no histogram has."""
     import numpy as np
 
-    is_valid = np.isfinite(counts).all() and np.isfinite(edges).all() and (counts >= 0).all()
+    is_valid = ((counts >= 0) & (counts < MAX_COUNT)).all() and (np.abs(edges) <= MAX_EDGE).all()  # NaN is neither
     if not is_valid or (edges[1:] < edges[:-1]).any():
         return None
     return Histogram(tag, np.zeros(0), step, wall_time, (counts, edges))

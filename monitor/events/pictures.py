@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 4096 * 4096  # of all pictures of one value
+MAX_SIDE_PX = 2**14  # a longer strip takes several times its size to show
+MAX_PICTURES = 4096  # of one value
 BAND_PIXELS = 2**18  # converted at a time
 GRAY_MODES = ("1", "L", "LA", "I", "I;16", "F")
 
@@ -20,16 +22,17 @@ GRAY_MODES = ("1", "L", "LA", "I", "I;16", "F")
 def decode_images(encoded: Sequence[bytes]) -> NDArray[np.uint8]:
     """Decode pictures to N×3×H×W, or N×1×H×W if they are gray; those whose shape differs from the first are left out.
 
-    PNG, JPEG, GIF, and BMP are accepted. Raises `ValueError` for another format and for more pixels in all than 4096 ×
-    4096, before anything is decoded, and other exceptions for damaged pictures.
+    PNG, JPEG, GIF, and BMP are accepted. Raises `ValueError` for another format, for more pixels in all than 4096 ×
+    4096, for a side of more than 16,384, and for more than 4096 pictures, before anything is decoded; other exceptions
+    for damaged pictures.
     """
     import numpy as np
 
+    if not 0 < len(encoded) <= MAX_PICTURES:
+        raise ValueError(f"{len(encoded)} pictures are not accepted")
     shapes = [_shape(picture) for picture in encoded]
-    if not shapes:
-        raise ValueError("there is no picture")
     count, (channels, height, width) = shapes.count(shapes[0]), shapes[0]
-    if count * height * width > MAX_PIXELS:
+    if count * height * width > MAX_PIXELS or max(height, width) > MAX_SIDE_PX:
         raise ValueError(f"{count} pictures of {width}×{height} pixels are too large")
     decoded = np.empty((count, channels, height, width), np.uint8)
     same_shape = (picture for picture, shape in zip(encoded, shapes) if shape == shapes[0])

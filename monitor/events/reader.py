@@ -6,11 +6,11 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from monitor.events.decoding import TEXT_SUFFIX, decode_settings, decode_value
+from monitor.events.decoding import TEXT_SUFFIX, decode_settings, decode_value, record_type
 from monitor.events.files import event_files
 from monitor.events.framing import FrameReader, parse_event
 from monitor.metrics import BEST_PREFIX
-from monitor.records import Checkpoint, Config, Histogram, Images, Record, Restart, Scalar, Text
+from monitor.records import RECORD_TYPES, Checkpoint, Config, Histogram, Images, Record, Restart, Scalar, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,6 +43,7 @@ class EventReader:
         is_wanted: Callable[[str], bool] | None = None,
         files: Sequence[Path] | None = None,
         on_error: Callable[[Path, OSError], None] | None = None,
+        kinds: frozenset[type] = RECORD_TYPES,
     ) -> None:
         """Prepare to read; no file is opened yet.
 
@@ -51,10 +52,11 @@ class EventReader:
             is_wanted: tells for a tag whether to read it; by default, all are read.
             files: the files to read; by default, all event files of the run, also new ones.
             on_error: called for a file that cannot be read, which is then left out; by default, the error is raised.
+            kinds: the types of records to read. Others need not be decoded.
         """
         self.run = run
         self.skipped: Counter[str] = Counter()
-        self._files, self._on_error = files, on_error
+        self._files, self._on_error, self._kinds = files, on_error, kinds
         self._is_wanted = is_wanted
         self._frame_readers: dict[Path, FrameReader] = {}
         self._large_bytes = 0  # of images, texts, and tags in the list that is being filled
@@ -102,13 +104,13 @@ class EventReader:
                 elif value.WhichOneof("value") == "simple_value":
                     if tag[:5] == BEST_PREFIX and self._has_settings:
                         continue  # the best value so far, which follows from the others
-                    if self._is_wanted is None or self._is_wanted(tag):
+                    if Scalar in self._kinds and (self._is_wanted is None or self._is_wanted(tag)):
                         self._large_bytes += len(tag)
                         records.append(Scalar(tag, value.simple_value, step, wall_time))
                 else:
                     self._read_value(value, step, wall_time, records)
         elif kind == "session_log":
-            records += _session_records(event, wall_time)
+            records += [record for record in _session_records(event, wall_time) if type(record) in self._kinds]
         elif kind not in ("file_version", None):
             self.skipped[kind.replace("_", " ")] += 1
 
@@ -116,6 +118,8 @@ class EventReader:
         """Append the record of a value that is not a plain scalar."""
         tag = value.tag
         plugin = self._plugin(tag, value.metadata.plugin_data.plugin_name)
+        if record_type(value, plugin) not in (None, *self._kinds):
+            return
         if plugin != "hparams" and self._is_wanted is not None and not self._is_wanted(tag.removesuffix(TEXT_SUFFIX)):
             return
         try:
@@ -181,6 +185,7 @@ def read_history(
     is_wanted: Callable[[str], bool] | None = None,
     files: Sequence[Path] | None = None,
     on_error: Callable[[Path, OSError], None] | None = None,
+    kinds: frozenset[type] = RECORD_TYPES,
 ) -> Iterator[list[Record]]:
     """Yield the records of a run without those that a restart supersedes, as TensorBoard shows them.
 
@@ -190,7 +195,7 @@ def read_history(
     files = event_files(run) if files is None else files
     restart_steps = _restart_steps(files, None if on_error is None else _ignore_error)
     restarts = 0
-    for records in EventReader(run, is_wanted, files, on_error).records():
+    for records in EventReader(run, is_wanted, files, on_error, kinds | {Restart}).records():
         only = [_not_superseded(records, restart_steps[restarts:])]
         restarts += sum(isinstance(record, Restart) for record in records)
         del records  # large ones are held by the caller alone

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
 from monitor.events.files import event_files
-from monitor.events.framing import FrameReader
+from monitor.events.framing import CHECKSUM, FrameReader, parse_event
 from monitor.events.writer import EventFileWriter
-from monitor.files import atomic_write
+from monitor.files import FileRange, atomic_write, open_regular
 from monitor.runs import process
 from monitor.runs.listing import load, scan
 from monitor.runs.run import Run
@@ -26,10 +26,11 @@ from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 log = logging.getLogger("monitor")
 
+LARGE_EVENT_BYTES = 2**14
 SESSION_START, SESSION_CHECKPOINT = 1, 3  # values of SessionLog.status
 
 
@@ -37,17 +38,25 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
     """Return the run in `directory`, ready to continue from `checkpoint`, which was taken at `step`.
 
     `checkpoint` is the name that was passed to `Logger.checkpoint`; an empty name and step 0 start the run over.
-    Blocks while it reads the event files. Raises `DataError` if there is no such run or checkpoint, or if the run is
-    still running.
+    Blocks while it reads the event files. Raises `DataError` if there is no such run or checkpoint, if the run is still
+    running, if an event file cannot be read, or if one is a link: what it leads to may belong to somebody else. Raises
+    `OSError` if the run cannot be written.
     """
     path = Path(directory)
     refuse_running(path)
-    repeated = list(_logged_before(path, checkpoint, step)) if checkpoint else []
+    files = event_files(path)
+    for file in files:
+        if file.is_symlink():
+            raise DataError(f"{str(file)!r} is a symbolic link; a run is resumed from its own event files only")
+    try:
+        repeated = list(_logged_before(path, checkpoint, step)) if checkpoint else []
+    except OSError as error:
+        raise DataError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
     fields = read_run_file(path)
     info = load(path)
-    for file in event_files(path):
+    for file in files:
         _drop_session_end(file)
-    _write_file(path, [_session_start(step), *repeated])
+    _write_file(path, [_session_start(step)], repeated)
     life = {"status": info.status, "error": fields.get("error"), "until": fields.get("end"), "step": step}
     fields |= {
         "resumed": timestamp(time.time()),
@@ -85,15 +94,18 @@ def mark_lost_runs(logdir: Path) -> None:
             log.debug("%s: its end could not be recorded: %s", run.path, error)
 
 
-def _logged_before(path: Path, checkpoint: str, step: int) -> Iterator[bytes]:
-    """Yield the events at `step` or above that were logged before the checkpoint and are not superseded."""
+def _logged_before(path: Path, checkpoint: str, step: int) -> Iterator[bytes | FileRange]:
+    """Yield the events at `step` or above that were logged before the checkpoint and are not superseded.
+
+    Of a large one, its place is yielded, so that they need not all fit into memory.
+    """
     files_by_rank: dict[str, list[Path]] = {}
     for file in event_files(path):
         _, marker, rank = file.name.rpartition(".rank")
         files_by_rank.setdefault(rank if marker else "", []).append(file)
     found = False
     for files in files_by_rank.values():
-        pending: list[tuple[int, bytes]] = []
+        pending: list[tuple[int, bytes | FileRange]] = []
         for event, data in _events(files):
             session = event.session_log if event.HasField("session_log") else None
             if session is not None and session.status == SESSION_CHECKPOINT and session.checkpoint_path == checkpoint:
@@ -108,12 +120,17 @@ def _logged_before(path: Path, checkpoint: str, step: int) -> Iterator[bytes]:
         raise DataError(f"the event files in {str(path)!r} do not contain the checkpoint {checkpoint!r}")
 
 
-def _events(files: list[Path]) -> Iterator[tuple[Any, bytes]]:
-    from tensorboard.compat.proto.event_pb2 import Event
-
+def _events(files: list[Path]) -> Iterator[tuple[Any, bytes | FileRange]]:
+    """Yield the events of the files that can be decoded, and the bytes or the place of each."""
     for file in files:
-        for data in FrameReader(file).frames():
-            yield Event.FromString(data), data
+        reader = FrameReader(file)
+        for data in reader.frames():
+            event = parse_event(data)
+            if event is None:
+                continue
+            place = FileRange(file, reader.offset - CHECKSUM.size - len(data), len(data))
+            yield event, place if len(data) > LARGE_EVENT_BYTES else data
+            del event, data
 
 
 def _session_start(step: int) -> bytes:
@@ -129,10 +146,17 @@ def _failed_session_end(end: float) -> bytes:
     return bytes(summaries.event([value], 0, end).SerializeToString())
 
 
-def _write_file(path: Path, events: list[bytes]) -> None:
+def _write_file(path: Path, events: list[bytes], repeated: Sequence[bytes | FileRange] = ()) -> None:
+    """Write events into a new event file, the last ones from memory or from other files."""
     file = EventFileWriter(path)
-    for data in events:
-        file.add_bytes(data)
+    for data in (*events, *repeated):
+        if isinstance(data, FileRange):
+            with open_regular(data.path) as source:
+                source.seek(data.offset)
+                file.add_bytes(source.read(data.length))
+            file.flush()
+        else:
+            file.add_bytes(data)
     file.flush()
     file.close()
 

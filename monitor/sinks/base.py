@@ -120,6 +120,12 @@ class DashboardSink(Sink):
     def connect_to(self, url: str) -> None:
         """Use the server at `url` instead; before `open` only."""
 
+    def withhold_login(self) -> None:
+        """Send no login from the environment to a server on another machine; before `open` only.
+
+        For a sink whose address comes from a file, such as a checkpoint, and not from the user.
+        """
+
     @abstractmethod
     def page_url(self, run: Run) -> str:
         """Return the address of the page that shows `run`."""

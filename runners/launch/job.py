@@ -25,7 +25,7 @@ from runners.launch.resume_options import (
     restore_options,
 )
 from runners.launch.session import open_logger
-from runners.training.checkpoints import Checkpoints, fingerprint, restore
+from runners.training.checkpoints import Checkpoints, fingerprint, restore, restore_random_state
 from runners.training.distributed import DistributedContext, init_distributed
 from runners.training.run import TrainingRun
 
@@ -48,9 +48,11 @@ class Job(Generic[OptionsT]):
         distributed: DistributedContext,
         device: torch.device,
         resume_point: ResumePoint | None,
+        *,
+        are_sinks_from_user: bool = True,
     ) -> None:
         self.runner, self.options, self.distributed, self.device = runner, options, distributed, device
-        self._resume_point = resume_point
+        self._resume_point, self._are_sinks_from_user = resume_point, are_sinks_from_user
 
     def load(self, load_data: Callable[[], Dataset]) -> Dataset:
         """Load a data set; with several processes rank 0 comes first, as it may download."""
@@ -74,15 +76,27 @@ class Job(Generic[OptionsT]):
         model.to(self.device)
         if distributed.world_size > 1:  # the models start equal, but what they draw from now on must differ
             torch.manual_seed(options.seed + distributed.rank)
+        state = None
+        if resume_point is not None and resume_point.checkpoint is not None:  # before anything is written
+            state = restore(resume_point.checkpoint, model, optimizer, scheduler, distributed.rank)
         with ExitStack() as cleanup:
-            log = cleanup.enter_context(open_logger(self.runner, config, options, self._reopen, distributed.rank))
+            logger = open_logger(
+                self.runner,
+                config,
+                options,
+                self._reopen,
+                distributed.rank,
+                are_sinks_from_user=self._are_sinks_from_user,
+            )
+            log = cleanup.enter_context(logger)
             if distributed.world_size > 1 and distributed.rank == 0:
                 log.run.update(launcher=parent_identity(), processes=distributed.world_size)
             run = TrainingRun(log, distributed=distributed)
             if options.log_ranks:
                 run.rank_logger = cleanup.enter_context(self._open_rank_logger(log))
-            if resume_point is not None and resume_point.checkpoint is not None:
-                run.state = restore(resume_point.checkpoint, model, optimizer, scheduler, distributed.rank)
+            if state is not None and resume_point is not None and resume_point.checkpoint is not None:
+                run.state = state
+                restore_random_state(resume_point.checkpoint, distributed.rank)  # opening the run may have drawn
             if options.checkpoint_every:
                 run.checkpoints = Checkpoints(
                     every=options.checkpoint_every,
@@ -136,6 +150,7 @@ def open_job(runner: str, options: OptionsT) -> Iterator[Job[OptionsT]]:
     """Join the other processes, if there are any; restore the options of a run to resume; set the seed."""
     with init_distributed(options.device) as distributed:
         resume_point = find_resume_point(runner, options, distributed)
+        sinks_from_user = options.sinks
         if resume_point is not None:
             options = restore_options(options, resume_point)
         if options.checkpoint_every and not _is_durable(options.sinks):
@@ -149,7 +164,8 @@ def open_job(runner: str, options: OptionsT) -> Iterator[Job[OptionsT]]:
                 raise click.BadParameter("lbfgs runs on one process only.", param_hint="'--optimizer'")
         device = distributed.device or select_device(options.device)
         torch.manual_seed(options.seed)
-        yield Job(runner, options, distributed, device, resume_point)
+        are_sinks_from_user = options.sinks == sinks_from_user
+        yield Job(runner, options, distributed, device, resume_point, are_sinks_from_user=are_sinks_from_user)
 
 
 def select_device(name: str) -> torch.device:

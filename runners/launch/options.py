@@ -37,6 +37,7 @@ class RunOptions(SinkOptions):
     log_every: int = 1  # steps
     checkpoint_every: str | int | None = None  # "epoch", or steps
     resume: Path | None = None
+    trust_options: bool = False
     log_ranks: bool = False
     alerts: tuple[str, ...] = ()
     stop_on_alert: bool = False
@@ -86,6 +87,8 @@ def run_options(command: F) -> F:
                      help="Save a checkpoint that --resume can continue from."),
         click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
                      help="Continue this run from its newest checkpoint, with its options."),
+        click.option("--trust-options", is_flag=True,
+                     help="With --resume, accept the hosts and paths of the run's checkpoint without a question."),
         click.option("--log-ranks", is_flag=True, help="Under torchrun, also log each process's own loss."),
         click.option("--alert", "alerts", multiple=True, callback=alerts, metavar="RULE",
                      help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),

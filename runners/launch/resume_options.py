@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from monitor.errors import DataError
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import RUN_FILE, read_run_file
+from runners.launch.resume_trust import confirm_outside_options, is_given
+from runners.launch.saved_options import check_saved_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ CHANGEABLE_OPTIONS = (
     "log_ranks",
 )  # fmt: skip
 # They concern one process, so a checkpoint does not keep them.
-UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group")
+UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group", "trust_options")
 PATH_OPTIONS = ("data_dir", "csv")
 
 OptionsT = TypeVar("OptionsT", bound="RunOptions")
@@ -42,6 +43,16 @@ class ResumePoint(NamedTuple):
     def step(self) -> int:
         """The step to resume from."""
         return 0 if self.checkpoint is None else int(self.checkpoint["at"]["step"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config that the checkpoint keeps."""
+        return {} if self.checkpoint is None else dict(self.checkpoint["config"])
+
+    @property
+    def saved_options(self) -> dict[str, Any]:
+        """The options that the checkpoint keeps."""
+        return {} if self.checkpoint is None else dict(self.checkpoint["options"])
 
 
 def options_to_save(options: RunOptions) -> dict[str, Any]:
@@ -60,17 +71,14 @@ def find_resume_point(runner: str, options: RunOptions, distributed: Distributed
     It is the run of `--resume`, or after a restart by torchrun the run that these processes had started. Raises
     `DataError` if it has no usable checkpoint, still runs, or is a run of another runner.
     """
-    point_or_error = distributed.broadcast(_find(options) if distributed.rank == 0 else None)
+    point_or_error = distributed.broadcast(_find(runner, options) if distributed.rank == 0 else None)
     if isinstance(point_or_error, str):
         raise DataError(point_or_error)
     point: ResumePoint | None = point_or_error
-    if point is not None and point.checkpoint is not None and point.checkpoint["config"].get("runner") != runner:
-        other = point.checkpoint["config"].get("runner")
-        raise DataError(f"{str(point.path)!r} is a run of {other}, not of {runner}")
     return point
 
 
-def _find(options: RunOptions) -> ResumePoint | str | None:
+def _find(runner: str, options: RunOptions) -> ResumePoint | str | None:
     """Find the run to resume, on rank 0; return an error as text, for all processes to raise."""
     from monitor.runs.resume import refuse_running
     from runners.training import checkpoints, distributed
@@ -82,7 +90,16 @@ def _find(options: RunOptions) -> ResumePoint | str | None:
         if path is None and options.resume is not None:
             path = _run_directory(options.resume, options.logdir)
             refuse_running(path)
-        return ResumePoint(path, *checkpoints.load(path)) if path is not None else None
+        if path is None:
+            return None
+        point = ResumePoint(path, *checkpoints.load(path))
+        other = point.config.get("runner")
+        if other != runner:
+            raise DataError(f"{str(path)!r} is a run of {other}, not of {runner}")
+        check_saved_options(type(options), point.saved_options, point.checkpoint_name)
+        if not distributed.restart_count():  # after a restart, the run is this job's own
+            confirm_outside_options(options, path, point.saved_options)
+        return point
     except DataError as error:
         return str(error)
 
@@ -94,11 +111,10 @@ def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
     """
     if point.checkpoint is None:
         return options
-    context, names = click.get_current_context(), {field.name for field in fields(options)}
+    names = {field.name for field in fields(options)} - {*UNSAVED_OPTIONS}
     restored: dict[str, Any] = {}
-    for name, saved in point.checkpoint["options"].items():
-        source = context.get_parameter_source("sinks" if name == "all_dashboards" else name)
-        is_set = source is ParameterSource.COMMANDLINE
+    for name, saved in point.saved_options.items():
+        is_set = is_given("sinks" if name == "all_dashboards" else name)
         if name not in names or (is_set and name in CHANGEABLE_OPTIONS):
             continue
         value = getattr(options, name)

@@ -23,7 +23,7 @@ from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from monitor.dashboards.server_process import DashboardServer
@@ -39,11 +39,14 @@ def open_logger(
     options: RunOptions,
     reopen: Callable[[], Run | None] = lambda: None,
     rank: int = 0,
+    *,
+    are_sinks_from_user: bool = True,
 ) -> Iterator[Logger]:
     """Open the logger of a run and the dashboards that it streams to; at the end, print where the run is.
 
     `reopen` returns the run to resume, None for a new one. Ctrl-C and SIGTERM close the run properly. On a terminal the
     dashboards stay up after the training until Ctrl-C. A process whose rank is not 0 gets a logger that writes nothing.
+    Unless `are_sinks_from_user`, no login from the environment goes to another machine.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
@@ -55,6 +58,8 @@ def open_logger(
             echo(f"Resumed: {run.path}")
         try:
             sinks = [registry.make(spec) for spec in options.sinks]
+            if not are_sinks_from_user:
+                _withhold_login(sinks)
             servers = _start_dashboards(sinks, run.path, lambda sink: sink.page_url(run), options, cleanup)
         except BaseException as error:
             is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
@@ -63,11 +68,8 @@ def open_logger(
             raise
         try:
             with Logger(run, sinks, alerts=options.alerts, stop_on_alert=options.stop_on_alert) as logger:
-                try:
+                with _recovered_at_end(logger, servers):
                     yield logger
-                finally:
-                    if recover_dashboards(servers):  # a sink that is behind at the close is soon given up
-                        logger.flush(RECOVERY_TIMEOUT_S)
         except KeyboardInterrupt:
             if run.status == "stopped":
                 _exit_stopped(run)
@@ -84,6 +86,16 @@ def open_logger(
         if not options.in_group:
             shown = [sink for sink in sinks if sink in saved or not isinstance(sink, DashboardSink)]
             keep_dashboards_up(servers, view_commands(shown, options.logdir, run.path))
+
+
+@contextmanager
+def _recovered_at_end(logger: Logger, servers: list[DashboardServer]) -> Iterator[None]:
+    """Start servers that were killed again before the logger closes: a sink that is failing then is soon given up."""
+    try:
+        yield
+    finally:
+        if recover_dashboards(servers):
+            logger.flush(RECOVERY_TIMEOUT_S)
 
 
 @contextmanager
@@ -146,6 +158,13 @@ def refuse_logdir(logdir: Path, error: OSError) -> NoReturn:
     """Raise `click.BadParameter` for a log directory that cannot be written."""
     reason = error.strerror or error
     raise click.BadParameter(f"{str(logdir)!r} cannot be written: {reason}", param_hint="'--logdir'") from error
+
+
+def _withhold_login(sinks: Iterable[Sink]) -> None:
+    """Keep the user's login from servers that the user did not name."""
+    for sink in sinks:
+        if isinstance(sink, DashboardSink):
+            sink.withhold_login()
 
 
 def _exit_stopped(run: Run) -> NoReturn:

@@ -7,7 +7,7 @@ files agree.
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import io
 import logging
 import os
@@ -22,6 +22,7 @@ from torch import nn
 from monitor.errors import DataError
 from monitor.runs.jsonable import to_jsonable
 from runners.choices import RENAMED_LOSSES
+from runners.training.checkpoint_file import CHECKPOINT_FORMAT, digest, read_checkpoint
 from runners.training.distributed import DistributedContext
 from runners.training.random_state import random_state, set_random_state
 from runners.training.state import TrainState
@@ -37,10 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor")
 
 CHECKPOINT_FOLDER = "checkpoints"
-CHECKPOINT_FORMAT = 1
 MAX_CHECKPOINTS = 2  # older ones are removed
-DIGEST_CHARS = 16  # of the SHA-256 checksum, in the file's name
-REQUIRED_KEYS = ("format", "config", "options", "data", "at", "model", "optimizer", "scheduler", "random")
 STATE_KEYS = {  # the keys of a `TrainState` in the file
     "epoch": "epoch",
     "epoch_start_step": "first",
@@ -112,7 +110,7 @@ class Checkpoints:
         }
         torch.save(contents, buffer)
         data = buffer.getbuffer()
-        name = f"step-{state.step:012d}-{hashlib.sha256(data).hexdigest()[:DIGEST_CHARS]}.pt"
+        name = f"step-{state.step:012d}-{digest(data)}.pt"
         path = self.logger.run.path / CHECKPOINT_FOLDER / f".{name}.part"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,24 +147,21 @@ def load(run: Path) -> tuple[str, dict[str, Any]]:
     It is read as tensors and plain values; no code in it runs. Raises `DataError` where there is none, or the newest is
     damaged.
     """
-    files = list_checkpoints(run / CHECKPOINT_FOLDER)
+    folder = run / CHECKPOINT_FOLDER
+    if folder.is_symlink():  # older checkpoints are removed from it
+        raise DataError(f"{str(folder)!r} is a symbolic link; a run is resumed from its own checkpoints only")
+    files = list_checkpoints(folder)
     if not files:
         raise DataError(f"{str(run)!r} has no checkpoint; runs save them with --checkpoint-every epoch")
     file = files[-1]
     remedy = f"; remove it to resume from {files[-2].name}" if len(files) > 1 else ""
     try:
-        data = file.read_bytes()
-        if not file.stem.endswith(hashlib.sha256(data).hexdigest()[:DIGEST_CHARS]):
-            raise ValueError("its checksum is not the one in its name")
-        contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        missing = [key for key in REQUIRED_KEYS if key not in contents]
-        if missing or contents["format"] != CHECKPOINT_FORMAT:
-            raise ValueError(f"it has another format: {', '.join(missing) or contents['format']}")
+        contents = read_checkpoint(file)
     except Exception as error:  # whatever unpickling bytes of unknown origin raises
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"the checkpoint {str(file)!r} is damaged: {reason}{remedy}") from error
     for part in (contents["config"], contents["options"]):
-        if "loss" in part:
+        if isinstance(part.get("loss"), str):
             part["loss"] = RENAMED_LOSSES.get(part["loss"], part["loss"])
     return file.name, contents
 
@@ -178,14 +173,54 @@ def restore(
     scheduler: Scheduler | None,
     rank: int,
 ) -> TrainState:
-    """Load a checkpoint's contents into the training's parts and the random generators; return the state."""
-    model.load_state_dict(contents["model"])
-    optimizer.load_state_dict(contents["optimizer"])
-    if scheduler is not None:
-        scheduler.load_state_dict(contents["scheduler"])
+    """Load a checkpoint's contents into the training's parts and the random generators; return the state.
+
+    Raises `DataError` if they do not fit. The parts may have changed by then.
+    """
+    try:
+        _check_like(contents["optimizer"].get("param_groups"), optimizer.state_dict()["param_groups"], "optimizer")
+        model.load_state_dict(contents["model"])
+        optimizer.load_state_dict(contents["optimizer"])
+        _try_step(model, optimizer)
+        if scheduler is not None:
+            _check_like(contents["scheduler"], scheduler.state_dict(), "scheduler")
+            scheduler.load_state_dict(contents["scheduler"])
+        restore_random_state(contents, rank)
+    except Exception as error:  # whatever loading contents of unknown origin raises
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"the checkpoint does not fit its own config: {reason}") from error
+    return TrainState(**{attribute: contents["at"][key] for attribute, key in STATE_KEYS.items()})
+
+
+def restore_random_state(contents: Mapping[str, Any], rank: int) -> None:
+    """Set the random generators to the state in a checkpoint, where it has one of this process."""
     if rank < len(contents["random"]):
         set_random_state(contents["random"][rank])
-    return TrainState(**{attribute: contents["at"][key] for attribute, key in STATE_KEYS.items()})
+
+
+def _check_like(saved: Any, fresh: Any, name: str) -> None:
+    """Raise `ValueError` if a saved state has other keys, lengths, or types than a fresh one."""
+    is_number = isinstance(fresh, int | float) and not isinstance(fresh, bool)
+    if is_number and isinstance(saved, int | float) and not isinstance(saved, bool):
+        return
+    if isinstance(fresh, dict) and isinstance(saved, dict) and saved.keys() <= fresh.keys():
+        for key, value in saved.items():
+            _check_like(value, fresh[key], f"{name} {key}")
+        return
+    if isinstance(fresh, list | tuple) and isinstance(saved, list | tuple) and len(saved) == len(fresh):
+        for index, value in enumerate(saved):
+            _check_like(value, fresh[index], name)
+        return
+    if type(saved) is not type(fresh) or isinstance(fresh, dict | list | tuple):
+        raise ValueError(f"the {name} is not what it should be")
+
+
+def _try_step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Make an update of copies, with gradients of zero, to see that the optimizer's state fits the model."""
+    model_copy, optimizer_copy = copy.deepcopy((model, optimizer))
+    for parameter in model_copy.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer_copy.step(lambda: 0.0)
 
 
 def fingerprint(data: Dataset) -> list[Any]:

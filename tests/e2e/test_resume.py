@@ -69,7 +69,7 @@ def test_killed_at_ten_random_moments(
         assert process.wait(30) == -signal.SIGKILL, "it should have been killed before it was through"
         kills += 1
         assert load(run).status == "lost"
-        process = train_mlp("--resume", "cut", "--logdir", tmp_path)
+        process = train_mlp("--resume", "cut", "--trust-options", "--logdir", tmp_path)
     finish(process)
     assert load(run).status == "finished"
     assert [life["status"] for life in json.loads((run / "run.json").read_text())["lives"]] == ["lost"] * 10

@@ -165,7 +165,7 @@ def test_a_resumed_run_can_read_its_table_from_elsewhere(tmp_path: Path) -> None
     checkpoints.list_checkpoints(tmp_path / "a" / "checkpoints")[-1].unlink()
     (tmp_path / "moved").mkdir()
     (tmp_path / "t.csv").rename(tmp_path / "moved" / "t.csv")
-    assert "t.csv: cannot be read" in invoke(logistic.main, tmp_path, "--resume", "a").stderr
+    assert "t.csv: cannot be read" in invoke(logistic.main, tmp_path, "--resume", "a", "--trust-options").stderr
     done = invoke(logistic.main, tmp_path, "--resume", "a", "--csv", tmp_path / "moved" / "t.csv")
     assert done.exit_code == 0, done.output
 

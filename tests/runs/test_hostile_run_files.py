@@ -120,14 +120,19 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = int(os.environ.get("MONITOR_FUZZ", "300"))  # `make fuzz` sets it
+
+
+@settings(
+    max_examples=max(1, EXAMPLES // 5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(fields=st.dictionaries(st.sampled_from([*GOOD, *CHECKS]), anything, max_size=3))
 def test_any_json_in_its_place(logdir: Path, fields: dict[str, Any]) -> None:
     (logdir / "bad" / "run.json").write_text(json.dumps({**GOOD, **fields}))
     check_every_command(logdir)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=max(200, EXAMPLES), deadline=None)
 @given(value=anything)
 def test_what_we_write_passes_our_own_check(value: Any) -> None:
     text = json.dumps({**GOOD, "config": {"value": to_jsonable(value)}}, allow_nan=False)

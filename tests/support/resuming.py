@@ -26,5 +26,6 @@ def settings(folder: Path, data: Path) -> list[str]:
 
 
 def resume(folder: Path, *arguments: object) -> Result:
-    """Resume a run through the command."""
-    return CliRunner().invoke(main, ["train", "mlp", "--resume", *map(str, arguments), "--logdir", str(folder)])
+    """Resume a run of our own through the command: its data may be anywhere."""
+    command = ["train", "mlp", "--resume", *map(str, arguments), "--trust-options", "--logdir", str(folder)]
+    return CliRunner().invoke(main, command)

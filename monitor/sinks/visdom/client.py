@@ -12,7 +12,7 @@ import time
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import orjson
 import urllib3
@@ -20,7 +20,9 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 from monitor.errors import SlowDown
+from monitor.network import is_this_machine
 
+LOGIN_HOST_VARIABLE = "MONITOR_VISDOM_LOGIN_HOST"
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 2.0, 5.0
 RETRY_DELAY_S = 5.0  # after HTTP 429 or 503 without a valid `Retry-After`
 RETRIED_STATUS = (408, 429)  # of those from 400 to 499; 400 and 401 ask for a login
@@ -39,17 +41,22 @@ class VisdomClient:
             that has no windows.
     """
 
-    def __init__(self, url: str, username: str | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, url: str, username: str | None = None, password: str | None = None, *, from_user: bool = True
+    ) -> None:
         """Prepare to connect; nothing is sent yet.
 
         Args:
             url: the address of the server, such as `http://127.0.0.1:8097`.
             username: by default, the environment variable VISDOM_USERNAME; without either, no login is sent.
             password: by default, VISDOM_PASSWORD, or the first line of the file VISDOM_PASSWORD_FILE.
+            from_user: whether the user named the server. If not, a login from the environment is sent to this machine
+                and to the host MONITOR_VISDOM_LOGIN_HOST only.
         """
         self.url = url.rstrip("/")
         self.connections = 0
         self._user = username, password
+        self._gets_login = from_user or _is_login_host(urlsplit(self.url).hostname or "")
         self._cookie: str | None = None
         self._pool = self._new_pool()
 
@@ -99,7 +106,7 @@ class VisdomClient:
         return pool
 
     def _post(self, path: str, payload: bytes) -> urllib3.BaseHTTPResponse:
-        user = _read_login(*self._user)
+        user = _read_login(*self._user) if self._gets_login or self._user[1] else None
         if user is not None and self._cookie is None:
             self._cookie = self._log_in(*user)
         response = self._request(path, payload)
@@ -107,6 +114,7 @@ class VisdomClient:
             self._cookie = None  # a server that was restarted does not know it
             raise PermissionError(
                 f"the Visdom server at {self.url} needs a login: set VISDOM_USERNAME and VISDOM_PASSWORD_FILE"
+                + ("" if self._gets_login else f", and as a file named this server, {LOGIN_HOST_VARIABLE}")
             )
         return response
 
@@ -155,6 +163,11 @@ def _retry_delay(header: str) -> float:
     except (ValueError, TypeError, OverflowError):
         return RETRY_DELAY_S
     return max(0.0, delay) if math.isfinite(delay) else RETRY_DELAY_S
+
+
+def _is_login_host(host: str) -> bool:
+    """Tell whether a login in the environment is meant for `host`, which a file named."""
+    return is_this_machine(host) or host == os.environ.get(LOGIN_HOST_VARIABLE, "").strip("[]").lower()
 
 
 def _read_login(username: str | None, password: str | None) -> tuple[str, str] | None:

@@ -71,6 +71,7 @@ class VisdomSink(DashboardSink):
         self._host = host
         self._env = windows.clean_env_name(env) if env else None
         self._username = username
+        self._is_from_user = True
         self._client = VisdomClient(f"http://{host}:{port or visdom_port()}", username)
         self._run_name = ""
         self._state = PageState()
@@ -97,7 +98,12 @@ class VisdomSink(DashboardSink):
 
     def connect_to(self, url: str) -> None:
         """Use the server at `url` instead; before `open` only."""
-        self._client = VisdomClient(url, self._username)
+        self._client = VisdomClient(url, self._username, from_user=self._is_from_user)
+
+    def withhold_login(self) -> None:
+        """Send no login from the environment, unless the server is on this machine or MONITOR_VISDOM_LOGIN_HOST."""
+        self._is_from_user = False
+        self.connect_to(self.url)
 
     @property
     def url(self) -> str:
