@@ -57,8 +57,9 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "Error: $(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 
+# SECTION=faults does the faults alone. With MONITOR_BENCH_PACKAGES, a folder with trackio in it, trackio is beside ours.
 bench: .venv/installed-tests
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(SECTION)
 
 fuzz: .venv/installed-tests
 	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 tests/sinks/test_values.py

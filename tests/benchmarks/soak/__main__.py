@@ -68,12 +68,12 @@ def soak(seconds: float, seed: int, faults: tuple[str, ...], *, first_round: int
     end, number = time.monotonic() + seconds, first_round
     mounts = bool(set(faults) & set(NEEDS_ROOT))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        slots = []
-        for slot in range(SLOTS):
-            slots.append(Slot(Path(folder) / f"slot{slot}", mounts=mounts))
-            stack.callback(slots[-1].close)
+        with ThreadPoolExecutor(SLOTS) as pool:
+            slots = list(pool.map(partial(Slot, mounts=mounts), [Path(folder) / f"slot{n}" for n in range(SLOTS)]))
+        for slot in slots:
+            stack.callback(slot.close)
         while number == first_round or time.monotonic() < end:
-            plans = [plan(seed, number, slot, faults) for slot in range(SLOTS)]
+            plans = [plan(seed, number, index, faults) for index in range(SLOTS)]
             problems += play_round(number, slots, plans, table, Path(folder))
             number += 1
     return table, problems
