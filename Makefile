@@ -8,7 +8,7 @@ PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip 
 WORKERS ?= 3
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test coverage lint docs bench fuzz soak clean
+.PHONY: demo test coverage lint docs bench fuzz soak guarantees clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --epochs 2
@@ -67,6 +67,15 @@ fuzz: .venv/installed-tests
 # An hour, or MONITOR_SOAK_S seconds. As root, it also fills and unmounts file systems.
 soak: .venv/installed-tests
 	$(BIN)/python -m tests.benchmarks.soak
+
+# The table in docs/guarantees.md: the tests that do faults, and some minutes of soak; as root, for the faults of disks.
+guarantees: RECORDS := $(CURDIR)/.faults.jsonl
+guarantees: .venv/installed-tests
+	rm -f $(RECORDS)
+	MONITOR_FAULTS=$(RECORDS) $(BIN)/python -m pytest tests/e2e
+	-MONITOR_FAULTS=$(RECORDS) $(BIN)/python -m tests.benchmarks.soak --seconds $${MONITOR_SOAK_S:-300}
+	$(BIN)/python -m tests.support.fault_records $(RECORDS)
+	rm -f $(RECORDS)
 
 clean:
 	rm -rf .venv build docs/_build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

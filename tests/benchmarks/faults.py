@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 TIMEOUT_S = 20.0
 HEAD = f"""## Faults
 
-Written by `make bench`, section *faults*: values found afterwards, of {STEPS:,} logged, one tag, one value per step. Every
-logger has its defaults. During a full disk or a moved directory, each is asked to `flush` five times a second, if it has
-that call, so that the fault reaches it. *raises*: what log calls, `flush` or `close` raised. *hangs*: a log call or
-`close` had not returned {TIMEOUT_S:.0f} s after the start, and the program was killed.
+Written by `make bench`, section *faults*: values found afterwards, of {STEPS:,} logged, one tag, one value
+per step. Every logger has its defaults. During a full disk or a moved directory, each is asked to `flush` five
+times a second, if it has that call, so that the fault reaches it. *raises*: what log calls, `flush` or `close`
+raised. *hangs*: a log call or `close` had not returned {TIMEOUT_S:.0f} s after the start, and the program was killed.
 """
 
 

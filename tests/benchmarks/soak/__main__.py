@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.soak.checks import Findings, Leftovers
 from tests.benchmarks.soak.plan import ENDS, FAULTS, NEEDS_ROOT, Plan, plan
 from tests.benchmarks.soak.slot import Slot
+from tests.support import fault_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"Seed {options.seed}, {options.seconds:.0f} s; faults: {', '.join(options.faults)}", flush=True)
     table, problems = soak(options.seconds, options.seed, options.faults, first_round=options.round)
     print(render(table))
+    print("A fault may share its run with others; values are those of the runs that it was in.")
     for problem in problems:
         print(problem.partition("\n")[0])
     lost = sum(f.lost for f in {id(f): f for findings in table.values() for f in findings}.values())
@@ -95,6 +97,7 @@ def play_round(number: int, slots: list[Slot], plans: list[Plan], table: Table, 
     for findings, one in zip(found, plans):
         for name in dict.fromkeys([*(fault.name for fault in one.faults), one.end]):
             table[name].append(findings)
+        fault_records.append(records(findings, one))
     logged, lost, last = (sum(getattr(f, what) for f in found) for what in ("logged", "lost", "last_second"))
     runs = "; ".join(str(one) for one in plans)
     took = time.monotonic() - began
@@ -108,8 +111,19 @@ def play_round(number: int, slots: list[Slot], plans: list[Plan], table: Table, 
     return [f"round {number}: {problem}" for problem in problems]
 
 
+def records(findings: Findings, one: Plan) -> list[fault_records.Record]:
+    """Return what goes into the table of guarantees. The faults that promise nothing are blamed first for a loss."""
+    names = [fault_records.SOAK_NAMES.get(fault.name, fault.name) for fault in one.faults]
+    blamed = set(names) & fault_records.NOT_PROMISED or set(names)
+    names += [fault_records.SOAK_NAMES[one.end]] if one.end in fault_records.SOAK_NAMES else []
+    return [
+        fault_records.Record(name, 1, findings.logged, findings.lost if name in blamed else 0)
+        for name in dict.fromkeys(names)
+    ]
+
+
 def render(table: Table) -> str:
-    """Return the table: a fault may share its run with others, and the values are those of the runs that it was in."""
+    """Return the table, by fault and by end."""
     how = {**FAULTS, **{name: end[0] for name, end in ENDS.items()}}
     lines = [f"{'fault':<24} {'times':>5} {'values logged':>14} {'lost':>8} {'failed':>6}  how"]
     for name in how:
