@@ -39,10 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table, problems = soak(options.seconds, options.seed, options.faults, first_round=options.round)
     print(render(table))
     print("A fault may share its run with others; values are those of the runs that it was in.")
-    for problem in problems:
-        print(problem.partition("\n")[0])
     lost = sum(f.lost for f in {id(f): f for findings in table.values() for f in findings}.values())
-    print(f"{'FAILED' if problems or lost else 'Nothing lost'}. Seed {options.seed}.")
+    print(f"{f'FAILED: {len(problems)} problems' if problems or lost else 'Nothing lost'}. Seed {options.seed}.")
     return 1 if problems or lost else 0
 
 
