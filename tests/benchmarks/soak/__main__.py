@@ -35,7 +35,7 @@ Table = dict[str, list[Findings]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak, and return 1 if something was lost."""
     options = parse(arguments)
-    print(f"Seed {options.seed}, {options.seconds:.0f} s; faults: {', '.join(options.faults)}", flush=True)
+    print(f"Seed {options.seed}, {options.seconds:.0f} s; faults: {'; '.join(options.faults)}", flush=True)
     table, problems = soak(options.seconds, options.seed, options.faults, first_round=options.round)
     print(render(table))
     print("A fault may share its run with others; values are those of the runs that it was in.")
@@ -51,12 +51,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=seconds, help="the last round begins before they are over")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--round", type=int, default=0, help="begin with this round, to repeat it")
-    parser.add_argument("--faults", type=lambda text: tuple(text.split(",")), default=None, help="names, with commas")
+    parser.add_argument(
+        "--faults", type=lambda text: tuple(text.split(";")), default=None, help="names, with semicolons between them"
+    )
     options = parser.parse_args(arguments)
     mounts = can_mount()
     options.faults = options.faults or tuple(name for name in FAULTS if mounts or name not in NEEDS_ROOT)
     if unknown := set(options.faults) - set(FAULTS):
-        parser.error(f"unknown faults: {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
+        parser.error(f"unknown faults: {'; '.join(unknown)}. There are: {'; '.join(FAULTS)}")
     return options
 
 
