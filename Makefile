@@ -8,7 +8,7 @@ PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip 
 WORKERS ?= 3
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test coverage lint docs bench fuzz soak clean
+.PHONY: demo test coverage lint docs bench fuzz soak guarantees clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --epochs 2
@@ -57,8 +57,9 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "Error: $(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 
+# SECTION=faults does the faults alone. With MONITOR_BENCH_PACKAGES, a folder with trackio in it, trackio is beside ours.
 bench: .venv/installed-tests
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(SECTION)
 
 # The files with property tests, each with many more examples than in `make test`.
 PROPERTY_TESTS := tests/sinks/test_values.py tests/runs/test_hostile_run_files.py \
@@ -70,6 +71,15 @@ fuzz: .venv/installed-tests
 # An hour, or MONITOR_SOAK_S seconds. As root, it also fills and unmounts file systems.
 soak: .venv/installed-tests
 	$(BIN)/python -m tests.benchmarks.soak
+
+# The table in docs/guarantees.md: the tests that do faults, and some minutes of soak; as root, for the faults of disks.
+guarantees: RECORDS := $(CURDIR)/.faults.jsonl
+guarantees: .venv/installed-tests
+	rm -f $(RECORDS)
+	MONITOR_FAULTS=$(RECORDS) $(BIN)/python -m pytest tests/e2e
+	-MONITOR_FAULTS=$(RECORDS) $(BIN)/python -m tests.benchmarks.soak --seconds $${MONITOR_SOAK_S:-300}
+	$(BIN)/python -m tests.support.fault_records $(RECORDS)
+	rm -f $(RECORDS)
 
 clean:
 	rm -rf .venv build docs/_build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.assets import fetch
 from monitor.testing import wait_until
+from tests.support import fault_records
 from tests.support.browser import Page, chromium
 from tests.support.fork_server import ForkServer
 from tests.support.leftovers import child_processes, worker_threads
@@ -38,6 +39,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Measure coverage in pytest's own and in forked processes alone: it slows the start of new interpreters down."""
     if not config.getoption("numprocesses", None):  # the process that starts pytest's workers hands it on to them
         config.stash[COVERAGE] = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run only the tests that record faults, where their records are wanted: in `make guarantees`."""
+    if fault_records.VARIABLE in os.environ:
+        others = [item for item in items if "record_fault" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+@pytest.fixture
+def record_fault() -> fault_records.RecordFault:
+    """Record a fault that the test has done, for the table in `docs/guarantees.md`."""
+    return fault_records.record
 
 
 @pytest.fixture(autouse=True)

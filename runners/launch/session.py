@@ -67,9 +67,9 @@ def open_logger(
             run.finish(status, f"{type(error).__name__} while the dashboards started")
             raise
         try:
-            with Logger(run, sinks, alerts=options.alerts, stop_on_alert=options.stop_on_alert) as logger:
-                with _recovered_at_end(logger, servers):
-                    yield logger
+            logger = Logger(run, sinks, alerts=options.alerts, stop_on_alert=options.stop_on_alert)
+            with logger, _recovered_at_end(logger, servers):
+                yield logger
         except KeyboardInterrupt:
             if run.status == "stopped":
                 _exit_stopped(run)

@@ -21,6 +21,8 @@ from tests.support import event_reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.support.fault_records import RecordFault
+
 
 @pytest.fixture
 def file_size_limit() -> Iterator[Callable[[int | None], None]]:
@@ -56,8 +58,11 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def goes_through_a_fault(
     log: Logger, begin: Callable[[], None], end: Callable[[], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    """Log before, during and after a fault; nothing may be missing, torn or doubled, and it is told once."""
+) -> int:
+    """Log before, during and after a fault; nothing may be missing, torn or doubled, and it is told once.
+
+    Returns the number of values that were found.
+    """
     for step in range(1000):
         log.scalar("a", float(step), step)
     assert log.flush()
@@ -74,18 +79,24 @@ def goes_through_a_fault(
         log.scalar("a", float(step), step)
     assert log.flush(20)
     assert log.close()
-    assert event_reader.series(log.run.path, "a") == [(step, float(step)) for step in range(31_000)]
+    found = event_reader.series(log.run.path, "a")
+    assert found == [(step, float(step)) for step in range(31_000)]
     assert len(told(caplog)) == 1
+    return len(found)
 
 
 def test_a_file_that_may_not_grow(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, file_size_limit: Callable[[int | None], None]
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    file_size_limit: Callable[[int | None], None],
+    record_fault: RecordFault,
 ) -> None:
     log = Logger(tmp_path / "run", ["tensorboard"])
-    goes_through_a_fault(log, lambda: file_size_limit(200_001), lambda: file_size_limit(None), caplog)
+    found = goes_through_a_fault(log, lambda: file_size_limit(200_001), lambda: file_size_limit(None), caplog)
+    record_fault("file size limit", logged=31_000, found=found)
 
 
-def test_a_full_disk(tmpfs: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk(tmpfs: Path, caplog: pytest.LogCaptureFixture, record_fault: RecordFault) -> None:
     ballast = tmpfs / "ballast"
 
     def fill() -> None:
@@ -100,10 +111,13 @@ def test_a_full_disk(tmpfs: Path, caplog: pytest.LogCaptureFixture) -> None:
         ballast.unlink()
         subprocess.run(["mount", "-o", "remount,size=64m", str(tmpfs)], check=True)
 
-    goes_through_a_fault(Logger(tmpfs / "run", ["tensorboard"]), fill, grow, caplog)
+    found = goes_through_a_fault(Logger(tmpfs / "run", ["tensorboard"]), fill, grow, caplog)
+    record_fault("disk full", logged=31_000, found=found)
 
 
-def test_a_disk_that_becomes_read_only(tmpfs: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disk_that_becomes_read_only(
+    tmpfs: Path, caplog: pytest.LogCaptureFixture, record_fault: RecordFault
+) -> None:
     log = Logger(tmpfs / "run", ["tensorboard"])
     subprocess.run(["mount", "-o", "remount,size=64m", str(tmpfs)], check=True)
 
@@ -113,7 +127,8 @@ def test_a_disk_that_becomes_read_only(tmpfs: Path, caplog: pytest.LogCaptureFix
             os.dup2(reading.fileno(), descriptor_of(file))
         subprocess.run(["mount", "-o", "remount,ro", str(tmpfs)], check=True)
 
-    goes_through_a_fault(log, freeze, lambda: _mount_rw(tmpfs), caplog)
+    found = goes_through_a_fault(log, freeze, lambda: _mount_rw(tmpfs), caplog)
+    record_fault("disk read-only", logged=31_000, found=found)
 
 
 def descriptor_of(file: Path) -> int:
@@ -129,7 +144,7 @@ def _mount_rw(folder: Path) -> None:
     subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
 
 
-def test_a_directory_that_is_removed_comes_back_whole(tmp_path: Path) -> None:
+def test_a_directory_that_is_removed_comes_back_whole(tmp_path: Path, record_fault: RecordFault) -> None:
     import shutil
 
     with Logger(tmp_path / "run", ["tensorboard"]) as log:
@@ -139,11 +154,13 @@ def test_a_directory_that_is_removed_comes_back_whole(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "run")
         log.scalar("a", 100.0, 100)
         assert log.flush()
-        assert event_reader.series(tmp_path / "run", "a") == [(step, float(step)) for step in range(101)]
+        found = event_reader.series(tmp_path / "run", "a")
+        assert found == [(step, float(step)) for step in range(101)]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+    record_fault("directory removed", logged=101, found=len(found))
 
 
-def test_no_file_descriptors_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_file_descriptors_left(tmp_path: Path, caplog: pytest.LogCaptureFixture, record_fault: RecordFault) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
     exhausted = threading.Event()
@@ -170,4 +187,6 @@ def test_no_file_descriptors_left(tmp_path: Path, caplog: pytest.LogCaptureFixtu
             os.close(number)
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert log.close()
-    assert event_reader.series(log.run.path, "a") == [(step, float(step)) for step in range(100)]
+    found = event_reader.series(log.run.path, "a")
+    assert found == [(step, float(step)) for step in range(100)]
+    record_fault("no file descriptors", logged=100, found=len(found))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.records import Record
+    from tests.support.fault_records import RecordFault
     from tests.support.processes import Process, Start
 
 
@@ -40,7 +41,7 @@ while True:
 
 
 @pytest.mark.xdist_group("timing")
-def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start) -> None:
+def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start, record_fault: RecordFault) -> None:
     """Twenty runs, five at a time, each killed at a random moment of its life."""
     chance = random.Random(7)
     moments = [chance.uniform(0.2, 2.5) for _ in range(KILLS)]
@@ -60,6 +61,7 @@ def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start
             assert [step for step, _ in found] == list(range(len(found)))
             assert all(value == step for step, value in found)
             assert len(found) >= must, f"killed after {moments[number]:.2f} s"
+            record_fault("SIGKILL", logged=must, found=min(must, len(found)))
 
 
 class _Tail:
@@ -127,7 +129,9 @@ FAULTS = ["hangs", "sleeps", "raises", "raises at every third call", "raises at 
 
 @pytest.mark.xdist_group("timing")
 @pytest.mark.parametrize(("bad", "strict"), [*((fault, False) for fault in FAULTS), ("raises", True)], indirect=["bad"])
-def test_a_bad_sink_is_alone_with_its_trouble(tmp_path: Path, bad: Bad, strict: bool) -> None:
+def test_a_bad_sink_is_alone_with_its_trouble(
+    tmp_path: Path, bad: Bad, strict: bool, record_fault: RecordFault
+) -> None:
     good = MemorySink()
     log = Logger(tmp_path / "run", ["tensorboard", bad, good], strict=strict)
     took = []
@@ -151,7 +155,9 @@ def test_a_bad_sink_is_alone_with_its_trouble(tmp_path: Path, bad: Bad, strict: 
     assert time.monotonic() - began < 6
     stats = log.stats().sinks
     assert good.series("a") == [(step, float(step)) for step in range(3000)]
-    assert event_reader.series(log.run.path, "a") == [(step, float(step)) for step in range(3000)]
+    found = event_reader.series(log.run.path, "a")
+    assert found == [(step, float(step)) for step in range(3000)]
+    record_fault("another sink fails", logged=3000, found=len(found))
     s = stats["bad"]
     assert s.logged == s.delivered + s.pending + s.dropped + s.failed == 3001
     assert (s.delivered == 3001) == complete

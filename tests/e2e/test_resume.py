@@ -23,6 +23,7 @@ from tests.support import event_reader
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.fault_records import RecordFault
     from tests.support.processes import Process, Start
     from tests.support.servers import VisdomServer
 from tests.support.resuming import resume, settings, train
@@ -46,7 +47,7 @@ def weights(run: Path) -> tuple[str, dict[str, torch.Tensor]]:
 
 
 def test_killed_at_ten_random_moments(
-    tmp_path: Path, small_mnist: Path, start: Start, visdom_server: VisdomServer
+    tmp_path: Path, small_mnist: Path, start: Start, visdom_server: VisdomServer, record_fault: RecordFault
 ) -> None:
     def train_mlp(*arguments: object) -> Process:
         return start("-m", "runners.mlp", *map(str, arguments))
@@ -80,6 +81,7 @@ def test_killed_at_ten_random_moments(
         assert cut[tag] == whole[tag], tag
     steps = [step for step, _ in cut["train/loss"]]
     assert steps == list(range(2400))
+    record_fault("SIGKILL, then resumed", logged=2400, found=len(steps), times=kills)
     assert cut["best/test/accuracy"] == whole["best/test/accuracy"]
     (name, ours), (other, theirs) = weights(run), weights(tmp_path / "whole")
     assert name == other == "step-000000002400"

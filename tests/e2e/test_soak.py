@@ -11,7 +11,7 @@ FAULTS = ("SIGKILL, then resumed", "Visdom killed", "network reset")
 
 @pytest.mark.xdist_group("timing")
 def test_a_round_of_faults_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    table, problems = soak(1.0, 5, FAULTS)
+    table, problems = soak(1.0, 320, FAULTS)
     assert problems == [], capsys.readouterr().out
     assert set(FAULTS) <= set(table)
     assert sum(findings.lost for found in table.values() for findings in found) == 0

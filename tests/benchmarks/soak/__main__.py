@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.soak.checks import Findings, Leftovers
 from tests.benchmarks.soak.plan import ENDS, FAULTS, NEEDS_ROOT, Plan, plan
 from tests.benchmarks.soak.slot import Slot
+from tests.support import fault_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +35,12 @@ Table = dict[str, list[Findings]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak, and return 1 if something was lost."""
     options = parse(arguments)
-    print(f"Seed {options.seed}, {options.seconds:.0f} s; faults: {', '.join(options.faults)}", flush=True)
+    print(f"Seed {options.seed}, {options.seconds:.0f} s; faults: {'; '.join(options.faults)}", flush=True)
     table, problems = soak(options.seconds, options.seed, options.faults, first_round=options.round)
     print(render(table))
-    for problem in problems:
-        print(problem.partition("\n")[0])
+    print("A fault may share its run with others; values are those of the runs that it was in.")
     lost = sum(f.lost for f in {id(f): f for findings in table.values() for f in findings}.values())
-    print(f"{'FAILED' if problems or lost else 'Nothing lost'}. Seed {options.seed}.")
+    print(f"{f'FAILED: {len(problems)} problems' if problems or lost else 'Nothing lost'}. Seed {options.seed}.")
     return 1 if problems or lost else 0
 
 
@@ -51,12 +51,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=seconds, help="the last round begins before they are over")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--round", type=int, default=0, help="begin with this round, to repeat it")
-    parser.add_argument("--faults", type=lambda text: tuple(text.split(",")), default=None, help="names, with commas")
+    parser.add_argument(
+        "--faults", type=lambda text: tuple(text.split(";")), default=None, help="names, with semicolons between them"
+    )
     options = parser.parse_args(arguments)
     mounts = can_mount()
     options.faults = options.faults or tuple(name for name in FAULTS if mounts or name not in NEEDS_ROOT)
     if unknown := set(options.faults) - set(FAULTS):
-        parser.error(f"unknown faults: {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
+        parser.error(f"unknown faults: {'; '.join(unknown)}. There are: {'; '.join(FAULTS)}")
     return options
 
 
@@ -68,12 +70,12 @@ def soak(seconds: float, seed: int, faults: tuple[str, ...], *, first_round: int
     end, number = time.monotonic() + seconds, first_round
     mounts = bool(set(faults) & set(NEEDS_ROOT))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        slots = []
-        for slot in range(SLOTS):
-            slots.append(Slot(Path(folder) / f"slot{slot}", mounts=mounts))
-            stack.callback(slots[-1].close)
+        with ThreadPoolExecutor(SLOTS) as pool:
+            slots = list(pool.map(partial(Slot, mounts=mounts), [Path(folder) / f"slot{n}" for n in range(SLOTS)]))
+        for slot in slots:
+            stack.callback(slot.close)
         while number == first_round or time.monotonic() < end:
-            plans = [plan(seed, number, slot, faults) for slot in range(SLOTS)]
+            plans = [plan(seed, number, index, faults) for index in range(SLOTS)]
             problems += play_round(number, slots, plans, table, Path(folder))
             number += 1
     return table, problems
@@ -95,6 +97,7 @@ def play_round(number: int, slots: list[Slot], plans: list[Plan], table: Table, 
     for findings, one in zip(found, plans):
         for name in dict.fromkeys([*(fault.name for fault in one.faults), one.end]):
             table[name].append(findings)
+        fault_records.append(records(findings, one))
     logged, lost, last = (sum(getattr(f, what) for f in found) for what in ("logged", "lost", "last_second"))
     runs = "; ".join(str(one) for one in plans)
     took = time.monotonic() - began
@@ -108,8 +111,19 @@ def play_round(number: int, slots: list[Slot], plans: list[Plan], table: Table, 
     return [f"round {number}: {problem}" for problem in problems]
 
 
+def records(findings: Findings, one: Plan) -> list[fault_records.Record]:
+    """Return what goes into the table of guarantees. The faults that promise nothing are blamed first for a loss."""
+    names = [fault_records.SOAK_NAMES.get(fault.name, fault.name) for fault in one.faults]
+    blamed = set(names) & fault_records.NOT_PROMISED or set(names)
+    names += [fault_records.SOAK_NAMES[one.end]] if one.end in fault_records.SOAK_NAMES else []
+    return [
+        fault_records.Record(name, 1, findings.logged, findings.lost if name in blamed else 0)
+        for name in dict.fromkeys(names)
+    ]
+
+
 def render(table: Table) -> str:
-    """Return the table: a fault may share its run with others, and the values are those of the runs that it was in."""
+    """Return the table, by fault and by end."""
     how = {**FAULTS, **{name: end[0] for name, end in ENDS.items()}}
     lines = [f"{'fault':<24} {'times':>5} {'values logged':>14} {'lost':>8} {'failed':>6}  how"]
     for name in how:
