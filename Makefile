@@ -8,7 +8,7 @@ PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip 
 WORKERS ?= 3
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test coverage lint docs bench fuzz soak guarantees clean
+.PHONY: demo test test-slow coverage lint docs bench fuzz soak guarantees clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --epochs 2
@@ -23,6 +23,10 @@ ifdef COVERAGE
 else
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 endif
+
+# What takes long, or much of the machine: hostile files, rounds of faults, parallel runs whose servers are killed.
+test-slow: .venv/installed-tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
 
 coverage:
 	$(MAKE) test COVERAGE=1
@@ -63,10 +67,13 @@ bench: .venv/installed-tests
 
 # The files with property tests, each with many more examples than in `make test`.
 PROPERTY_TESTS := tests/sinks/test_values.py tests/runs/test_hostile_run_files.py \
-	tests/events/test_event_file_properties.py tests/runners/test_checkpoint_properties.py
+	tests/events/test_event_file_properties.py tests/events/test_scalar_frames.py \
+	tests/sinks/test_scalar_blocks.py tests/runners/test_checkpoint_properties.py
 
+# As many seeds of the simulation of the delivery; MONITOR_FIRST_SEED=N MONITOR_SEEDS=1 repeats one.
 fuzz: .venv/installed-tests
-	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 $(PROPERTY_TESTS)
+	MONITOR_SEEDS=100000 $(BIN)/python -m pytest -n $(WORKERS) --timeout 7200 tests/simulation
+	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 -m "slow or not slow" $(PROPERTY_TESTS)
 
 # An hour, or MONITOR_SOAK_S seconds. As root, it also fills and unmounts file systems.
 soak: .venv/installed-tests
@@ -76,7 +83,7 @@ soak: .venv/installed-tests
 guarantees: RECORDS := $(CURDIR)/.faults.jsonl
 guarantees: .venv/installed-tests
 	rm -f $(RECORDS)
-	MONITOR_FAULTS=$(RECORDS) $(BIN)/python -m pytest tests/e2e
+	MONITOR_FAULTS=$(RECORDS) $(BIN)/python -m pytest -m "slow or not slow" tests/e2e
 	-MONITOR_FAULTS=$(RECORDS) $(BIN)/python -m tests.benchmarks.soak --seconds $${MONITOR_SOAK_S:-300}
 	$(BIN)/python -m tests.support.fault_records $(RECORDS)
 	rm -f $(RECORDS)

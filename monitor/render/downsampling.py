@@ -10,9 +10,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 MAX_BUCKETS = 256  # a long series has at least half as many
@@ -93,6 +92,8 @@ class DownsampledSeries:
 
     def extend(self, steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Append points, as repeated calls of `add` do."""
+        import numpy as np
+
         done, buckets = 0, self._buckets
         few = len(values) if len(values) < MIN_POINTS_AT_ONCE else MIN_POINTS_AT_ONCE * self._max_buckets
         for step, value in zip(steps[:few].tolist(), values[:few].tolist()):
@@ -146,6 +147,8 @@ def _new_buckets(
     count: int, steps: NDArray[np.int64], values: NDArray[np.float64], finite: NDArray[np.bool_], size: int
 ) -> list[_Bucket]:
     """Return buckets of `size` points each; `count` is the position of the first point in the series."""
+    import numpy as np
+
     rows, is_finite = values.reshape(-1, size), finite.reshape(-1, size)
     starts = np.arange(0, len(values), size)
 

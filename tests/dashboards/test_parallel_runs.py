@@ -146,6 +146,7 @@ def test_a_training_survives_the_end_of_the_one_that_started_the_dashboards(
     wait_until(lambda: gone(kept), 10, "the end of the servers")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_ten_runs_that_start_at_once_and_end_in_any_order(
     tmp_path: Path, start: Start, own_leases: Path, seed: int
@@ -173,6 +174,7 @@ def test_ten_runs_that_start_at_once_and_end_in_any_order(
     assert servers(own_leases) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_to_end", [0, 1])
 def test_servers_that_are_killed_are_started_again(
     tmp_path: Path, start: Start, own_leases: Path, first_to_end: int
@@ -196,6 +198,7 @@ def test_servers_that_are_killed_are_started_again(
     wait_until(lambda: gone(pids), 10, "the end of the servers")
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_just_after_its_server_was_killed(tmp_path: Path, start: Start, own_leases: Path) -> None:
     runs = [Training(start, tmp_path, f"run{number}") for number in range(2)]
     for run in runs:

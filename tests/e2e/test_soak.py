@@ -9,6 +9,7 @@ from tests.benchmarks.soak.__main__ import soak
 FAULTS = ("SIGKILL, then resumed", "Visdom killed", "network reset")
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("timing")
 def test_a_round_of_faults_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     table, problems = soak(1.0, 320, FAULTS)

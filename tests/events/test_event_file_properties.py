@@ -167,6 +167,7 @@ def _check_reopening(run: Path) -> None:
     reopened.finish("finished")
 
 
+@pytest.mark.slow
 @fuzz
 @given(damaged(REAL))
 @example(b"")
@@ -174,12 +175,14 @@ def test_a_damaged_file(data: bytes) -> None:
     check(data)
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.lists(st.one_of(damaged(PAYLOADS), st.binary(max_size=40)), min_size=1, max_size=12))
 def test_damaged_events_with_valid_checksums(events: list[bytes]) -> None:
     check(b"".join(map(frame, events)))
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.lists(made_events, min_size=1, max_size=8))
 def test_events_that_no_writer_writes(events: list[bytes]) -> None:

@@ -74,6 +74,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], l
     return {(names[int(folder)], what): rest for folder, what, *rest in lines}
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("hostile")  # one process makes the files
 @pytest.mark.parametrize("name", hostile_events.FILES)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_hostile_file(results: dict[tuple[str, str], list[Any]], name: str, command: str) -> None:
@@ -101,6 +103,8 @@ SKIPPED = {
 }
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("hostile")
 @pytest.mark.parametrize("name", SKIPPED)
 def test_what_replay_says_of_it(results: dict[tuple[str, str], list[Any]], name: str) -> None:
     assert SKIPPED[name] in results[name, "replay"][2].splitlines()
@@ -198,6 +202,7 @@ def test_a_file_without_permission_is_left_out(tmp_path: Path) -> None:
     assert errors.count("tfevents.1 cannot be read and is left out: Permission denied") == 1
 
 
+@pytest.mark.slow
 def test_reopening_a_run_with_hostile_events(tmp_path: Path) -> None:
     with Logger(tmp_path / "run", ["tensorboard"]) as log:
         for step in range(10):
