@@ -62,7 +62,8 @@ bench: .venv/installed-tests
 
 # The files with property tests, each with many more examples than in `make test`.
 PROPERTY_TESTS := tests/sinks/test_values.py tests/runs/test_hostile_run_files.py \
-	tests/events/test_event_file_properties.py tests/runners/test_checkpoint_properties.py
+	tests/events/test_event_file_properties.py tests/runners/test_checkpoint_properties.py \
+	tests/comparison/test_hostile_page.py
 
 fuzz: .venv/installed-tests
 	MONITOR_FUZZ=20000 $(BIN)/python -m pytest --timeout 3600 $(PROPERTY_TESTS)
