@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
 from crc32c import crc32c
@@ -15,7 +16,7 @@ from monitor.events.wire import fits_in_memory
 from monitor.files import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tensorboard.compat.proto.event_pb2 import Event
@@ -92,8 +93,8 @@ class FrameReader:
                 if size <= READ_CHUNK_BYTES:
                     if not buffer.fill(size):
                         return
-                    buffer.take(HEADER.size)
-                    data, checksum_bytes = buffer.take(length), buffer.take(CHECKSUM.size)
+                    framed = buffer.take(size)
+                    data, checksum_bytes = framed[HEADER.size : -CHECKSUM.size], framed[-CHECKSUM.size :]
                 else:
                     if os.fstat(file.fileno()).st_size < self.offset + size:
                         return
@@ -130,15 +131,22 @@ class FrameReader:
 
 def parse_event(data: bytes) -> Event | None:
     """Return the event that `data` encodes; None if it does not decode, or would take far more memory than `data`."""
-    from google.protobuf.message import DecodeError
-    from tensorboard.compat.proto.event_pb2 import Event
-
+    parse, decode_error = _parser()
     if len(data) > ALWAYS_PARSED_BYTES and not fits_in_memory(data, MAX_EVENT_BYTES + MAX_OVERHEAD_BYTES):
         return None
     try:
-        return Event.FromString(data)
-    except DecodeError:
+        return parse(data)
+    except decode_error:
         return None
+
+
+@cache
+def _parser() -> tuple[Callable[[bytes], Event], type[Exception]]:
+    """Import the parser of events, which takes a while, and return it with the exception that it raises."""
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    return Event.FromString, DecodeError
 
 
 def _read_large(file: BinaryIO, offset: int, length: int) -> tuple[bytes, bytes]:

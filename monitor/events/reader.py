@@ -58,6 +58,7 @@ class EventReader:
         self.skipped: Counter[str] = Counter()
         self._files, self._on_error, self._kinds = files, on_error, kinds
         self._is_wanted = is_wanted
+        self._wants_scalars = Scalar in kinds
         self._frame_readers: dict[Path, FrameReader] = {}
         self._large_bytes = 0  # of images, texts, and tags in the list that is being filled
         self._has_settings = False  # then the run also has the copies of records that our writer adds
@@ -82,7 +83,7 @@ class EventReader:
         records: list[Record] = []
         for path in event_files(self.run) if self._files is None else self._files:
             reader = self._frame_readers.setdefault(path, FrameReader(path))
-            for event in _events(reader, self._on_error):
+            for event in reader.events() if self._on_error is None else _events(reader, self._on_error):
                 self._read_event(event, records)
                 del event  # only one large event is in memory at a time
                 if len(records) + self._large_bytes // BYTES_PER_RECORD >= RECORDS_PER_LIST:
@@ -104,7 +105,7 @@ class EventReader:
                 elif value.WhichOneof("value") == "simple_value":
                     if tag[:5] == BEST_PREFIX and self._has_settings:
                         continue  # the best value so far, which follows from the others
-                    if Scalar in self._kinds and (self._is_wanted is None or self._is_wanted(tag)):
+                    if self._wants_scalars and (self._is_wanted is None or self._is_wanted(tag)):
                         self._large_bytes += len(tag)
                         records.append(Scalar(tag, value.simple_value, step, wall_time))
                 else:
@@ -152,13 +153,11 @@ class EventReader:
         return plugin
 
 
-def _events(reader: FrameReader, on_error: Callable[[Path, OSError], None] | None) -> Iterator[Event]:
-    """Yield the events of a file; of one that cannot be read, those before the error if there is an `on_error`."""
+def _events(reader: FrameReader, on_error: Callable[[Path, OSError], None]) -> Iterator[Event]:
+    """Yield the events of a file; of one that cannot be read, those before the error."""
     try:
         yield from reader.events()
     except OSError as error:
-        if on_error is None:
-            raise
         on_error(reader.path, error)
 
 

@@ -77,7 +77,7 @@ def _problem(contents: Mapping[str, Any]) -> str | None:
         and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in contents["model"].items()),
         "optimizer": isinstance(contents["optimizer"], Mapping),
         "scheduler": isinstance(contents["scheduler"], Mapping | None),
-        "random": isinstance(contents["random"], list),
+        "random": isinstance(contents["random"], list) and all(map(_is_random_state, contents["random"])),
     }
     wrong = next((key for key, right in is_right.items() if not right), None)
     if wrong is None:
@@ -85,6 +85,14 @@ def _problem(contents: Mapping[str, Any]) -> str | None:
         is_metrics = isinstance(newest, dict) and all(isinstance(k, str) and _is_number(v) for k, v in newest.items())
         wrong = None if is_metrics else "at"
     return None if wrong is None else f"its field {wrong!r} is not what a checkpoint has there"
+
+
+def _is_random_state(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("numpy"), list | tuple) or len(value["numpy"]) < 2:
+        return False
+    tensors = [value.get("torch"), value["numpy"][1]]
+    is_flat = all(isinstance(tensor, torch.Tensor) and tensor.ndim == 1 for tensor in tensors)
+    return is_flat and isinstance(value.get("cuda"), list) and isinstance(value.get("python"), tuple | list)
 
 
 def _is_count(value: Any) -> bool:
