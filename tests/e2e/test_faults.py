@@ -64,6 +64,38 @@ def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start
             record_fault("SIGKILL", logged=must, found=min(must, len(found)))
 
 
+# What a worker draws for seconds: one large picture, many photos, large photos, a large matrix.
+PICTURES = {
+    "photos": "log.images('p', np.random.randint(0, 256, (256, 3, 224, 224), np.uint8), step)",
+    "large photos": "log.images('p', np.random.randint(0, 256, (64, 3, 512, 512), np.uint8), step)",
+    "large matrix": "log.confusion_matrix('c', np.random.randint(0, 100, (1000, 1000)), step)",
+}
+
+
+@pytest.mark.xdist_group("timing")
+@pytest.mark.parametrize(
+    "picture", [pytest.param(name, marks=[pytest.mark.slow] * (name != "large photos")) for name in PICTURES]
+)
+def test_pictures_hold_up_no_scalars(tmp_path: Path, start: Start, record_fault: RecordFault, picture: str) -> None:
+    """Three runs, each killed while it draws pictures that take seconds."""
+    script = LOGS_A_THOUSAND_A_SECOND.replace("import sys", "import numpy as np, sys").replace(
+        "    step += 1\n", f"    step += 1\n    if step % 200 == 1: {PICTURES[picture]}\n"
+    )
+    for number, moment in enumerate((1.5, 2.0, 2.5)):
+        process = start("-c", script, str(tmp_path / f"run{number}"))
+        tail = _Tail(process)
+        tail.wait_for_age(moment)
+        process.kill()
+        killed = time.time()
+        process.wait()
+        tail.thread.join()
+        found = event_reader.series(tmp_path / f"run{number}", "a")
+        must = max((step for step, when in tail.lines if when <= killed - 1.0), default=0)
+        assert [step for step, _ in found] == list(range(len(found)))
+        assert len(found) >= must > 0, f"{len(found)} of {must}, killed after {moment} s"
+        record_fault("SIGKILL", logged=must, found=min(must, len(found)))
+
+
 class _Tail:
     """What a process prints, as it comes."""
 

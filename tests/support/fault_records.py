@@ -61,7 +61,7 @@ SOAK_NAMES = {
     "end: SIGTERM": "SIGTERM",
 }
 # Faults in which values may be lost so far, as the page says.
-NOT_PROMISED = {"directory moved", "file system unmounted", "signals in bursts"}
+NOT_PROMISED: set[str] = set()
 
 
 class Record(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import resource
 import signal
 import subprocess
@@ -80,15 +81,17 @@ def move_aside(slot: Slot, _fault: Fault) -> None:
     slot.training.path.rename(slot.logdir / "aside")
 
 
+_numbers = itertools.count(1)  # a run may be moved several times
+
+
 def move_back(slot: Slot, _fault: Fault) -> None:
     """Rename the run directory back. Where the run has made it again meanwhile, that one is moved away."""
-    path, number = slot.training.path, 0
+    path = slot.training.path
     while True:
         try:
             (slot.logdir / "aside").rename(path)
         except OSError:
-            number += 1
-            path.rename(slot.logdir / f"made again {number}")
+            path.rename(slot.logdir / f"made again {next(_numbers)}")
         else:
             return
 
