@@ -105,7 +105,7 @@ class ConsoleSink(Sink):
 
     def flush(self) -> None:
         """Print the queued lines and redraw the progress bar."""
-        if self._console is None or getattr(self._console, "gone", False):
+        if self._console is None or getattr(self._console, "is_disconnected", False):
             return
         while self._lines:
             self._console.print(RichText(self._lines[0]), soft_wrap=True)

@@ -67,7 +67,8 @@ def _histogram(record: Histogram) -> Values:
         counts, edges = record.buckets
         middles = (edges[:-1] + edges[1:]) / 2
         low, high = float(edges[0]), float(edges[-1])
-        total, squares = float((counts * middles).sum()), float((counts * middles**2).sum())
+        with np.errstate(over="ignore"):
+            total, squares = float((counts * middles).sum()), float((counts * middles**2).sum())
     else:
         finite = record.values[np.isfinite(record.values)]
         if not len(finite):

@@ -114,19 +114,15 @@ def test_without_an_event_file_scalars_are_thinned_and_extrema_stay(
     assert kept[777] == 100.0
     assert kept[55_555] == -100.0
     assert list(kept) == sorted(kept)
-    told = [m for m in caplog.messages if m.startswith("gated: ")]
-    assert told == [
-        "gated: too many scalars wait in memory; of the oldest, only the highest and lowest points are kept"
-    ]
+    assert len([m for m in caplog.messages if m.startswith("gated: too many scalars wait in memory")]) == 1
 
 
 def test_thinning_keeps_the_ends_and_the_extremes_of_each_curve() -> None:
     steps = np.arange(1000)
-    values = np.where(steps % 2 == 0, np.nan, np.sin(steps))
+    values: np.ndarray[Any, np.dtype[np.float64]] = np.where(steps % 2 == 0, np.nan, np.sin(steps))
     group = np.zeros(1000, np.int32)
-    block = ScalarBlock(
-        [("a", "b")], group, steps, steps * 1.0, np.column_stack([values, steps]).ravel().astype(np.float64)
-    )
+    columns = np.array([values, steps], np.float64).T.ravel()
+    block = ScalarBlock([("a", "b")], group, steps, steps.astype(np.float64), columns)
     thinned = {tag: (s.tolist(), v.tolist()) for tag, s, v, _ in thin_block(block).series()}
     assert len(thinned["a"][0]) <= 64
     assert {0, 999} <= set(thinned["a"][0])
