@@ -49,19 +49,12 @@ def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start
         group = []
         for number in range(first, min(first + 5, KILLS)):
             process = start("-c", LOGS_A_THOUSAND_A_SECOND, str(tmp_path / f"run{number}"))
-            group.append((number, process, _Tail(process)))
-        for number, process, tail in group:
+            group.append((number, _Tail(process)))
+        for number, tail in group:
             tail.wait_for_age(moments[number])
-            process.kill()
-            killed = time.time()
-            process.wait()
-            tail.thread.join()
-            found = event_reader.series(tmp_path / f"run{number}", "a")
-            must = max((step for step, when in tail.lines if when <= killed - 1.0), default=0)
-            assert [step for step, _ in found] == list(range(len(found)))
-            assert all(value == step for step, value in found)
-            assert len(found) >= must, f"killed after {moments[number]:.2f} s"
-            record_fault("SIGKILL", logged=must, found=min(must, len(found)))
+            found, must = tail.kill(tmp_path / f"run{number}")
+            assert found >= must, f"killed after {moments[number]:.2f} s"
+            record_fault("SIGKILL", logged=must, found=min(must, found))
 
 
 # What a worker draws for seconds: one large picture, many photos, large photos, a large matrix.
@@ -85,15 +78,9 @@ def test_pictures_hold_up_no_scalars(tmp_path: Path, start: Start, record_fault:
         process = start("-c", script, str(tmp_path / f"run{number}"))
         tail = _Tail(process)
         tail.wait_for_age(moment)
-        process.kill()
-        killed = time.time()
-        process.wait()
-        tail.thread.join()
-        found = event_reader.series(tmp_path / f"run{number}", "a")
-        must = max((step for step, when in tail.lines if when <= killed - 1.0), default=0)
-        assert [step for step, _ in found] == list(range(len(found)))
-        assert len(found) >= must > 0, f"{len(found)} of {must}, killed after {moment} s"
-        record_fault("SIGKILL", logged=must, found=min(must, len(found)))
+        found, must = tail.kill(tmp_path / f"run{number}")
+        assert found >= must > 0, f"{found} of {must}, killed after {moment} s"
+        record_fault("SIGKILL", logged=must, found=min(must, found))
 
 
 class _Tail:
@@ -115,6 +102,16 @@ class _Tail:
     def wait_for_age(self, seconds: float) -> None:
         """Wait until the first line is as old as that."""
         wait_until(lambda: self.lines and time.time() - self.lines[0][1] > seconds, 30, "the moment of the kill")
+
+    def kill(self, run: Path) -> tuple[int, int]:
+        """Kill the process; return how many points are in the file, in order, and how many must be."""
+        self._process.kill()
+        killed = time.time()
+        self._process.wait()
+        self.thread.join()
+        found = event_reader.series(run, "a")
+        assert found == [(step, float(step)) for step in range(len(found))]
+        return len(found), max((step for step, when in self.lines if when <= killed - 1.0), default=0)
 
 
 class Bad(MemorySink):
