@@ -88,8 +88,10 @@ class Pipeline:
     def hold(self, entry: Any) -> None:
         """Take care of an inbox that is long, or sealed, after a log call appended `entry` to it.
 
-        A long one is moved now, and the call waits for that, for at most 0.1 s: a loop that logs faster than one core
-        can take in is slowed down to that pace. Raises `RuntimeError` if the inbox was sealed before the entry came.
+        A long one is moved now, and the call waits for that, and for sinks that are far behind, for at most 0.1 s: a
+        loop that logs faster than one core can take in is slowed down to that pace. Without this wait, the loop would
+        hold the interpreter's lock, and a worker would get it for a moment every 5 ms. Raises `RuntimeError` if the
+        inbox was sealed before the entry came.
         """
         if self.is_sealed:
             try:
@@ -99,7 +101,10 @@ class Pipeline:
             raise RuntimeError("this logger is closed; nothing more can be logged")
         self._mover.put()
         deadline = self._clock.now() + MAX_WAIT_S
-        while len(self.inbox) > INBOX_ENTRIES // 2 and self._clock.now() < deadline and not self.is_sealed:
+        behind = [worker for worker in self._all_workers if worker.wake_if_behind()]
+        while len(self.inbox) > INBOX_ENTRIES // 2 or any(worker.is_behind() for worker in behind):
+            if self._clock.now() >= deadline or self.is_sealed:
+                break
             self._clock.sleep(0.0005)
 
     def receive(self, entry: Any) -> None:

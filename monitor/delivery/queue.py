@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_ARRAY_BYTES = 256 * 2**20  # of arrays that wait for one sink
 MAX_SCALAR_BYTES = 32 * 2**20  # of scalars in memory; beyond, those in an event file are read back later
+SLOWING_SCALAR_BYTES = 64 * 2**20  # in memory for a sink that takes them: beyond, log calls wait for it
 MAX_UNSTORED_BYTES = 256 * 2**20  # of scalars that no event file holds
 BLOCK_OVERHEAD_BYTES = 1000  # of a block beside its columns
 BATCH_SCALARS = 100_000  # of one batch, which is written, flushed and counted as a whole

@@ -129,6 +129,17 @@ class SinkWorker:
             self._closing_since = now
         self._mailbox.put()
 
+    def wake_if_behind(self) -> bool:
+        """Tell whether too many scalars wait in memory although the sink takes them, and deliver now if so."""
+        if not self.is_behind():
+            return False
+        self._mailbox.put()
+        return True
+
+    def is_behind(self) -> bool:
+        """Tell whether too many scalars wait in memory although the sink takes them."""
+        return self._queue.scalar_bytes > queue.SLOWING_SCALAR_BYTES and not self._attempts.delay
+
     def join(self, timeout: float) -> bool | None:
         """Block for at most `timeout` seconds; True if the thread ended, False if it was given up, None otherwise."""
         if self.requests.wait_for_end(min(self._clock.now() + timeout, self._give_up_time())):

@@ -19,8 +19,8 @@ HEAD = """# Benchmarks
 
 Written by `make bench`. Each number is a ratio of medians over repeats that alternate within one run. On another or a
 busy machine, the times differ, the ratios less so. The loop rows are medians of the ratios of adjacent pairs of loops,
-each about 3 s long. Single pairs vary by a few percent, so a row that is close to its bound is reached in the median,
-not in every pair.
+each about 3 s long; half of the pairs lie between the two numbers in parentheses. A row that is close to its bound is
+reached in the median, not in every pair.
 """
 
 

@@ -41,8 +41,19 @@ def interleaved(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str,
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def paired(base: Callable[[], float], way: Callable[[], float], repeats: int) -> float:
-    """Return the median of the ratios of neighbours: what slows the machine for a while slows both of them."""
+class Ratio(NamedTuple):
+    """The median of the ratios of neighbors, and their lower and upper quartile."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.3f} × ({self.low:.3f}–{self.high:.3f})"
+
+
+def paired(base: Callable[[], float], way: Callable[[], float], repeats: int) -> Ratio:
+    """Return the ratios of neighbors: what slows the machine for a while slows both of them."""
     ratios = []
     for repeat in range(repeats):
         order = (base, way) if repeat % 2 == 0 else (way, base)
@@ -51,7 +62,8 @@ def paired(base: Callable[[], float], way: Callable[[], float], repeats: int) ->
             gc.collect()
             found[call] = call()
         ratios.append(found[way] / found[base])
-    return statistics.median(ratios)
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Ratio(median, low, high)
 
 
 def timed(call: Callable[[], Any], count: int) -> Callable[[], float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,6 +116,30 @@ def test_without_an_event_file_scalars_are_thinned_and_extrema_stay(
     assert kept[55_555] == -100.0
     assert list(kept) == sorted(kept)
     assert len([m for m in caplog.messages if m.startswith("gated: too many scalars wait in memory")]) == 1
+
+
+class Slow(MemorySink):
+    """A sink that takes columns, and its time."""
+
+    name = "slow"
+    interval = 0.01
+
+    def write_scalars(self, block: ScalarBlock) -> None:
+        time.sleep(0.02)
+        super().write_scalars(block)
+
+
+def test_a_loop_at_full_speed_waits_for_a_sink_that_takes_what_it_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "SLOWING_SCALAR_BYTES", 400_000)
+    monkeypatch.setattr(queue, "MAX_UNSTORED_BYTES", 4_000_000)
+    slow = Slow()
+    with Logger(tmp_path / "run", [slow]) as log:
+        for step in range(600_000):  # 30 bytes each, with its block
+            log.scalar("a", 1.0, step)
+    assert log.stats().sinks["slow"].dropped == 0
+    assert len(slow.series("a")) == 600_000
 
 
 def test_thinning_keeps_the_ends_and_the_extremes_of_each_curve() -> None:
