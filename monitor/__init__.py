@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from monitor.records import Record as Record
     from monitor.records import Restart as Restart
     from monitor.records import Scalar as Scalar
+    from monitor.records import Summary as Summary
     from monitor.records import Text as Text
     from monitor.runs.resume import reopen as reopen
     from monitor.runs.run import Run as Run
@@ -85,6 +86,7 @@ __all__ = [
     "SpecError",
     "StallRule",
     "Stats",
+    "Summary",
     "Text",
     "__version__",
     "reopen",

@@ -153,6 +153,22 @@ class Curve(NamedTuple):
     points: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
+class Summary(NamedTuple):
+    """What TensorBoard shows in a plugin of its own, encoded as its event files hold it, such as a mesh or a graph.
+
+    Attributes:
+        tag: names what is shown.
+        event: a serialized `Event` with the same step and time.
+        step: when it was logged.
+        time: seconds since the epoch.
+    """
+
+    tag: str
+    event: bytes
+    step: int
+    time: float
+
+
 class Config(NamedTuple):
     """The settings of the run.
 
@@ -217,6 +233,7 @@ Record = (
     | Text
     | Histogram
     | Curve
+    | Summary
     | Config
     | Progress
     | Checkpoint

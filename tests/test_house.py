@@ -23,6 +23,7 @@ LAYERS = (
     {"runners.choices"},
     {"monitor.cli", "monitor.__main__"},
     {"monitor.commands"},
+    {"monitor.integrations"},
     {"monitor.logger", "monitor.testing"},
     {"monitor.delivery"},
     {"monitor.comparison"},
@@ -113,8 +114,8 @@ def test_the_public_names() -> None:
         "AlertError", "BadRecord", "Checkpoint", "Config", "ConfusionMatrix", "Curve", "DashboardSink", "DataError",
         "FilterError", "Histogram", "Images", "JobError", "Logger", "MemorySink", "MissingExtra", "MonitorError",
         "Predictions", "Progress", "RECORD_TYPES", "Record", "Restart", "Rule", "Run", "RunStatus", "Scalar",
-        "ScalarBlock", "Sink", "SinkError", "SinkStats", "SlowDown", "SpecError", "StallRule", "Stats", "Text",
-        "__version__", "reopen", "testing",
+        "ScalarBlock", "Sink", "SinkError", "SinkStats", "SlowDown", "SpecError", "StallRule", "Stats", "Summary",
+        "Text", "__version__", "reopen", "testing",
     ]  # fmt: skip
     assert all(hasattr(monitor, name) for name in monitor.__all__)
     assert set(monitor.__all__) <= set(dir(monitor))

@@ -15,6 +15,7 @@ from monitor.records import (
     Predictions,
     Record,
     Restart,
+    Summary,
     Text,
 )
 from monitor.render import images
@@ -34,6 +35,8 @@ Values = list[summaries.Value]
 
 def encode_record(record: Record) -> bytes:
     """Draw and encode a record that is not a scalar; return its event."""
+    if isinstance(record, Summary):
+        return record.event
     if isinstance(record, Restart):
         event = summaries.restart(record.step, record.time)
     elif isinstance(record, Checkpoint):

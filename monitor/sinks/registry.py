@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ENTRY_POINT_GROUP = "monitor.sinks"
+SPECS_VARIABLE = "MONITOR_SINKS"  # specs separated by commas; `monitor run` sets it for the script that it runs
 SINK_EXTRAS = {"visdom": "training-monitor[visdom]"}
 
 
@@ -74,3 +76,8 @@ def make(spec: str | Sink) -> Sink:
 def make_all(specs: Iterable[str | Sink]) -> list[Sink]:
     """Make several sinks, in the same order."""
     return [make(spec) for spec in specs]
+
+
+def specs_from_environment() -> list[str]:
+    """Return the specs in `MONITOR_SINKS`, for loggers that a framework makes and nobody passes sinks to."""
+    return [spec.strip() for spec in os.environ.get(SPECS_VARIABLE, "").split(",") if spec.strip()]

@@ -16,6 +16,7 @@ from monitor.records import (
     Record,
     Restart,
     Scalar,
+    Summary,
     Text,
 )
 
@@ -49,6 +50,7 @@ def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
             Text("notes", f"step {step}: <b>plain</b> text & more", step, now),
             Histogram("weights/fc1", rng.normal(size=1000), step, now),
             Curve("decision", x, 1 / (1 + np.exp(3 - x)), step, now, "Hours", "Probability of pass", 0.5, data),
+            Summary("points", _point_cloud(step, now), step, now),
             Progress(step + 1, 2, step + 1, 2, now),
             Checkpoint(f"checkpoint-{step}.pt", step + 1, now),
         ]
@@ -102,3 +104,19 @@ def hostile_records(time: float = 1_700_000_000.0) -> dict[str, Record]:
         "a checkpoint with an odd name": Checkpoint("\n[/]<b>\x00", -1, time),
         "a restart at the smallest step": Restart(-(2**63), time),
     }
+
+
+def _point_cloud(step: int, time: float) -> bytes:
+    """Return the event of a mesh of three points, which TensorBoard shows in a plugin of its own."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary as Values
+    from tensorboard.compat.proto.summary_pb2 import SummaryMetadata
+    from tensorboard.plugins.mesh.plugin_data_pb2 import MeshPluginData
+    from tensorboard.util.tensor_util import make_tensor_proto
+
+    content = MeshPluginData(name="points", content_type=MeshPluginData.VERTEX, components=1, shape=[1, 3, 3])
+    plugin = SummaryMetadata.PluginData(plugin_name="mesh", content=content.SerializeToString())
+    points = make_tensor_proto(np.eye(3, dtype=np.float32)[None])
+    value = Values.Value(tag="points_VERTEX", tensor=points, metadata=SummaryMetadata(plugin_data=plugin))
+    event: bytes = Event(wall_time=time, step=step, summary=Values(value=[value])).SerializeToString()
+    return event

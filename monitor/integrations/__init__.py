@@ -1,0 +1,1 @@
+"""What foreign scripts and frameworks plug into: one short module per framework, imported only where it is used."""
