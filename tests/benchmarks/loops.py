@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -41,16 +41,15 @@ def train(log: Log | None, steps: int = STEPS) -> float:
     return time.perf_counter() - began
 
 
-def rows() -> list[Row]:
+def rows() -> Iterator[Row]:
     """Measure the loops, with one thread and with all."""
-    found = []
     threads = torch.get_num_threads()
     for count, must in ((1, 1.02), (threads, 1.03)):
         torch.set_num_threads(count)
-        found += [training_row(count, must), short_row(count, must)]
-    found.append(trouble_row())
+        yield training_row(count, must)
+        yield short_row(count, must)
+    yield trouble_row()
     torch.set_num_threads(threads)
-    return found
 
 
 def logged(sinks: list[str], steps: int = STEPS) -> Callable[[], float]:

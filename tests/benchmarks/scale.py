@@ -10,9 +10,13 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor import Logger
 from tests.benchmarks.measure import Row, cpu, interleaved, visdom_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MEMORY = """
 import math, sys, tempfile
@@ -33,10 +37,12 @@ with tempfile.TemporaryDirectory() as folder, Logger(f"{folder}/run", ["tensorbo
 """
 
 
-def rows() -> list[Row]:
+def rows() -> Iterator[Row]:
     """Measure what depends on the length of the run."""
     with visdom_server() as server:
-        return [growth(server.port, server.process.pid), memory(server.port), backlog()]
+        yield growth(server.port, server.process.pid)
+        yield memory(server.port)
+    yield backlog()
 
 
 def growth(port: int, pid: int) -> Row:
