@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from monitor.capture.null_logger import NullLogger
-    from monitor.delivery.worker import History
+    from monitor.delivery.recall import History
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.delivery.clock import CLOCK, Clock
 from monitor.delivery.inbox import Inbox
-from monitor.delivery.worker import History, SinkWorker
+from monitor.delivery.worker import SinkWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from monitor.delivery.recall import History
     from monitor.runs.run import Run
     from monitor.sinks.base import Sink
     from monitor.stats import SinkStats

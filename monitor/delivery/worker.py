@@ -8,7 +8,6 @@ method may be called from a signal handler.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,19 +18,21 @@ from monitor.delivery.counters import RETRY, Attempts, Counters
 from monitor.delivery.drawing import Drawer
 from monitor.delivery.inbox import record_type
 from monitor.delivery.queue import WorkQueue
+from monitor.delivery.recall import Recall
 from monitor.delivery.requests import Requests
 from monitor.delivery.writing import BatchWriter
-from monitor.records import Record
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from monitor.delivery.inbox import Item
     from monitor.delivery.queue import Slot
+    from monitor.delivery.recall import History
     from monitor.runs.run import Run
 
 log = logging.getLogger("monitor")
 
-History = Callable[[], Iterable[Sequence[Record]]]
 CLOSING_RETRY_S = 0.1
 FAILING_SINK_CLOSE_S = 0.2  # `close` waits this long for a sink that is failing, so that the program can end
 SUPERSEDE_AFTER_S = 2.0  # of closing: from then on, what a newer record of its tag replaces is not drawn
@@ -70,11 +71,11 @@ class SinkWorker:
             clock: time, threads, locks, and waiting.
         """
         self.name, self.sink, self.run = name, sink, run
-        self._history = history if type(sink).recall is not Sink.recall else None
         self._feed, self._clock = feed, clock
         self._mailbox = clock.mailbox()
         self.counters = Counters(clock)
         self._attempts = Attempts(name, self.counters, clock)
+        self._recall = Recall(sink, history, self._attempts, clock)
         self.requests = Requests(clock, self._mailbox, self.counters)
         self._closing_since: float | None = None
         self._patience = self._full_patience = float("inf")  # seconds without progress after which `close` gives up
@@ -197,9 +198,7 @@ class SinkWorker:
             if self._attempts.call(lambda: self.sink.open(self.run)) == RETRY:
                 return False
             self._is_opened = True  # even if it failed for good: then each batch is counted as failed
-            if self._history is not None:
-                self._attempts.call(self._replay_history)
-        return True
+        return self._recall.is_done()
 
     def _take_batch(self) -> bool:
         """Take the next batch, unless one is left from before; tell whether to go on."""
@@ -245,11 +244,6 @@ class SinkWorker:
             with self._lock:
                 dropped = self._queue.drop_superseded()
             self.counters.add(superseded=dropped)
-
-    def _replay_history(self) -> None:
-        assert self._history is not None
-        for records in self._history():
-            self.sink.recall(records)
 
     def _note_progress(self) -> None:
         self._patience = self._full_patience  # if it was failing when the close began, it is back

@@ -1,0 +1,51 @@
+"""Pass on to a sink of a resumed run what earlier processes logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from monitor.delivery.counters import RETRY
+from monitor.records import Record
+from monitor.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from monitor.delivery.clock import Clock
+    from monitor.delivery.counters import Attempts
+
+History = Callable[[], Iterable[Sequence[Record]]]
+RECALL_TIMEOUT_S = 60.0
+
+
+class Recall:
+    """Calls `Sink.recall` with all that was logged earlier, each list once. Only the worker's thread uses it."""
+
+    def __init__(self, sink: Sink, history: History | None, attempts: Attempts, clock: Clock) -> None:
+        """Prepare; `history` returns the lists, the same ones at each call, and is None for a new run."""
+        self._sink, self._attempts, self._clock = sink, attempts, clock
+        self._history = history if type(sink).recall is not Sink.recall else None
+        self._count = 0  # lists that the sink has
+        self._deadline = 0.0  # when to go on without the rest; 0 unless it could not be read
+
+    def is_done(self) -> bool:
+        """Pass on what is left; False if it cannot be read now, as while a file system is away.
+
+        After a minute of that, it is left out with a warning.
+        """
+        if self._history is None:
+            return True
+        if self._attempts.call(self._pass_on) == RETRY:
+            now = self._clock.now()
+            self._deadline = self._deadline or now + RECALL_TIMEOUT_S
+            if now < self._deadline:
+                return False
+            self._attempts.warn_once("what the run logged earlier cannot be read, and is left out", "recall")
+        self._history = None
+        return True
+
+    def _pass_on(self) -> None:
+        assert self._history is not None
+        for records in islice(self._history(), self._count, None):
+            self._sink.recall(records)
+            self._count += 1
