@@ -1,7 +1,7 @@
 """Build the messages that event files hold, from TensorBoard's own protocol buffers.
 
-They are the same on the wire as tensorboardX's, whose import brings torch along (500 MB). Only histograms are encoded
-by tensorboardX, imported when the first one comes.
+They are the same on the wire as tensorboardX's, whose import brings torch along: 500 MB, and seconds on a busy machine,
+in which a `close` would take the sink for one that hangs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.histogram_pb2 import HistogramProto
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
@@ -72,20 +73,17 @@ def histogram(
     total_of_squares: float,
 ) -> Value:
     """Return a histogram of K counts between K + 1 edges, with the sums over the values themselves."""
-    from tensorboardX.summary import histogram_raw
-
     # The format counts the values up to each limit, so the first limit opens the first bucket with a count of 0.
-    summary = histogram_raw(
-        tag,
+    histo = HistogramProto(
         min=minimum,
         max=maximum,
         num=float(counts.sum()),
         sum=total,
         sum_squares=total_of_squares,
-        bucket_limits=edges.tolist(),
-        bucket_counts=[0, *counts.tolist()],
+        bucket_limit=edges.tolist(),
+        bucket=[0, *counts.tolist()],
     )
-    return Summary.FromString(summary.SerializeToString()).value[0]
+    return Summary.Value(tag=tag, histo=histo)
 
 
 def session_start(config: Mapping[str, Any], start: float) -> Value:
