@@ -37,6 +37,7 @@ LAYERS = (
         f"monitor.{name}"
         for name in (
             "records",
+            "media_records",
             "scalar_block",
             "errors",
             "metrics",
