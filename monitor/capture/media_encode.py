@@ -11,22 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
 from monitor.capture.figure_snapshot import snapshot_figure
+from monitor.capture.media_checks import (
+    MAX_POINTS,
+    MAX_REGIONS,
+    add_axis,
+    checked_output,
+    classifier_output,
+    dtype_name,
+    label_rows,
+    regions_of,
+    to_colors,
+    triples,
+)
 from monitor.capture.snapshot import ArraySnapshot, PendingRecord, to_uint8
-from monitor.capture.table_cells import read_table
+from monitor.capture.table_cells import mistake, read_table
 from monitor.records import Audio, Curve, Detections, Embedding, Figure, Mesh, PRCurve, Table, Video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from monitor.capture.encode import Entries
     from monitor.records import Record
 
 MAX_FRAMES = 1024  # of a film
-MAX_POINTS = 10_000  # of an embedding; TensorBoard's projector lays out no more
-MAX_REGIONS = 256  # boxes or masks of one image
 MAX_THRESHOLDS = 127  # TensorBoard's own limit
 MAX_CURVE_POINTS = 1000  # of an ROC curve
 
@@ -50,11 +57,11 @@ def audio(known_tags: set[str], tag: str, samples: Any, step: int, sample_rate: 
     if not 1 <= sample_rate < 2**24:
         raise ValueError(f"sample_rate must be samples per second, at least 1, not {sample_rate}")
     samples = validation.numbers(samples, tag)
-    shape, dtype = list(samples.shape), _dtype_name(samples)
+    shape, dtype = list(samples.shape), dtype_name(samples)
     if len(shape) not in (1, 2) or (len(shape) == 2 and not {1, 2} & set(shape)):
-        raise _mistake(ValueError, tag, f"a sound must be T, T×C, or C×T with 1 or 2 channels, not {shape}")
+        raise mistake(ValueError, tag, f"a sound must be T, T×C, or C×T with 1 or 2 channels, not {shape}")
     if dtype != "int16" and dtype not in validation.FLOAT_DTYPES:
-        raise _mistake(TypeError, tag, f"a sound must be float in [-1, 1] or int16, not {dtype}")
+        raise mistake(TypeError, tag, f"a sound must be float in [-1, 1] or int16, not {dtype}")
     snapshot = ArraySnapshot(samples)
 
     def build() -> Audio:
@@ -90,26 +97,30 @@ def detections(
 ) -> Entries:
     """Encode an image with the first `MAX_REGIONS` boxes and masks."""
     tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
-    image = validation.images(_add_axis(image, 3), tag)
+    image = validation.images(add_axis(image, 3), tag)
     if len(image) != 1:
-        raise _mistake(ValueError, tag, f"needs one image, C×H×W or H×W, not {list(image.shape)}")
+        raise mistake(ValueError, tag, f"needs one image, C×H×W or H×W, not {list(image.shape)}")
     size = list(image.shape[-2:])
     box_copy = mask_copy = None
     if boxes is not None and len(boxes):
         boxes = validation.numbers(boxes, f"{tag}: boxes")
         if len(boxes.shape) != 2 or boxes.shape[1] != 4:
-            raise _mistake(ValueError, f"{tag}: boxes", f"must be N×4: left, top, right, bottom; not {list(boxes.shape)}")
+            raise mistake(
+                ValueError, f"{tag}: boxes", f"must be N×4: left, top, right, bottom; not {list(boxes.shape)}"
+            )
         box_copy = ArraySnapshot(boxes, MAX_REGIONS)
     names = tuple(validation.text(label, f"{tag}: a label") for label in labels)
     if names and len(names) != (0 if boxes is None else len(boxes)):
-        raise _mistake(ValueError, tag, f"needs one label per box, not {len(names)}")
+        raise mistake(ValueError, tag, f"needs one label per box, not {len(names)}")
     if masks is not None and len(masks):
         masks = validation.numbers(masks, f"{tag}: masks")
-        if _dtype_name(masks) != "bool" and _dtype_name(masks) not in validation.INTEGER_DTYPES:
-            raise _mistake(TypeError, f"{tag}: masks", f"must be bool or integers, not {_dtype_name(masks)}")
+        if dtype_name(masks) != "bool" and dtype_name(masks) not in validation.INTEGER_DTYPES:
+            raise mistake(TypeError, f"{tag}: masks", f"must be bool or integers, not {dtype_name(masks)}")
         if len(masks.shape) not in (2, 3) or list(masks.shape[-2:]) != size:
-            raise _mistake(
-                ValueError, f"{tag}: masks", f"must be H×W or K×H×W, the size of the image {size}; not {list(masks.shape)}"
+            raise mistake(
+                ValueError,
+                f"{tag}: masks",
+                f"must be H×W or K×H×W, the size of the image {size}; not {list(masks.shape)}",
             )
         mask_copy = ArraySnapshot(masks, MAX_REGIONS if len(masks.shape) == 3 else None)
     image_copy = ArraySnapshot(image)
@@ -118,7 +129,7 @@ def detections(
         import numpy as np
 
         found = np.zeros((0, 4)) if box_copy is None else box_copy.numpy().astype("float64")
-        regions = np.zeros((0, *size), np.uint8) if mask_copy is None else _regions(mask_copy.numpy())
+        regions = np.zeros((0, *size), np.uint8) if mask_copy is None else regions_of(mask_copy.numpy())
         return Detections(tag, to_uint8(image_copy.numpy())[0], found, names[: len(found)], regions, step, now)
 
     nbytes = sum(copy.nbytes for copy in (image_copy, box_copy, mask_copy) if copy is not None)
@@ -131,12 +142,12 @@ def pr_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int
     thresholds = validation.step(thresholds, "thresholds")
     if not 2 <= thresholds <= MAX_THRESHOLDS:
         raise ValueError(f"thresholds must be from 2 to {MAX_THRESHOLDS}, not {thresholds}")
-    pair = _classifier_output(target, scores, tag)
+    pair = classifier_output(target, scores, tag)
 
     def build() -> PRCurve:
         from monitor.render.classifier_curves import precision_recall
 
-        counts, precision, recall = precision_recall(*_checked_output(pair), thresholds)
+        counts, precision, recall = precision_recall(*checked_output(pair), thresholds)
         return PRCurve(tag, counts, precision, recall, step, now)
 
     return _pending(PRCurve, tag, pair[0].nbytes + pair[1].nbytes, build)
@@ -145,12 +156,12 @@ def pr_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int
 def roc_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int) -> Entries:
     """Encode the true positive rate of a binary classifier over its false positive rate, as a plot."""
     tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
-    pair = _classifier_output(target, scores, tag)
+    pair = classifier_output(target, scores, tag)
 
     def build() -> Curve:
         from monitor.render.classifier_curves import receiver_operating_characteristic
 
-        x, y, area = receiver_operating_characteristic(*_checked_output(pair), MAX_CURVE_POINTS)
+        x, y, area = receiver_operating_characteristic(*checked_output(pair), MAX_CURVE_POINTS)
         return Curve(tag, x, y, step, now, "false positive rate", f"true positive rate (area {area:.4f})")
 
     return _pending(Curve, tag, pair[0].nbytes + pair[1].nbytes, build)
@@ -163,15 +174,15 @@ def embedding(
     tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
     vectors = validation.numbers(vectors, tag)
     if len(vectors.shape) != 2:
-        raise _mistake(ValueError, tag, f"an embedding must be N×D, one row per point, not {list(vectors.shape)}")
+        raise mistake(ValueError, tag, f"an embedding must be N×D, one row per point, not {list(vectors.shape)}")
     count = len(vectors)
     names = tuple(validation.text(column, f"{tag}: a column") for column in columns)
-    rows = _label_rows(labels, count, names, tag)
+    rows = label_rows(labels, count, names, tag)
     copy, picture_copy = ArraySnapshot(vectors, MAX_POINTS), None
     if images is not None:
         images = validation.images(images, f"{tag}: images")
         if len(images) != count:
-            raise _mistake(ValueError, f"{tag}: images", f"needs one image per point, {count}, not {len(images)}")
+            raise mistake(ValueError, f"{tag}: images", f"needs one image per point, {count}, not {len(images)}")
         picture_copy = ArraySnapshot(images, MAX_POINTS)
 
     def build() -> Embedding:
@@ -185,18 +196,18 @@ def embedding(
 def mesh(known_tags: set[str], tag: str, vertices: Any, step: int, faces: Any, colors: Any) -> Entries:
     """Encode triangles, or a cloud of points."""
     tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
-    copies = [ArraySnapshot(_triples(vertices, tag, "vertices"))]
+    copies = [ArraySnapshot(triples(vertices, tag, "vertices"))]
     for name, array in (("faces", faces), ("colors", colors)):
         is_there = array is not None and len(array) > 0
-        copies.append(ArraySnapshot(_triples(array, tag, name) if is_there else [[0, 0, 0]], None if is_there else 0))
+        copies.append(ArraySnapshot(triples(array, tag, name) if is_there else [[0, 0, 0]], None if is_there else 0))
     if copies[2].shape[0] not in (0, copies[0].shape[0]):
-        raise _mistake(ValueError, f"{tag}: colors", f"needs one color per vertex, not {list(copies[2].shape)}")
-    if faces is not None and len(faces) and _dtype_name(validation.numbers(faces, tag)) not in validation.INTEGER_DTYPES:
-        raise _mistake(TypeError, f"{tag}: faces", "must be integers, the numbers of vertices")
+        raise mistake(ValueError, f"{tag}: colors", f"needs one color per vertex, not {list(copies[2].shape)}")
+    if faces is not None and len(faces) and dtype_name(validation.numbers(faces, tag)) not in validation.INTEGER_DTYPES:
+        raise mistake(TypeError, f"{tag}: faces", "must be integers, the numbers of vertices")
 
     def build() -> Mesh:
         points, triangles, shades = (copy.numpy() for copy in copies)
-        return Mesh(tag, points.astype("float32"), triangles.astype("int64"), _to_colors(shades), step, now)
+        return Mesh(tag, points.astype("float32"), triangles.astype("int64"), to_colors(shades), step, now)
 
     return _pending(Mesh, tag, sum(copy.nbytes for copy in copies), build)
 
@@ -211,83 +222,3 @@ def table(known_tags: set[str], tag: str, rows: Any, step: int, columns: Sequenc
 
 def _pending(kind: type, tag: str, nbytes: int, build: Callable[[], Record]) -> Entries:
     return (PendingRecord(kind, tag, nbytes, build),)
-
-
-def _classifier_output(target: Any, scores: Any, tag: str) -> tuple[ArraySnapshot, ArraySnapshot]:
-    """Copy the true classes and the scores of N samples."""
-    target, scores = validation.numbers(target, f"{tag}: target"), validation.numbers(scores, f"{tag}: scores")
-    if len(target.shape) != 1 or list(target.shape) != list(scores.shape):
-        shapes = f"{list(target.shape)} and {list(scores.shape)}"
-        raise _mistake(ValueError, tag, f"target and scores must have the same shape [N], not {shapes}")
-    return ArraySnapshot(target), ArraySnapshot(scores)
-
-
-def _checked_output(pair: tuple[ArraySnapshot, ArraySnapshot]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the true classes and the scores. Raises `ValueError` for other classes than 0 and 1, and scores of NaN."""
-    import numpy as np
-
-    target, scores = pair[0].numpy(), pair[1].numpy().astype("float64")
-    if not np.isin(target, (0, 1)).all():
-        raise ValueError("the target of a binary classifier must be 0 or 1")
-    if not np.isfinite(scores).all():
-        raise ValueError("the scores of a classifier must be finite")
-    return target.astype(bool), scores
-
-
-def _label_rows(labels: Any, count: int, columns: tuple[str, ...], tag: str) -> Any:
-    """Return the labels of the points as rows of texts, or a function that returns them for an array, for a worker."""
-    if labels is None:
-        return ()
-    if hasattr(labels, "dtype") and hasattr(labels, "shape"):
-        copy = ArraySnapshot(validation.labels(labels, count, f"{tag}: labels"), MAX_POINTS)
-        return lambda: tuple((str(label),) for label in copy.numpy().tolist())
-    if len(labels) != count:
-        raise _mistake(ValueError, f"{tag}: labels", f"needs one label per point, {count}, not {len(labels)}")
-    rows = [row if isinstance(row, tuple | list) else (row,) for row in labels[:MAX_POINTS]]
-    _, cells = read_table(rows, columns, f"{tag}: labels", MAX_POINTS)
-    return cells
-
-
-def _triples(value: Any, tag: str, name: str) -> Any:
-    """Return an N×3 array; one of 1×N×3, as `SummaryWriter.add_mesh` takes it, is accepted."""
-    array = validation.numbers(value, f"{tag}: {name}")
-    if len(array.shape) == 3 and array.shape[0] == 1:
-        array = array[0]
-    if len(array.shape) != 2 or array.shape[1] != 3:
-        raise _mistake(ValueError, f"{tag}: {name}", f"must be N×3, not {list(array.shape)}")
-    return array
-
-
-def _to_colors(colors: NDArray[Any]) -> NDArray[np.uint8]:
-    """Convert floats in [0, 1] to bytes; integers are clipped to [0, 255]."""
-    import numpy as np
-
-    if colors.dtype.kind == "f":
-        colors = np.round(np.nan_to_num(np.clip(colors, 0, 1), nan=0) * 255)
-    return np.clip(colors, 0, 255).astype(np.uint8)
-
-
-def _regions(masks: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return K×H×W masks; H×W integers are the class of each pixel, where 0 is the background."""
-    import numpy as np
-
-    if masks.ndim == 3:
-        return (masks != 0).astype(np.uint8)
-    classes = np.unique(masks[masks != 0])[:MAX_REGIONS]
-    return np.array([masks == number for number in classes], np.uint8).reshape(len(classes), *masks.shape)
-
-
-def _add_axis(image: Any, dimensions: int) -> Any:
-    """Return C×H×W as 1×C×H×W, and H×W as 1×H×W."""
-    image = image if hasattr(image, "shape") else validation.numbers(image, "an image")
-    return image[None] if len(image.shape) <= dimensions else image
-
-
-def _dtype_name(value: Any) -> str:
-    return str(value.dtype).removeprefix("torch.")
-
-
-def _mistake(kind: type[Exception], name: str, reason: str) -> Exception:
-    """Return an exception whose message is one line, even if a tag has several."""
-    return kind(" ".join(f"{name}: {reason}".split()))
-

@@ -40,9 +40,9 @@ def read_table(
         found = rows.head(max_rows)
         rows = found.itertuples(index=False, name=None) if hasattr(found, "itertuples") else found.iter_rows()
     elif is_tensor(rows):
-        raise _mistake(TypeError, tag, "a table needs rows of texts and numbers, not a Tensor; convert it with tolist()")
+        raise mistake(TypeError, tag, "a table needs rows of texts and numbers, not a Tensor; convert it with tolist()")
     elif isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
-        raise _mistake(TypeError, tag, f"a table needs rows of cells, not {type(rows).__name__}")
+        raise mistake(TypeError, tag, f"a table needs rows of cells, not {type(rows).__name__}")
     first_rows = list(islice(rows, max_rows))
     if first_rows and all(isinstance(row, Mapping) for row in first_rows):
         keys = names or tuple(dict.fromkeys(key for row in first_rows for key in row))
@@ -51,15 +51,15 @@ def read_table(
     cells = tuple(_row(row, tag) for row in first_rows)
     widths = {len(row) for row in cells} | ({len(names)} if names else set())
     if len(widths) > 1:
-        raise _mistake(ValueError, tag, f"all rows of a table must have one length, not {sorted(widths)[:5]}")
+        raise mistake(ValueError, tag, f"all rows of a table must have one length, not {sorted(widths)[:5]}")
     if max(widths, default=0) > MAX_COLUMNS:
-        raise _mistake(ValueError, tag, f"a table has at most {MAX_COLUMNS} columns, not {max(widths)}")
+        raise mistake(ValueError, tag, f"a table has at most {MAX_COLUMNS} columns, not {max(widths)}")
     return names, cells
 
 
 def _row(row: Any, tag: str) -> tuple[str, ...]:
     if isinstance(row, str | bytes | Mapping) or is_tensor(row) or not isinstance(row, Iterable):
-        raise _mistake(TypeError, tag, f"a row of a table must be a list of cells, not {type(row).__name__}")
+        raise mistake(TypeError, tag, f"a row of a table must be a list of cells, not {type(row).__name__}")
     return tuple(_cell(cell, tag) for cell in islice(row, MAX_COLUMNS + 1))
 
 
@@ -77,8 +77,9 @@ def _cell(cell: Any, tag: str) -> str:
         return validation.text(cell[:MAX_CELL_CHARS], f"{tag}: a cell")
     if type(cell).__module__.partition(".")[0] in ("pandas", "datetime"):  # dates, and the missing value
         return str(cell)
-    raise _mistake(TypeError, tag, f"a cell of a table must be text or a number, not {type(cell).__name__}")
+    raise mistake(TypeError, tag, f"a cell of a table must be text or a number, not {type(cell).__name__}")
 
 
-def _mistake(kind: type[Exception], name: str, reason: str) -> Exception:
+def mistake(kind: type[Exception], name: str, reason: str) -> Exception:
+    """Return an exception whose message is one line, even if a tag has several."""
     return kind(" ".join(f"{name}: {reason}".split()))

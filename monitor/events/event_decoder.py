@@ -75,9 +75,7 @@ class EventDecoder:
         elif kind not in ("file_version", None):
             self.skipped[kind.replace("_", " ")] += 1
 
-    def _decode_value(
-        self, value: Any, step: int, wall_time: float, records: list[Record], meshes: MeshParts
-    ) -> None:
+    def _decode_value(self, value: Any, step: int, wall_time: float, records: list[Record], meshes: MeshParts) -> None:
         """Append the records of a value that is not a plain scalar."""
         tag = value.tag
         plugin = self._plugin(tag, value.metadata.plugin_data.plugin_name)

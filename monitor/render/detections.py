@@ -45,6 +45,8 @@ def detection_image(record: Detections) -> PngImage:
             text_width, text_height = (math.ceil(size) for size in draw.textbbox((0, 0), label, font)[2:])
             above = max(0, top - text_height - 2 * LINE_PX)
             start = max(0, min(left, sheet.width - text_width - 2 * LINE_PX))
-            draw.rectangle((start, above, start + text_width + 2 * LINE_PX, above + text_height + 2 * LINE_PX), fill=color)
+            draw.rectangle(
+                (start, above, start + text_width + 2 * LINE_PX, above + text_height + 2 * LINE_PX), fill=color
+            )
             draw.text((start + LINE_PX, above + LINE_PX), label, fill="white", font=font)
     return encode_png(sheet)

@@ -36,7 +36,9 @@ def plotly_picture(content: str, title: str) -> bytes:
         axes.legend(fontsize="small")
     names = sorted(set(not_drawn))[:MAX_NAMES]
     note = f"\nnot drawn here: {', '.join(names)}" if names else ""
-    axes.set_title(escape_for_matplotlib(_text(layout.get("title")) or title) + escape_for_matplotlib(note), fontsize=10)
+    axes.set_title(
+        escape_for_matplotlib(_text(layout.get("title")) or title) + escape_for_matplotlib(note), fontsize=10
+    )
     axes.set_xlabel(escape_for_matplotlib(_axis_title(layout, "xaxis")))
     axes.set_ylabel(escape_for_matplotlib(_axis_title(layout, "yaxis")))
     return draw(figure)

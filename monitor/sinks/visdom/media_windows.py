@@ -94,7 +94,11 @@ def pr_curve(record: PRCurve) -> Message:
     for axis in ("xaxis", "yaxis"):
         figure_layout[axis]["range"] = [-0.02, 1.02]
     figure_layout["showlegend"] = False
-    return {"data": [trace], "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX}}
+    return {
+        "data": [trace],
+        "layout": figure_layout,
+        "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX},
+    }
 
 
 def embedding(record: Embedding) -> Message:
@@ -159,7 +163,9 @@ def table(record: Table) -> Message:
     rows, columns = record.rows[:MAX_ROWS], record.columns[:MAX_COLUMNS]
     cell = '<{0} style="padding:2px 8px;border-bottom:1px solid #ddd;white-space:pre-wrap">{1}</{0}>'
     head = "".join(cell.format("th", escape_html(name)) for name in columns)
-    body = "".join(f"<tr>{''.join(cell.format('td', escape_html(text)) for text in row[:MAX_COLUMNS])}</tr>" for row in rows)
+    body = "".join(
+        f"<tr>{''.join(cell.format('td', escape_html(text)) for text in row[:MAX_COLUMNS])}</tr>" for row in rows
+    )
     width = max([len(record.columns), *map(len, rows)])
     left_out = f"{len(record.rows) - len(rows):,} more rows" if len(rows) < len(record.rows) else ""
     left_out += f"{', ' if left_out else ''}{width - MAX_COLUMNS:,} more columns" if width > MAX_COLUMNS else ""

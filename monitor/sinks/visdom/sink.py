@@ -20,7 +20,7 @@ from monitor.events.event_decoder import EventDecoder
 from monitor.events.framing import parse_event
 from monitor.files import atomic_write
 from monitor.network import is_visdom, visdom_port
-from monitor.records import Checkpoint, Config, Progress, Record, RECORD_TYPES, Scalar, Summary, Text
+from monitor.records import RECORD_TYPES, Checkpoint, Config, Progress, Record, Scalar, Summary, Text
 from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.client import RequestRefused, VisdomClient
