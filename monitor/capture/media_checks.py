@@ -70,7 +70,7 @@ def to_colors(colors: NDArray[Any]) -> NDArray[np.uint8]:
 
     if colors.dtype.kind == "f":
         colors = np.round(np.nan_to_num(np.clip(colors, 0, 1), nan=0) * 255)
-    return np.clip(colors, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(colors, 0, 255), np.uint8)
 
 
 def regions_of(masks: NDArray[Any]) -> NDArray[np.uint8]:
@@ -78,7 +78,7 @@ def regions_of(masks: NDArray[Any]) -> NDArray[np.uint8]:
     import numpy as np
 
     if masks.ndim == 3:
-        return (masks != 0).astype(np.uint8)
+        return np.asarray(masks != 0, np.uint8)
     classes = np.unique(masks[masks != 0])[:MAX_REGIONS]
     return np.array([masks == number for number in classes], np.uint8).reshape(len(classes), *masks.shape)
 

@@ -74,34 +74,36 @@ def decode_value(
 ) -> list[Record]:
     """Return the records of a `Summary.Value` that is not a plain scalar; none if there is no record for its kind.
 
-    A film is a picture, its first frame, if `kinds` lacks films. The parts of a mesh are not decoded here: see `MeshParts`. Nothing is allocated for what a value claims but does not hold. Raises many kinds of exceptions for values that are
-    damaged or larger than the limits of this module.
+    A film is a picture, its first frame, if `kinds` lacks films. The parts of a mesh are not decoded here: see
+    `MeshParts`. Nothing is allocated for what a value claims but does not hold. Raises many kinds of exceptions for
+    values that are damaged or larger than the limits of this module.
     """
-    if plugin == "audio" and value.WhichOneof("value") == "tensor":
-        sizes = [dim.size for dim in value.tensor.tensor_shape.dim]
-        return decode_clips(value.tag, value.tensor.string_val, sizes[-1] if sizes else 1, step, wall_time)
-    record = decode_video(value, step, wall_time) if Video in kinds else None
-    record = record or _decode_record(value, plugin, step, wall_time)
+    record: Record | None
+    kind = value.WhichOneof("value")
+    if kind == "tensor":
+        if plugin == "audio":
+            sizes = _sizes(value.tensor)
+            return decode_clips(value.tag, value.tensor.string_val, sizes[-1] if sizes else 1, step, wall_time)
+        record = _decode_tensor_value(value, plugin, step, wall_time)
+    elif kind == "image":
+        record = decode_video(value, step, wall_time) if Video in kinds else None
+        record = record or Images(value.tag, decode_images([value.image.encoded_image_string]), step, wall_time)
+    elif kind == "histo":
+        record = _decode_v1_histogram(value, step, wall_time)
+    else:
+        record = decode_audio(value, step, wall_time) if kind == "audio" else None
     return [] if record is None else [record]
 
 
-def _decode_record(value: Any, plugin: str | None, step: int, wall_time: float) -> Record | None:
-    tag, kind = value.tag, value.WhichOneof("value")
-    if kind == "audio":
-        return decode_audio(value, step, wall_time)
-    if kind == "image":
-        return Images(tag, decode_images([value.image.encoded_image_string]), step, wall_time)
-    if kind == "histo":
-        return _decode_v1_histogram(value, step, wall_time)
-    if kind != "tensor":
-        return None
+def _decode_tensor_value(value: Any, plugin: str | None, step: int, wall_time: float) -> Record | None:
+    tag = value.tag
     if plugin == "images":
         return Images(tag, decode_images(value.tensor.string_val[2:]), step, wall_time)
     if plugin == "text":
-        sizes = [dim.size for dim in value.tensor.tensor_shape.dim]
+        tag, strings, sizes = tag.removesuffix(TEXT_SUFFIX), value.tensor.string_val, _sizes(value.tensor)
         if len(sizes) == 2:
-            return decode_table(tag.removesuffix(TEXT_SUFFIX), value.tensor.string_val, sizes, step, wall_time)
-        return Text(tag.removesuffix(TEXT_SUFFIX), _decode_text(value.tensor.string_val), step, wall_time)
+            return decode_table(tag, strings, sizes, step, wall_time)
+        return Text(tag, _decode_text(strings), step, wall_time)
     if plugin == "scalars":
         array = decode_tensor(value.tensor, 1)
         return Scalar(tag, float(array.reshape(())), step, wall_time)
@@ -110,6 +112,10 @@ def _decode_record(value: Any, plugin: str | None, step: int, wall_time: float) 
     if plugin == "pr_curves":
         return decode_pr_curve(tag, decode_tensor(value.tensor, 6 * MAX_THRESHOLDS), step, wall_time)
     return None
+
+
+def _sizes(tensor: Any) -> list[int]:
+    return [dim.size for dim in tensor.tensor_shape.dim]
 
 
 def decode_settings(content: bytes, wall_time: float) -> Config | None:
@@ -132,7 +138,7 @@ def decode_tensor(tensor: Any, max_size: int) -> NDArray[Any]:
     """Return the values of a tensor of numbers. TensorBoard's own function knows how they can be stored."""
     from tensorboard.util.tensor_util import make_ndarray
 
-    sizes = [dim.size for dim in tensor.tensor_shape.dim]
+    sizes = _sizes(tensor)
     size = math.prod(sizes)
     if min(sizes, default=0) < 0 or size > max_size or len(tensor.tensor_content) > size * MAX_ITEM_BYTES:
         raise ValueError(f"a tensor of shape {sizes[:8]} is not accepted")

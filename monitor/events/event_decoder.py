@@ -53,20 +53,7 @@ class EventDecoder:
         kind = event.WhichOneof("what")
         wall_time = event.wall_time if 0 <= event.wall_time < MAX_TIME_S else 0.0  # NaN is neither
         if kind == "summary":
-            step = event.step
-            meshes = MeshParts()
-            for value in event.summary.value:
-                tag = value.tag
-                if len(tag) > MAX_TAG_CHARS:
-                    self.skipped[f"tag of more than {MAX_TAG_CHARS:,} characters"] += 1
-                elif value.WhichOneof("value") == "simple_value":
-                    if tag[:5] == BEST_PREFIX and self._has_settings:
-                        continue  # the best value so far, which follows from the others
-                    if self._wants_scalars and (self._is_wanted is None or self._is_wanted(tag)):
-                        records.append(Scalar(tag, value.simple_value, step, wall_time))
-                else:
-                    self._decode_value(value, step, wall_time, records, meshes)
-            records += meshes.meshes(step, wall_time)
+            self._decode_summary(event, wall_time, records)
         elif kind == "session_log":
             records += [record for record in _session_records(event, wall_time) if type(record) in self._kinds]
         elif kind == "graph_def":
@@ -74,6 +61,25 @@ class EventDecoder:
                 records.append(Summary(GRAPH_TAG, event.SerializeToString(), event.step, wall_time))
         elif kind not in ("file_version", None):
             self.skipped[kind.replace("_", " ")] += 1
+
+    def _decode_summary(self, event: Event, wall_time: float, records: list[Record]) -> None:
+        """Append the records of the values of an event."""
+        step = event.step
+        meshes: MeshParts | None = None
+        for value in event.summary.value:
+            tag = value.tag
+            if len(tag) > MAX_TAG_CHARS:
+                self.skipped[f"tag of more than {MAX_TAG_CHARS:,} characters"] += 1
+            elif value.WhichOneof("value") == "simple_value":
+                if tag[:5] == BEST_PREFIX and self._has_settings:
+                    continue  # the best value so far, which follows from the others
+                if self._wants_scalars and (self._is_wanted is None or self._is_wanted(tag)):
+                    records.append(Scalar(tag, value.simple_value, step, wall_time))
+            else:
+                meshes = meshes or MeshParts()
+                self._decode_value(value, step, wall_time, records, meshes)
+        if meshes is not None:
+            records += meshes.meshes(step, wall_time)
 
     def _decode_value(self, value: Any, step: int, wall_time: float, records: list[Record], meshes: MeshParts) -> None:
         """Append the records of a value that is not a plain scalar."""

@@ -6,8 +6,8 @@ import html
 import re
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|")
-SPECIAL = re.compile(r"([\\`*_{}\[\]()>#+\-.!|~])")  # what has a meaning in Markdown
-ESCAPED = re.compile(r"\\([\\`*_{}\[\]()>#+\-.!|~])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]()>#+\-.!|])")  # what has a meaning in Markdown
+ESCAPED = re.compile(r"\\([\\`*_{}\[\]()>#+\-.!|])")
 
 
 def to_markdown(cell: str) -> str:

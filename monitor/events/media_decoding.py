@@ -106,18 +106,21 @@ class MeshParts:
                 continue
             for number, name in enumerate(_numbered(tag, min(len(vertices), MAX_CLIPS))):
                 points = vertices[number].astype(np.float32)
-                triangles = _sample(faces, number, np.zeros((0, 3))).clip(-1, 2**31).astype(np.int64)
-                shades = _sample(colors, number, np.zeros((0, 3))).clip(0, 255).astype(np.uint8)
+                triangles = _sample(faces, number).clip(-1, 2**62).astype(np.int64)
+                shades = _sample(colors, number).clip(0, 255).astype(np.uint8)
                 if len(shades) != len(points):
                     shades = shades[:0]
                 yield Mesh(name, points, triangles, shades, step, wall_time)
 
 
-def _sample(batch: NDArray[Any] | None, number: int, otherwise: NDArray[Any]) -> NDArray[Any]:
-    """Return one array of a batch, with 0 for NaN."""
+def _sample(batch: NDArray[Any] | None, number: int) -> NDArray[Any]:
+    """Return one array of a batch, with 0 for NaN; an empty one if there is none."""
     import numpy as np
 
-    return otherwise if batch is None or number >= len(batch) else np.nan_to_num(batch[number])
+    if batch is None or number >= len(batch):
+        return np.zeros((0, 3))
+    found: NDArray[Any] = np.nan_to_num(batch[number].astype(np.float64))
+    return found
 
 
 def _numbered(tag: str, count: int) -> Iterable[str]:

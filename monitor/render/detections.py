@@ -28,8 +28,8 @@ def detection_image(record: Detections) -> PngImage:
     array = to_rgb(record.image[None])[0].repeat(scale, axis=0).repeat(scale, axis=1)
     for number, mask in enumerate(record.masks):
         region = (mask != 0).repeat(scale, axis=0).repeat(scale, axis=1)
-        color = np.array(COLORS[number % len(COLORS)])
-        array[region] = np.round(array[region] * (1 - MASK_OPACITY) + color * MASK_OPACITY)
+        shade = np.array(COLORS[number % len(COLORS)])
+        array[region] = np.round(array[region] * (1 - MASK_OPACITY) + shade * MASK_OPACITY)
     sheet = Image.fromarray(array)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_PX)
     limit = [sheet.width - 1, sheet.height - 1] * 2

@@ -25,4 +25,5 @@ def project(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     points = points - points.mean(axis=0)
     points /= max(float(np.abs(points).max()), np.finfo(np.float64).tiny)  # squares of huge numbers overflow
     _, directions = np.linalg.eigh(points.T @ points)  # in the order of rising variance
-    return points @ directions[:, :-4:-1]
+    projected: NDArray[np.float64] = points @ directions[:, :-4:-1]
+    return projected

@@ -31,7 +31,7 @@ def logged(tmp_path: Path) -> Callable[..., Any]:
         sink = MemorySink()
         with Logger(tmp_path / "run", [sink], strict=True) as log:
             call(log)
-        (record,) = sink.of(kind)
+        (record,) = (record for record in sink.records if isinstance(record, kind))
         return record
 
     return log_and_read
@@ -242,10 +242,10 @@ def test_tables_of_lists_mappings_arrays_and_data_frames(logged: Callable[..., A
 
         def to_dict(self) -> None: ...
 
-        def head(self, count: int) -> Frame:
+        def head(self, _count: int) -> Frame:
             return self
 
-        def itertuples(self, *, index: bool, name: None) -> list[tuple[Any, ...]]:
+        def itertuples(self, **_: Any) -> list[tuple[Any, ...]]:
             return [(1, 2.5), (None, "x")]
 
     cells = (("1", "2.5"), ("", "x"))
@@ -264,24 +264,24 @@ def test_tables_of_lists_mappings_arrays_and_data_frames(logged: Callable[..., A
 
 
 MISTAKES: dict[str, tuple[Callable[[Logger], None], type[Exception], str]] = {
-    "figure": (lambda log: log.figure("x", [1], 0), TypeError, "x: a figure must be one of Matplotlib or Plotly, not list"),
+    "figure": (lambda log: log.figure("x", [1], 0), TypeError, "x: must be one of Matplotlib or Plotly, not list"),
     "sound shape": (lambda log: log.audio("x", np.zeros((9, 5)), 0), ValueError, "T×C, or C×T with 1 or 2 channels"),
     "sound dtype": (lambda log: log.audio("x", np.zeros(9, np.int32), 0), TypeError, "float in .* or int16, not int32"),
     "sample rate": (lambda log: log.audio("x", np.zeros(9), 0, sample_rate=0), ValueError, "sample_rate"),
-    "frames": (lambda log: log.video("x", np.zeros((2, 2, 5, 5)), 0), ValueError, "1, 3, or 4 channels"),
+    "frames": (lambda log: log.video("x", np.zeros((2, 2, 5, 5)), 0), ValueError, "3, or 4 channels"),
     "fps": (lambda log: log.video("x", np.zeros((2, 1, 5, 5)), 0, fps=0), ValueError, "fps must be"),
     "two images": (lambda log: log.detections("x", np.zeros((2, 3, 5, 5)), 0), ValueError, "needs one image"),
     "boxes": (lambda log: log.detections("x", np.zeros((5, 5)), 0, boxes=[[1, 2, 3]]), ValueError, "must be N×4"),
     "labels": (lambda log: log.detections("x", np.zeros((5, 5)), 0, labels=["a"]), ValueError, "one label per box"),
-    "masks": (lambda log: log.detections("x", np.zeros((5, 5)), 0, masks=np.ones((4, 5), bool)), ValueError, "masks: must"),
-    "soft masks": (lambda log: log.detections("x", np.zeros((5, 5)), 0, masks=np.ones((5, 5))), TypeError, "not float64"),
+    "masks": (lambda log: log.detections("x", np.zeros((5, 5)), 0, masks=np.ones((4, 5), int)), ValueError, "be H"),
+    "soft masks": (lambda log: log.detections("x", np.zeros((5, 5)), 0, masks=np.ones((5, 5))), TypeError, "float64"),
     "classes": (lambda log: log.pr_curve("x", [0, 1], [0.5], 0), ValueError, "must have the same shape"),
     "thresholds": (lambda log: log.pr_curve("x", [0, 1], [0.5, 1], 0, thresholds=128), ValueError, "from 2 to 127"),
     "vectors": (lambda log: log.embedding("x", [1.0, 2.0], 0), ValueError, "one row per point"),
-    "point labels": (lambda log: log.embedding("x", [[1.0]], 0, labels=["a", "b"]), ValueError, "one label per point, 1"),
+    "point labels": (lambda log: log.embedding("x", [[1.0]], 0, labels=["a", "b"]), ValueError, "per point, 1"),
     "vertices": (lambda log: log.mesh("x", np.zeros((4, 2)), 0), ValueError, "vertices: must be N×3"),
-    "faces": (lambda log: log.mesh("x", np.zeros((4, 3)), 0, faces=np.zeros((1, 3))), TypeError, "faces: must be integers"),
-    "colors": (lambda log: log.mesh("x", np.zeros((4, 3)), 0, colors=np.zeros((1, 3))), ValueError, "one color per vertex"),
+    "faces": (lambda log: log.mesh("x", np.zeros((4, 3)), 0, faces=np.zeros((1, 3))), TypeError, "must be integers"),
+    "colors": (lambda log: log.mesh("x", np.zeros((4, 3)), 0, colors=np.zeros((1, 3))), ValueError, "color per vertex"),
     "ragged": (lambda log: log.table("x", [[1], [1, 2]], 0), ValueError, "one length"),
     "flat": (lambda log: log.table("x", [1, 2], 0), TypeError, "a row of a table must be a list of cells, not int"),
     "cell": (lambda log: log.table("x", [[object()]], 0), TypeError, "must be text or a number, not object"),

@@ -29,7 +29,7 @@ def log_everything(log: Logger, step: int = 0) -> None:
     figure = matplotlib.figure.Figure(figsize=(4, 3))
     axes = figure.add_subplot()
     axes.plot(np.sin(np.linspace(0, 9, 100)))
-    axes.set_title(r"$\\alpha$ of a sine")
+    axes.set_title(r"$\alpha$ of a sine")
     log.figure("media/drawn", figure, step)
     log.figure("media/surface", PLOTLY, step)
     log.figure("media/bars", BARS, step)

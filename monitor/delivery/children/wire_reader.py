@@ -30,15 +30,19 @@ class FieldReader:
             raise ValueError("there is more than the record needs")
 
     def tag(self) -> str:
+        """Return a tag."""
         return validation.tag(self.field(), self.known_tags)
 
     def text(self) -> str:
+        """Return a text."""
         return validation.text(self.field(), "a text")
 
     def names(self) -> tuple[str, ...]:
+        """Return a list of texts."""
         return tuple(validation.text(name, "a class name") for name in read_list(self.field()))
 
     def rows(self) -> tuple[tuple[str, ...], ...]:
+        """Return a list of lists of texts."""
         return tuple(
             tuple(validation.text(cell, "a cell") for cell in read_list(row)) for row in read_list(self.field())
         )
@@ -51,17 +55,21 @@ class FieldReader:
         return array.tobytes()
 
     def step(self) -> int:
+        """Return a step."""
         return validation.step(self.field())
 
     def number(self) -> float:
+        """Return a float."""
         return read_float(self.field())
 
     def time(self) -> float:
+        """Return a time, which is finite."""
         if not math.isfinite(time := self.number()):
             raise ValueError("a time must be finite")
         return time
 
     def level(self) -> float | None:
+        """Return a finite float, or None."""
         level = self.field()
         return None if level is None else validation.number(read_float(level), "level")
 
@@ -72,12 +80,15 @@ class FieldReader:
         return number
 
     def array(self, dtype: str) -> NDArray[Any]:
+        """Return an array of at most four dimensions."""
         return self.array_of(self.field(), dtype)
 
     def vector(self) -> NDArray[np.float64]:
+        """Return a flat array that is not empty."""
         return self._vector(self.field())
 
     def pair(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return two flat arrays of one length, or None."""
         described = self.field()
         if described is None:
             return None
@@ -113,12 +124,14 @@ class FieldReader:
 
 
 def read_float(value: Any) -> float:
+    """Return `value` if it is a float."""
     if type(value) is not float:
         raise TypeError(f"a number must be a float, not {type(value).__name__}")
     return value
 
 
 def read_list(value: Any) -> list[Any]:
+    """Return `value` if it is a list."""
     if type(value) is not list:
         raise TypeError(f"this must be a list, not {type(value).__name__}")
     return value

@@ -112,7 +112,7 @@ def embedding(record: Embedding) -> Message:
     if len(distinct) > MAX_GROUPS:
         groups, distinct = [""] * len(chosen), [""]
     axes = "xyz"[: points.shape[1]]
-    data = []
+    data: list[Message] = []
     for number, group in enumerate(sorted(distinct)):
         members = [place for place, name in enumerate(groups) if name == group]
         data.append(
@@ -139,14 +139,18 @@ def mesh(record: Mesh) -> Message:
     title = f"{record.tag} · step {record.step}"
     colors = [f"rgb({red},{green},{blue})" for red, green, blue in record.colors.tolist()]
     if len(faces) and len(vertices) <= MAX_VERTICES and len(faces) <= MAX_FACES:
-        x, y, z = vertices.T
-        corners = dict(zip("ijk", faces.T))
+        x, y, z = np.ascontiguousarray(vertices.T)
+        corners = dict(zip("ijk", np.ascontiguousarray(faces.T)))
         trace: Message = {"type": "mesh3d", "x": x, "y": y, "z": z, **corners, "flatshading": True}
         trace |= {"vertexcolor": colors} if colors else {"color": PALETTE[0]}
     else:
         chosen = _evenly(len(vertices), MAX_VERTICES)
-        x, y, z = vertices[chosen].T
-        marker = {"size": 2, "color": [colors[index] for index in chosen] if colors else PALETTE[0], "line": {}}
+        x, y, z = np.ascontiguousarray(vertices[chosen].T)
+        marker: Message = {
+            "size": 2,
+            "color": [colors[index] for index in chosen] if colors else PALETTE[0],
+            "line": {},
+        }
         trace = {"type": "scatter3d", "mode": "markers", "x": x, "y": y, "z": z, "marker": marker}
         if len(faces):
             title += f" · too large for its {len(faces):,} triangles"
