@@ -42,10 +42,10 @@ def figure(record: Figure) -> Message:
     if len(record.plotly) > MAX_MEDIA_BYTES:
         return _too_large(record.tag, title, "figure", len(record.plotly))
     data, own_layout = decode_figure(record.plotly)
+    data = data or [{"y": []}]
     for trace in data:
-        if trace.get("type", "scatter") == "scatter":  # the page's smoothing needs it
-            marker = trace.setdefault("marker", {})
-            marker.setdefault("line", {})
+        if trace.setdefault("type", "scatter") == "scatter":  # the server needs the type, the page's smoothing the rest
+            trace["marker"] = {"line": {}} | (trace.get("marker") or {})
     size = {name: _pixels(own_layout.pop(name, None), PLOT_SIZE_PX[name]) for name in ("width", "height")}
     own_layout = {"margin": {"l": 45, "r": 15, "t": 55, "b": 35}, "uirevision": "keep", **own_layout}
     return {"data": data, "layout": own_layout, "opts": {"title": escape_control_chars(record.tag), **size}}
