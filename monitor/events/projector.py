@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "projector_config.pbtxt"
 FOLDER_NAME = "embeddings"
+MIN_DIMENSIONS = 3  # the projector shows nothing of points with fewer; zeros stand for the others
 MAX_SPRITE_PX = 8192  # TensorBoard shows no larger one
 MAX_TILE_PX = 64
 # What is read; larger embeddings are cut off at these limits, larger lists are skipped.
@@ -55,8 +56,9 @@ def encode_embedding(record: Embedding) -> ProjectorFiles:
 
     name = re.sub(r"[^\w.-]+", "-", record.tag, flags=re.ASCII)[:60]
     folder = f"{FOLDER_NAME}/{record.step:05d}-{name}-{crc32(record.tag.encode()):08x}"
-    row_format = "\t".join(["%.7g"] * record.vectors.shape[1])
-    files = {"tensors.tsv": "".join([row_format % tuple(row) + "\n" for row in record.vectors.tolist()]).encode()}
+    missing = max(0, MIN_DIMENSIONS - record.vectors.shape[1])
+    row_format = "\t".join(["%.7g"] * record.vectors.shape[1] + ["0"] * missing) + "\n"
+    files = {"tensors.tsv": "".join([row_format % tuple(row) for row in record.vectors.tolist()]).encode()}
     config = ProjectorConfig()
     entry = config.embeddings.add(tensor_name=f"{record.tag}:{record.step:05d}", tensor_path=f"{folder}/tensors.tsv")
     if record.labels:
@@ -159,12 +161,15 @@ class ProjectorReader:
             rows.append(np.array(line.split("\t"), np.float32))
             if (len(rows) + 1) * len(rows[0]) > MAX_VALUES:
                 break
+        vectors = np.stack(rows)
+        while 1 < vectors.shape[1] <= MIN_DIMENSIONS and not vectors[:, -1].any():
+            vectors = vectors[:, :-1]
         labels, columns = (), ()
         if entry.metadata_path:
             labels, columns = _read_labels(self._inside(entry.metadata_path), len(rows))
         step = STEP_SUFFIX.search(name)
         tag, number = (name[: step.start()], int(step[1])) if step else (name, 0)
-        return Embedding(tag, np.stack(rows), number, path.stat().st_mtime, labels, columns)
+        return Embedding(tag, vectors, number, path.stat().st_mtime, labels, columns)
 
     def _inside(self, path: str) -> Path:
         """Return a path in the run directory. Raises `ValueError` for one outside of it."""

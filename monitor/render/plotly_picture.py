@@ -5,6 +5,7 @@ Lines, points, bars, histograms, and heat maps are drawn, plainly. What else the
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from monitor.render.figures import draw
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_TRACES = 100
+MAX_TITLE_CHARS = 200
+TEXT_TAG = re.compile(r"</?(b|i|em|sub|sup|br|span|a)\b[^>]*>")  # of Plotly's texts
 MAX_NAMES = 10  # of traces that are not drawn
 
 
@@ -34,11 +37,11 @@ def plotly_picture(content: str, title: str) -> bytes:
             not_drawn.append(kind)
     if any(trace.get("name") for trace in data) and axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize="small")
-    names = sorted(set(not_drawn))[:MAX_NAMES]
-    note = f"\nnot drawn here: {', '.join(names)}" if names else ""
-    axes.set_title(
-        escape_for_matplotlib(_text(layout.get("title")) or title) + escape_for_matplotlib(note), fontsize=10
-    )
+    names = ", ".join(sorted(set(not_drawn))[:MAX_NAMES])
+    note = f"\n{escape_for_matplotlib(f'not drawn here: {names}')}" if names else ""
+    if names and not axes.has_data():
+        axes.set_axis_off()
+    axes.set_title(escape_for_matplotlib(_text(layout.get("title")) or title) + note, fontsize=10)
     axes.set_xlabel(escape_for_matplotlib(_axis_title(layout, "xaxis")))
     axes.set_ylabel(escape_for_matplotlib(_axis_title(layout, "yaxis")))
     return draw(figure)
@@ -91,6 +94,6 @@ def _axis_title(layout: dict[str, Any], axis: str) -> str:
 
 
 def _text(title: Any) -> str:
-    """Return a title, which is text or has a text."""
+    """Return a title, which is text or has a text, without its tags."""
     text = title.get("text") if isinstance(title, dict) else title
-    return text[:200] if isinstance(text, str) else ""
+    return TEXT_TAG.sub("", text[:MAX_TITLE_CHARS]) if isinstance(text, str) else ""

@@ -88,7 +88,7 @@ def test_tensorboards_pages_get_everything(run_path: Path, serve: Callable[..., 
     assert get("projector/runs").json() == ["media"]
     info = get("projector/info", run="media").json()["embeddings"]
     shapes = {entry["tensorName"]: entry["tensorShape"] for entry in info}
-    assert shapes == {"media/space:00003": [300, 20], "media/plane:00003": [300, 2]}
+    assert shapes == {"media/space:00003": [300, 20], "media/plane:00003": [300, 3]}
     tensor = get("projector/tensor", run="media", name="media/space:00003", num_rows=300).content
     assert np.frombuffer(tensor, np.float32).reshape(300, 20)[:3].argmax(axis=1).tolist() == [0, 1, 2]
     labels = get("projector/metadata", run="media", name="media/plane:00003", num_rows=300).text

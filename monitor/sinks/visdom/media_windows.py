@@ -31,6 +31,7 @@ MAX_POINTS = 2000  # of an embedding: a page draws no more without getting slow
 MAX_GROUPS = 20  # labels that get a color and a line in the legend
 MAX_VERTICES, MAX_FACES = 20_000, 40_000  # of a mesh
 MAX_ROWS, MAX_COLUMNS = 200, 30  # of a table
+LIGHT = {"ambient": 0.7, "diffuse": 0.5, "specular": 0.1}
 SPACE_SIZE_PX = {"width": 500, "height": 460}
 
 
@@ -58,7 +59,7 @@ def audio(record: Audio) -> Message:
         return _too_large(record.tag, title, "sound", len(record.encoded))
     source = f"data:{escape_html(record.media_type)};base64,{b64encode(record.encoded).decode()}"
     player = f'<p>{title}</p><audio controls style="width:100%" src="{source}"></audio>'
-    return html_window(record.tag, player, 330, 130)
+    return _html_window(record.tag, player, 330, 130)
 
 
 def video(record: Video) -> Message:
@@ -141,7 +142,7 @@ def mesh(record: Mesh) -> Message:
     if len(faces) and len(vertices) <= MAX_VERTICES and len(faces) <= MAX_FACES:
         x, y, z = np.ascontiguousarray(vertices.T)
         corners = dict(zip("ijk", np.ascontiguousarray(faces.T)))
-        trace: Message = {"type": "mesh3d", "x": x, "y": y, "z": z, **corners, "flatshading": True}
+        trace: Message = {"type": "mesh3d", "x": x, "y": y, "z": z, **corners, "lighting": LIGHT}
         trace |= {"vertexcolor": colors} if colors else {"color": PALETTE[0]}
     else:
         chosen = _evenly(len(vertices), MAX_VERTICES)
@@ -175,7 +176,7 @@ def table(record: Table) -> Message:
     left_out += f"{', ' if left_out else ''}{width - MAX_COLUMNS:,} more columns" if width > MAX_COLUMNS else ""
     note = f"step {record.step}" + (f" · {left_out}" if left_out else "")
     content = f"<p>{note}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return html_window(record.tag, content, 420, 300)
+    return _html_window(record.tag, content, 420, 300)
 
 
 MEDIA_WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
@@ -192,7 +193,12 @@ MEDIA_WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
 
 def _too_large(tag: str, title: str, what: str, size: int) -> Message:
     line = f"{title}: a {what} of {size:,} bytes is too large for this page; TensorBoard has it"
-    return html_window(tag, f"<p>{escape_html(line)}</p>", 330, 110)
+    return _html_window(tag, f"<p>{escape_html(line)}</p>", 330, 110)
+
+
+def _html_window(tag: str, content: str, width: int, height: int) -> Message:
+    """Show HTML in the color of plain text; the page's own is pale."""
+    return html_window(tag, f'<div style="color:#333;padding:4px 8px">{content}</div>', width, height)
 
 
 def _space_layout(title: str, *, is_flat: bool) -> Message:
@@ -201,6 +207,7 @@ def _space_layout(title: str, *, is_flat: bool) -> Message:
     if not is_flat:
         figure_layout["scene"] = {axis: {"title": {"text": ""}} for axis in ("xaxis", "yaxis", "zaxis")}
         figure_layout["margin"] = {"l": 0, "r": 0, "t": 40, "b": 0}
+        figure_layout["legend"] = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "top"}
     return figure_layout
 
 
