@@ -1,10 +1,10 @@
-"""The log calls for figures, sound, film, detections, classifier curves, embeddings, meshes, and tables."""
+"""The log calls for figures, sound, film, detections, classifier curves, embeddings, meshes, tables, and models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture import media_encode
+from monitor.capture import media_encode, model_graph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,3 +174,19 @@ class MediaMethods:
             ValueError: if the rows differ in length, or there are more than 100 columns.
         """
         self._measure(media_encode.table, tag, rows, step, columns)
+
+    def graph(self, model: Any, inputs: Any) -> None:
+        """Show the graph of a model of PyTorch, in TensorBoard alone. Blocks: it runs the model to trace it.
+
+        The model is run in evaluation mode and without gradients; its mode and the state of the random numbers stay as
+        they are. TensorBoard shows one graph of a run.
+
+        Args:
+            model: a `torch.nn.Module`.
+            inputs: what the model takes, on its device; several as a tuple.
+
+        Raises:
+            TypeError: if `model` is something else.
+            ValueError: if it cannot be traced.
+        """
+        self._measure(model_graph.graph, model, inputs)

@@ -17,6 +17,7 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from monitor import Audio, Curve, Detections, Embedding, Figure, Images, Logger, Mesh, PRCurve, Table, Video
 from monitor.sinks.memory import MemorySink
+from tests.support import event_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,7 +265,7 @@ def test_tables_of_lists_mappings_arrays_and_data_frames(logged: Callable[..., A
 
 
 MISTAKES: dict[str, tuple[Callable[[Logger], None], type[Exception], str]] = {
-    "figure": (lambda log: log.figure("x", [1], 0), TypeError, "x: must be one of Matplotlib or Plotly, not list"),
+    "figure": (lambda log: log.figure("x", [1], 0), TypeError, "must be one of Matplotlib or Plotly, not list"),
     "sound shape": (lambda log: log.audio("x", np.zeros((9, 5)), 0), ValueError, "T×C, or C×T with 1 or 2 channels"),
     "sound dtype": (lambda log: log.audio("x", np.zeros(9, np.int32), 0), TypeError, "float in .* or int16, not int32"),
     "sample rate": (lambda log: log.audio("x", np.zeros(9), 0, sample_rate=0), ValueError, "sample_rate"),
@@ -327,3 +328,30 @@ def test_nothing_is_drawn_on_the_training_thread(tmp_path: Path, monkeypatch: py
         log.roc_curve("r", [0, 1], [0.1, 0.9], 0)
     assert threads
     assert threading.main_thread() not in threads
+
+
+def test_the_graph_of_a_model_changes_neither_it_nor_the_random_numbers(tmp_path: Path) -> None:
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3), torch.nn.Dropout(), torch.nn.ReLU())
+    inputs = torch.rand(2, 4)
+    before, random_state = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
+    with Logger(tmp_path / "run", ["tensorboard"], strict=True) as log:
+        log.graph(model, inputs)
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    nodes = {node.op for node in GraphDef.FromString(event_reader.read(log.run.path).Graph().SerializeToString()).node}
+    assert any("linear" in operation for operation in nodes)
+
+
+def test_what_has_no_graph(tmp_path: Path) -> None:
+    class Odd(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no\nway")
+
+    with Logger(tmp_path / "run", [MemorySink()]) as log:
+        with pytest.raises(TypeError, match="needs a torch.nn.Module, not int"):
+            log.graph(3, torch.rand(2))
+        with pytest.raises(ValueError, match="the model cannot be traced: no way"):
+            log.graph(Odd(), torch.rand(2))
