@@ -1,4 +1,4 @@
-"""Trace a model of PyTorch and encode its graph for TensorBoard. This happens during the call, because it runs the model."""
+"""Trace a model of PyTorch and encode its graph for TensorBoard, during the call, because the trace runs the model."""
 
 from __future__ import annotations
 

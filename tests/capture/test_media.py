@@ -347,11 +347,11 @@ def test_the_graph_of_a_model_changes_neither_it_nor_the_random_numbers(tmp_path
 
 def test_what_has_no_graph(tmp_path: Path) -> None:
     class Odd(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, _: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("no\nway")
 
     with Logger(tmp_path / "run", [MemorySink()]) as log:
-        with pytest.raises(TypeError, match="needs a torch.nn.Module, not int"):
+        with pytest.raises(TypeError, match=r"needs a torch\.nn\.Module, not int"):
             log.graph(3, torch.rand(2))
         with pytest.raises(ValueError, match="the model cannot be traced: no way"):
             log.graph(Odd(), torch.rand(2))
