@@ -27,19 +27,27 @@ if TYPE_CHECKING:
     from monitor.errors import SpecError as SpecError
     from monitor.logger import Logger as Logger
     from monitor.records import RECORD_TYPES as RECORD_TYPES
+    from monitor.records import Audio as Audio
     from monitor.records import Checkpoint as Checkpoint
     from monitor.records import Config as Config
     from monitor.records import ConfusionMatrix as ConfusionMatrix
     from monitor.records import Curve as Curve
+    from monitor.records import Detections as Detections
+    from monitor.records import Embedding as Embedding
+    from monitor.records import Figure as Figure
     from monitor.records import Histogram as Histogram
     from monitor.records import Images as Images
+    from monitor.records import Mesh as Mesh
+    from monitor.records import PRCurve as PRCurve
     from monitor.records import Predictions as Predictions
     from monitor.records import Progress as Progress
     from monitor.records import Record as Record
     from monitor.records import Restart as Restart
     from monitor.records import Scalar as Scalar
     from monitor.records import Summary as Summary
+    from monitor.records import Table as Table
     from monitor.records import Text as Text
+    from monitor.records import Video as Video
     from monitor.runs.resume import reopen as reopen
     from monitor.runs.run import Run as Run
     from monitor.runs.status import RunStatus as RunStatus
@@ -55,6 +63,7 @@ __version__ = "0.1.0"
 __all__ = [
     "RECORD_TYPES",
     "AlertError",
+    "Audio",
     "BadRecord",
     "Checkpoint",
     "Config",
@@ -62,14 +71,19 @@ __all__ = [
     "Curve",
     "DashboardSink",
     "DataError",
+    "Detections",
+    "Embedding",
+    "Figure",
     "FilterError",
     "Histogram",
     "Images",
     "JobError",
     "Logger",
     "MemorySink",
+    "Mesh",
     "MissingExtra",
     "MonitorError",
+    "PRCurve",
     "Predictions",
     "Progress",
     "Record",
@@ -87,7 +101,9 @@ __all__ = [
     "StallRule",
     "Stats",
     "Summary",
+    "Table",
     "Text",
+    "Video",
     "__version__",
     "reopen",
     "testing",

@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from monitor.media_records import Audio as Audio
+from monitor.media_records import Detections as Detections
+from monitor.media_records import Embedding as Embedding
+from monitor.media_records import Figure as Figure
+from monitor.media_records import MediaRecord
+from monitor.media_records import Mesh as Mesh
+from monitor.media_records import PRCurve as PRCurve
+from monitor.media_records import Table as Table
+from monitor.media_records import Video as Video
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -34,7 +44,7 @@ class Images(NamedTuple):
 
     Attributes:
         tag: names the grid.
-        images: N×C×H×W, uint8, with 1 or 3 channels.
+        images: N×C×H×W, uint8, with 1, 3, or 4 channels: gray, RGB, or RGBA.
         step: when they were logged.
         time: seconds since the epoch.
     """
@@ -50,7 +60,7 @@ class Predictions(NamedTuple):
 
     Attributes:
         tag: names the grid.
-        images: N×C×H×W, uint8, with 1 or 3 channels.
+        images: N×C×H×W, uint8, with 1, 3, or 4 channels.
         predicted: the N predicted classes, int64.
         target: the N true classes, int64.
         names: the names of the classes; may be empty.
@@ -233,6 +243,7 @@ Record = (
     | Text
     | Histogram
     | Curve
+    | MediaRecord
     | Summary
     | Config
     | Progress

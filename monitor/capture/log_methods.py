@@ -7,6 +7,7 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import encode
+from monitor.capture.media_methods import MediaMethods
 from monitor.capture.snapshot import PendingRecord
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _STEP_LIMIT = 2**63
 
 
-class LogMethods:
+class LogMethods(MediaMethods):
     """The log calls of a logger, one method per kind of record.
 
     Calls may come from any thread. None of them does I/O or waits for a GPU. Arrays and tensors are copied during the
@@ -107,8 +108,8 @@ class LogMethods:
 
         Args:
             tag: names the grid.
-            images: an array or tensor, N×C×H×W with 1 or 3 channels or N×H×W; uint8, bool, or float in [0, 1]. Floats
-                are clipped to that range, and NaN is black. The first 256 images are shown.
+            images: an array or tensor, N×C×H×W with 1, 3, or 4 channels (gray, RGB, RGBA) or N×H×W; uint8, bool, or
+                float in [0, 1]. Floats are clipped to that range, and NaN is black. The first 256 images are shown.
             step: as in `scalar`.
 
         Raises:

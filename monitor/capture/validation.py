@@ -98,11 +98,11 @@ def images(value: Any, name: str) -> Any:
     """Return `value` as an array or tensor if its shape and dtype are those of images."""
     value = _as_array(value, name)
     shape = list(value.shape)
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in (1, 3)) or 0 in shape:
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in (1, 3, 4)) or 0 in shape:
         raise _error(
             ValueError,
             name,
-            f"images must be N×C×H×W with 1 or 3 channels, or N×H×W, with no empty dimension; not {shape}",
+            f"images must be N×C×H×W with 1, 3, or 4 channels, or N×H×W, with no empty dimension; not {shape}",
         )
     dtype = _dtype_name(value)
     if dtype not in ("uint8", "bool") and dtype not in FLOAT_DTYPES:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.delivery.pipeline import Pipeline
 from monitor.events.reader import EventReader
-from monitor.records import Images
+from monitor.records import Audio, Embedding, Figure, Images, Mesh, Video
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -21,7 +21,21 @@ LISTS_PER_FLUSH = 5  # lists of records between two flushes; bounds what waits i
 FLUSH_TIMEOUT_S = 10.0  # of one attempt; there is no last one
 CLOSE_TIMEOUT_S = 10.0
 
-RECORD_NAMES = {"Images": "picture", "Text": "text", "Scalar": "scalar", "Histogram": "histogram", "Config": "config"}
+LARGE_TYPES = (Images, Audio, Video, Figure, Mesh, Embedding)  # delivered before more is read
+RECORD_NAMES = {
+    "Images": "picture",
+    "Text": "text",
+    "Scalar": "scalar",
+    "Histogram": "histogram",
+    "Config": "config",
+    "Audio": "sound",
+    "Video": "film",
+    "PRCurve": "PR curve",
+    "Mesh": "mesh",
+    "Embedding": "embedding",
+    "Table": "table",
+    "Summary": "graph",
+}
 
 
 class Replay:
@@ -48,7 +62,7 @@ class Replay:
             self.counts.update(RECORD_NAMES.get(type(record).__name__, "") for record in records)
             self._pipeline.inbox.extend(records)
             waiting += 1
-            if waiting >= LISTS_PER_FLUSH or any(isinstance(record, Images) for record in records):
+            if waiting >= LISTS_PER_FLUSH or any(isinstance(record, LARGE_TYPES) for record in records):
                 self._flush()
                 waiting = 0
         if waiting:
@@ -68,7 +82,9 @@ class Replay:
 
     def summary(self) -> str:
         """Say what the files contained, and what of it was not sent."""
-        sent = [f"{count:,} {name}{'s' * (count != 1)}" for name, count in self.counts.most_common() if name]
+        sent = [
+            f"{count:,} {name if count == 1 else _plural(name)}" for name, count in self.counts.most_common() if name
+        ]
         reader = self._reader
         skipped = [f"{count:,} × {kind}" for kind, count in reader.skipped.most_common()]
         skipped += [f"{reader.damaged:,} × damaged"] * (reader.damaged > 0)
@@ -82,6 +98,10 @@ class Replay:
     def _flush(self) -> None:
         while self._pipeline.flush(FLUSH_TIMEOUT_S):
             pass
+
+
+def _plural(name: str) -> str:
+    return f"{name}es" if name.endswith("sh") else f"{name}s"
 
 
 def _no_tick() -> None:

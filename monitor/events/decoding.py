@@ -5,8 +5,29 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from monitor.events.media_decoding import (
+    MAX_THRESHOLDS,
+    decode_audio,
+    decode_clips,
+    decode_pr_curve,
+    decode_table,
+    decode_video,
+)
 from monitor.events.pictures import decode_images
-from monitor.records import Config, Histogram, Images, Record, Scalar, Text
+from monitor.records import (
+    RECORD_TYPES,
+    Audio,
+    Config,
+    Histogram,
+    Images,
+    Mesh,
+    PRCurve,
+    Record,
+    Scalar,
+    Table,
+    Text,
+    Video,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,10 +36,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TEXT_SUFFIX = "/text_summary"  # writers append it to the tag of a text
-TYPES_BY_KIND: dict[str, type] = {"simple_value": Scalar, "image": Images, "histo": Histogram}
-TYPES_BY_PLUGIN: dict[str, type] = {
-    "scalars": Scalar, "images": Images, "text": Text, "histograms": Histogram, "hparams": Config,
-}  # fmt: skip
+MESH_PLUGIN = "mesh"
+# The types of the records that a value may hold, by its kind, and by its plugin.
+TYPES_BY_KIND: dict[str, frozenset[type]] = {
+    "simple_value": frozenset({Scalar}),
+    "image": frozenset({Images, Video}),
+    "histo": frozenset({Histogram}),
+    "audio": frozenset({Audio}),
+}
+TYPES_BY_PLUGIN: dict[str, frozenset[type]] = {
+    "scalars": frozenset({Scalar}),
+    "images": frozenset({Images}),
+    "text": frozenset({Text, Table}),
+    "histograms": frozenset({Histogram}),
+    "hparams": frozenset({Config}),
+    "audio": frozenset({Audio}),
+    "pr_curves": frozenset({PRCurve}),
+    MESH_PLUGIN: frozenset({Mesh}),
+}
 # Larger values are not decoded.
 MAX_BUCKETS = 2**16  # of a histogram
 MAX_COUNT, MAX_EDGE = 2.0**63, 1e100  # larger ones overflow in the sums over a histogram
@@ -27,35 +62,60 @@ MAX_SETTINGS_BYTES = 2**20
 MAX_ITEM_BYTES = 16  # of a number in a tensor
 
 
-def record_type(value: Any, plugin: str | None) -> type | None:
-    """Return the type of the record that a `Summary.Value` holds, by what it says; None if there is none."""
+def record_types(value: Any, plugin: str | None) -> frozenset[type]:
+    """Return the types of record that a `Summary.Value` may hold, by what it says; none if there is no record."""
     kind = value.WhichOneof("value")
-    return TYPES_BY_PLUGIN.get(plugin or "") if kind in ("tensor", None) else TYPES_BY_KIND.get(kind)
+    found = TYPES_BY_PLUGIN.get(plugin or "") if kind in ("tensor", None) else TYPES_BY_KIND.get(kind)
+    return found or frozenset()
 
 
-def decode_value(value: Any, plugin: str | None, step: int, wall_time: float) -> Record | None:
-    """Return the record of a `Summary.Value` that is not a plain scalar; None if there is no record for its kind.
+def decode_value(
+    value: Any, plugin: str | None, step: int, wall_time: float, kinds: frozenset[type] = RECORD_TYPES
+) -> list[Record]:
+    """Return the records of a `Summary.Value` that is not a plain scalar; none if there is no record for its kind.
 
-    Nothing is allocated for what a value claims but does not hold. Raises many kinds of exceptions for values that are
-    damaged or larger than the limits of this module.
+    A film is a picture, its first frame, if `kinds` lacks films. The parts of a mesh are not decoded here: see
+    `MeshParts`. Nothing is allocated for what a value claims but does not hold. Raises many kinds of exceptions for
+    values that are damaged or larger than the limits of this module.
     """
-    tag, kind = value.tag, value.WhichOneof("value")
-    if kind == "image":
-        return Images(tag, decode_images([value.image.encoded_image_string]), step, wall_time)
-    if kind == "histo":
-        return _decode_v1_histogram(value, step, wall_time)
-    if kind != "tensor":
-        return None
+    record: Record | None
+    kind = value.WhichOneof("value")
+    if kind == "tensor":
+        if plugin == "audio":
+            sizes = _sizes(value.tensor)
+            return decode_clips(value.tag, value.tensor.string_val, sizes[-1] if sizes else 1, step, wall_time)
+        record = _decode_tensor_value(value, plugin, step, wall_time)
+    elif kind == "image":
+        record = decode_video(value, step, wall_time) if Video in kinds else None
+        record = record or Images(value.tag, decode_images([value.image.encoded_image_string]), step, wall_time)
+    elif kind == "histo":
+        record = _decode_v1_histogram(value, step, wall_time)
+    else:
+        record = decode_audio(value, step, wall_time) if kind == "audio" else None
+    return [] if record is None else [record]
+
+
+def _decode_tensor_value(value: Any, plugin: str | None, step: int, wall_time: float) -> Record | None:
+    tag = value.tag
     if plugin == "images":
         return Images(tag, decode_images(value.tensor.string_val[2:]), step, wall_time)
     if plugin == "text":
-        return Text(tag.removesuffix(TEXT_SUFFIX), _decode_text(value.tensor.string_val), step, wall_time)
+        tag, strings, sizes = tag.removesuffix(TEXT_SUFFIX), value.tensor.string_val, _sizes(value.tensor)
+        if len(sizes) == 2:
+            return decode_table(tag, strings, sizes, step, wall_time)
+        return Text(tag, _decode_text(strings), step, wall_time)
     if plugin == "scalars":
-        array = _decode_tensor(value.tensor, 1)
+        array = decode_tensor(value.tensor, 1)
         return Scalar(tag, float(array.reshape(())), step, wall_time)
     if plugin == "histograms":
-        return _decode_v2_histogram(tag, _decode_tensor(value.tensor, 3 * MAX_BUCKETS), step, wall_time)
+        return _decode_v2_histogram(tag, decode_tensor(value.tensor, 3 * MAX_BUCKETS), step, wall_time)
+    if plugin == "pr_curves":
+        return decode_pr_curve(tag, decode_tensor(value.tensor, 6 * MAX_THRESHOLDS), step, wall_time)
     return None
+
+
+def _sizes(tensor: Any) -> list[int]:
+    return [dim.size for dim in tensor.tensor_shape.dim]
 
 
 def decode_settings(content: bytes, wall_time: float) -> Config | None:
@@ -74,11 +134,11 @@ def decode_settings(content: bytes, wall_time: float) -> Config | None:
     return Config({name: _decode_setting(value) for name, value in settings}, wall_time)
 
 
-def _decode_tensor(tensor: Any, max_size: int) -> NDArray[Any]:
+def decode_tensor(tensor: Any, max_size: int) -> NDArray[Any]:
     """Return the values of a tensor of numbers. TensorBoard's own function knows how they can be stored."""
     from tensorboard.util.tensor_util import make_ndarray
 
-    sizes = [dim.size for dim in tensor.tensor_shape.dim]
+    sizes = _sizes(tensor)
     size = math.prod(sizes)
     if min(sizes, default=0) < 0 or size > max_size or len(tensor.tensor_content) > size * MAX_ITEM_BYTES:
         raise ValueError(f"a tensor of shape {sizes[:8]} is not accepted")

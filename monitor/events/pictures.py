@@ -16,11 +16,13 @@ MAX_PIXELS = 4096 * 4096  # of all pictures of one value
 MAX_SIDE_PX = 2**14  # a longer strip takes several times its size to show
 MAX_PICTURES = 4096  # of one value
 BAND_PIXELS = 2**18  # converted at a time
-GRAY_MODES = ("1", "L", "LA", "I", "I;16", "F")
+GRAY_MODES = ("1", "L", "I", "I;16", "F")
+ALPHA_MODES = ("RGBA", "LA", "PA")
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by channels
 
 
 def decode_images(encoded: Sequence[bytes]) -> NDArray[np.uint8]:
-    """Decode pictures to N×3×H×W, or N×1×H×W if they are gray; those whose shape differs from the first are left out.
+    """Decode pictures to N×C×H×W: gray, RGB, or RGBA, as the first one is. Those of another shape are left out.
 
     PNG, JPEG, GIF, and BMP are accepted. Raises `ValueError` for another format, for more pixels in all than 4096 ×
     4096, for a side of more than 16,384, and for more than 4096 pictures, before anything is decoded; other exceptions
@@ -38,15 +40,29 @@ def decode_images(encoded: Sequence[bytes]) -> NDArray[np.uint8]:
     same_shape = (picture for picture, shape in zip(encoded, shapes) if shape == shapes[0])
     for target, picture in zip(decoded, same_shape):
         with _open(picture) as image:
-            for rows, band in _bands(image, "L" if channels == 1 else "RGB"):
+            for rows, band in _bands(image, MODES[channels]):
                 target[:, rows] = band[None] if channels == 1 else np.moveaxis(band, 2, 0)
     return decoded
+
+
+def gif_size(picture: bytes) -> tuple[int, int] | None:
+    """Return the width and height of a GIF of several frames, of which no frame is decoded; None for other pictures.
+
+    Raises `ValueError` if the frames are too large, and other exceptions for damaged pictures.
+    """
+    if not picture.startswith(b"GIF8"):
+        return None
+    with _open(picture) as image:
+        if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE_PX:
+            raise ValueError(f"a film of {image.width}×{image.height} pixels is too large")
+        return image.size if image.is_animated else None  # type: ignore[attr-defined]
 
 
 def _shape(picture: bytes) -> tuple[int, int, int]:
     """Return channels, height, and width of a picture, which is not decoded."""
     with _open(picture) as image:
-        return 1 if image.mode in GRAY_MODES else 3, image.height, image.width
+        channels = 1 if image.mode in GRAY_MODES else 4 if image.mode in ALPHA_MODES else 3
+        return channels, image.height, image.width
 
 
 def _open(picture: bytes) -> Image.Image:

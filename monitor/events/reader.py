@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from monitor.events.decoding import TEXT_SUFFIX, decode_settings, decode_value, record_type
+from monitor.events.event_decoder import SESSION_START, EventDecoder
 from monitor.events.files import event_files
 from monitor.events.framing import FrameReader, parse_event
-from monitor.metrics import BEST_PREFIX
-from monitor.records import RECORD_TYPES, Checkpoint, Config, Histogram, Images, Record, Restart, Scalar, Text
+from monitor.events.projector import ProjectorReader
+from monitor.records import RECORD_TYPES, Checkpoint, Config, Embedding, Record, Restart, Scalar
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tensorboard.compat.proto.event_pb2 import Event
 
-log = logging.getLogger("monitor")
-
 RECORDS_PER_LIST = 2000  # fewer if there are large ones among them
 BYTES_PER_RECORD = 16_384  # this many bytes of images, texts, and tags count as one more record
-MAX_TAG_CHARS = 2**14
-MAX_KIND_CHARS = 60
-MAX_PLUGIN_CHARS = 2**24  # of all tags whose plugin is remembered
-MAX_TIME_S = 2**37  # since the epoch; later times are no dates
-SESSION_START, SESSION_CHECKPOINT = 1, 3  # of `SessionLog.SessionStatus`
 
 
 class EventReader:
@@ -34,7 +26,6 @@ class EventReader:
 
     Attributes:
         run: the run directory, or one event file.
-        skipped: the number of values for which there is no record, by plugin or kind.
     """
 
     def __init__(
@@ -55,15 +46,16 @@ class EventReader:
             kinds: the types of records to read. Others need not be decoded.
         """
         self.run = run
-        self.skipped: Counter[str] = Counter()
-        self._files, self._on_error, self._kinds = files, on_error, kinds
-        self._is_wanted = is_wanted
-        self._wants_scalars = Scalar in kinds
+        self._files, self._on_error = files, on_error
+        self._decoder = EventDecoder(kinds, is_wanted)
         self._frame_readers: dict[Path, FrameReader] = {}
-        self._large_bytes = 0  # of images, texts, and tags in the list that is being filled
-        self._has_settings = False  # then the run also has the copies of records that our writer adds
-        self._plugins: dict[str, str] = {}  # by tag; writers name the plugin in the first value of a tag only
-        self._plugin_chars = 0
+        has_embeddings = Embedding in kinds and files is None and is_wanted is None and run.is_dir()
+        self._projector = ProjectorReader(run, self.skipped) if has_embeddings else None
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """The number of values for which there is no record, by plugin or kind."""
+        return self._decoder.skipped
 
     @property
     def damaged(self) -> int:
@@ -81,76 +73,21 @@ class EventReader:
         Records that a restart supersedes are included; `read_history` leaves them out. Raises `OSError`.
         """
         records: list[Record] = []
+        large_bytes = 0  # of images, texts, and tags in the list
         for path in event_files(self.run) if self._files is None else self._files:
             reader = self._frame_readers.setdefault(path, FrameReader(path))
             for event in reader.events() if self._on_error is None else _events(reader, self._on_error):
-                self._read_event(event, records)
+                first = len(records)
+                self._decoder.decode(event, records)
                 del event  # only one large event is in memory at a time
-                if len(records) + self._large_bytes // BYTES_PER_RECORD >= RECORDS_PER_LIST:
-                    full, records, self._large_bytes = [records], [], 0
+                large_bytes += sum(map(_size, records[first:]))
+                if len(records) + large_bytes // BYTES_PER_RECORD >= RECORDS_PER_LIST:
+                    full, records, large_bytes = [records], [], 0
                     yield full.pop()
         if records:
             yield records
-
-    def _read_event(self, event: Event, records: list[Record]) -> None:
-        """Append the records of one event."""
-        kind = event.WhichOneof("what")
-        wall_time = event.wall_time if 0 <= event.wall_time < MAX_TIME_S else 0.0  # NaN is neither
-        if kind == "summary":
-            step = event.step
-            for value in event.summary.value:
-                tag = value.tag
-                if len(tag) > MAX_TAG_CHARS:
-                    self.skipped[f"tag of more than {MAX_TAG_CHARS:,} characters"] += 1
-                elif value.WhichOneof("value") == "simple_value":
-                    if tag[:5] == BEST_PREFIX and self._has_settings:
-                        continue  # the best value so far, which follows from the others
-                    if self._wants_scalars and (self._is_wanted is None or self._is_wanted(tag)):
-                        self._large_bytes += len(tag)
-                        records.append(Scalar(tag, value.simple_value, step, wall_time))
-                else:
-                    self._read_value(value, step, wall_time, records)
-        elif kind == "session_log":
-            records += [record for record in _session_records(event, wall_time) if type(record) in self._kinds]
-        elif kind not in ("file_version", None):
-            self.skipped[kind.replace("_", " ")] += 1
-
-    def _read_value(self, value: Any, step: int, wall_time: float, records: list[Record]) -> None:
-        """Append the record of a value that is not a plain scalar."""
-        tag = value.tag
-        plugin = self._plugin(tag, value.metadata.plugin_data.plugin_name)
-        if record_type(value, plugin) not in (None, *self._kinds):
-            return
-        if plugin != "hparams" and self._is_wanted is not None and not self._is_wanted(tag.removesuffix(TEXT_SUFFIX)):
-            return
-        try:
-            if plugin == "hparams":
-                settings = decode_settings(value.metadata.plugin_data.content, wall_time)
-                if settings is not None:
-                    self._has_settings = True
-                    records.append(settings)
-                return
-            record = decode_value(value, plugin, step, wall_time)
-        except Exception as error:  # a damaged value must not hide the others
-            log.debug("%s: %s at step %s: %s", self.run, tag[:200], step, error)
-            record = None
-        if isinstance(record, Text) and record.tag == "config" and self._has_settings:
-            return  # the settings again, as text
-        if record is None:
-            self.skipped[(plugin or str(value.WhichOneof("value") or "empty value"))[:MAX_KIND_CHARS]] += 1
-        else:
-            self._large_bytes += len(tag) + _size(record)
-            records.append(record)
-
-    def _plugin(self, tag: str, named: str) -> str | None:
-        """Return the plugin of a tag: the one named in its first value that names one."""
-        plugin = self._plugins.get(tag)
-        if plugin is None and named:
-            plugin = named
-            if self._plugin_chars < MAX_PLUGIN_CHARS:
-                self._plugins[tag] = named
-                self._plugin_chars += len(tag) + len(named)
-        return plugin
+        for embedding in self._projector.new() if self._projector is not None else ():
+            yield [embedding]
 
 
 def _events(reader: FrameReader, on_error: Callable[[Path, OSError], None]) -> Iterator[Event]:
@@ -161,22 +98,22 @@ def _events(reader: FrameReader, on_error: Callable[[Path, OSError], None]) -> I
         on_error(reader.path, error)
 
 
-def _session_records(event: Event, wall_time: float) -> list[Record]:
-    """Return the record of an event that marks a restart or a checkpoint."""
-    if event.session_log.status == SESSION_START:
-        return [Restart(event.step, wall_time)]
-    if event.session_log.status == SESSION_CHECKPOINT:
-        return [Checkpoint(event.session_log.checkpoint_path, event.step, wall_time)]
-    return []
+def _size(record: Any) -> int:
+    """Return about how many bytes a record takes beside a few numbers."""
+    if type(record) is Scalar:
+        return len(record.tag)
+    return sum(_field_size(field) for field in record)
 
 
-def _size(record: Record) -> int:
-    """Return about how many bytes a record takes that may be a large one."""
-    if isinstance(record, Images):
-        return record.images.nbytes
-    if isinstance(record, Histogram) and record.buckets is not None:
-        return record.buckets[0].nbytes + record.buckets[1].nbytes
-    return 4 * len(record.text) if isinstance(record, Text) else 0
+def _field_size(field: Any) -> int:
+    if isinstance(field, bytes):
+        return len(field)
+    if isinstance(field, str):
+        return 4 * len(field)
+    if isinstance(field, tuple):
+        return sum(map(_field_size, field))
+    nbytes = getattr(field, "nbytes", 0)
+    return nbytes if isinstance(nbytes, int) else 0
 
 
 def read_history(

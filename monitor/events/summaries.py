@@ -43,9 +43,9 @@ def scalar(tag: str, value: float = 0.0) -> Value:
     return Summary.Value(tag=tag, simple_value=value)
 
 
-def image(tag: str, png: bytes, width: int, height: int) -> Value:
-    """Return an RGB image, encoded as PNG."""
-    encoded = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
+def image(tag: str, encoded_image: bytes, width: int, height: int, channels: int = 3) -> Value:
+    """Return an image of 3 or 4 channels, encoded as PNG or GIF."""
+    encoded = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded_image)
     return Summary.Value(tag=tag, image=encoded)
 
 
@@ -53,6 +53,15 @@ def text(tag: str, markdown: str) -> Value:
     """Return a text, which TensorBoard renders as Markdown."""
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
     tensor = TensorProto(dtype=DT_STRING, string_val=[markdown.encode()], tensor_shape=shape)
+    content = TextPluginData(version=0).SerializeToString()
+    return Summary.Value(tag=f"{tag}/text_summary", tensor=tensor, metadata=_metadata("text", content))
+
+
+def table(tag: str, rows: Sequence[Sequence[str]]) -> Value:
+    """Return rows of cells of Markdown, all of the same length, which TensorBoard shows as a table of texts."""
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in (len(rows), len(rows[0]))])
+    cells = [cell.encode() for row in rows for cell in row]
+    tensor = TensorProto(dtype=DT_STRING, string_val=cells, tensor_shape=shape)
     content = TextPluginData(version=0).SerializeToString()
     return Summary.Value(tag=f"{tag}/text_summary", tensor=tensor, metadata=_metadata("text", content))
 

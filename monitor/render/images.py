@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from monitor.render.figures import drawing_lock
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -32,22 +34,24 @@ class PngImage(NamedTuple):
         png: the bytes of the PNG file.
         width: pixels.
         height: pixels.
+        channels: 3 for RGB, 4 for RGBA.
     """
 
     png: bytes
     width: int
     height: int
+    channels: int = 3
 
 
 def image_grid(record: Images) -> PngImage:
-    """Arrange N×C×H×W images in a grid about twice as wide as high."""
-    tiles = _to_rgb(record.images)
-    count, height, width, _ = tiles.shape
+    """Arrange N×C×H×W images in a grid about twice as wide as high. Transparent ones stay transparent."""
+    tiles = record.images.transpose(0, 2, 3, 1) if record.images.shape[1] == 4 else to_rgb(record.images)
+    count, height, width, channels = tiles.shape
     columns = _column_count(count, height, width)
     rows = math.ceil(count / columns)
     sheet = np.full(
-        (rows * (height + PADDING_PX) + PADDING_PX, columns * (width + PADDING_PX) + PADDING_PX, 3),
-        DARK_COLOR,
+        (rows * (height + PADDING_PX) + PADDING_PX, columns * (width + PADDING_PX) + PADDING_PX, channels),
+        (*DARK_COLOR, 255)[:channels],
         np.uint8,
     )
     for index, tile in enumerate(tiles):
@@ -56,12 +60,12 @@ def image_grid(record: Images) -> PngImage:
             PADDING_PX + index % columns * (width + PADDING_PX),
         )
         sheet[top : top + height, left : left + width] = tile
-    return _encode_png(Image.fromarray(sheet))
+    return encode_png(Image.fromarray(sheet))
 
 
 def prediction_grid(record: Predictions) -> PngImage:
     """Arrange images in a grid, each captioned *predicted / true*; incorrect predictions are red."""
-    tiles = _to_rgb(record.images)
+    tiles = to_rgb(record.images)
     count, height, width, _ = tiles.shape
     scale = max(1, min(math.ceil(MIN_TILE_WIDTH_PX / width), MAX_TILE_HEIGHT_PX // height))
     tile_width, tile_height = width * scale + 2 * PADDING_PX, height * scale + 2 * PADDING_PX + CAPTION_HEIGHT_PX
@@ -92,7 +96,7 @@ def prediction_grid(record: Predictions) -> PngImage:
             font=font,
             anchor="mm",
         )
-    return _encode_png(sheet)
+    return encode_png(sheet)
 
 
 def confusion_matrix_image(record: ConfusionMatrix) -> PngImage:
@@ -129,7 +133,7 @@ def confusion_matrix_image(record: ConfusionMatrix) -> PngImage:
             )
         draw.text((PADDING_PX, top - 2 * PADDING_PX), "true", fill=CORRECT_COLOR, font=font, anchor="ls")
         draw.text((left, 2 * PADDING_PX), f"predicted · step {record.step}", fill=CORRECT_COLOR, font=font, anchor="lt")
-    return _encode_png(sheet)
+    return encode_png(sheet)
 
 
 def _blend(share: float, color: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -156,15 +160,16 @@ def curve_image(record: Curve) -> PngImage:
     if record.level is not None:
         axes.axhline(float(np.clip(record.level, -MAX_PLOT_VALUE, MAX_PLOT_VALUE)), color="#7f7f7f", linestyle="--")
     titles = (
-        _escape_for_matplotlib(text) for text in (f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+        escape_for_matplotlib(text) for text in (f"{record.tag} · step {record.step}", record.x_title, record.y_title)
     )
     axes.set(**dict(zip(("title", "xlabel", "ylabel"), titles)))
     axes.grid(alpha=0.3)
-    canvas.draw()
-    return _encode_png(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+    with drawing_lock:
+        canvas.draw()
+    return encode_png(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
 
 
-def _escape_for_matplotlib(text: str) -> str:
+def escape_for_matplotlib(text: str) -> str:
     """Escape formulas, and replace characters that are missing in Matplotlib's font."""
     from matplotlib.font_manager import findfont, get_font
 
@@ -189,9 +194,12 @@ def _column_count(count: int, height: int, width: int) -> int:
     return max(1, min(count, round(math.sqrt(2 * count * height / width))))
 
 
-def _to_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Convert N×C×H×W to N×H×W×3."""
+def to_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Convert N×C×H×W images, gray, RGB, or RGBA, to N×H×W×3; transparent ones get a white background."""
     tiles = images.transpose(0, 2, 3, 1)
+    if tiles.shape[3] == 4:
+        opacity = tiles[..., 3:].astype(np.uint16)
+        tiles = ((tiles[..., :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
     return np.repeat(tiles, 3, axis=3) if tiles.shape[3] == 1 else tiles
 
 
@@ -199,7 +207,8 @@ def _shorten(label: str) -> str:
     return label if len(label) <= 8 else label[:7] + "…"
 
 
-def _encode_png(image: Image.Image) -> PngImage:
+def encode_png(image: Image.Image) -> PngImage:
+    """Encode an RGB or RGBA image."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=6)
-    return PngImage(buffer.getvalue(), *image.size)
+    return PngImage(buffer.getvalue(), *image.size, len(image.getbands()))

@@ -20,6 +20,7 @@ from monitor.records import (
 )
 from monitor.render import images
 from monitor.render.histograms import bin_counts
+from monitor.sinks.media_encoding import MEDIA_ENCODERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def encode_record(record: Record) -> bytes:
 
 
 def _image(tag: str, picture: PngImage) -> summaries.Value:
-    return summaries.image(tag, picture.png, picture.width, picture.height)
+    return summaries.image(tag, picture.png, picture.width, picture.height, picture.channels)
 
 
 def _predictions(record: Predictions) -> Values:
@@ -93,4 +94,5 @@ ENCODERS: dict[type, Callable[[Any], Values]] = {
     Histogram: _histogram,
     Curve: lambda record: [_image(record.tag, images.curve_image(record))],
     Config: _config,
+    **MEDIA_ENCODERS,
 }

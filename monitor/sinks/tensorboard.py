@@ -14,10 +14,11 @@ import numpy as np
 
 from monitor.events import summaries
 from monitor.events.framing import frame
+from monitor.events.projector import ProjectorFiles, encode_embedding, write_embedding
 from monitor.events.scalar_encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
 from monitor.metrics import BEST_PREFIX, SPLIT_ORDER, MetricSummary, goal, is_held_out
-from monitor.records import RECORD_TYPES, Config, Progress, Record, Scalar
+from monitor.records import RECORD_TYPES, Config, Embedding, Progress, Record, Scalar
 from monitor.scalar_block import ScalarBlock
 from monitor.sinks.base import Sink
 from monitor.sinks.event_encoding import encode_record
@@ -38,6 +39,9 @@ class PreparedEvent(NamedTuple):
     frame: bytes
 
 
+_PREPARED = (PreparedEvent, ProjectorFiles)
+
+
 class TensorBoardSink(Sink):
     """Write event files into the run directory. What was logged is on disk within a second."""
 
@@ -54,6 +58,7 @@ class TensorBoardSink(Sink):
             self.accepts = self.accepts - {Config}
         self._file: EventFileWriter | None = None
         self._run: Run | None = None
+        self._embeddings: list[ProjectorFiles] = []  # that are not on disk yet
         self._summary = MetricSummary()
         self._known_groups: set[TagGroup] = set()  # whose tags are in `_splits`
         self._splits: dict[str, list[str]] = {}  # by metric: the splits that it was logged for
@@ -69,25 +74,30 @@ class TensorBoardSink(Sink):
             if type(record) is Scalar and is_held_out(record.tag):
                 self._summary.add(record.tag, record.value, record.step)
 
-    def prepare(self, record: Record) -> PreparedEvent:
+    def prepare(self, record: Record) -> PreparedEvent | ProjectorFiles:
         """Draw and encode a record that is not a scalar. Pure, so any thread may call it."""
+        if isinstance(record, Embedding):
+            return encode_embedding(record)
         return PreparedEvent(frame(encode_record(record)))
 
-    def write(self, records: Sequence[Record | PreparedEvent]) -> None:
+    def write(self, records: Sequence[Record | PreparedEvent | ProjectorFiles]) -> None:
         """Encode the records into the writer's buffer; those that were prepared are taken as they are."""
         assert self._file is not None
         encoded: list[tuple[bytes, ScalarBlock | None]] = []
+        embeddings: list[ProjectorFiles] = []
         for is_scalar, run in groupby(records, lambda record: type(record) is Scalar):
             if is_scalar:
                 block = ScalarBlock.of(run)  # type: ignore[arg-type]
                 encoded.append((encode_scalars(block), block))
             else:
-                prepared = (item if isinstance(item, PreparedEvent) else self.prepare(item) for item in run)
-                encoded += [(event.frame, None) for event in prepared]
+                prepared = [item if isinstance(item, _PREPARED) else self.prepare(item) for item in run]
+                embeddings += [item for item in prepared if isinstance(item, ProjectorFiles)]
+                encoded += [(item.frame, None) for item in prepared if isinstance(item, PreparedEvent)]
         # All of it could be encoded, so all of it is taken.
         parts = [frames if block is None else frames + self._derived_events(block) for frames, block in encoded]
         if parts:
             self._file.add_framed(b"".join(parts))
+        self._embeddings += embeddings
 
     def write_scalars(self, block: ScalarBlock) -> None:
         """Encode the scalars into the writer's buffer; `block.stored` is set once they are on disk."""
@@ -97,9 +107,12 @@ class TensorBoardSink(Sink):
             self._file.add_framed(frames + self._derived_events(block), partial(_set_stored, block, len(frames)))
 
     def flush(self) -> None:
-        """Write and fsync the buffer."""
-        if self._file is not None:
+        """Write and fsync the buffer; write the embeddings, which are files of their own."""
+        if self._file is not None and self._run is not None:
             self._file.flush()
+            while self._embeddings:
+                write_embedding(self._run.path, self._embeddings[0])
+                del self._embeddings[0]
 
     def close(self) -> None:
         """Note the run's end in HPARAMS and close the file."""
@@ -109,7 +122,7 @@ class TensorBoardSink(Sink):
             end = time.time()
             value = summaries.session_end(succeeded=self._run.status == "finished", end=end)
             self._file.add(summaries.event([value], 0, end))
-        self._file.flush()
+        self.flush()
         self._file.close()
         self._file = None
 

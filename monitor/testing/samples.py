@@ -19,6 +19,7 @@ from monitor.records import (
     Summary,
     Text,
 )
+from monitor.testing.media_samples import hostile_media, media_records
 
 
 def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
@@ -50,6 +51,7 @@ def sample_records(start: float = 1_700_000_000.0) -> list[Record]:
             Text("notes", f"step {step}: <b>plain</b> text & more", step, now),
             Histogram("weights/fc1", rng.normal(size=1000), step, now),
             Curve("decision", x, 1 / (1 + np.exp(3 - x)), step, now, "Hours", "Probability of pass", 0.5, data),
+            *media_records(step, now),
             Summary("points", _point_cloud(step, now), step, now),
             Progress(step + 1, 2, step + 1, 2, now),
             Checkpoint(f"checkpoint-{step}.pt", step + 1, now),
@@ -98,6 +100,7 @@ def hostile_records(time: float = 1_700_000_000.0) -> dict[str, Record]:
         "a curve of NaN": Curve("hostile", nothing, nothing, 0, time),
         "a curve of extremes": Curve("hostile", huge, huge, 0, time),
         "a curve of one point": Curve("hostile", x[:1], x[:1], 0, time, "", "$x_{", 1.7e308, (x[:1], x[:1])),
+        **hostile_media(time),
         "no settings": Config({}, time),
         "odd settings": Config({"": None, "nan": np.nan, "[/]\x1b": {"a": [1, None]}, "long": "x" * 10_000}, time),
         "no epochs": Progress(0, 0, 0, 0, time),

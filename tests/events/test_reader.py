@@ -12,7 +12,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from monitor import Run
 from monitor.events.files import runs_under
 from monitor.events.reader import read_history, read_scalars
-from monitor.records import Config, Histogram, Images, Restart, Scalar, Text
+from monitor.records import Config, Histogram, Images, PRCurve, Restart, Scalar, Summary, Text
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import sample_records
 from tests.support import event_reader, foreign
@@ -35,7 +35,7 @@ def test_our_own_files_come_back(tmp_path: Path) -> None:
     (config,) = (record for record in found if isinstance(record, Config))
     assert config.values == {"lr": 0.01, "optimizer": "sgd", "nesterov": False, "hidden": "[200, 200]"}
     assert {record.tag for record in found if isinstance(record, Images)} == {
-        "samples", "colored", "predictions", "confusion", "decision",
+        "samples", "colored", "predictions", "confusion", "decision", "drawn", "bars", "boxes",
     }  # fmt: skip
     assert [(r.step, r.text) for r in found if isinstance(r, Text) and r.tag == "notes"][1] == (
         1, "step 1: <b>plain</b> text & more",
@@ -75,7 +75,9 @@ def test_files_of_torchs_writer(tmp_path: Path) -> None:
     assert edges[-1] == pytest.approx(values.max())
     middles = (edges[:-1] + edges[1:]) / 2
     assert (counts * middles).sum() / 500 == pytest.approx(values.mean(), abs=0.05)
-    assert dict(reader.skipped) == {"pr_curves": 1}
+    (curve,) = (record for record in found if isinstance(record, PRCurve))
+    assert (curve.tag, curve.step, curve.counts.shape) == ("curve", 1, (4, 127))
+    assert dict(reader.skipped) == {}
 
 
 def test_files_of_tensorflows_and_jaxs_writers(tmp_path: Path) -> None:
@@ -117,7 +119,9 @@ def test_files_of_tensorflows_and_jaxs_writers(tmp_path: Path) -> None:
     histograms = {r.tag: r.buckets for r in found if isinstance(r, Histogram)}
     assert [list(part) for part in histograms["h"] or ()] == [[5, 7, 1], [0, 1, 2, 4]]
     assert [list(part) for part in histograms["old"] or ()] == [[2, 3, 1], [0.5, 1, 2, 2.5]]
-    assert dict(reader.skipped) == {"audio": 1, "mesh": 1, "images": 1, "graph def": 1}
+    (graph,) = (record for record in found if isinstance(record, Summary))
+    assert Event.FromString(graph.event).graph_def == b"\x0a\x00"
+    assert dict(reader.skipped) == {"audio": 1, "mesh": 1, "images": 1}
 
 
 def test_a_torn_end_a_damaged_event_and_a_damaged_length(tmp_path: Path) -> None:

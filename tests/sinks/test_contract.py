@@ -32,6 +32,17 @@ if TYPE_CHECKING:
     from tests.support.servers import VisdomServer
 
 
+PICTURES = (
+    records.Images,
+    records.Predictions,
+    records.ConfusionMatrix,
+    records.Curve,
+    records.Figure,
+    records.Video,
+    records.Detections,
+)
+
+
 def series_of(found: Sequence[Record]) -> dict[str, list[tuple[int, float]]]:
     """Return the points of each scalar."""
     series = defaultdict(list)
@@ -69,13 +80,24 @@ class TestTensorBoard(SinkContract):
         assert scalars == series_of(records_)
         steps: dict[str, list[int]] = defaultdict(list)
         for record in records_:
-            if isinstance(record, records.Images | records.Predictions | records.ConfusionMatrix | records.Curve):
+            if isinstance(record, PICTURES):
                 steps[record.tag].append(record.step)
         assert {tag: [event.step for event in found.Images(tag)] for tag in tags["images"]} == steps
         texts = [record.text for record in records_ if isinstance(record, records.Text)]
         assert not texts or event_reader.text(self.run.path, "notes") == texts
         histograms = [record.step for record in records_ if isinstance(record, records.Histogram)]
         assert [event.step for tag in tags["histograms"] for event in found.Histograms(tag)] == histograms
+        sounds = [record.encoded for record in records_ if isinstance(record, records.Audio)]
+        assert [event.encoded_audio_string for tag in tags["audio"] for event in found.Audio(tag)] == sounds
+        for kind, name in (
+            (records.PRCurve, "precision"),
+            (records.Mesh, "tetrahedron_FACE"),
+            (records.Table, "table/text_summary"),
+        ):
+            logged = [record.step for record in records_ if isinstance(record, kind)]
+            assert ([event.step for event in found.Tensors(name)] if name in tags["tensors"] else []) == logged
+        embeddings = list((self.run.path / "embeddings").glob("*/tensors.tsv"))
+        assert len(embeddings) == sum(isinstance(record, records.Embedding) for record in records_)
         settings = any(isinstance(record, records.Config) for record in records_)
         assert ("config/text_summary" in tags["tensors"]) == settings
 

@@ -41,7 +41,10 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert decision["data"][1]["x"] == [2.0, 5.0]
         assert decision["layout"]["shapes"][0]["y0"] == 0.5
         assert "optimizer: sgd" in windows["config"]["content"]
-        assert len(windows) == 12
+        (mesh,) = (x for x in records if isinstance(x, r.Mesh) and x.step == 1)
+        assert windows["tetrahedron"]["content"]["data"][0]["x"] == mesh.vertices[:, 0].tolist()
+        assert windows["points"]["content"]["data"][0]["type"] == "scatter3d"  # from an event of TensorBoard's
+        assert len(windows) == 22
 
     check_sink(lambda: VisdomSink(port=visdom_server.port, env=env), run, read_back)
 

@@ -9,6 +9,8 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
+from monitor.records import RECORD_TYPES, Config, Restart
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,9 +21,7 @@ if TYPE_CHECKING:
 PREFIX = struct.Struct("<QQ")  # bytes of the header, and of the arrays
 MAX_HEADER_BYTES = 2**28
 MAX_ARRAY_BYTES = 2**34
-KINDS = frozenset(
-    ["Scalar", "Images", "Predictions", "Text", "Histogram", "ConfusionMatrix", "Curve", "Progress", "Checkpoint"]
-)
+KINDS = frozenset(kind.__name__ for kind in RECORD_TYPES - {Config, Restart})
 
 # What the inbox takes for scalars: (tag, value, step, time), or None and the values by tag in place of the first two.
 ScalarEntry = tuple[str, float, int, float] | tuple[None, dict[str, float], int, float]
@@ -34,6 +34,8 @@ def encode(entry: Record | ScalarEntry) -> bytes:
     def describe(array: Any) -> dict[str, Any]:
         import numpy as np
 
+        if isinstance(array, bytes):
+            array = np.frombuffer(array, np.uint8)
         if not isinstance(array, np.ndarray):
             raise TypeError(f"a {type(array).__name__} cannot be sent")
         arrays.append(np.ascontiguousarray(array))

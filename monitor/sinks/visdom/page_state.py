@@ -7,19 +7,28 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from monitor.records import (
+    Audio,
     Config,
     ConfusionMatrix,
     Curve,
+    Detections,
+    Embedding,
+    Figure,
     Histogram,
     Images,
+    Mesh,
+    PRCurve,
     Predictions,
     Record,
     Restart,
     Scalar,
+    Table,
     Text,
+    Video,
 )
 from monitor.render.downsampling import DownsampledSeries
 from monitor.sinks.visdom import windows
+from monitor.sinks.visdom.media_windows import MEDIA_WINDOW_BUILDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,11 +39,19 @@ if TYPE_CHECKING:
 WINDOW_ORDER = (
     "curves",
     "images",
+    "detections",
+    "video",
+    "audio",
     "predictions",
     "labels",
+    "figure",
     "plot",
+    "pr",
+    "embedding",
+    "mesh",
     "confusion",
     "others",
+    "table",
     "text",
     "config",
     "histogram",
@@ -48,7 +65,16 @@ RECORD_WINDOWS: dict[type, tuple[str, ...]] = {
     ConfusionMatrix: ("confusion",),
     Histogram: ("histogram",),
     Curve: ("plot",),
+    Figure: ("figure",),
+    Audio: ("audio",),
+    Video: ("video",),
+    Detections: ("detections",),
+    PRCurve: ("pr",),
+    Embedding: ("embedding",),
+    Mesh: ("mesh",),
+    Table: ("table",),
 }
+WINDOW_BUILDERS = {**windows.WINDOW_BUILDERS, **MEDIA_WINDOW_BUILDERS}  # by kind
 MAX_TEXTS = 100  # per tag; the latest are shown
 
 
@@ -147,7 +173,7 @@ class PageState:
         elif kind == "text":
             message = windows.texts(tag, self._texts[tag])
         else:
-            message = windows.WINDOW_BUILDERS[kind](self._records[key])
+            message = WINDOW_BUILDERS[kind](self._records[key])
         kind_rank, group_rank, number = self._position(key)
         return {**message, "opts": {**message["opts"], "order": kind_rank * 10**6 + group_rank * 10**4 + number}}
 

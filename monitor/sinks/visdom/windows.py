@@ -118,10 +118,13 @@ def image_window(title: str, image: PngImage) -> Message:
 
 def text_window(title: str, body: str) -> Message:
     """Show preformatted text."""
-    return {
-        "data": [{"type": "text", "content": f'<pre style="border:0;background:none">{escape_html(body)}</pre>'}],
-        "opts": {"title": escape_control_chars(title), **TEXT_SIZE_PX},
-    }
+    return html_window(title, f'<pre style="border:0;background:none">{escape_html(body)}</pre>', **TEXT_SIZE_PX)
+
+
+def html_window(title: str, content: str, width: int, height: int) -> Message:
+    """Show HTML, in which all that a user logged is escaped."""
+    size = {"width": width, "height": height}
+    return {"data": [{"type": "text", "content": content}], "opts": {"title": escape_control_chars(title), **size}}
 
 
 def texts(tag: str, records: Sequence[Text]) -> Message:
