@@ -80,8 +80,11 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
 
         Raises:
             OSError: if the directory cannot be made.
+            ValueError: for a directory that is not on a file system, such as `s3://bucket/name`.
         """
         logdir = logdir or log_dir or _default_directory(comment or "")
+        if is_remote(logdir):
+            raise ValueError(f"{logdir!r} is not a local directory; log to one, and copy it")
         self.logdir = self.log_dir = logdir
         self.purge_step, self.max_queue, self.flush_secs = purge_step, max_queue, flush_secs
         self.filename_suffix = filename_suffix
@@ -204,6 +207,11 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
     def __getstate__(self) -> dict[str, Any]:
         """Become a writer of the same directory in another process, or in a copy."""
         return {**self.__dict__, "file_writer": None, "all_writers": None}
+
+
+def is_remote(logdir: Any) -> bool:
+    """Tell whether a directory is one that TensorBoard's writers reach over the network, such as `s3://bucket/name`."""
+    return isinstance(logdir, str) and "://" in logdir
 
 
 def _default_directory(comment: str) -> str:
