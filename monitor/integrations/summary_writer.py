@@ -154,18 +154,16 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
         """
         writer = self.file_writer
         log = writer.ready if writer is not None else None
-        if log is not None and walltime is None and not (new_style or display_name or summary_description):
+        if log is not None and not (new_style or display_name or summary_description):
             kind = type(scalar_value)
             value: Any = float(scalar_value) if kind is int else scalar_value
+            if kind.__module__ == "numpy" and scalar_value.size == 1 and scalar_value.dtype.kind in "fiub":
+                value = float(scalar_value.item())
             step = 0 if global_step is None else global_step
             if (type(value) is float or (is_tensor(value) and value.numel() == 1)) and type(step) is int:
                 name = writer.names.plain.get(tag)  # type: ignore[union-attr]
-                if name is not None:
-                    try:
-                        log.scalar(name, value, step)
-                        return
-                    except RuntimeError:
-                        pass  # it was closed meanwhile
+                if name is not None and log.scalar_at(name, value, step, walltime):
+                    return
         self._add_scalar(
             tag, scalar_value, global_step, walltime, new_style, double_precision, display_name, summary_description
         )

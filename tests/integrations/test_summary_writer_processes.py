@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -111,12 +111,13 @@ def test_what_is_changed_after_the_call_changes_nothing(tmp_path: Path) -> None:
 
 def test_figures_of_pyplot(tmp_path: Path) -> None:
     from matplotlib import pyplot
-    from torch.utils.tensorboard._utils import figure_to_image
+    from torch.utils.tensorboard import _utils
 
+    draw: Any = _utils.figure_to_image
     pyplot.switch_backend("agg")
     made = pyplot.figure()
     pyplot.plot([1, 3, 2])
-    wanted = figure_to_image(made, close=False)
+    wanted = draw(made, close=False)
     with SummaryWriter(tmp_path) as writer:
         writer.add_figure("kept", made, close=False)
         assert pyplot.fignum_exists(made.number)

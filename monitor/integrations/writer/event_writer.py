@@ -18,7 +18,7 @@ class EventWriter:
 
     def get_logdir(self) -> str:
         """Return the directory."""
-        return self._writer.get_logdir()
+        return str(self._writer.get_logdir())
 
     def add_event(self, event: Any) -> None:
         """Add an `Event` message of either package."""
@@ -42,5 +42,5 @@ class EventWriter:
         return self  # tensorboardX's has the name of its file here
 
     @property
-    def _file_name(self) -> str | None:
+    def _file_name(self) -> Any:
         return self._writer.path
