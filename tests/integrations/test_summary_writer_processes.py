@@ -109,6 +109,24 @@ def test_what_is_changed_after_the_call_changes_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "00000" / "default" / "tensors.tsv").read_text() == "1.0\t1.0\t1.0\n" * 2
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_calls_do_not_wait_for_a_gpu(tmp_path: Path) -> None:
+    values = torch.rand(3, 8, 8, device="cuda")
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_scalar("first", 1.0, 0)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            writer.add_scalar("scalar", values[0, 0, 0], 1)
+            writer.add_scalars("scalars", {"a": values[0, 0, 1]}, 1)
+            writer.add_image("image", values, 1)
+            writer.add_histogram("histogram", values, 1)
+            writer.add_tensor("tensor", values, 1)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    found = contents(tmp_path)
+    assert {":scalar", "scalars_a:scalars", ":image", ":histogram", ":tensor"} <= set(found)
+
+
 def test_figures_of_pyplot(tmp_path: Path) -> None:
     from matplotlib import pyplot
     from torch.utils.tensorboard import _utils

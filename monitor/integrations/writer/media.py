@@ -30,7 +30,7 @@ class MediaMethods(WriterMethods):
     ) -> None:
         """Add the distribution of an array; `bins` is as in `numpy.histogram`."""
         if not isinstance(bins, str | int):
-            bins = tuple(bins)
+            bins = tuple(bins.tolist() if hasattr(bins, "tolist") else bins)
         options = {"bins": self.default_bins if bins == "tensorflow" else bins, "max_bins": max_bins}
         self._add("histogram", tag, [values], options, (bins, max_bins), global_step, walltime)
 
