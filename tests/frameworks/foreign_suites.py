@@ -8,6 +8,7 @@ The folder is a checkout; by default its files `tests/test_*.py` are run. Only t
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,9 +58,16 @@ def main() -> int:
     """Print the table; return how many tests pass with the stock class and not with ours."""
     folder = Path(os.environ[FOLDER]).resolve()
     files = sys.argv[1:] or sorted(str(path.relative_to(folder)) for path in folder.glob("tests/test_*.py"))
+    with tempfile.TemporaryDirectory() as copies:  # one each, because tests find what earlier ones left
+        stock, ours = (shutil.copytree(folder, Path(copies, name), symlinks=True) for name in ("stock", "ours"))
+        return compare(stock, ours, files)
+
+
+def compare(stock_copy: Path, our_copy: Path, files: list[str]) -> int:
+    """Run the files in both copies and print the table; return how many tests pass in the first copy only."""
     worse = total = stock_passed = ours_passed = 0
     for file in files:
-        stock, ours = (results(folder, file, is_swapped=is_swapped) for is_swapped in (False, True))
+        stock, ours = results(stock_copy, file, is_swapped=False), results(our_copy, file, is_swapped=True)
         passed = [sum(outcome == "passed" for outcome in found.values()) for found in (stock, ours)]
         print(f"{file:45} {len(stock):4} tests, {passed[0]:4} pass with the stock class, {passed[1]:4} with ours")
         total, stock_passed, ours_passed = total + len(stock), stock_passed + passed[0], ours_passed + passed[1]
