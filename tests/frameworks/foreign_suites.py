@@ -2,7 +2,7 @@
 
     FOREIGN_SUITE=path/to/tensorboardX python -m tests.frameworks.foreign_suites tests/test_writer.py …
 
-The folder is a checkout; by default its files `tests/test_*.py` are run. Only the class is replaced, from outside.
+The folder is a checkout; by default its files `tests/*test*.py` are run. Only the class is replaced, from outside.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _outcome(case: ElementTree.Element) -> str:
 def main() -> int:
     """Print the table; return how many tests pass with the stock class and not with ours."""
     folder = Path(os.environ[FOLDER]).resolve()
-    files = sys.argv[1:] or sorted(str(path.relative_to(folder)) for path in folder.glob("tests/test_*.py"))
+    files = sys.argv[1:] or sorted(str(path.relative_to(folder)) for path in folder.glob("tests/*test*.py"))
     with tempfile.TemporaryDirectory() as copies:  # one each, because tests find what earlier ones left
         stock, ours = (shutil.copytree(folder, Path(copies, name), symlinks=True) for name in ("stock", "ours"))
         return compare(stock, ours, files)
