@@ -17,6 +17,7 @@ from monitor.records import (
     Predictions,
     Progress,
     Record,
+    Summary,
     Text,
 )
 
@@ -115,6 +116,7 @@ _DECODERS = {
         "ConfusionMatrix": _confusion_matrix,
         "Curve": _curve,
         "Progress": lambda r: Progress(r.step(), r.step(), r.step(), r.step(), r.time()),
+        "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.step(), r.time()),
         "Checkpoint": lambda r: Checkpoint(r.text(), r.step(), r.time()),
         **MEDIA_DECODERS,
     }.items()
