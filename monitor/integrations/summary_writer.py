@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import is_tensor
 from monitor.integrations.writer import builders
+from monitor.integrations.writer.capture import is_numpy_number
 from monitor.integrations.writer.charts import ChartMethods
 from monitor.integrations.writer.exported import ExportedScalars
 from monitor.integrations.writer.file_writer import FileWriter
@@ -157,7 +158,7 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
         if log is not None and not (new_style or display_name or summary_description):
             kind = type(scalar_value)
             value: Any = float(scalar_value) if kind is int else scalar_value
-            if kind.__module__ == "numpy" and scalar_value.size == 1 and scalar_value.dtype.kind in "fiub":
+            if kind.__module__ == "numpy" and is_numpy_number(scalar_value):
                 value = float(scalar_value.item())
             step = 0 if global_step is None else global_step
             if (type(value) is float or (is_tensor(value) and value.numel() == 1)) and type(step) is int:

@@ -157,33 +157,35 @@ _REPLACEMENTS: Mapping[str, Mapping[str, type]] = {
         "GlobalSummaryWriter": TensorBoardXGlobalSummaryWriter,
     },
 }
-_stock_classes: dict[str, Any] = {}  # by module: its `SummaryWriter` before it was replaced
-REPLACED_MODULES = ("torch.utils.tensorboard", "tensorboardX")  # an import hook calls `install` after these
+_stock_classes: dict[str, Any] = {}  # by their full names: the classes that were replaced
+_PACKAGES = ("torch.utils.tensorboard", "tensorboardX")
+REPLACED_MODULES = tuple(name for name in _REPLACEMENTS if name not in _PACKAGES)  # the packages import from these
 
 
 def _stock(module: str) -> Any:
-    """Return the package's own class."""
-    if module not in _stock_classes:
-        _stock_classes[module] = importlib.import_module(module).SummaryWriter
-    return _stock_classes[module]
+    """Return the `SummaryWriter` that a module had before it was replaced."""
+    found = importlib.import_module(module).SummaryWriter
+    return _stock_classes.get(f"{module}.SummaryWriter", found)
 
 
 def install(*, load: bool = False) -> None:
     """Replace the `SummaryWriter` of `torch.utils.tensorboard` and of `tensorboardX` for the rest of the process.
 
-    What a module has imported from them before keeps the stock class. Idempotent.
+    What a module has imported from them before keeps the stock class. An import hook may call it after it has executed
+    one of `REPLACED_MODULES`, while the package is still being imported. Idempotent.
 
     Args:
         load: whether to import both packages first, if they are installed; otherwise only what is loaded is changed.
     """
     for name, classes in _REPLACEMENTS.items():
-        if load and name in REPLACED_MODULES:
+        if load and name in _PACKAGES:
             try:
                 importlib.import_module(name)
             except ImportError:
                 continue
         module = sys.modules.get(name)
-        if module is not None:
-            _stock(name)
-            for attribute, replacement in classes.items():
+        for attribute, replacement in classes.items():
+            stock = getattr(module, attribute, replacement)  # there is none yet in a module that is being imported
+            if stock is not replacement:
+                _stock_classes.setdefault(f"{name}.{attribute}", stock)
                 setattr(module, attribute, replacement)

@@ -195,6 +195,29 @@ assert not isinstance(stock, Ours)
     assert event_reader.series(tmp_path, "loss") == [(1, 1.0)] * 3
 
 
+def test_the_stock_classes_are_replaced_while_they_are_imported(tmp_path: Path) -> None:
+    code = """
+import sys
+from monitor.integrations.writer_flavors import REPLACED_MODULES, install
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name not in REPLACED_MODULES:
+            return None
+        spec = next(s for f in sys.meta_path if f is not self and (s := f.find_spec(name, path, target)))
+        execute = spec.loader.exec_module
+        spec.loader.exec_module = lambda module: (execute(module), install())
+        return spec
+sys.meta_path.insert(0, Finder())
+from tensorboardX import GlobalSummaryWriter, SummaryWriter
+from torch.utils.tensorboard import SummaryWriter as TorchWriter
+from monitor import SummaryWriter as Ours
+assert issubclass(SummaryWriter, Ours) and issubclass(TorchWriter, Ours) and SummaryWriter is not TorchWriter
+assert GlobalSummaryWriter.__module__.startswith("monitor.")
+assert not isinstance(TorchWriter("memory://run"), Ours)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60, cwd=tmp_path)
+
+
 def test_a_remote_directory_is_refused() -> None:
     with pytest.raises(ValueError, match="is not a local directory"):
         SummaryWriter("s3://bucket/run")

@@ -42,12 +42,17 @@ def scalar_value(value: Any, builders: Builders) -> Any:
         return float(value)
     if is_tensor(value) and value.numel() == 1 and value.device.type != "meta":
         return value if value.is_cuda else float(value.item())
-    if type(value).__module__ == "numpy" and value.size == 1 and value.dtype.kind in "fiub":
+    if type(value).__module__ == "numpy" and is_numpy_number(value):
         return float(value.item())
     array = builders.make_np(value).squeeze()
     if array.ndim != 0:
         raise AssertionError(f"scalar should be 0D, not of shape {list(array.shape)}")
     return float(array)
+
+
+def is_numpy_number(value: Any) -> bool:
+    """Tell whether an object of NumPy's is a real number, or an array of one."""
+    return getattr(value, "size", 0) == 1 and getattr(value, "dtype", None) is not None and value.dtype.kind in "fiub"
 
 
 def built(
