@@ -80,9 +80,8 @@ def test_tensorboards_projector_draws_the_points(page: Page, tmp_path: Path, ser
     with Logger(tmp_path / "runs" / "media", ["tensorboard"], strict=True) as log:
         log.embedding("plane", np.eye(30)[:, :2], 0, labels=list(range(30)))
     server = serve("tensorboard", "--port", "0", "--logdir", str(tmp_path / "runs"))
-    wait_until(
-        lambda: requests.get(f"{server.url}/data/plugin/projector/runs", timeout=5).json() == ["media"], 20, "it"
-    )
+    listing = f"{server.url}/data/plugins_listing"
+    wait_until(lambda: requests.get(listing, timeout=5).json()["projector"]["enabled"], 20, "the projector")
     page.goto(f"{server.url}/#projector")
     frame = page.frame_locator("iframe").first
-    frame.locator("text=Total variance described: 100.0%").first.wait_for(timeout=40_000)
+    frame.locator("text=/variance described: 100/").first.wait_for(timeout=40_000)
