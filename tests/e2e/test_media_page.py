@@ -1,4 +1,4 @@
-"""Media on Visdom's page and on TensorBoard's, as Chromium draws them."""
+"""Media on Visdom's page, as Chromium draws them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import requests
 
 from monitor import Logger
-from monitor.testing import wait_until
 from tests.support.browser import FIND_WINDOW
 from tests.support.media import log_everything
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.browser import Page
-    from tests.support.servers import Served, VisdomServer
+    from tests.support.servers import VisdomServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -74,14 +71,3 @@ def test_hostile_texts_of_media_are_text(page: Page, visdom_server: VisdomServer
         page.evaluate("() => [...document.querySelectorAll('a')].filter(a => /^javascript/.test(a.href)).length") == 0
     )
     assert page.problems == []
-
-
-def test_tensorboards_projector_draws_the_points(page: Page, tmp_path: Path, serve: Callable[..., Served]) -> None:
-    with Logger(tmp_path / "runs" / "media", ["tensorboard"], strict=True) as log:
-        log.embedding("plane", np.eye(30)[:, :2], 0, labels=list(range(30)))
-    server = serve("tensorboard", "--port", "0", "--logdir", str(tmp_path / "runs"))
-    listing = f"{server.url}/data/plugins_listing"
-    wait_until(lambda: requests.get(listing, timeout=5).json()["projector"]["enabled"], 20, "the projector")
-    page.goto(f"{server.url}/#projector")
-    frame = page.frame_locator("iframe").first
-    frame.locator("text=/variance described: 100/").first.wait_for(timeout=40_000)
