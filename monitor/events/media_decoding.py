@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     DecodeTensor = Callable[[Any, int], NDArray[Any]]
 
 MAX_CLIPS = 16  # sounds or meshes of one value
-MAX_AUDIO_BYTES = 2**25
+MAX_AUDIO_BYTES = 2**24
 MAX_THRESHOLDS = 2**12
 MAX_VERTICES = 2**20
 MAX_CELLS, MAX_TABLE_COLUMNS, MAX_TABLE_BYTES = 2**16, 1000, 2**23

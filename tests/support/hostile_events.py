@@ -51,9 +51,22 @@ def picture(tag: str, encoded: bytes) -> Any:
     return Summary.Value(tag=tag, image=Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=encoded))
 
 
-def promised(plugin: str, dtype: int, sizes: Iterable[int], **held: Any) -> Any:
+def film(width: int, height: int, frames: int = 20) -> bytes:
+    """Return a small GIF that claims a size; its frames hold one pixel each."""
+    size = struct.pack("<HH", width, height)
+    frame_ = b"\x21\xf9\x04\0\1\0\0\0\x2c\0\0\0\0" + size + b"\0\2\2\x44\1\0"
+    return b"GIF89a" + size + b"\x80\0\0" + b"\0\0\0\xff\xff\xff" + frame_ * frames + b"\x3b"
+
+
+def sound(tag: str, size: int) -> Any:
+    """Return a sound of so many bytes."""
+    audio = Summary.Audio(sample_rate=1, num_channels=1, length_frames=2**62, encoded_audio_string=bytes(size))
+    return Summary.Value(tag=tag, audio=audio)
+
+
+def promised(plugin: str, dtype: int, sizes: Iterable[int], tag: str = "", **held: Any) -> Any:
     """Return a tensor whose shape need not fit what it holds."""
-    return foreign.tensor(plugin, plugin, TensorProto(dtype=dtype, tensor_shape=foreign.shape(*sizes), **held))
+    return foreign.tensor(tag or plugin, plugin, TensorProto(dtype=dtype, tensor_shape=foreign.shape(*sizes), **held))
 
 
 def settings(**values: float) -> Any:
@@ -178,6 +191,28 @@ FILES: dict[str, Callable[[Path], None]] = {
             picture(f"n{n}", foreign.png(np.random.default_rng(n).integers(0, 256, (1500, 1500, 3), np.uint8)))
             for n in range(8)
         ),
+    ),
+    "films": lambda path: values(
+        path, *(picture(f"f{n}", film(3000, 3000)) for n in range(8)), picture("g", film(60_000, 9))
+    ),
+    "large sounds": lambda path: values(
+        path, *(sound(f"s{n}", size) for n, size in enumerate([2**23] * 6 + [2**24 + 1]))
+    ),
+    "large meshes": lambda path: values(
+        path,
+        *(
+            promised("mesh", foreign.FLOAT, [1, 2**19, 3], tensor_content=bytes(3 * 2**21), tag=f"m{n}_VERTEX")
+            for n in range(4)
+        ),
+        promised("mesh", foreign.FLOAT, [2**20, 1, 3], tensor_content=bytes(3 * 2**22), tag="batch_VERTEX"),
+        promised("mesh", foreign.FLOAT, [1, 2**28, 3], float_val=[1.0], tag="huge_VERTEX"),
+        promised("pr_curves", foreign.FLOAT, [6, 2**28], float_val=[1.0]),
+    ),
+    "large tables": lambda path: values(
+        path,
+        promised("text", foreign.STRING, [300, 200], string_val=[b"<b>x"] * 60_000, tag="t"),
+        promised("text", foreign.STRING, [2**16, 2], string_val=[b"x"] * 2**17, tag="u"),
+        promised("text", foreign.STRING, [1, 1], string_val=[b"x" * 2**24], tag="v"),
     ),
     "infinite settings": lambda path: values(path, settings(a=INFINITE, b=NAN, c=-INFINITE, d=1e300, e=2.0)),
     "damaged settings": lambda path: values(
