@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+
 import click
 
 from monitor.commands.base import MonitorCommand, fail
@@ -77,4 +78,3 @@ def _check(path: Path, *, follow: bool) -> Path:
             param_hint="'PATH'",
         )
     return path
-

@@ -1,7 +1,7 @@
 """The framing of W&B's logs: LevelDB's log format behind a header of their own.
 
-The file consists of blocks of 32 KiB. A record is one chunk, or several in blocks that follow each other; each chunk has
-a checksum, a length, and a type. Source: https://github.com/google/leveldb/blob/main/doc/log_format.md. W&B's header
+The file consists of blocks of 32 KiB. A record is one chunk, or several in blocks that follow each other; a chunk has a
+checksum, a length, and a type. Source: https://github.com/google/leveldb/blob/main/doc/log_format.md. W&B's header
 takes the first 7 bytes of the first block, and its checksum is zlib's CRC-32 over type and data.
 """
 
@@ -93,7 +93,7 @@ class BlockLogReader:
                 self.damaged += 1
                 parts, length, is_inside = [], 0, False
                 self.offset = chunks.position
-            elif kind == FULL or kind == FIRST:
+            elif kind in (FULL, FIRST):
                 self.damaged += is_inside  # the record before has no end
                 parts, length, is_inside = [data], len(data), kind == FIRST
                 if is_inside:
@@ -108,7 +108,7 @@ class BlockLogReader:
             else:  # the rest of a record whose first chunk was damaged
                 self.offset = chunks.position
                 continue
-            if kind == FULL or kind == LAST:
+            if kind in (FULL, LAST):
                 self.offset = chunks.position
                 if length > MAX_RECORD_BYTES:
                     self.damaged += 1

@@ -179,7 +179,7 @@ def find_logs(path: Path) -> dict[Path, str]:
     """
     if path.is_file():
         return {path: path.parent.name or path.name}
-    found = {}
+    found: dict[Path, str] = {}
     for folder, below, files in os.walk(path):
         below.sort()
         at = Path(folder)

@@ -14,7 +14,15 @@ from monitor.imports.block_log import BlockLogReader
 from monitor.imports.plain_text import markdown_table
 from monitor.imports.wandb_messages import KIND, parse_record
 from monitor.imports.wandb_settings import Settings
-from monitor.imports.wandb_values import Unsupported, checked_text, decode_json, decode_value, flatten
+from monitor.imports.wandb_values import (
+    MAX_NESTING,
+    Unsupported,
+    checked_text,
+    collect_media,
+    decode_json,
+    decode_value,
+    flatten,
+)
 from monitor.records import Config, Histogram, Images, Record, Scalar, Text
 
 if TYPE_CHECKING:
@@ -85,7 +93,10 @@ class WandbReader:
         return self._log.torn
 
     def records(self) -> Iterator[list[Record]]:
-        """Yield the records since the last call, in lists of a few thousand. Blocks while it reads. Raises `OSError`."""
+        """Yield the records since the last call, in lists of a few thousand.
+
+        Blocks while it reads. Raises `OSError`.
+        """
         records: list[Record] = []
         for data in self._encoded_records():
             self._read(data, records)
@@ -145,9 +156,13 @@ class WandbReader:
         """Append the records of one row of the history."""
         step: int | None = None
         items: list[tuple[str, str]] = []
+        nested: list[tuple[tuple[str, ...], str]] = []
         for item in row.item:
-            nested = item.nested_key
-            key = nested[0] if len(nested) == 1 else ".".join(nested) or item.key
+            path = item.nested_key
+            if len(path) > 1:
+                nested.append((tuple(path), item.value_json))
+                continue
+            key = path[0] if path else item.key
             if key == STEP:
                 step = _as_int(item.value_json)
             elif key == TIME:
@@ -160,22 +175,25 @@ class WandbReader:
             self.skipped["row with a step out of range"] += 1
             return
         self._next_step = step + 1
-        time = self._time
-        for key, text in items:
-            try:
-                value: Any = float(text)  # nearly all values are numbers
-            except ValueError:
-                self._read_value(key, text, step, records)
-            else:
-                if len(key) > MAX_TAG_CHARS:
-                    self._skip_tag()
-                else:
-                    records.append(Scalar(key, value, step, time))
-                    if key not in self._logged:
-                        self._note(key)
+        media, plain = collect_media(nested)
+        for key, text in items + plain:
+            self._read_value(key, text, step, records)
+        for key, value in media.items():
+            self._note(key)
+            self._add(key, value, step, records)
 
     def _read_value(self, key: str, text: str, step: int, records: list[Record]) -> None:
-        """Append the records of a value that is not a plain number."""
+        """Append the records of a value."""
+        try:
+            number = float(text)  # nearly all values are numbers
+        except ValueError:
+            pass
+        else:
+            if len(key) <= MAX_TAG_CHARS:
+                records.append(Scalar(key, number, step, self._time))
+                if key not in self._logged:
+                    self._note(key)
+                return
         try:
             value = decode_json(text)
         except Unsupported as reason:
@@ -213,20 +231,23 @@ class WandbReader:
         """Append the settings, if they changed."""
         if self._config.changed:
             self._config.changed = False
-            values = {key: value for key, value in self._config.values() if not _is_own(key)}
+            values = {key: value for key, value in self._config.values() if key.partition(".")[0] not in OWN_KEYS}
             records.append(Config(values, self._time))
 
     def _add_summary(self, records: list[Record]) -> None:
         """Append what is in the summary alone, such as a result that the program computed at its end."""
-        logged = {*self._logged, STEP, TIME}
-        rows = [[key, value] for key, value in self._summary.values() if key not in logged and not _is_own(key)]
+        shown = {*self._logged, STEP, TIME, *OWN_KEYS}
+        rows = [[key, value] for key, value in self._summary.values() if shown.isdisjoint(_key_and_parents(key))]
         if rows:
             text = checked_text(markdown_table(["name", "value"], rows))
             records.append(Text(SUMMARY_TAG, text, max(0, self._next_step - 1), self._time))
 
 
-def _is_own(key: str) -> bool:
-    return key.partition(".")[0] in OWN_KEYS
+def _key_and_parents(key: str) -> Iterator[str]:
+    """Yield a key, and those of the dicts that it is in."""
+    for _ in range(MAX_NESTING):
+        yield key
+        key = key.rpartition(".")[0]
 
 
 def _as_int(text: str) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+TYPE = "_type"
 MAX_NESTING = 30  # of dicts in a value
 MAX_MEDIA_BYTES = 2**26  # of all files of one value
 SPECIAL_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # also written as texts
@@ -53,7 +58,7 @@ def decode_value(tag: str, value: Any, step: int, time: float, files: Path) -> R
         return Text(tag, checked_text(value), step, time)
     if not isinstance(value, dict):
         raise Unsupported("null" if value is None else "list")
-    kind = str(value.get("_type"))
+    kind = str(value.get(TYPE))
     decode = MEDIA.get(kind)
     if decode is None:
         raise Unsupported(kind)
@@ -67,11 +72,34 @@ def decode_value(tag: str, value: Any, step: int, time: float, files: Path) -> R
 
 def flatten(key: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield the values in nested dicts, with their keys joined by dots, as W&B's own pages show them."""
-    if isinstance(value, dict) and "_type" not in value and depth < MAX_NESTING:
+    if isinstance(value, dict) and TYPE not in value and depth < MAX_NESTING:
         for name, item in value.items():
             yield from flatten(f"{key}.{name}", item, depth + 1)
     else:
         yield key, value
+
+
+def collect_media(
+    items: list[tuple[tuple[str, ...], str]],
+) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str]]]:
+    """Split nested items into the descriptions of media, which newer versions write one item at a time, and others."""
+    prefixes = {path[:-1] for path, _ in items if path[-1] == TYPE and len(path) <= MAX_NESTING}
+    media: dict[str, dict[str, Any]] = {}
+    others: list[tuple[str, str]] = []
+    for path, text in items:
+        depth = next((n for n in range(1, min(len(path), MAX_NESTING)) if path[:n] in prefixes), 0)
+        if not depth:
+            others.append((".".join(path), text))
+            continue
+        value: Any = media.setdefault(".".join(path[:depth]), {})
+        for part in path[depth:-1]:
+            value = value.setdefault(part, {})
+            if not isinstance(value, dict):
+                break
+        else:
+            with suppress(Unsupported):  # then it is missing
+                value[path[-1]] = decode_json(text)
+    return media, others
 
 
 def _image(tag: str, value: dict[str, Any], step: int, time: float, files: Path) -> Images:
@@ -96,14 +124,15 @@ def _histogram(tag: str, value: dict[str, Any], step: int, time: float, _files: 
     """Decode K counts, and K + 1 edges or the place and width of equal buckets."""
     import numpy as np
 
-    counts = np.asarray(value["values"], float)
+    edges: NDArray[np.float64]
+    counts: NDArray[np.float64] = np.asarray(value["values"], np.float64)
     if not 0 < counts.size <= MAX_BUCKETS or counts.ndim != 1:
         raise ValueError(f"{counts.shape} buckets")
     if "packedBins" in value:
         packed = value["packedBins"]
-        edges = float(packed["min"]) + float(packed["size"]) * np.arange(counts.size + 1)
+        edges = np.arange(counts.size + 1, dtype=np.float64) * float(packed["size"]) + float(packed["min"])
     else:
-        edges = np.asarray(value["bins"], float)
+        edges = np.asarray(value["bins"], np.float64)
     is_valid = edges.shape == (counts.size + 1,) and (np.abs(edges) <= MAX_EDGE).all()  # NaN is not
     if not is_valid or not ((counts >= 0) & (counts < MAX_COUNT)).all() or (np.diff(edges) < 0).any():
         raise ValueError("no histogram has these counts and edges")

@@ -64,7 +64,11 @@ def test_numbers_that_json_does_not_have(tmp_path: Path) -> None:
 def test_nested_dicts_and_what_has_no_record(tmp_path: Path) -> None:
     """Older versions of W&B write a nested dict as one value."""
     found, reader = values(tmp_path, val={"loss": 1, "by": {"class": 2.5}}, note="fine", none=None, many=[1, 2])
-    assert found == [Scalar("val.loss", 1, 3, 12.5), Scalar("val.by.class", 2.5, 3, 12.5), Text("note", "fine", 3, 12.5)]
+    assert found == [
+        Scalar("val.loss", 1, 3, 12.5),
+        Scalar("val.by.class", 2.5, 3, 12.5),
+        Text("note", "fine", 3, 12.5),
+    ]
     assert reader.skipped == {"null": 1, "list": 1}
 
 
@@ -104,7 +108,11 @@ def test_settings(tmp_path: Path) -> None:
 
 def test_the_summary_is_shown_where_it_says_more_than_the_history(tmp_path: Path) -> None:
     path = write(
-        tmp_path / FILE, run(), row(5, {"loss": 1, "val.acc": 2}), summary(loss=1, _step=5, _wandb={"runtime": 3}), end()
+        tmp_path / FILE,
+        run(),
+        row(5, {"loss": 1, "val.acc": 2}),
+        summary(loss=1, _step=5, _wandb={"runtime": 3}),
+        end(),
     )
     assert [type(record).__name__ for record in read(path)[0]] == ["Scalar", "Scalar"]
     path = write(tmp_path / FILE, run(), row(5, {"loss": 1}), summary(loss=1, best="a|b"), summary(best=0.5), end())
