@@ -22,8 +22,8 @@ SEARCH_SHARE = 0.05  # of the time, at most, goes into the search for new runs, 
 QUIET_S = 5.0  # without any record, before `follow` says what it waits for
 MAX_PAGES_TOLD = 20
 EMPTY_LOGS = (
-    "The logs found are still empty. Some writers keep records back: tensorboardX's SummaryWriter for up to 120 seconds, "
-    "or as long as its flush_secs says."
+    "The logs found are still empty. Some writers keep records back: tensorboardX's SummaryWriter for up to 120 "
+    "seconds, or as long as its flush_secs says."
 )
 
 
