@@ -58,10 +58,10 @@ def decode_value(tag: str, value: Any, step: int, time: float, files: Path) -> R
         return Text(tag, checked_text(value), step, time)
     if not isinstance(value, dict):
         raise Unsupported("null" if value is None else "list")
-    kind = str(value.get(TYPE))
-    decode = MEDIA.get(kind)
+    kind = value.get(TYPE)
+    decode = MEDIA.get(kind) if isinstance(kind, str) else None
     if decode is None:
-        raise Unsupported(kind)
+        raise Unsupported(kind if isinstance(kind, str) else "damaged value")
     try:
         return decode(tag, value, step, time, files)
     except FileNotFoundError:

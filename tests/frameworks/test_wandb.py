@@ -212,7 +212,7 @@ def test_a_growing_log(tmp_path: Path) -> None:
             return steps
 
         wait_until(lambda: len(pull()) > 1000, 60, "rows of a run that goes on")
-        assert reader.exit_code is None
+        assert WandbReader(log).exit_code is None
         process.communicate("\n", timeout=60)
         assert pull() == list(range(2000))
         assert (reader.exit_code, reader.damaged, reader.torn) == (0, 0, 0)

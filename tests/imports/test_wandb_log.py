@@ -131,6 +131,24 @@ def test_pictures(tmp_path: Path) -> None:
         assert (record.images == np.moveaxis(expected, 3, 1)).all()
 
 
+def test_media_that_are_written_as_nested_items(tmp_path: Path) -> None:
+    """Newer versions of W&B write one item for each part of a dict."""
+    picture = media(tmp_path, "media/images/p.png", foreign.png(np.zeros((4, 3), np.uint8)))
+    found, reader = values(
+        tmp_path,
+        **{
+            "val.picture.path": picture, "val.picture._type": "image-file", "val.picture.size": 10, "val.loss": 0.5,
+            "h._type": "histogram", "h.values": [1, 2],
+            "h.packedBins.min": 0, "h.packedBins.size": 1, "h.packedBins.count": 2,
+            "cut._type": b"{", "cut.path": picture, "odd._type": "html-file", "odd._type.path": 3,
+        },
+    )  # fmt: skip
+    assert {record.tag: type(record) for record in found if isinstance(record, Images | Scalar | Histogram)} == {
+        "val.picture": Images, "val.loss": Scalar, "h": Histogram,
+    }  # fmt: skip
+    assert reader.skipped == {"damaged value": 1, "damaged html-file": 1}
+
+
 @pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd", "media/../../secret.png", "media/none.png"])
 def test_pictures_outside_the_run_and_missing_ones(tmp_path: Path, path: str) -> None:
     media(tmp_path, "../secret.png", foreign.png(np.zeros((4, 4), np.uint8)))
@@ -232,6 +250,13 @@ def test_names(tmp_path: Path) -> None:
         assert read(path)[1].name == expected
     assert read_run_name(write(tmp_path / FILE, other("header"))) == ""
     assert read_run_name(tmp_path / "none") == ""
+
+
+def test_long_paths_of_keys(tmp_path: Path) -> None:
+    key = ".".join("abcdefghij" * 100)
+    found, reader = values(tmp_path, **{key: 1, f"{key}._type": "image-file", ".".join("x" * 9000): 2})
+    assert [record.tag for record in found if isinstance(record, Scalar | Text)] == [key, f"{key}._type"]
+    assert reader.skipped == {"tag of more than 16,384 characters": 1}
 
 
 def test_hostile_records(tmp_path: Path) -> None:
