@@ -14,7 +14,7 @@ from monitor.commands.lazy import LazyGroup
         "assets": ("monitor.commands.assets:assets", "Get and check the files for Visdom's page."),
         "compare": ("monitor.commands.compare:compare", "Compare runs in the terminal, in Visdom, or as HTML."),
         "doctor": ("monitor.commands.doctor:doctor", "Check whether a training can run here."),
-        "replay": ("monitor.commands.replay:replay", "Stream TensorBoard event files to any sink."),
+        "replay": ("monitor.commands.replay:replay", "Show TensorBoard logs and W&B runs in any sink."),
         "runs": ("monitor.commands.runs:runs", "List runs, with their status and metrics."),
         "serve": ("monitor.commands.serve:serve", "Serve a dashboard: visdom or tensorboard."),
         "train": ("monitor.commands.train:train", "Train a model and watch it live."),

@@ -31,7 +31,7 @@ LAYERS = (
     {"monitor.sinks"},
     {"monitor.capture"},
     {"monitor.runs"},
-    {"monitor.events"},
+    {"monitor.events", "monitor.imports"},
     {"monitor.render"},
     {
         f"monitor.{name}"

@@ -118,6 +118,11 @@ def keep_dashboards_up(servers: list[DashboardServer], commands: list[str], done
         echo(f"{done}; dashboards stay up until Ctrl-C")
         _wait_for_ctrl_c()
         return
+    print_commands(commands)
+
+
+def print_commands(commands: Sequence[str]) -> None:
+    """Print the commands that show the results."""
     for number, command in enumerate(commands):
         echo(("            or: " if number else "Look at it with: ") + command)
 

@@ -27,10 +27,13 @@ class _TooLarge(Exception):
     """The message takes more memory than there is room for, or cannot be decoded."""
 
 
-def fits_in_memory(event: bytes, limit: int) -> bool:
-    """Tell whether a parsed event takes at most about `limit` bytes. Takes time in proportion to that at most."""
+def fits_in_memory(message: bytes, limit: int, parts: dict[int, Any] = EVENT) -> bool:
+    """Tell whether a parsed message takes at most about `limit` bytes. Takes time in proportion to that at most.
+
+    `parts` says what can be repeated inside the message; by default, it is an event.
+    """
     try:
-        _measure(event, 0, len(event), EVENT, limit)
+        _measure(message, 0, len(message), parts, limit)
     except (_TooLarge, IndexError):
         return False
     return True

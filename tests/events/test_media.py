@@ -17,6 +17,7 @@ from monitor import Audio, Embedding, Images, Logger, MemorySink, Mesh, PRCurve,
 from monitor.delivery.replay import Replay
 from monitor.events.markdown_cells import from_rows, to_markdown, to_plain, to_rows
 from monitor.events.projector import CONFIG_NAME
+from monitor.imports.sources import open_source
 from tests.support import foreign
 from tests.support.media import log_everything
 from tests.support.records import everything
@@ -61,7 +62,7 @@ def test_our_own_media_come_back(logged: tuple[Path, MemorySink]) -> None:
 
 def test_replay_delivers_media(logged: tuple[Path, MemorySink], tmp_path: Path) -> None:
     memory = MemorySink()
-    replay = Replay("run", logged[0], [memory], Run(tmp_path / "copy"))
+    replay = Replay("run", open_source(logged[0], "run"), [memory], Run(tmp_path / "copy"))
     replay.forward()
     assert replay.close() == []
     for part in ("2 meshes", "2 embeddings", "1 sound", "1 film", "1 PR curve", "1 table"):
