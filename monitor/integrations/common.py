@@ -1,4 +1,4 @@
-"""What the adapters share: open a logger, name tags, pick the numbers, record settings, and end with the true status."""
+"""What the adapters share: open a logger, name tags, pick the numbers, record settings, and find the true status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.logger import Logger
 from monitor.metrics import SPLIT_ORDER
-from monitor.records import Config
+from monitor.records import Config, Summary
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.status import RunStatus, exception_status
 from monitor.sinks.registry import specs_from_environment
@@ -40,6 +40,7 @@ def open_logger(
     sinks: Iterable[str | Sink] | None = None,
     config: Mapping[str, Any] | None = None,
     alerts: Iterable[str | Rule | StallRule] = (),
+    children: str = "off",
 ) -> Logger:
     """Return `logger` with `config` added to its settings; without one, a new logger for the run `logdir/name`.
 
@@ -52,6 +53,7 @@ def open_logger(
         sinks: as in `Logger`; by default those of `default_sinks`.
         config: settings by name.
         alerts: as in `Logger`.
+        children: as in `Logger`.
 
     Raises:
         TypeError: if `logger` comes with sinks or alerts: it has its own.
@@ -59,7 +61,7 @@ def open_logger(
     """
     if logger is None:
         chosen = default_sinks() if sinks is None else sinks
-        return Logger(Path(logdir) / name, chosen, storable(config or {}), alerts=alerts)
+        return Logger(Path(logdir) / name, chosen, storable(config or {}), alerts=alerts, children=children)
     alerts = list(alerts)
     if sinks is not None or alerts:
         raise TypeError("sinks and alerts go with a new logger; the one that was passed has its own")
@@ -130,13 +132,45 @@ def is_number(value: Any) -> bool:
 def split_tag(name: str) -> str:
     """Return a metric's name as a tag with its split in front: `val_loss` as `val/loss`.
 
-    A name that contains a `/`, or that does not begin with a split, such as `loss`, stays as it is.
+    A name that does not begin with a split and an underscore, such as `loss` or `val/loss`, stays as it is.
     """
     split, _, rest = name.partition("_")
-    return f"{split}/{rest}" if "/" not in name and rest and split in SPLIT_ORDER else name
+    return f"{split}/{rest}" if rest and split in SPLIT_ORDER else name
+
+
+def split_tags(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values under the tags of `split_tag`; one that another value has already stays as it is."""
+    tags = {name: split_tag(name) for name in values}
+    return {name if tags[name] in values else tags[name]: value for name, value in values.items()}
 
 
 def current_outcome() -> tuple[RunStatus, str | None]:
     """Return the status and the error of a run that ends now: those of the exception being handled, if there is one."""
     kind, value, _ = sys.exc_info()
     return exception_status(kind, value) if kind is not None else (RunStatus.FINISHED, None)
+
+
+def as_mapping(settings: Any) -> Mapping[str, Any]:
+    """Return a mapping, a namespace, or None as a mapping of names to values."""
+    return settings if isinstance(settings, Mapping) else dict(vars(settings)) if settings is not None else {}
+
+
+def log_graph(logger: Logger, model: Any, inputs: Any) -> None:
+    """Log the graph of a PyTorch model for TensorBoard's GRAPHS; warn if it cannot be traced. Blocks meanwhile.
+
+    Args:
+        logger: where to.
+        model: a `torch.nn.Module`.
+        inputs: what it is called with: a tensor, or a tuple of arguments.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from torch.utils.tensorboard._pytorch_graph import graph
+
+    try:
+        definition, _ = graph(model, inputs)
+    except Exception as error:  # whatever the model raises
+        log.warning("the graph of the model is not logged: %s", " ".join(str(error).split()))
+        return
+    now = time()
+    event = Event(wall_time=now, graph_def=definition.SerializeToString())
+    logger._put(Summary("graph", event.SerializeToString(), 0, now))
