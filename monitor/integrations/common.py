@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
-from numbers import Number
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -71,17 +72,16 @@ def open_logger(
 
 
 def add_config(logger: Logger, config: Mapping[str, Any]) -> None:
-    """Add settings to those of the run, in `run.json` and in every sink. Settings that did not change cost nothing."""
-    added = storable(config)
-    known = logger.run.config
-    if not {name: value for name, value in added.items() if name not in known or known[name] != value}:
+    """Add settings to those of the run, in `run.json` and in every sink. Nothing is logged if nothing changes."""
+    config = {**logger.run.config, **storable(config)}
+    if config == logger.run.config:
         return
-    known.update(added)
+    logger.run.config = config
     try:
-        logger.run.update(config=known)
+        logger.run.update(config=config)
     except OSError as error:
         log.warning("%s: settings could not be written: %s", logger.run.path / "run.json", error)
-    logger._put(Config(dict(known), time()))
+    logger._put(Config(config, time()))  # noqa: SLF001 - there is no log call for settings
 
 
 def storable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,8 +121,8 @@ def _collect(metrics: Mapping[Any, Any], prefix: str, found: dict[str, Any]) -> 
 
 def is_number(value: Any) -> bool:
     """Tell whether `value` is a real number, or an array or tensor of one element; does not read it."""
-    if isinstance(value, Number):
-        return not isinstance(value, complex)
+    if isinstance(value, Real | Decimal):
+        return True
     numel = getattr(value, "numel", None)
     count = numel() if callable(numel) else getattr(value, "size", None)
     kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
@@ -173,4 +173,4 @@ def log_graph(logger: Logger, model: Any, inputs: Any) -> None:
         return
     now = time()
     event = Event(wall_time=now, graph_def=definition.SerializeToString())
-    logger._put(Summary("graph", event.SerializeToString(), 0, now))
+    logger._put(Summary("graph", event.SerializeToString(), 0, now))  # noqa: SLF001 - there is no log call for it

@@ -1,10 +1,10 @@
 """PyTorch Ignite: `MonitorLogger`, and the handlers that Ignite's other loggers have.
 
-    with MonitorLogger(name="mlp") as logger:
-        logger.attach_output_handler(
-            trainer, Events.ITERATION_COMPLETED, tag="train", output_transform=lambda loss: {"loss": loss}
-        )
-        trainer.run(loader, max_epochs=5)
+with MonitorLogger(name="mlp") as logger:
+logger.attach_output_handler(
+trainer, Events.ITERATION_COMPLETED, tag="train", output_transform=lambda loss: {"loss": loss}
+)
+trainer.run(loader, max_epochs=5)
 """
 
 from __future__ import annotations
@@ -212,9 +212,7 @@ def _flatten(value: Any, tag: str) -> Iterator[tuple[str, Any]]:
     """Yield the values in mappings, sequences, and one-dimensional tensors, with their tags."""
     if isinstance(value, Mapping):
         items: Any = value.items()
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        items = enumerate(value)
-    elif getattr(value, "ndim", 0) == 1:
+    elif (isinstance(value, Sequence) and not isinstance(value, str)) or getattr(value, "ndim", 0) == 1:
         items = enumerate(value)
     else:
         yield tag, value

@@ -1,15 +1,16 @@
-"""Keras 3: `model.fit(..., callbacks=[MonitorCallback(name="mlp")])`. With the torch backend, TensorFlow is not needed."""
+"""Keras 3: `model.fit(..., callbacks=[MonitorCallback(name="mlp")])`; no TensorFlow with the torch backend."""
 
 from __future__ import annotations
 
 import atexit
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from keras.callbacks import Callback
 
-from monitor.integrations.session import Session
 from monitor.integrations.common import is_number, scalars
+from monitor.integrations.session import Session
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
     its mean over the epoch so far, `val/loss` for the validation of `fit`, and `test/loss` for `evaluate`. The run
     starts with the first of `fit` and `evaluate` and ends with each of them; the next one continues it. It has failed
     if a training did not reach its end, which is known when the next one begins or the program ends.
+
+    Attributes:
+        async_safe: tells Keras to read the metrics of a batch on another thread, so that the training does not wait.
     """
+
+    async_safe = True
 
     def __init__(
         self,
@@ -66,7 +72,9 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
         self._every = every
         self._is_training = False
         self._step = self._logged_step = 0
-        self._batch = -1  # the last one of the epoch
+        self._base = 0  # the step before the epoch
+        self._waiting: dict[int, dict[str, Any] | None] = {}  # the steps to log, with their values if they are known
+        self._lock: threading.Lock | None = None  # during an epoch, for the threads on which Keras ends batches
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Start or continue the run; raise `OSError` if it cannot be written."""
@@ -78,22 +86,37 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Find the step of a training that starts at a later epoch."""
-        self._batch = -1
-        if not self._step:
-            self._step = epoch * (self.params.get("steps") or 0)
+        self._base = self._step or epoch * (self.params.get("steps") or 0)
+        self._waiting, self._lock = {}, threading.Lock()
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Log the learning rate if it is time to. Does not block, and does not wait for a GPU."""
+        before = self._step
+        self._step = self._step_after(batch - 1 + (getattr(self.model, "steps_per_execution", 1) or 1))
+        logger = self._session.logger
+        if self._step // self._every > before // self._every:
+            self._waiting[self._step] = None
+            rate = self._learning_rate()
+            if rate is not None:
+                logger.scalar(LEARNING_RATE, rate, self._step)
+        if logger.should_stop:
+            self.model.stop_training = True
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Count the batch, and log the metrics if it is time to. Does not block, and does not wait for a GPU."""
-        before = self._step
-        self._step += batch - self._batch  # several with steps_per_execution
-        self._batch = batch
-        if self._step // self._every > before // self._every:
-            values = scalars(logs or {}, "train")
-            values.setdefault(LEARNING_RATE, self._learning_rate())
-            self._log(values)
-            self._logged_step = self._step
-        if self._session.logger.should_stop:
-            self.model.stop_training = True
+        """Log the metrics, in the order of the batches. Keras calls this on other threads, which read the values."""
+        step = self._step_after(batch)
+        if step not in self._waiting:
+            return
+        assert self._lock is not None
+        with self._lock:
+            self._waiting[step] = scalars(logs or {}, "train")
+            for known in list(self._waiting):
+                values = self._waiting[known]
+                if values is None:
+                    break
+                del self._waiting[known]
+                self._log(values, known)
+                self._logged_step = known
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Log the metrics of the validation, and those of the training if the last batch was not logged."""
@@ -102,15 +125,14 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
         values = scalars({name.removeprefix("val_"): value for name, value in held_out.items()}, "val")
         if self._logged_step != self._step:
             values |= scalars({name: value for name, value in logs.items() if name not in held_out}, "train")
-            values.setdefault(LEARNING_RATE, self._learning_rate())
-        self._log(values)
+        self._log(values, self._step)
         epochs = max(self.params.get("epochs") or 0, epoch + 1)
         steps = self.params.get("steps") or self._step // (epoch + 1)
         self._session.logger.progress(epoch + 1, epochs, self._step, max(self._step, steps * epochs))
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """End the run. Blocks while the sinks make progress."""
-        self._is_training = False
+        self._is_training, self._lock = False, None
         atexit.unregister(self._at_exit)
         self._session.end()
 
@@ -122,17 +144,21 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Log what `evaluate` found, and end the run; the validation of `fit` comes with the end of the epoch."""
         if not self._is_training:
-            self._log(scalars(logs or {}, "test"))
+            self._log(scalars(logs or {}, "test"), self._step)
             self._session.end()
 
     def _begin(self) -> None:
         self._session.add_config(_settings(self.model, self.params or {}))
         self._session.logger  # noqa: B018 - opens the run
 
-    def _log(self, values: Mapping[str, Any]) -> None:
-        values = {tag: value for tag, value in values.items() if value is not None}
+    def _step_after(self, batch: int) -> int:
+        """Return the number of batches at the end of `batch`; Keras counts too many if several run at once."""
+        steps = self.params.get("steps")
+        return self._base + (min(batch + 1, steps) if steps else batch + 1)
+
+    def _log(self, values: Mapping[str, Any], step: int) -> None:
         if values:
-            self._session.logger.scalars(values, self._step)
+            self._session.logger.scalars(values, step)
 
     def _learning_rate(self) -> Any:
         """Return the learning rate as a tensor or a number, or None if the optimizer has none."""

@@ -35,7 +35,8 @@ class Session:
     They are made long before the training, copied, pickled, sent to other processes, and used again after the end. So
     the run is opened when the logger is first asked for. If it is asked for after the end, the run is continued in the
     same directory, so that a final test belongs to its training. Copies in the same process are the same session; in a
-    child process, what is logged is forwarded to the process that has the run open.
+    child process, what is logged is forwarded to the process that has the run open. If none has, the child opens it,
+    with the sinks that have specs.
 
     Attributes:
         owns: whether the session opens and ends the run; false for a logger of the caller's own.
@@ -120,7 +121,8 @@ class Session:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Become the same session in this process, and one that forwards to it in another."""
-        state = {**self.__dict__, "_logger": self._logger if self.is_open else None}
+        sinks = [sink for sink in self._sinks if isinstance(sink, str)]  # objects stay where they are
+        state = {**self.__dict__, "_logger": self._logger if self.is_open else None, "_sinks": sinks}
         return _restore, (self._key, state)
 
 
@@ -128,10 +130,10 @@ def _restore(key: str, state: dict[str, Any]) -> Session:
     """Return the session of a pickle or a copy."""
     session = _sessions.get(key)
     if session is None:
+        if state["owns"] and not _is_running_elsewhere(state["path"]):
+            state["_logger"] = None  # the process that had it open is gone: continue the run
         session = _sessions[key] = Session.__new__(Session)
         session.__dict__.update(state)
-        if session.owns and session._logger is not None and not _is_running_elsewhere(session.path):
-            session._logger = None  # the process that had it open is gone: continue the run
     return session
 
 

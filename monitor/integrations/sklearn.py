@@ -73,6 +73,7 @@ class MonitorCallback:
         self._sinks = None if sinks is None else list(sinks)
         self._alerts = list(alerts)
         self._scoring, self._every = scoring, every
+        self._failed: set[str] = set()  # the kinds of estimators whose scores have raised an error
         self._loggers: dict[UUID, Logger] = {}  # of the fits that are going on
 
     def setup(self, estimator: Any, context: Any) -> None:
@@ -87,6 +88,11 @@ class MonitorCallback:
             children="forward" if self._given is None else "off",
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the sink objects in this process; the loggers of another forward to it."""
+        sinks = None if self._sinks is None else [sink for sink in self._sinks if isinstance(sink, str)]
+        return {**self.__dict__, "_sinks": sinks, "_loggers": dict(self._loggers)}
+
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing: what has happened is logged at the end of a task."""
 
@@ -95,7 +101,7 @@ class MonitorCallback:
         estimator: Any,
         context: Any,
         *,
-        X: Any = None,  # noqa: N803 - scikit-learn's name
+        X: Any = None,
         y: Any = None,
         metadata: Mapping[str, Any] | None = None,
         fitted_estimator: Any = None,
@@ -107,7 +113,10 @@ class MonitorCallback:
         if context.parent is None:
             if hasattr(estimator, "cv_results_"):
                 _log_search(logger, estimator)
-        elif fitted_estimator is not None and X is not None and y is not None and context.task_id % self._every == 0:
+            return
+        is_iteration = context.source_task_name is None  # otherwise it is a whole fit, within another estimator's
+        has_data = fitted_estimator is not None and X is not None and y is not None
+        if is_iteration and has_data and context.task_id % self._every == 0:
             scores = self._scores(fitted_estimator, X, y, metadata or {})
             split, fit = _place(context)
             values = {f"{split}/{name}{fit}": value for name, value in scores.items() if common.is_number(value)}
@@ -122,16 +131,17 @@ class MonitorCallback:
             logger.close(status=status, error=error)
 
     def _scores(self, estimator: Any, x: Any, y: Any, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the scores by name; none, after a warning, if there is no score for this estimator."""
-        if self._scoring is False:
+        """Return the scores by name; none if there is no score for this kind of estimator, or if it fails."""
+        kind = type(estimator).__name__
+        if self._scoring is False or kind in self._failed or (self._scoring is None and not hasattr(estimator, "score")):
             return {}
         try:
             from sklearn.metrics import check_scoring
 
             scores = check_scoring(estimator, self._scoring)(estimator, x, y, **metadata)
         except Exception as error:  # whatever a scorer raises: the fit goes on
-            log.warning("no scores of %s: %s", type(estimator).__name__, " ".join(str(error).split()))
-            self._scoring = False
+            self._failed.add(kind)
+            log.warning("no scores of %s: %s", kind, " ".join(str(error).split()))
             return {}
         if isinstance(scores, dict):
             return scores
@@ -154,7 +164,9 @@ def _place(context: Any) -> tuple[str, str]:
 
 def _log_search(logger: Logger, search: Any) -> None:
     """Log the mean score of each candidate of a search, and the parameters of the best one."""
-    means = {key.removeprefix(MEAN_SCORE): mean for key, mean in search.cv_results_.items() if key.startswith(MEAN_SCORE)}
+    means = {
+        key.removeprefix(MEAN_SCORE): mean for key, mean in search.cv_results_.items() if key.startswith(MEAN_SCORE)
+    }
     for number in range(len(search.cv_results_["params"])):
         logger.scalars({f"val/{name}": mean[number] for name, mean in means.items()}, number)
     if hasattr(search, "best_params_"):

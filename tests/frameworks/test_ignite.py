@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +24,7 @@ from tests.support.logged_runs import ending, run_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 DATA = [1.0, 2.0, 3.0]
 
@@ -156,7 +156,7 @@ def test_weights_and_gradients(logger: MonitorLogger, memory: MemorySink, model:
         logger.attach(trainer, handler, Events.EPOCH_COMPLETED)
     trainer.run(DATA, max_epochs=1)
     assert logger.flush()
-    (step, norm), = memory.series("weights_norm/0/weight")
+    ((step, norm),) = memory.series("weights_norm/0/weight")
     assert (step, norm) == (1, pytest.approx(float(model[0].weight.norm())))  # type: ignore[operator, union-attr]
     assert memory.series("generator/grads_max/1/bias") == [(1, 1.0)]
     assert memory.series("generator/grads_max/0/weight") == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sklearn.datasets import load_iris
@@ -12,16 +12,20 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from monitor import Logger, MemorySink, Scalar
+from monitor import Logger, MemorySink, Scalar, Sink
 from monitor.integrations.sklearn import MonitorCallback
 from tests.support import event_reader, snippets
 from tests.support.logged_runs import ending, run_file
 
+if TYPE_CHECKING:
+    from tests.support.processes import Start
+
 X, Y = load_iris(return_X_y=True)
+X = (X - X.mean(0)) / X.std(0)
 
 
 class Failing(LogisticRegression):  # type: ignore[misc]
-    """Fail in the second iteration's score."""
+    """A classifier without a score."""
 
     def score(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         raise ValueError("no score")
@@ -39,7 +43,7 @@ def memory() -> MemorySink:
     return MemorySink()
 
 
-def callback(tmp_path: Path, memory: MemorySink, **options: Any) -> MonitorCallback:
+def callback(tmp_path: Path, memory: Sink | str, **options: Any) -> MonitorCallback:
     return MonitorCallback(name="fit", logdir=tmp_path, sinks=[memory], **options)
 
 
@@ -84,18 +88,47 @@ def test_no_scores(tmp_path: Path, memory: MemorySink) -> None:
     assert memory.of(Scalar) == []
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_search(tmp_path: Path, memory: MemorySink, jobs: int) -> None:
-    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3, n_jobs=jobs)
+def test_a_search(tmp_path: Path, memory: MemorySink) -> None:
+    search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3)
     search.set_callbacks(callback(tmp_path, memory)).fit(X, Y)
     assert [path.name for path in tmp_path.iterdir()] == ["fit"]
     assert memory.series("val/score") == list(enumerate(search.cv_results_["mean_test_score"]))
     fits = {record.tag for record in memory.of(Scalar) if record.tag.startswith("candidate")}
     assert fits == {f"candidate-split-evaluation/score/{number}" for number in range(6)}
+    for tag in (*fits, "train/score"):
+        steps = [step for step, _ in memory.series(tag)]
+        assert steps == list(range(len(steps)))
     assert memory.series("train/score")[-1][1] == pytest.approx(search.score(X, Y))  # of the last fit, to all data
     config = run_file(tmp_path / "fit")["config"]
     assert config["estimator"] == "GridSearchCV"
     assert config["best_params"] == search.best_params_
+
+
+PARALLEL = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.frameworks.test_sklearn import *
+if __name__ == "__main__":
+    search = GridSearchCV(LogisticRegression(), {{"C": [0.1, 1.0]}}, cv=3, n_jobs=2)
+    search.set_callbacks(callback(Path(sys.argv[1]), "tensorboard")).fit(X, Y)
+"""
+
+
+def test_a_search_in_several_processes(tmp_path: Path, start: Start) -> None:
+    script = tmp_path / "search.py"
+    script.write_text(PARALLEL)
+    process = start(str(script), str(tmp_path / "runs"), fresh=True)
+    _, err = process.communicate(timeout=90)
+    assert (process.returncode, err) == (0, "")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["fit"]
+    run = tmp_path / "runs" / "fit"
+    for number in range(6):
+        steps = [step for step, _ in event_reader.series(run, f"candidate-split-evaluation/score/{number}")]
+        assert steps == list(range(len(steps)))
+        assert len(steps) > 3
+    assert [step for step, _ in event_reader.series(run, "val/score")] == [0, 1]
+    assert ending(run) == ("finished", None)
 
 
 def test_the_estimators_of_a_pipeline(tmp_path: Path, memory: MemorySink) -> None:

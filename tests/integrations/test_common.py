@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,6 +13,9 @@ import torch
 from monitor import Config, Logger, MemorySink, SpecError
 from monitor.integrations import common
 from tests.support.logged_runs import run_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Odd:
@@ -60,8 +62,9 @@ def test_a_wrong_sink_is_told(tmp_path: Path) -> None:
 
 def test_settings_that_cannot_be_stored_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings: dict[Any, Any] = {"lr": np.float32(0.5), "odd": Odd(), 3: "three"}
-    with caplog.at_level(logging.WARNING), common.open_logger(
-        None, name="run", logdir=tmp_path, sinks=[], config=settings
+    with (
+        caplog.at_level(logging.WARNING),
+        common.open_logger(None, name="run", logdir=tmp_path, sinks=[], config=settings),
     ):
         pass
     assert run_file(tmp_path / "run")["config"] == {"lr": 0.5, "3": "three"}
@@ -70,7 +73,18 @@ def test_settings_that_cannot_be_stored_are_left_out(tmp_path: Path, caplog: pyt
 
 def test_what_is_a_number() -> None:
     numbers = [1, 2.5, True, np.float16(1), np.array([[3]]), torch.tensor(4), torch.tensor([5.0], dtype=torch.bfloat16)]
-    others = ["1", None, 1j, np.array([1, 2]), np.array(["1"]), np.complex64(1), torch.zeros(0), torch.ones(2), [1], Odd()]
+    others = [
+        "1",
+        None,
+        1j,
+        np.array([1, 2]),
+        np.array(["1"]),
+        np.complex64(1),
+        torch.zeros(0),
+        torch.ones(2),
+        [1],
+        Odd(),
+    ]
     assert all(common.is_number(value) for value in numbers)
     assert not any(common.is_number(value) for value in others)
 

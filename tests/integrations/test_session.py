@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import pickle
-from pathlib import Path
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor import AlertError, Logger, MemorySink, SpecError
+from monitor import AlertError, DataError, Logger, MemorySink, SpecError
 from monitor.integrations.session import Session
 from monitor.runs.resume import continue_run
 from tests.support import event_reader
 from tests.support.logged_runs import ending, run_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from monitor.records import Record
     from tests.support.processes import Start
 
@@ -135,25 +136,34 @@ def test_copies_are_the_same_session(tmp_path: Path) -> None:
     session.end()
 
 
-def test_a_child_logs_into_the_run_that_is_open(tmp_path: Path) -> None:
-    session = Session(name="run", logdir=tmp_path)
-    log_one(session, 1)
+CHILD = """
+import multiprocessing, sys
+from monitor.integrations.session import Session
+
+def log_one(session, step):
+    session.logger.scalar("loss", 0.5, step)
+
+if __name__ == "__main__":
+    session = Session(name="run", logdir=sys.argv[1])
+    if sys.argv[2] == "open":
+        log_one(session, 1)
     child = multiprocessing.get_context("spawn").Process(target=log_one, args=(session, 2))
     child.start()
-    child.join(60)
+    child.join()
     assert child.exitcode == 0
-    session.end()
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    assert event_reader.series(tmp_path / "run", "loss") == [(1, 0.5), (2, 0.5)]
+"""
 
 
-def test_a_child_opens_the_run_if_nobody_has(tmp_path: Path) -> None:
-    session = Session(name="run", logdir=tmp_path)
-    child = multiprocessing.get_context("spawn").Process(target=log_one, args=(session, 2))
-    child.start()
-    child.join(60)
-    assert child.exitcode == 0
-    assert event_reader.series(tmp_path / "run", "loss") == [(2, 0.5)]
+@pytest.mark.parametrize(("parent", "steps"), [("open", [1, 2]), ("closed", [2])])
+def test_a_child_logs_into_the_run_of_its_parent(tmp_path: Path, start: Start, parent: str, steps: list[int]) -> None:
+    """It opens the run itself if the parent has not."""
+    script = tmp_path / "child.py"
+    script.write_text(CHILD)
+    process = start(str(script), str(tmp_path / "runs"), parent)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run"]
+    assert event_reader.series(tmp_path / "runs" / "run", "loss") == [(step, 0.5) for step in steps]
 
 
 def test_a_pickle_of_a_process_that_is_gone_continues_its_run(tmp_path: Path, start: Start) -> None:
@@ -181,10 +191,6 @@ with Logger(sys.argv[1], []) as log:
     print("open", flush=True)
     sys.stdin.read()
 """
-    import subprocess
-
-    from monitor import DataError
-
     process = start("-c", code, str(tmp_path / "run"), fresh=True, stdin=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == "open\n"
