@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Real
@@ -167,7 +168,9 @@ def log_graph(logger: Logger, model: Any, inputs: Any) -> None:
     from torch.utils.tensorboard._pytorch_graph import graph
 
     try:
-        definition, _ = graph(model, inputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own tracer is deprecated, and there is no other for this
+            definition, _ = graph(model, inputs)
     except Exception as error:  # whatever the model raises
         log.warning("the graph of the model is not logged: %s", " ".join(str(error).split()))
         return

@@ -44,6 +44,7 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
         self,
         name: str = "lightning",
         logdir: str | os.PathLike[str] = "runs",
+        save_dir: str | os.PathLike[str] | None = None,
         *,
         sinks: Iterable[str | Sink] | None = None,
         config: Mapping[str, Any] | None = None,
@@ -57,6 +58,7 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
         Args:
             name: the run's name. If `logdir` already holds such a run, a number is added.
             logdir: the folder of the runs.
+            save_dir: the same, under the name that Lightning's other loggers have for it.
             sinks: as in `monitor.Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
             config: settings, beside the hyperparameters that Lightning logs.
             alerts: as in `monitor.Logger`.
@@ -68,6 +70,7 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
             TypeError, SpecError, MissingExtra, AlertError: as in `monitor.Logger`.
         """
         super().__init__()
+        logdir = logdir if save_dir is None else save_dir
         self._session = Session(logger, name=name, logdir=logdir, sinks=sinks, config=config, alerts=alerts)
         self._name, self._logdir = name, os.fspath(logdir)
         self._prefix, self._log_graph = prefix, log_graph
@@ -141,6 +144,8 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
         """Log the graph of the model if that was asked for, and if it can be traced. Blocks while it is traced."""
         inputs = getattr(model, "example_input_array", None) if input_array is None else input_array
         if self._log_graph and inputs is not None:
+            if hasattr(model, "transfer_batch_to_device"):
+                inputs = model.transfer_batch_to_device(inputs, model.device, 0)
             common.log_graph(self._session.logger, model, inputs)
 
     @rank_zero_only

@@ -133,7 +133,11 @@ class MonitorCallback:
     def _scores(self, estimator: Any, x: Any, y: Any, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the scores by name; none if there is no score for this kind of estimator, or if it fails."""
         kind = type(estimator).__name__
-        if self._scoring is False or kind in self._failed or (self._scoring is None and not hasattr(estimator, "score")):
+        if (
+            self._scoring is False
+            or kind in self._failed
+            or (self._scoring is None and not hasattr(estimator, "score"))
+        ):
             return {}
         try:
             from sklearn.metrics import check_scoring

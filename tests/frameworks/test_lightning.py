@@ -210,8 +210,10 @@ def test_a_logger_of_ones_own_stays_open(tmp_path: Path) -> None:
 
 
 def test_where_things_are(tmp_path: Path) -> None:
-    MonitorLogger("mlp", tmp_path / "logs").log_metrics({"loss": 1.0})
-    logger = MonitorLogger("mlp", tmp_path / "logs")
+    first = MonitorLogger("mlp", tmp_path / "logs")
+    first.log_metrics({"loss": 1.0})
+    first.finalize("success")
+    logger = MonitorLogger("mlp", save_dir=tmp_path / "logs")
     assert not (tmp_path / "logs" / "mlp-2").exists()
     trainer = trainer_of(logger, max_epochs=1)
     trainer.fit(Regression(), loader())
@@ -265,14 +267,26 @@ def test_copies_log_into_the_same_run(tmp_path: Path) -> None:
     assert [step for step, _ in event_reader.series(tmp_path / "runs" / "mlp", "loss")] == [0, 1, 2]
 
 
-@pytest.mark.parametrize("is_open", [False, True])
-def test_processes_that_are_spawned(tmp_path: Path, is_open: bool) -> None:
-    """Rank 0 logs, into the run of the parent if it is open, and the other rank logs nothing."""
+SPAWNED = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.frameworks.test_lightning import *
+if __name__ == "__main__":
     logger = MonitorLogger("mlp")
-    if is_open:
-        logger.log_metrics({"before": 1.0}, 0)
+    if sys.argv[1] == "open":
+        logger.log_metrics({{"before": 1.0}}, 0)
     trainer_of(logger, strategy="ddp_spawn", devices=2, max_epochs=1).fit(Regression(), loader())
-    logger.finalize("success")
+"""
+
+
+@pytest.mark.parametrize("parent", ["open", "closed"])
+def test_processes_that_are_spawned(tmp_path: Path, start: Start, parent: str) -> None:
+    """Rank 0 logs, into the run of the parent if it is open, and the other rank logs nothing."""
+    script = tmp_path / "spawn.py"
+    script.write_text(SPAWNED)
+    process = start("-W", "ignore", str(script), parent, cwd=tmp_path)
+    _, err = process.communicate(timeout=110)
+    assert process.returncode == 0, err
     run = tmp_path / "runs" / "mlp"
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mlp"]
     assert [step for step, _ in event_reader.series(run, "train/loss")] == [0, 1]
