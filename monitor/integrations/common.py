@@ -170,7 +170,7 @@ def log_graph(logger: Logger, model: Any, inputs: Any) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own tracer is deprecated, and there is no other for this
-            definition, _ = graph(model, inputs)
+            definition, _ = graph(model, inputs)  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever the model raises
         log.warning("the graph of the model is not logged: %s", " ".join(str(error).split()))
         return

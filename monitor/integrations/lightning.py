@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or ("pytorch_lightning" not in sys.modules and find_spec("lightning") is not None):
@@ -95,21 +96,21 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
     @property
     def version(self) -> int:
         """The number of the run among those of the same name, from 1."""
-        directory = os.path.basename(self.log_dir)
+        directory = Path(self.log_dir).name
         number = directory.removeprefix(f"{self.name}-")
         return int(number) if number != directory and number.isdecimal() else 1
 
     @property
     def root_dir(self) -> str:
         """The folder of the runs."""
-        return os.path.dirname(self.log_dir)
+        return str(Path(self.log_dir).parent)
 
     @property
     def log_dir(self) -> str:
         """The run directory. Opens the run on rank 0."""
         if self._session.path is None and rank_zero_only.rank == 0:
             self._session.logger  # noqa: B018 - it chooses the directory
-        return str(self._session.path or os.path.join(self._logdir, self._name))
+        return str(self._session.path or Path(self._logdir, self._name))
 
     @property
     def save_dir(self) -> str:
@@ -153,7 +154,7 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
         """Mark the place of the checkpoint, so that `monitor.reopen` can continue from there. Does not block."""
         path = getattr(checkpoint_callback, "_last_checkpoint_saved", "") or checkpoint_callback.best_model_path
         if path:
-            self._session.logger.checkpoint(os.path.basename(path), self._next_step, timeout=0)
+            self._session.logger.checkpoint(Path(path).name, self._next_step, timeout=0)
 
     def save(self) -> None:
         """Do nothing: what is logged is on disk within a second. Lightning calls this after every metric."""

@@ -116,7 +116,7 @@ class Session:
             return self._open()
         for sink in self._sinks:
             if isinstance(sink, Sink):  # it still has what it took in; the others are made anew
-                sink.recall = _recall_nothing  # type: ignore[method-assign]
+                sink.recall = _recall_nothing  # type: ignore[method-assign, assignment]
         return Logger(run, self._sinks, alerts=self._alerts, children="forward")
 
     def __reduce__(self) -> tuple[Any, ...]:

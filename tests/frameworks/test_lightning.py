@@ -19,7 +19,7 @@ from lightning.pytorch.loggers.logger import DummyExperiment
 from lightning.pytorch.utilities import rank_zero_only
 
 import monitor
-from monitor import Checkpoint, Logger, MemorySink, testing
+from monitor import Checkpoint, Logger, MemorySink
 from monitor.integrations import lightning as adapter
 from monitor.integrations.lightning import MonitorLogger
 from tests.support import event_reader, snippets
@@ -63,7 +63,7 @@ class Regression(LightningModule):  # type: ignore[misc]
     def validation_step(self, batch: Any, _index: int) -> Any:
         self._step("val_loss", batch)
 
-    def test_step(self, batch: Any, _index: int) -> Any:
+    def test_step(self, batch: Any, batch_idx: int) -> Any:
         self._step("test_loss", batch)
 
     def configure_optimizers(self) -> Any:
@@ -76,7 +76,7 @@ class CountingLogger(Logger):
     flushes = 0
 
     def flush(self, timeout: float = 10.0) -> bool:
-        self.flushes += 1
+        CountingLogger.flushes += 1
         return super().flush(timeout)
 
 
@@ -166,7 +166,7 @@ trainer_of(MonitorLogger("mlp"), max_epochs=-1, enable_checkpointing=False).fit(
 """
     process = start("-c", code, fresh=True, cwd=tmp_path)
     assert process.stdout is not None
-    testing.wait_until(lambda: process.stdout.readline() in ("training\n", ""), 60, "the training")
+    assert "training\n" in iter(process.stdout.readline, "")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert ending(tmp_path / "runs" / "mlp") == ("killed", "SIGTERM")
@@ -194,7 +194,7 @@ def test_save_does_not_flush(tmp_path: Path) -> None:
         logger = MonitorLogger(logger=log)
         trainer_of(logger).fit(Regression(), loader())
         logger.save()
-        assert log.flushes == 0
+        assert (type(log), CountingLogger.flushes) == (CountingLogger, 0)
 
 
 def test_a_logger_of_ones_own_stays_open(tmp_path: Path) -> None:

@@ -90,7 +90,14 @@ def test_what_is_a_number() -> None:
 
 
 def test_numbers_of_nested_metrics() -> None:
-    metrics = {"loss": 1, "by class": {"cat": {"f1": 0.5}, "dog": None}, "note": "text", 7: 8.0, "": 1, "many": [1, 2]}
+    metrics: dict[Any, Any] = {
+        "loss": 1,
+        "by class": {"cat": {"f1": 0.5}, "dog": None},
+        "note": "text",
+        7: 8.0,
+        "": 1,
+        "many": [1, 2],
+    }
     assert common.scalars(metrics) == {"loss": 1, "by class/cat/f1": 0.5, "7": 8.0}
     assert common.scalars({"loss": 1}, "val") == {"val/loss": 1}
 
