@@ -164,6 +164,36 @@ def test_an_alert_stops_the_training(tmp_path: Path) -> None:
     assert ending(tmp_path / "own")[0] == "stopped"
 
 
+class BrokenSink(MemorySink):
+    """A sink that takes nothing."""
+
+    def write(self, records: Any) -> None:
+        raise RuntimeError("broken")
+
+
+def test_a_sink_that_fails_does_not_reach_the_training(tmp_path: Path) -> None:
+    trained = trainer(MonitorCallback(sinks=["tensorboard", BrokenSink()]))
+    assert trained.train().global_step == 6
+    assert [step for step, _ in event_reader.series(tmp_path / "runs" / "bert", "train/loss")] == [2, 4, 6]
+
+
+def test_each_trial_of_a_search_is_a_run(tmp_path: Path) -> None:
+    searching = trainer(report_to="monitor")
+    searching.model_init = lambda _trial: BertForSequenceClassification(BertConfig(**TINY))
+    searching.hyperparameter_search(
+        lambda trial: {"learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2)},
+        compute_objective=lambda metrics: metrics["eval_loss"],
+        n_trials=2,
+        backend="optuna",
+        hp_name=lambda trial: f"trial-{trial.number}",
+    )
+    runs = sorted((tmp_path / "runs").iterdir())
+    assert [run.name for run in runs] == ["bert-trial-0", "bert-trial-1"]
+    rates = [run_file(run)["config"]["learning_rate"] for run in runs]
+    assert len(set(rates)) == 2
+    assert all(ending(run) == ("finished", None) for run in runs)
+
+
 SCRIPT = """
 import sys
 sys.path.insert(0, {root!r})
