@@ -12,8 +12,8 @@ from PIL import Image
 from monitor import Images, Logger, MemorySink, Text
 from monitor.integrations.accelerate import MonitorTracker
 from tests.support import event_reader
+from tests.support.framework_scripts import TORCHRUN, run_script
 from tests.support.logged_runs import ending, run_file
-from tests.support.scripts import TORCHRUN, run_script
 from tests.support.snippets import section
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import pytest
 
 from monitor.integrations.hydra import current_logger
 from tests.support import event_reader
+from tests.support.framework_scripts import run_script
 from tests.support.logged_runs import ending, run_file
-from tests.support.scripts import run_script
 from tests.support.snippets import section
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 from monitor import Logger, MemorySink, Text
 from monitor.integrations.transformers import UNFINISHED, MonitorCallback
 from tests.support import event_reader
+from tests.support.framework_scripts import TORCHRUN, run_script
 from tests.support.logged_runs import ending, run_file
-from tests.support.scripts import TORCHRUN, run_script
 from tests.support.snippets import section
 
 if TYPE_CHECKING:
