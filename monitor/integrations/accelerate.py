@@ -15,6 +15,7 @@ from accelerate import tracking
 from accelerate.tracking import GeneralTracker, on_main_process
 
 from monitor.integrations import common
+from monitor.integrations.reported import log_reported
 from monitor.integrations.session import Session
 
 if TYPE_CHECKING:
@@ -76,11 +77,7 @@ class MonitorTracker(GeneralTracker):  # type: ignore[misc]  # Accelerate has no
     @on_main_process  # type: ignore[untyped-decorator]
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
         """Log numbers as scalars and texts as texts; without a step, at the one after the last. Does not block."""
-        step = self._step(step)
-        self.tracker.scalars(common.scalars(values), step)
-        for tag, value in values.items():
-            if isinstance(value, str):
-                self.tracker.text(str(tag), value, step)
+        log_reported(self.tracker, values, self._step(step))
 
     @on_main_process  # type: ignore[untyped-decorator]
     def log_images(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:

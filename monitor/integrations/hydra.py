@@ -19,6 +19,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 
 from monitor.integrations import common
+from monitor.integrations.reported import log_reported
 from monitor.runs.status import RunStatus, exception_status
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Hydra is not there whe
             status, error = exception_status(type(value), value)
             logger.close(status=status, error=error)
             return
-        logger.scalars(common.scalars(value if isinstance(value, Mapping) else {"value": value}, "result"), 0)
+        result = value if isinstance(value, Mapping) else {"value": value}
+        log_reported(logger, {f"result/{tag}": item for tag, item in result.items()}, 0)
         logger.close(status=RunStatus.FINISHED)
 
 

@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from monitor.integrations import common
+from monitor.integrations.reported import directory_name, log_reported
 from monitor.integrations.session import Session
 from monitor.runs.status import RunStatus, exception_status
 
@@ -72,7 +73,7 @@ class MonitorCallback:
             TypeError, SpecError, MissingExtra, AlertError: as in `Logger`.
         """
         self._name, self._logdir, self._alerts = name, logdir, list(alerts)
-        self._sinks = None if sinks is None else list(sinks)
+        self._sinks = sinks if sinks is None or isinstance(sinks, str) else list(sinks)  # a session refuses a text
         self._session = self._make(logger, name or UNNAMED_RUN)
         self._trials = trials
         self._counts = dict.fromkeys(STATUSES, 0)
@@ -87,13 +88,10 @@ class MonitorCallback:
             counts = {f"trials/{state.lower()}": count for state, count in self._counts.items()}
         values = values_of(study, trial)
         points = {f"study/{name}": value for name, value in values.items()}
-        points |= best_of(study) | counts | common.scalars(trial.params, "params")
+        parameters = {f"params/{name}": value for name, value in trial.params.items()}
         if trial.duration is not None:
             points["study/duration"] = trial.duration.total_seconds()
-        logger.scalars(points, trial.number)
-        for name, value in trial.params.items():
-            if isinstance(value, str) and value.strip():
-                logger.text(f"params/{name}", value, trial.number)
+        log_reported(logger, points | best_of(study) | counts | parameters, trial.number)
         if self._trials:
             self._log_run(logger.run.name, trial, values)
         if logger.should_stop:
@@ -158,7 +156,7 @@ def best_of(study: Study) -> dict[str, float]:
 
 def run_name(study: Study) -> str:
     """Return the name of a study that somebody named, else `optuna`."""
-    name = study.study_name.replace("/", "-").lstrip(".")
+    name = directory_name(study.study_name)
     return name if name and not name.startswith(UNNAMED_STUDY) else UNNAMED_RUN
 
 

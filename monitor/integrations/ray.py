@@ -22,6 +22,7 @@ from ray.tune.result import AUTO_RESULT_KEYS
 
 from monitor.alerts import parse_rules
 from monitor.integrations import common
+from monitor.integrations.reported import log_reported
 from monitor.runs.status import RunStatus, exception_status
 from monitor.sinks import registry
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
-NOT_MEASURED = {*AUTO_RESULT_KEYS, "done", "should_checkpoint"}  # what Ray Tune adds to a result
+NOT_MEASURED = {*AUTO_RESULT_KEYS, "done", "should_checkpoint", "trial_id", "experiment_tag"}  # what Ray Tune adds
 STEP_NAMES = ("global_step", "step")  # of what a training with Ray Train may report for the x axis
 UNFINISHED = "the experiment ended before the trial"
 
@@ -49,6 +50,8 @@ class _Opener:
         alerts: Iterable[str | Rule | StallRule],
     ) -> None:
         self._logdir = Path(logdir).absolute()  # Ray Train logs from another process
+        if isinstance(sinks, str):
+            raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
         self._sinks = common.default_sinks() if sinks is None else list(sinks)
         self._alerts = parse_rules(alerts)
         for sink in self._sinks:
@@ -107,7 +110,7 @@ class MonitorLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's type
         self.log_trial_start(trial)
         step = result.get("timesteps_total") or result["training_iteration"]
         reported = {name: value for name, value in result.items() if name not in NOT_MEASURED}
-        self._loggers[trial.trial_id].scalars(common.scalars(reported), step)
+        log_reported(self._loggers[trial.trial_id], reported, step)
 
     def log_trial_end(self, trial: Any, failed: bool = False) -> None:
         """End the run of a trial. Blocks as `Logger.close` does."""
@@ -173,7 +176,7 @@ class MonitorTrainCallback(ReportCallback, ControllerCallback):  # type: ignore[
         reported = dict(metrics[0])
         steps = [reported.get(name) for name in STEP_NAMES]
         step = next((step for step in steps if isinstance(step, int)), self._reports)
-        self._logger.scalars(common.scalars(reported), step)
+        log_reported(self._logger, reported, step)
         self._reports += 1
 
     def after_controller_finish(self, result: Any) -> None:

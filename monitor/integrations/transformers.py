@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 from transformers.integrations import integration_utils
 
-from monitor.integrations import common
+from monitor.integrations.reported import directory_name, log_reported
 from monitor.integrations.session import Session
 from monitor.runs.status import RunStatus
 
@@ -66,6 +66,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
             TypeError, SpecError, MissingExtra, AlertError: as in `Logger`.
         """
         self._name = name
+        sinks = sinks if sinks is None or isinstance(sinks, str) else list(sinks)  # a session refuses a text
         self._arguments: dict[str, Any] = {"logdir": logdir, "sinks": sinks, "alerts": list(alerts)}
         self._session = Session(logger, name=name or "trainer", **self._arguments)
         self._is_training = self._has_trained = False
@@ -88,10 +89,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         if not self._session.is_open:
             self._begin(args, state, kwargs.get("model"))
         logger = self._session.logger
-        logger.scalars(common.scalars({tag(name): value for name, value in logs.items()}), state.global_step)
-        for name, value in logs.items():
-            if isinstance(value, str):
-                logger.text(tag(name), value, state.global_step)
+        log_reported(logger, {tag(name): value for name, value in logs.items()}, state.global_step)
         if self._is_training and state.max_steps > 0:
             epochs = math.ceil(state.num_train_epochs)
             logger.progress(int(state.epoch or 0), epochs, state.global_step, state.max_steps)
@@ -143,8 +141,8 @@ def tag(name: str) -> str:
 
 def run_name(args: Any, state: Any) -> str:
     """Return the name of a run: as the arguments call it, with the trial's name in a search."""
-    name = PurePath(args.run_name or args.output_dir or "trainer").name or "trainer"
-    return f"{name}-{state.trial_name}" if state.trial_name else name
+    name = directory_name(PurePath(args.run_name or args.output_dir or "").name) or "trainer"
+    return f"{name}-{directory_name(state.trial_name)}" if state.trial_name else name
 
 
 def settings(args: Any, state: Any, model: Any) -> dict[str, Any]:

@@ -67,7 +67,9 @@ def test_each_trial_of_tune_is_a_run(tmp_path: Path) -> None:
     for rate, run in runs.items():
         expected = {step: rate / step for step in (1, 2, 3)}
         assert dict(event_reader.series(run, "train/loss")) == pytest.approx(expected)
-        assert event_reader.read(run).Tags()["scalars"] == ["train/loss"]
+        found = event_reader.read(run).Tags()
+        assert found["scalars"] == ["train/loss"]
+        assert [tag for tag in found["tensors"] if not tag.startswith("_hparams_")] == ["word/text_summary"]
     assert ending(runs[0.1]) == ("finished", None)
     assert ending(runs[0.5]) == ("failed", "ArithmeticError: the rate is too high")
 
