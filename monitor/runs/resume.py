@@ -52,20 +52,36 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
         repeated = list(_logged_before(path, checkpoint, step)) if checkpoint else []
     except OSError as error:
         raise DataError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
-    fields = read_run_file(path)
-    info = load(path)
+    fields = _next_life(path, step)
     for file in files:
         _drop_session_end(file)
     _write_file(path, [_session_start(step)], repeated)
-    life = {"status": info.status, "error": fields.get("error"), "until": fields.get("end"), "step": step}
-    fields |= {
-        "resumed": timestamp(time.time()),
-        "spent": info.duration or 0.0,
-        "lives": [*(fields.get("lives") or []), life],
-    }
     run = Run(path, previous=fields)
     run.is_resumed = bool(checkpoint)
     return run
+
+
+def continue_run(directory: str | os.PathLike[str]) -> Run:
+    """Return the run in `directory`, which has ended, ready to log more: nothing logged before is superseded.
+
+    Blocks while it reads the event files. Raises `DataError` if there is no such run, or if it is still running in
+    another process; raises `OSError` if it cannot be written.
+    """
+    path = Path(directory)
+    refuse_running(path)
+    fields = _next_life(path, load(path).progress.get("step"))
+    for file in event_files(path):
+        if not file.is_symlink():
+            _drop_session_end(file)
+    return Run(path, previous=fields)
+
+
+def _next_life(path: Path, step: int | None) -> dict[str, Any]:
+    """Return the fields of `run.json` for a run that goes on at `step`, with how it ended before."""
+    fields, info = read_run_file(path), load(path)
+    life = {"status": info.status, "error": fields.get("error"), "until": fields.get("end"), "step": step}
+    lives = [*(fields.get("lives") or []), life]
+    return {**fields, "resumed": timestamp(time.time()), "spent": info.duration or 0.0, "lives": lives}
 
 
 def refuse_running(path: Path) -> None:

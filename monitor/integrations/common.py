@@ -1,0 +1,179 @@
+"""What the adapters share: open a logger, name tags, pick the numbers, record settings, and find the true status."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Real
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from monitor.logger import Logger
+from monitor.metrics import SPLIT_ORDER
+from monitor.records import Config, Summary
+from monitor.runs.jsonable import to_jsonable
+from monitor.runs.status import RunStatus, exception_status
+from monitor.sinks.registry import specs_from_environment
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from monitor.alerts import Rule, StallRule
+    from monitor.sinks.base import Sink
+
+log = logging.getLogger("monitor")
+
+
+def default_sinks() -> list[str]:
+    """Return the sinks of a logger that nobody passed sinks to: TensorBoard, and those in `MONITOR_SINKS`."""
+    return list(dict.fromkeys(["tensorboard", *specs_from_environment()]))
+
+
+def open_logger(
+    logger: Logger | None,
+    *,
+    name: str,
+    logdir: str | os.PathLike[str] = "runs",
+    sinks: Iterable[str | Sink] | None = None,
+    config: Mapping[str, Any] | None = None,
+    alerts: Iterable[str | Rule | StallRule] = (),
+    children: str = "off",
+) -> Logger:
+    """Return `logger` with `config` added to its settings; without one, a new logger for the run `logdir/name`.
+
+    Settings that cannot be stored are left out with a warning: a framework's hyperparameters hold any object.
+
+    Args:
+        logger: a logger of the caller's own, or None.
+        name: the run's name. If `logdir` already holds such a run, a number is added.
+        logdir: the folder of the runs.
+        sinks: as in `Logger`; by default those of `default_sinks`.
+        config: settings by name.
+        alerts: as in `Logger`.
+        children: as in `Logger`.
+
+    Raises:
+        TypeError: if `logger` comes with sinks or alerts: it has its own.
+        SpecError, MissingExtra, AlertError, OSError: as in `Logger`.
+    """
+    if logger is None:
+        chosen = default_sinks() if sinks is None else sinks
+        return Logger(Path(logdir) / name, chosen, storable(config or {}), alerts=alerts, children=children)
+    alerts = list(alerts)
+    if sinks is not None or alerts:
+        raise TypeError("sinks and alerts go with a new logger; the one that was passed has its own")
+    if config:
+        add_config(logger, config)
+    return logger
+
+
+def add_config(logger: Logger, config: Mapping[str, Any]) -> None:
+    """Add settings to those of the run, in `run.json` and in every sink. Nothing is logged if nothing changes."""
+    config = {**logger.run.config, **storable(config)}
+    if config == logger.run.config:
+        return
+    logger.run.config = config
+    try:
+        logger.run.update(config=config)
+    except OSError as error:
+        log.warning("%s: settings could not be written: %s", logger.run.path / "run.json", error)
+    logger._put(Config(config, time()))  # noqa: SLF001 - there is no log call for settings
+
+
+def storable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that `run.json` can hold, as it holds them; warn about each of the others."""
+    settings = {}
+    for name, value in config.items():
+        try:
+            settings[str(name)] = to_jsonable(value, str(name))
+        except (TypeError, ValueError) as error:
+            log.warning("a setting is not recorded: %s", error)
+    return settings
+
+
+def scalars(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the numbers among `metrics` under their tags, ready for `Logger.scalars`; leave out everything else.
+
+    Nested mappings are flattened, their keys joined by `/`. What is kept is a real number, or an array or tensor of one
+    element. A tensor on a GPU is not read, so this never waits for one.
+
+    Args:
+        metrics: values by name, at any depth.
+        prefix: put before each tag, with a `/`.
+    """
+    found: dict[str, Any] = {}
+    _collect(metrics, prefix, found)
+    return found
+
+
+def _collect(metrics: Mapping[Any, Any], prefix: str, found: dict[str, Any]) -> None:
+    for name, value in metrics.items():
+        tag = f"{prefix}/{name}" if prefix else str(name)
+        if isinstance(value, Mapping):
+            _collect(value, tag, found)
+        elif tag.strip() and is_number(value):
+            found[tag] = value
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether `value` is a real number, or an array or tensor of one element; does not read it."""
+    if isinstance(value, Real | Decimal):
+        return True
+    numel = getattr(value, "numel", None)
+    count = numel() if callable(numel) else getattr(value, "size", None)
+    kind = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    return isinstance(count, int) and count == 1 and kind.startswith(("float", "bfloat", "int", "uint", "bool"))
+
+
+def split_tag(name: str) -> str:
+    """Return a metric's name as a tag with its split in front: `val_loss` as `val/loss`.
+
+    A name that does not begin with a split and an underscore, such as `loss` or `val/loss`, stays as it is.
+    """
+    split, _, rest = name.partition("_")
+    return f"{split}/{rest}" if rest and split in SPLIT_ORDER else name
+
+
+def split_tags(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values under the tags of `split_tag`; one that another value has already stays as it is."""
+    tags = {name: split_tag(name) for name in values}
+    return {name if tags[name] in values else tags[name]: value for name, value in values.items()}
+
+
+def current_outcome() -> tuple[RunStatus, str | None]:
+    """Return the status and the error of a run that ends now: those of the exception being handled, if there is one."""
+    kind, value, _ = sys.exc_info()
+    return exception_status(kind, value) if kind is not None else (RunStatus.FINISHED, None)
+
+
+def as_mapping(settings: Any) -> Mapping[str, Any]:
+    """Return a mapping, a namespace, or None as a mapping of names to values."""
+    return settings if isinstance(settings, Mapping) else dict(vars(settings)) if settings is not None else {}
+
+
+def log_graph(logger: Logger, model: Any, inputs: Any) -> None:
+    """Log the graph of a PyTorch model for TensorBoard's GRAPHS; warn if it cannot be traced. Blocks meanwhile.
+
+    Args:
+        logger: where to.
+        model: a `torch.nn.Module`.
+        inputs: what it is called with: a tensor, or a tuple of arguments.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from torch.utils.tensorboard._pytorch_graph import graph
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own tracer is deprecated, and there is no other for this
+            definition, _ = graph(model, inputs)  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever the model raises
+        log.warning("the graph of the model is not logged: %s", " ".join(str(error).split()))
+        return
+    now = time()
+    event = Event(wall_time=now, graph_def=definition.SerializeToString())
+    logger._put(Summary("graph", event.SerializeToString(), 0, now))  # noqa: SLF001 - there is no log call for it

@@ -1,0 +1,214 @@
+"""Ray Tune and Ray Train: `MonitorLoggerCallback` and `MonitorTrainCallback`.
+
+    Tuner(…, run_config=tune.RunConfig(callbacks=[MonitorLoggerCallback()]))
+    TorchTrainer(…, run_config=train.RunConfig(callbacks=[MonitorTrainCallback()]))
+
+Both can be named in the environment instead, so that the script stays as it is:
+
+    RAY_TUNE_CALLBACKS=monitor.integrations.ray.MonitorLoggerCallback
+    RAY_TRAIN_CALLBACKS=monitor.integrations.ray.MonitorTrainCallback
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import cloudpickle
+from ray.train.v2._internal.execution.callback import ControllerCallback, ReportCallback
+from ray.tune.logger import LoggerCallback
+from ray.tune.result import AUTO_RESULT_KEYS
+
+from monitor.alerts import parse_rules
+from monitor.integrations import common
+from monitor.integrations.reported import log_reported
+from monitor.runs.status import RunStatus, exception_status
+from monitor.sinks import registry
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from monitor.alerts import Rule, StallRule
+    from monitor.logger import Logger
+
+log = logging.getLogger("monitor")
+
+NOT_MEASURED = {*AUTO_RESULT_KEYS, "done", "should_checkpoint", "trial_id", "experiment_tag"}  # what Ray Tune adds
+STEP_NAMES = ("global_step", "step")  # of what a training with Ray Train may report for the x axis
+UNFINISHED = "the experiment ended before the trial"
+
+
+class _Opener:
+    """Open the runs of a callback. It is pickled with the callback, so it holds the specs of sinks, and no sinks."""
+
+    def __init__(
+        self,
+        logdir: str | os.PathLike[str],
+        sinks: Iterable[str] | None,
+        alerts: Iterable[str | Rule | StallRule],
+    ) -> None:
+        self._logdir = Path(logdir).absolute()  # Ray Train logs from another process
+        if isinstance(sinks, str):
+            raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
+        self._sinks = common.default_sinks() if sinks is None else list(sinks)
+        self._alerts = parse_rules(alerts)
+        for sink in self._sinks:
+            if not isinstance(sink, str):
+                raise TypeError(
+                    f"a sink must be a spec such as 'visdom' here, because each run has its own, not {sink!r}"
+                )
+        registry.make_all(self._sinks)
+
+    def open(self, name: str, config: Mapping[str, Any]) -> Logger:
+        return common.open_logger(
+            None, name=name, logdir=self._logdir, sinks=self._sinks, config=config, alerts=self._alerts
+        )
+
+
+class MonitorLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's types are not checked here
+    """Log the trials of Ray Tune, each as a run `logdir/EXPERIMENT/TRIAL`, from the process that drives the experiment.
+
+    Tags are the names that the trial reports; nested ones are joined by a `/`. The step is `timesteps_total` if the
+    trial reports it, else the training iteration. The settings are the trial's. What Ray adds to each result, such as
+    the host's name, is left out. A run ends with its trial.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        logdir: str | os.PathLike[str] = "runs",
+        sinks: Iterable[str] | None = None,
+        alerts: Iterable[str | Rule | StallRule] = (),
+    ) -> None:
+        """Say where the runs go.
+
+        Args:
+            name: the folder of the trials' runs in `logdir`; by default the experiment's name.
+            logdir: the folder of the runs.
+            sinks: specs, as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
+            alerts: as in `Logger`, for each trial.
+
+        Raises:
+            TypeError: if a sink is not a spec.
+            SpecError, MissingExtra, AlertError: as in `Logger`.
+        """
+        self._opener = _Opener(logdir, sinks, alerts)
+        self._name = name
+        self._loggers: dict[str, Logger] = {}  # by the trial's id
+
+    def log_trial_start(self, trial: Any) -> None:
+        """Start the run of a trial, unless it has been started: a paused trial goes on in its run."""
+        if trial.trial_id not in self._loggers:
+            folder = self._name or trial.storage.experiment_dir_name
+            self._loggers[trial.trial_id] = self._opener.open(f"{folder}/{trial}", trial.config)
+
+    def log_trial_result(self, iteration: int, trial: Any, result: Mapping[str, Any]) -> None:
+        """Log what a trial reported. Does not block."""
+        self.log_trial_start(trial)
+        step = result.get("timesteps_total") or result["training_iteration"]
+        reported = {name: value for name, value in result.items() if name not in NOT_MEASURED}
+        log_reported(self._loggers[trial.trial_id], reported, step)
+
+    def log_trial_end(self, trial: Any, failed: bool = False) -> None:
+        """End the run of a trial. Blocks as `Logger.close` does."""
+        status, error = RunStatus.FINISHED, None
+        if failed:
+            status, error = RunStatus.FAILED, _one_line(_error_of(trial))
+        self._close(trial.trial_id, status, error)
+
+    def on_experiment_end(self, trials: Sequence[Any], **info: Any) -> None:
+        """End the runs of trials that an interrupted experiment left unfinished."""
+        for trial_id in list(self._loggers):
+            self._close(trial_id, RunStatus.INTERRUPTED, UNFINISHED)
+
+    def _close(self, trial_id: str, status: RunStatus, error: str | None) -> None:
+        logger = self._loggers.pop(trial_id, None)
+        if logger is not None:
+            logger.close(status=status, error=error)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_loggers": {}}
+
+
+class MonitorTrainCallback(ReportCallback, ControllerCallback):  # type: ignore[misc]
+    """Log a training with Ray Train as a run `logdir/NAME`, from the process that controls the training.
+
+    What rank 0 reports with `ray.train.report` is logged; nested names are joined by a `/`. The step is `global_step`
+    or `step` if one of them is reported, else the number of reports before. The settings are `train_loop_config`.
+
+    `ray.train.UserCallback` is not told when a training ends, so that a run could not end with its true status. This
+    callback uses the interface underneath, which Ray accepts in the same places.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        logdir: str | os.PathLike[str] = "runs",
+        sinks: Iterable[str] | None = None,
+        alerts: Iterable[str | Rule | StallRule] = (),
+    ) -> None:
+        """Say where the run goes. The arguments and errors are those of `MonitorLoggerCallback`.
+
+        Args:
+            name: the run's name; by default that of Ray's `RunConfig`.
+            logdir: the folder of the runs, on the machine that starts the training.
+            sinks: specs, as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
+            alerts: as in `Logger`.
+        """
+        self._opener = _Opener(logdir, sinks, alerts)
+        self._name = name
+        self._logger: Logger | None = None
+        self._reports = 0
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Start the run."""
+        name = self._name or train_run_context.run_config.name or "ray-train"
+        self._logger = self._opener.open(name, train_run_context.train_loop_config or {})
+
+    def after_report(self, training_report: Any, metrics: Sequence[Mapping[str, Any]]) -> None:
+        """Log what rank 0 reported. Does not block."""
+        if self._logger is None or not metrics:
+            return
+        reported = dict(metrics[0])
+        steps = [reported.get(name) for name in STEP_NAMES]
+        step = next((step for step in steps if isinstance(step, int)), self._reports)
+        log_reported(self._logger, reported, step)
+        self._reports += 1
+
+    def after_controller_finish(self, result: Any) -> None:
+        """End the run. Blocks as `Logger.close` does."""
+        if result.error is None:
+            self._close(RunStatus.FINISHED, None)
+            return
+        failures = getattr(result.error, "worker_failures", None) or {}
+        self._close(RunStatus.FAILED, _one_line(next(iter(failures.values()), result.error)))
+
+    def before_controller_abort(self) -> None:
+        """End the run of a training that Ctrl-C interrupted."""
+        self._close(RunStatus.INTERRUPTED, "KeyboardInterrupt")
+
+    def _close(self, status: RunStatus, error: str | None) -> None:
+        if self._logger is not None:
+            self._logger.close(status=status, error=error)
+
+
+def _error_of(trial: Any) -> Any:
+    """Return the exception that a trial failed with, which Tune has just written to the trial's folder; else None."""
+    if not trial.run_metadata.pickled_error_filename:
+        return None
+    try:
+        with Path(trial.pickled_error_file).open("rb") as file:
+            return cloudpickle.load(file)
+    except Exception as error:  # whatever loading an exception of a class of the user's raises
+        log.warning("the error of %s cannot be read: %s", trial, error)
+        return None
+
+
+def _one_line(error: BaseException | None) -> str | None:
+    """Return an exception of a worker as one line, without the traceback that Ray puts into it."""
+    cause = getattr(error, "cause", None) or error
+    return None if cause is None else exception_status(type(cause), cause)[1]
