@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from runners.launch.validators import alerts, epoch_or_steps, finite, run_name, sinks, url
+from monitor.commands.option_values import alerts, run_name
+from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 F = TypeVar("F", bound=Callable[..., Any])
 
