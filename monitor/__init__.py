@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from monitor.errors import SinkError as SinkError
     from monitor.errors import SlowDown as SlowDown
     from monitor.errors import SpecError as SpecError
+    from monitor.integrations.summary_writer import SummaryWriter as SummaryWriter
+    from monitor.integrations.writer.global_writer import GlobalSummaryWriter as GlobalSummaryWriter
     from monitor.logger import Logger as Logger
     from monitor.records import RECORD_TYPES as RECORD_TYPES
     from monitor.records import Checkpoint as Checkpoint
@@ -63,6 +65,7 @@ __all__ = [
     "DashboardSink",
     "DataError",
     "FilterError",
+    "GlobalSummaryWriter",
     "Histogram",
     "Images",
     "JobError",
@@ -87,6 +90,7 @@ __all__ = [
     "StallRule",
     "Stats",
     "Summary",
+    "SummaryWriter",
     "Text",
     "__version__",
     "reopen",
@@ -97,6 +101,7 @@ __all__ = [
 _MODULES = {
     "BadRecord": "monitor.errors",
     "DashboardSink": "monitor.sinks.base",
+    "GlobalSummaryWriter": "monitor.integrations.writer.global_writer",
     "Logger": "monitor.logger",
     "MemorySink": "monitor.sinks.memory",
     "MissingExtra": "monitor.errors",
@@ -108,6 +113,7 @@ _MODULES = {
     "SinkStats": "monitor.stats",
     "SlowDown": "monitor.errors",
     "StallRule": "monitor.alerts",
+    "SummaryWriter": "monitor.integrations.summary_writer",
     "Stats": "monitor.stats",
     "reopen": "monitor.runs.resume",
 }

@@ -112,10 +112,11 @@ def test_files_stay_small() -> None:
 def test_the_public_names() -> None:
     assert sorted(monitor.__all__) == [
         "AlertError", "BadRecord", "Checkpoint", "Config", "ConfusionMatrix", "Curve", "DashboardSink", "DataError",
-        "FilterError", "Histogram", "Images", "JobError", "Logger", "MemorySink", "MissingExtra", "MonitorError",
+        "FilterError", "GlobalSummaryWriter",
+        "Histogram", "Images", "JobError", "Logger", "MemorySink", "MissingExtra", "MonitorError",
         "Predictions", "Progress", "RECORD_TYPES", "Record", "Restart", "Rule", "Run", "RunStatus", "Scalar",
         "ScalarBlock", "Sink", "SinkError", "SinkStats", "SlowDown", "SpecError", "StallRule", "Stats", "Summary",
-        "Text", "__version__", "reopen", "testing",
+        "SummaryWriter", "Text", "__version__", "reopen", "testing",
     ]  # fmt: skip
     assert all(hasattr(monitor, name) for name in monitor.__all__)
     assert set(monitor.__all__) <= set(dir(monitor))

@@ -24,16 +24,17 @@ MIN_EVENTS = 48  # with the same tags; fewer are encoded one by one
 WIDTH_LIMITS = np.array([1, *(1 << 7 * width for width in range(1, 10))], np.uint64)  # steps from here need one more
 
 
-def encode_scalars(block: ScalarBlock) -> bytes:
+def encode_scalars(block: ScalarBlock, *, shares_events: bool = True) -> bytes:
     """Return the framed events of a block, without its calls that have no scalars.
 
-    Consecutive calls of the same step within `SAME_EVENT_S` of the first one share an event. Values become float32, and
-    those beyond its range infinite. Raises `UnicodeEncodeError` if a tag is not valid Unicode.
+    Consecutive calls of the same step within `SAME_EVENT_S` of the first one share an event, unless `shares_events` is
+    false. Values become float32, and those beyond its range infinite. Raises `UnicodeEncodeError` if a tag is not valid
+    Unicode.
     """
     block = _without_empty_calls(block)
     if not len(block):
         return b""
-    first_calls = _first_calls(block)
+    first_calls = _first_calls(block) if shares_events else np.arange(block.calls + 1)
     if len(first_calls) <= MIN_EVENTS:
         return b"".join(_encode_each(block, first_calls, np.arange(len(first_calls) - 1)))
     pieces: list[bytes] = []

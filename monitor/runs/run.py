@@ -35,6 +35,7 @@ class Run:
         is_resumed: whether it continues what an earlier process logged.
         is_written: whether `run.json` is written.
         alerts: the alerts that fired so far, as in `run.json`.
+        metrics: those of an earlier process, as in `run.json`.
         incomplete: at the end, how many records each durable sink is missing, by its name.
     """
 
@@ -73,6 +74,7 @@ class Run:
         self.is_resumed = previous is not None
         self.is_written = is_written
         self.alerts: list[dict[str, Any]] = list((previous or {}).get("alerts") or [])
+        self.metrics: dict[str, Any] = dict((previous or {}).get("metrics") or {})
         self.incomplete: dict[str, int] = {}
         self._is_announced = False
         self._lock = threading.RLock()  # a signal handler may finish the run while it is being written
@@ -88,7 +90,7 @@ class Run:
             earlier = {name: value for name, value in previous.items() if name not in ("error", "incomplete")}
             self._fields = {**earlier, "status": self.status, "end": None}
         if is_written:
-            self._fields |= to_jsonable(_this_process())  # arguments need not be UTF-8
+            self._fields |= to_jsonable(process_fields())  # arguments need not be UTF-8
             self._write()
 
     def finish(self, status: str, error: str | None = None, **fields: Any) -> None:
@@ -133,7 +135,7 @@ def _as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: to_jsonable(value, name) for name, value in fields.items()}
 
 
-def _this_process() -> dict[str, Any]:
+def process_fields() -> dict[str, Any]:
     """Return the fields that say which process owns the run, and where it runs."""
     return {
         "command": list(sys.orig_argv),

@@ -94,7 +94,7 @@ class TensorBoardSink(Sink):
         assert self._file is not None
         frames = encode_scalars(block)
         if frames:
-            self._file.add_framed(frames + self._derived_events(block), partial(_set_stored, block, len(frames)))
+            self._file.add_framed(frames + self._derived_events(block), partial(set_stored, block, len(frames)))
 
     def flush(self) -> None:
         """Write and fsync the buffer."""
@@ -170,6 +170,6 @@ def _has_best(tag: str) -> bool:
     return is_held_out(tag) and goal(tag) is not None
 
 
-def _set_stored(block: ScalarBlock, length: int, place: FileRange) -> None:
+def set_stored(block: ScalarBlock, length: int, place: FileRange) -> None:
     """Note where a block is, at the beginning of what was written."""
     block.stored = place._replace(length=length)

@@ -20,7 +20,18 @@ PREFIX = struct.Struct("<QQ")  # bytes of the header, and of the arrays
 MAX_HEADER_BYTES = 2**28
 MAX_ARRAY_BYTES = 2**34
 KINDS = frozenset(
-    ["Scalar", "Images", "Predictions", "Text", "Histogram", "ConfusionMatrix", "Curve", "Progress", "Checkpoint"]
+    [
+        "Scalar",
+        "Images",
+        "Predictions",
+        "Text",
+        "Histogram",
+        "ConfusionMatrix",
+        "Curve",
+        "Progress",
+        "Checkpoint",
+        "Summary",
+    ]
 )
 
 # What the inbox takes for scalars: (tag, value, step, time), or None and the values by tag in place of the first two.
@@ -34,6 +45,8 @@ def encode(entry: Record | ScalarEntry) -> bytes:
     def describe(array: Any) -> dict[str, Any]:
         import numpy as np
 
+        if isinstance(array, bytes):
+            array = np.frombuffer(array, np.uint8)
         if not isinstance(array, np.ndarray):
             raise TypeError(f"a {type(array).__name__} cannot be sent")
         arrays.append(np.ascontiguousarray(array))

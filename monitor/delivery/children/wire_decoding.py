@@ -16,6 +16,7 @@ from monitor.records import (
     Predictions,
     Progress,
     Record,
+    Summary,
     Text,
 )
 
@@ -205,6 +206,7 @@ _DECODERS = {
         "ConfusionMatrix": _confusion_matrix,
         "Curve": _curve,
         "Progress": lambda r: Progress(r.step(), r.step(), r.step(), r.step(), r.time()),
+        "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.step(), r.time()),
         "Checkpoint": lambda r: Checkpoint(r.text(), r.step(), r.time()),
     }.items()
 }

@@ -1,0 +1,1 @@
+"""The parts of `SummaryWriter`, the drop-in for TensorBoard's writers."""

@@ -1,0 +1,129 @@
+"""Turn the arguments of `add_*` calls into inbox entries: check them, and copy what could change.
+
+Each function takes the tags that were checked before, as the functions in `monitor.capture.encode` do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, is_tensor
+from monitor.integrations.writer.checking import check
+from monitor.integrations.writer.encoding import summary_event, summary_record
+from monitor.integrations.writer.records import FileSummary
+from monitor.records import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from monitor.capture.encode import Entries
+    from monitor.integrations.writer.builders import Builders
+
+
+def scalars(
+    known_tags: set[str], values: Sequence[tuple[str, Any]], step: int, time: float, builders: Builders
+) -> Entries:
+    """Encode scalars by their names; a value on a GPU is cloned there and read later.
+
+    Raises what the builders raise for a value that is not a scalar.
+    """
+    entries: list[Any] = []
+    for name, value in values:
+        number = scalar_value(value, builders)
+        known_tags.add(name)
+        is_number = type(number) is float
+        entries.append((name, number, step, time) if is_number else DeviceScalar(name, number, step, time))
+    return entries
+
+
+def scalar_value(value: Any, builders: Builders) -> Any:
+    """Return a number, or the only element of an array, as a float; return a tensor of one element on a GPU unread."""
+    if isinstance(value, float | int):
+        return float(value)
+    if is_tensor(value) and value.numel() == 1 and value.device.type != "meta":
+        return value if value.is_cuda else float(value.item())
+    array = builders.make_np(value).squeeze()
+    if array.ndim != 0:
+        raise AssertionError(f"scalar should be 0D, not of shape {list(array.shape)}")
+    return float(array)
+
+
+def built(
+    _known_tags: set[str],
+    builders: Builders,
+    function: str,
+    tag: str,
+    arrays: Sequence[Any],
+    options: Mapping[str, Any],
+    key: Hashable,
+    step: int,
+    time: float,
+) -> Entries:
+    """Copy arrays now; a worker builds the summary of the copies.
+
+    Args:
+        builders: which packages may build it.
+        function: the name of the function in their `summary` modules.
+        tag: names the summary.
+        arrays: what the function takes after the tag: arrays, tensors, what the packages convert to arrays, or None.
+        options: further arguments of the function.
+        key: what distinguishes the options.
+        step: of the event.
+        time: of the event, in seconds since the epoch.
+
+    Raises:
+        Exception: what the function raises.
+    """
+    arrays = [as_array(array, builders) for array in arrays]
+    if any(array is not None and not is_tensor(array) and array.dtype == object for array in arrays):
+        return (summary_record(tag, builders.call(function, tag, *arrays, **options), step, time),)
+    build = check(builders, function, tag, arrays, options, key)
+    copies = [None if array is None else ArraySnapshot(array) for array in arrays]
+
+    def resolve() -> Summary:
+        values = [None if copy is None else copy.numpy() for copy in copies]
+        return summary_record(tag, build(tag, *values, **options), step, time)
+
+    return (PendingRecord(Summary, tag, sum(copy.nbytes for copy in copies if copy is not None), resolve),)
+
+
+def later(_known_tags: set[str], kind: type, tag: str, nbytes: int, build: Callable[[], Any]) -> Entries:
+    """Let a worker build a record of type `kind` from copies of `nbytes` bytes."""
+    return (PendingRecord(kind, tag, nbytes, build),)
+
+
+def ready(_known_tags: set[str], *records: Any) -> Entries:
+    """Pass on records that are complete."""
+    return records
+
+
+def as_array(value: Any, builders: Builders) -> Any:
+    """Return an array or a dense tensor with data, as it is; convert anything else as the packages do."""
+    import numpy as np
+
+    if value is None or isinstance(value, np.ndarray):
+        return value
+    if is_tensor(value) and value.device.type != "meta" and not value.is_quantized and not value.is_sparse:
+        return value if str(value.layout) == "torch.strided" else builders.make_np(value)
+    return builders.make_np(value)
+
+
+def file_summary(directory: str, tag: str, summary: Any, step: int, time: float) -> FileSummary:
+    """Return the record of a `Summary` message that goes into a file and nowhere else."""
+    return FileSummary(directory, tag, summary_event(summary.SerializeToString(), step, time), step, time)
+
+
+def tensor(_known_tags: set[str], tag: str, value: Any, step: int, time: float) -> Entries:
+    """Copy a tensor now; a worker builds its summary. Raises what PyTorch's writer raises."""
+    from torch.utils.tensorboard import summary
+
+    build: Any = summary.tensor_proto
+    build(tag, value[:0] if is_tensor(value) and value.ndim else value)  # refuses some types
+    copy, dtype = ArraySnapshot(value), value.dtype
+
+    def resolve() -> Summary:
+        import torch
+
+        return summary_record(tag, build(tag, torch.from_numpy(copy.numpy()).to(dtype)), step, time)
+
+    return (PendingRecord(Summary, tag, copy.nbytes, resolve),)

@@ -1,0 +1,151 @@
+"""The event files of a `SummaryWriter`: what the stock writers put into theirs, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from monitor.events.framing import frame
+from monitor.events.scalar_encoding import encode_scalars
+from monitor.events.writer import EventFileWriter
+from monitor.integrations.writer.records import FileSummary, ProjectorFiles
+from monitor.records import Config, Restart, Scalar, Summary
+from monitor.scalar_block import ScalarBlock
+from monitor.sinks.base import Sink
+from monitor.sinks.event_encoding import encode_record
+from monitor.sinks.tensorboard import TensorBoardSink, set_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from monitor.files import FileRange
+    from monitor.records import Record
+    from monitor.runs.run import Run
+
+log = logging.getLogger("monitor")
+
+
+class Prepared(NamedTuple):
+    """A framed event, and the directory that it goes to; empty for the run's own."""
+
+    directory: str
+    frame: bytes
+
+
+class WriterFileSink(TensorBoardSink):
+    """Write event files without what `TensorBoardSink` adds for runs of our own: best values, charts, settings.
+
+    Attributes:
+        path: the event file in the run's own directory, once it is there.
+    """
+
+    accepts = frozenset({Scalar, Summary, Restart, Config, FileSummary, ProjectorFiles})
+    recall = Sink.recall  # it has no state that depends on earlier records
+
+    def __init__(self, suffix: str, routes: Mapping[str, tuple[str | None, str]]) -> None:
+        """Append `suffix` to the names of the files; `routes` is that of the writer's `Names`."""
+        super().__init__()
+        self._suffix, self._routes = suffix, routes
+        self._others: dict[str, EventFileWriter] = {}  # by directory
+        self.path: Path | None = None
+
+    def open(self, run: Run) -> None:
+        """Prepare the file of the run's own directory; the first flush makes it, even if nothing is logged."""
+        self._run = run
+        self._file = EventFileWriter(run.path, self._suffix)
+        self._file.add_framed(b"", self._note_path)
+
+    def prepare(self, record: Any) -> Any:
+        """Encode a record that is not a scalar. Pure, so any thread may call it."""
+        if isinstance(record, ProjectorFiles | Config):
+            return record
+        if isinstance(record, FileSummary):
+            return Prepared(record.directory, frame(record.event))
+        return Prepared("", frame(encode_record(record)))
+
+    def write(self, records: Sequence[Any]) -> None:
+        """Take in what is not a scalar, or was drawn; the files of embeddings are written at once."""
+        scalars = [record for record in records if type(record) is Scalar]
+        others = [
+            item if isinstance(item, Prepared) else self.prepare(item) for item in records if type(item) is not Scalar
+        ]
+        for item in others:  # these may raise an OSError, and are then done again; framed events must not be
+            if isinstance(item, ProjectorFiles):
+                item.write()
+            elif isinstance(item, Config):
+                self._note_config(item)
+        for item in others:
+            if isinstance(item, Prepared):
+                self._writer(item.directory).add_framed(item.frame)
+        if scalars:
+            self.write_scalars(ScalarBlock.of(scalars))
+
+    def write_scalars(self, block: ScalarBlock) -> None:
+        """Encode scalars, each call as an event of its own, as the stock writers do."""
+        routes = self._routes
+        if not any(tag in routes for tags in block.groups for tag in tags):
+            frames = encode_scalars(block, shares_events=False)
+            self._writer("").add_framed(frames, partial(set_stored, block, len(frames)))
+            return
+        by_directory: dict[str, list[Record]] = {}
+        for scalar in block.records():
+            directory, tag = routes.get(scalar.tag, ("", scalar.tag))
+            if directory is not None:
+                by_directory.setdefault(directory, []).append(scalar._replace(tag=tag))
+        for directory, scalars in by_directory.items():
+            frames = encode_scalars(ScalarBlock.of(scalars), shares_events=False)  # type: ignore[arg-type]
+            self._writer(directory).add_framed(frames)
+
+    def flush(self) -> None:
+        """Write and fsync all files."""
+        super().flush()
+        for file in self._others.values():
+            file.flush()
+
+    def close(self) -> None:
+        """Close the files; nothing is added to them."""
+        for file in [*([self._file] if self._file else []), *self._others.values()]:
+            file.flush()
+            file.close()
+        self._file = None
+        self._others = {}
+
+    def _writer(self, directory: str) -> EventFileWriter:
+        if not directory:
+            assert self._file is not None
+            return self._file
+        from pathlib import Path
+
+        if directory not in self._others:
+            self._others[directory] = EventFileWriter(Path(directory), self._suffix)
+        return self._others[directory]
+
+    def _note_path(self, place: FileRange) -> None:
+        self.path = place.path
+
+    def _note_config(self, config: Config) -> None:
+        """Put hyperparameters into `run.json`, where `monitor runs` looks."""
+        if self._run is None:
+            return
+        self._run.config.update(config.values)
+        try:
+            self._run.update(config=self._run.config)
+        except OSError as error:
+            log.debug("%s: the settings could not be written: %s", self._run.path, error)
+
+
+def show_summaries(sink: Sink) -> None:
+    """Let a sink that does not take `Summary` records get what they hold, as records of the kinds that it takes."""
+    if Summary in sink.accepts or sink.scalars_first:
+        return
+    from monitor.integrations.writer.unpacking import Unpacker
+
+    unpacker, write = Unpacker(sink.accepts), sink.write
+    sink.accepts = sink.accepts | {Summary}
+
+    def write_unpacked(records: Sequence[Record]) -> None:
+        write(unpacker.unpack(records))
+
+    sink.write = write_unpacked  # type: ignore[method-assign]

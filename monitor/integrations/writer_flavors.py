@@ -1,0 +1,168 @@
+"""A `SummaryWriter` with the exact signatures of each package, for scripts and frameworks that import that one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from monitor.integrations.summary_writer import SummaryWriter
+from monitor.integrations.writer.builders import TENSORBOARDX, TORCH, Builders
+from monitor.integrations.writer.global_writer import GlobalSummaryWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_torch_builders, _tensorboardx_builders = Builders((TORCH,)), Builders((TENSORBOARDX,))
+
+
+class TorchSummaryWriter(SummaryWriter):
+    """Stand in for `torch.utils.tensorboard.SummaryWriter`."""
+
+    _keeps_scalars = False  # PyTorch's has no `export_scalars_to_json`
+
+    def __init__(
+        self,
+        log_dir: Any = None,
+        comment: str = "",
+        purge_step: int | None = None,
+        max_queue: int = 10,
+        flush_secs: float = 120,
+        filename_suffix: str = "",
+        **options: Any,
+    ) -> None:
+        """Make the directory; `options` are the keyword arguments of `monitor.SummaryWriter`."""
+        super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix, **options)
+
+    @property
+    def _builders(self) -> Builders:
+        return _torch_builders
+
+    def add_scalar(  # type: ignore[override]
+        self,
+        tag: str,
+        scalar_value: Any,
+        global_step: Any = None,
+        walltime: float | None = None,
+        new_style: bool = False,
+        double_precision: bool = False,
+        **options: str,
+    ) -> None:
+        """Add a point to a curve; see `SummaryWriter.add_scalar`."""
+        super().add_scalar(tag, scalar_value, global_step, walltime, new_style, double_precision, **options)
+
+    def add_hparams(  # type: ignore[override]
+        self,
+        hparam_dict: dict[str, Any],
+        metric_dict: dict[str, Any],
+        hparam_domain_discrete: dict[str, list[Any]] | None = None,
+        run_name: str | None = None,
+        global_step: Any = None,
+    ) -> None:
+        """Add hyperparameters and metrics to this run; see `SummaryWriter.add_hparams`."""
+        super().add_hparams(hparam_dict, metric_dict, hparam_domain_discrete, run_name, global_step)
+
+    def add_onnx_graph(self, prototxt: Any) -> None:  # type: ignore[override]
+        """Add the graph of an ONNX file. Needs onnx."""
+        super().add_onnx_graph(prototxt)
+
+
+class TensorBoardXSummaryWriter(SummaryWriter):
+    """Stand in for `tensorboardX.SummaryWriter`."""
+
+    @property
+    def _builders(self) -> Builders:
+        return _tensorboardx_builders
+
+    def _series_directory(self, logdir: str, main_tag: str, tag: str) -> str:
+        return f"{logdir}/{main_tag}/{tag}"
+
+    def add_scalar(  # type: ignore[override]
+        self,
+        tag: str,
+        scalar_value: Any,
+        global_step: Any = None,
+        walltime: float | None = None,
+        display_name: str = "",
+        summary_description: str = "",
+    ) -> None:
+        """Add a point to a curve; see `SummaryWriter.add_scalar`."""
+        super().add_scalar(
+            tag,
+            scalar_value,
+            global_step,
+            walltime,
+            display_name=display_name,
+            summary_description=summary_description,
+        )
+
+    def add_hparams(  # type: ignore[override]
+        self,
+        hparam_dict: dict[str, Any],
+        metric_dict: dict[str, Any],
+        name: str | None = None,
+        global_step: Any = None,
+    ) -> None:
+        """Add hyperparameters and metrics to this run; see `SummaryWriter.add_hparams`."""
+        super().add_hparams(hparam_dict, metric_dict, name=name, global_step=global_step)
+
+    def add_image_with_boxes(  # type: ignore[override]
+        self,
+        tag: str,
+        img_tensor: Any,
+        box_tensor: Any,
+        global_step: Any = None,
+        walltime: float | None = None,
+        dataformats: str = "CHW",
+        labels: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Add an image with boxes drawn on it; see `SummaryWriter.add_image_with_boxes`."""
+        options = {"dataformats": dataformats, "labels": labels, **kwargs}
+        super().add_image_with_boxes(tag, img_tensor, box_tensor, global_step, walltime, **options)
+
+    def add_onnx_graph(self, onnx_model_file: Any) -> None:  # type: ignore[override]
+        """Add the graph of an ONNX file. Needs onnx."""
+        super().add_onnx_graph(onnx_model_file)
+
+
+class TensorBoardXGlobalSummaryWriter(GlobalSummaryWriter):
+    """Stand in for `tensorboardX.GlobalSummaryWriter`."""
+
+    writer_class = TensorBoardXSummaryWriter
+
+
+_REPLACEMENTS: Mapping[str, Mapping[str, type]] = {
+    "torch.utils.tensorboard": {"SummaryWriter": TorchSummaryWriter},
+    "torch.utils.tensorboard.writer": {"SummaryWriter": TorchSummaryWriter},
+    "tensorboardX": {
+        "SummaryWriter": TensorBoardXSummaryWriter,
+        "GlobalSummaryWriter": TensorBoardXGlobalSummaryWriter,
+    },
+    "tensorboardX.writer": {"SummaryWriter": TensorBoardXSummaryWriter},
+    "tensorboardX.global_writer": {
+        "SummaryWriter": TensorBoardXSummaryWriter,
+        "GlobalSummaryWriter": TensorBoardXGlobalSummaryWriter,
+    },
+}
+REPLACED_MODULES = ("torch.utils.tensorboard", "tensorboardX")  # an import hook calls `install` after these
+
+
+def install(*, load: bool = False) -> None:
+    """Replace the `SummaryWriter` of `torch.utils.tensorboard` and of `tensorboardX` for the rest of the process.
+
+    What a module has imported from them before keeps the stock class. Idempotent.
+
+    Args:
+        load: whether to import both packages first, if they are installed; otherwise only what is loaded is changed.
+    """
+    for name, classes in _REPLACEMENTS.items():
+        if load and name in REPLACED_MODULES:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue
+        module = sys.modules.get(name)
+        if module is not None:
+            for attribute, replacement in classes.items():
+                setattr(module, attribute, replacement)
