@@ -20,6 +20,7 @@ from monitor.integrations.writer.hparams import HParamsMethods
 from monitor.integrations.writer.media import MediaMethods
 from monitor.integrations.writer.models import ModelMethods
 from monitor.integrations.writer.series import SeriesMethods
+from monitor.runs.script_session import default_directory
 from monitor.runs.status import exception_status
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
         """Make the directory; threads and files are made when something is logged.
 
         Args:
-            logdir: a directory, used as it is. By default, a new one in `runs`, named by the time and the host.
+            logdir: a directory, used as it is. By default, a new one in `runs`, named by the time and the host, or
+                under `monitor run` the directory of the run.
             comment: the end of that default name.
             purge_step: TensorBoard drops what is in the directory already, from this step on.
             max_queue: ignored: nothing waits for a queue.
@@ -81,7 +83,7 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
         Raises:
             OSError: if the directory cannot be made.
         """
-        logdir = logdir or log_dir or _default_directory(comment or "")
+        logdir = logdir or log_dir or default_directory(comment or "") or _default_directory(comment or "")
         self.logdir = self.log_dir = logdir
         self.purge_step, self.max_queue, self.flush_secs = purge_step, max_queue, flush_secs
         self.filename_suffix = filename_suffix

@@ -89,14 +89,14 @@ class ScriptRuns:
         status, end = fields["status"], parse_time(fields.get("end"))
         if status == RunStatus.RUNNING:
             owner = fields.get("process") or {}
-            if owner != process.identity() and process.is_alive(owner):
-                return  # a process in the background goes on with it
-            if ending.status == RunStatus.FINISHED and owner.get("pid") not in (script, os.getpid()):
-                ending = Ending(RunStatus.LOST)  # a child of the script ended without a word
-            record_end(path, fields, ending.status, ending.error)
+            if owner == process.identity():
+                _write_end(path, fields, ending)
+            elif not process.is_alive(owner):  # otherwise a process in the background goes on with it
+                if ending.status == RunStatus.FINISHED and owner.get("pid") != script:
+                    ending = Ending(RunStatus.LOST)  # a child of the script ended without a word
+                record_end(path, fields, ending.status, ending.error)
         elif status == RunStatus.FINISHED and ending.status != status and end is not None and end >= last_start:
-            end_fields = {"status": ending.status, "error": ending.error, "end": timestamp(time.time())}
-            _write(path, fields | end_fields)
+            _write_end(path, fields, ending)
 
     def _read_announcements(self) -> list[tuple[Path, float]]:
         with self._file.open("rb") as file:
@@ -144,6 +144,11 @@ def ending_of(return_code: int, folder: Path, pid: int) -> Ending:
         with suppress(OSError, ValueError, LookupError, TypeError):
             error = json.loads((folder / f"ending-{pid}").read_text("utf-8"))["error"]
     return Ending(RunStatus.FAILED, error if isinstance(error, str) else f"exit status {return_code}")
+
+
+def _write_end(path: Path, fields: dict[str, Any], ending: Ending) -> None:
+    error = {} if ending.error is None else {"error": ending.error}
+    _write(path, {**fields, "status": ending.status, "end": timestamp(time.time()), **error})
 
 
 def _write(path: Path, fields: dict[str, Any]) -> None:
