@@ -143,9 +143,7 @@ class ScriptSession:
 
     def _update(self, capture: OutputCapture | None) -> None:
         """Follow the script to the directory of its first writer; print the addresses of its pages."""
-        moved = self._runs.update()
-        if moved is not None and capture is not None:
-            capture.move(moved / OUTPUT_FILE)
+        self._runs.update(lambda path: capture.move(path / OUTPUT_FILE) if capture is not None else None)
         if self._shown is None and self._runs.is_logged:
             self._shown = self._runs.path
             for sink in self._sinks.values():

@@ -67,7 +67,7 @@ def _summary_writer() -> type | None:
     from importlib import import_module
 
     try:
-        _import_this_package()
+        _check_package()
         writer: type = import_module("monitor.integrations.summary_writer").SummaryWriter
     except ImportError as error:
         print(f"monitor run: the script keeps its own SummaryWriter: {error}", file=sys.stderr)
@@ -75,20 +75,16 @@ def _summary_writer() -> type | None:
     return writer
 
 
-def _import_this_package() -> None:
-    """Import `monitor` from where this file is, unless the script has another module of that name."""
-    from importlib.util import find_spec, module_from_spec, spec_from_file_location
+def _check_package() -> None:
+    """Raise `ImportError` unless `monitor` is the package that this file belongs to."""
+    from importlib.util import find_spec
 
-    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
     spec = find_spec("monitor")
-    if spec is None:  # it was found in the working directory, or is in another environment
-        spec = spec_from_file_location("monitor", os.path.join(folder, "__init__.py"))  # noqa: PTH118
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules["monitor"] = module_from_spec(spec)
-        spec.loader.exec_module(module)
-    elif not (spec.origin and os.path.samefile(os.path.dirname(spec.origin), folder)):  # noqa: PTH120, PTH121
-        raise ImportError(f"it has a module 'monitor' of its own, {spec.origin}")
+    if spec is None:  # another environment, which need not have what this package depends on
+        raise ImportError(f"training-monitor is not installed in {sys.prefix}")
+    origin = spec.origin or ""
+    if os.path.realpath(origin) != os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "__init__.py")):  # noqa: PTH118, PTH120
+        raise ImportError(f"it has a module 'monitor' of its own, {origin}")
 
 
 def _report_ending(folder: str) -> None:

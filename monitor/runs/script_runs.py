@@ -18,6 +18,8 @@ from monitor.runs.script_session import RUNS_FILE
 from monitor.runs.status import SIGNAL_EXIT_CODES, RunStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitor.runs.run import Run
 
 HEARTBEAT_INTERVAL_S = 5.0
@@ -45,8 +47,6 @@ class ScriptRuns:
     def __init__(self, run: Run, folder: Path) -> None:
         """Take over a run that was just made. `folder` is where the script's processes announce their runs."""
         self.path = run.path.absolute()
-        self._run = run
-        self._is_own = True  # the script has made no other
         self._announced: dict[Path, float] = {}  # with the time when a process began to use it
         self._file = folder / RUNS_FILE
         self._file.touch()
@@ -58,26 +58,28 @@ class ScriptRuns:
         """Whether the script has made a writer or a logger."""
         return bool(self._announced)
 
-    def update(self) -> Path | None:
-        """Read what was announced, and keep the main run current; return its directory if it is a new one."""
-        moved = None
+    def update(self, follow: Callable[[Path], object]) -> None:
+        """Read what was announced, and keep the main run current.
+
+        `follow` is called with the directory of the main run when that is a new one, to move other files there.
+        """
         for path, started in self._read_announcements():
-            if self._is_own and not self._announced and path != self.path:
+            if not self._announced and path != self.path:
+                follow(path)
                 self._remove_own()
-                self.path = moved = path
-            self._is_own = False
+                self.path = path
             self._announced[path] = started
         if time.monotonic() - self._last_heartbeat >= HEARTBEAT_INTERVAL_S:
             self._last_heartbeat = time.monotonic()
             self._keep_running()
-        return moved
 
     def finish(self, ending: Ending, script: int) -> None:
-        """Write how the script ended into all of its runs that do not know it. `script` is its process number.
+        """Write how the script ended into all of its runs that do not know it; call `update` before.
+
+        `script` is the number of its process.
 
         A run that finished before another one began keeps its own end: the script went on to something else.
         """
-        self.update()
         last_start = max(self._announced.values(), default=0.0)
         for path in dict.fromkeys((self.path, *self._announced)):
             with suppress(OSError, DataError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,7 +128,7 @@ def test_the_file_moves_behind_what_is_there(tmp_path: Path) -> None:
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    os.symlink(tmp_path / "target", tmp_path / "output.log")
+    (tmp_path / "output.log").symlink_to(tmp_path / "target")
     with pytest.raises(OSError):
         OutputFile(tmp_path / "output.log")
     assert not (tmp_path / "target").exists()

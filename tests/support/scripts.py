@@ -14,6 +14,7 @@ from monitor.runs.listing import RunInfo, scan
 from tests.support.processes import start_fresh
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 TIMEOUT_S = 100
@@ -33,9 +34,11 @@ def write_script(folder: Path, code: str, name: str = "script.py") -> Path:
     return folder
 
 
-def start_script(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start_script(
+    folder: Path, *arguments: str, stdin: int = subprocess.DEVNULL, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start `monitor run` with the script in `folder`."""
-    return start_fresh(*command(*arguments), cwd=folder, env={**os.environ, **environment})
+    return start_fresh(*command(*arguments), cwd=folder, stdin=stdin, env={**os.environ, **(environment or {})})
 
 
 def run_script(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
