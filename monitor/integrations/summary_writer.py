@@ -82,8 +82,11 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
 
         Raises:
             OSError: if the directory cannot be made.
+            ValueError: for a directory that is not on a file system, such as `s3://bucket/name`.
         """
         logdir = logdir or log_dir or default_directory(comment or "") or _default_directory(comment or "")
+        if is_remote(logdir):
+            raise ValueError(f"{logdir!r} is not a local directory; log to one, and copy it")
         self.logdir = self.log_dir = logdir
         self.purge_step, self.max_queue, self.flush_secs = purge_step, max_queue, flush_secs
         self.filename_suffix = filename_suffix
@@ -153,18 +156,16 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
         """
         writer = self.file_writer
         log = writer.ready if writer is not None else None
-        if log is not None and walltime is None and not (new_style or display_name or summary_description):
+        if log is not None and not (new_style or display_name or summary_description):
             kind = type(scalar_value)
             value: Any = float(scalar_value) if kind is int else scalar_value
+            if kind.__module__ == "numpy" and scalar_value.size == 1 and scalar_value.dtype.kind in "fiub":
+                value = float(scalar_value.item())
             step = 0 if global_step is None else global_step
             if (type(value) is float or (is_tensor(value) and value.numel() == 1)) and type(step) is int:
                 name = writer.names.plain.get(tag)  # type: ignore[union-attr]
-                if name is not None:
-                    try:
-                        log.scalar(name, value, step)
-                        return
-                    except RuntimeError:
-                        pass  # it was closed meanwhile
+                if name is not None and log.scalar_at(name, value, step, walltime):
+                    return
         self._add_scalar(
             tag, scalar_value, global_step, walltime, new_style, double_precision, display_name, summary_description
         )
@@ -206,6 +207,11 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
     def __getstate__(self) -> dict[str, Any]:
         """Become a writer of the same directory in another process, or in a copy."""
         return {**self.__dict__, "file_writer": None, "all_writers": None}
+
+
+def is_remote(logdir: Any) -> bool:
+    """Tell whether a directory is one that TensorBoard's writers reach over the network, such as `s3://bucket/name`."""
+    return isinstance(logdir, str) and "://" in logdir
 
 
 def _default_directory(comment: str) -> str:

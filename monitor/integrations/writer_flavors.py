@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.summary_writer import SummaryWriter
+from monitor.integrations.summary_writer import SummaryWriter, is_remote
 from monitor.integrations.writer.builders import TENSORBOARDX, TORCH, Builders
 from monitor.integrations.writer.global_writer import GlobalSummaryWriter
 
@@ -20,6 +20,12 @@ class TorchSummaryWriter(SummaryWriter):
     """Stand in for `torch.utils.tensorboard.SummaryWriter`."""
 
     _keeps_scalars = False  # PyTorch's has no `export_scalars_to_json`
+
+    def __new__(cls, log_dir: Any = None, *_arguments: Any, **_options: Any) -> TorchSummaryWriter:
+        """Return a stock writer for a directory that ours cannot write to."""
+        if cls is TorchSummaryWriter and is_remote(log_dir):
+            return _stock("torch.utils.tensorboard.writer")(log_dir, *_arguments, **_options)  # type: ignore[no-any-return]
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -69,6 +75,12 @@ class TorchSummaryWriter(SummaryWriter):
 
 class TensorBoardXSummaryWriter(SummaryWriter):
     """Stand in for `tensorboardX.SummaryWriter`."""
+
+    def __new__(cls, logdir: Any = None, *_arguments: Any, **_options: Any) -> TensorBoardXSummaryWriter:
+        """Return a stock writer for a directory that ours cannot write to."""
+        if cls is TensorBoardXSummaryWriter and is_remote(logdir or _options.get("log_dir")):
+            return _stock("tensorboardX.writer")(logdir, *_arguments, **_options)  # type: ignore[no-any-return]
+        return super().__new__(cls)
 
     @property
     def _builders(self) -> Builders:
@@ -145,7 +157,15 @@ _REPLACEMENTS: Mapping[str, Mapping[str, type]] = {
         "GlobalSummaryWriter": TensorBoardXGlobalSummaryWriter,
     },
 }
+_stock_classes: dict[str, Any] = {}  # by module: its `SummaryWriter` before it was replaced
 REPLACED_MODULES = ("torch.utils.tensorboard", "tensorboardX")  # an import hook calls `install` after these
+
+
+def _stock(module: str) -> Any:
+    """Return the package's own class."""
+    if module not in _stock_classes:
+        _stock_classes[module] = importlib.import_module(module).SummaryWriter
+    return _stock_classes[module]
 
 
 def install(*, load: bool = False) -> None:
@@ -164,5 +184,6 @@ def install(*, load: bool = False) -> None:
                 continue
         module = sys.modules.get(name)
         if module is not None:
+            _stock(name)
             for attribute, replacement in classes.items():
                 setattr(module, attribute, replacement)

@@ -9,9 +9,21 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
-from monitor import MemorySink, Run, RunStatus, Scalar, SummaryWriter
+from monitor import (
+    Config,
+    Histogram,
+    Images,
+    MemorySink,
+    Run,
+    RunStatus,
+    Scalar,
+    Summary,
+    SummaryWriter,
+    Text,
+)
 from monitor.events.files import event_files
 from monitor.runs.listing import load, scan
 from monitor.runs.reuse import reuse
@@ -20,7 +32,10 @@ from tests.support import event_reader
 from tests.support.leftovers import worker_threads
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from monitor import Record
 
 
 def points(path: Path, tag: str = "loss") -> list[tuple[int, float]]:
@@ -204,6 +219,46 @@ def test_other_sinks(tmp_path: Path) -> None:
     assert scalars == {"loss": 1.0, "group/a": 2.0, "group/b": 3.0, "loss/new": 4.0, "accuracy": 5.0}
     assert load(tmp_path).config == {"lr": 0.1}
     assert points(tmp_path / "group_a", "group") == [(1, 2.0)]
+
+
+def test_sinks_that_show_pictures_get_what_the_summaries_hold(tmp_path: Path) -> None:
+    class Pictures(MemorySink):
+        accepts = frozenset({Scalar, Images, Text, Histogram, Config})
+
+    sink = Pictures()
+    with SummaryWriter(tmp_path, sinks=["tensorboard", sink]) as writer:
+        writer.add_image("image", np.zeros((3, 4, 4)), 1)
+        writer.add_histogram("histogram", np.arange(9.0), 2)
+        writer.add_text("text", "hello", 3)
+        writer.add_scalar("new", 4.0, 4, new_style=True)
+        writer.add_mesh("mesh", np.zeros((1, 4, 3)))  # there is no record for it
+        writer.add_hparams({"lr": 0.1}, {})
+    assert [(record.tag, record.step) for record in sink.of(Images)] == [("image", 1)]
+    assert [(record.tag, record.step) for record in sink.of(Histogram)] == [("histogram", 2)]
+    assert [(record.tag, record.text) for record in sink.of(Text)] == [("text", "hello")]
+    assert sink.series("new") == [(4, 4.0)]
+    assert [record.values for record in sink.of(Config)] == [{}, {"lr": 0.1}]
+    assert sink.accepts == {Scalar, Images, Text, Histogram, Config, Summary}
+
+
+def test_pages_show_what_is_in_the_directory(tmp_path: Path) -> None:
+    class Page(MemorySink):
+        def recall(self, records: Sequence[Record]) -> None:
+            self.records.extend(records)
+
+    for step in range(2):
+        sink = Page()
+        with SummaryWriter(tmp_path, sinks=["tensorboard", sink]) as writer:
+            writer.add_scalar("loss", 1.0, step)
+    assert sink.series("loss") == [(0, 1.0), (1, 1.0)]
+
+
+def test_alerts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with SummaryWriter(tmp_path, alerts=["loss > 2"]) as writer:
+        writer.add_scalar("loss", 3.0, 1)
+    assert [alert["rule"] for alert in load(tmp_path).fields["alerts"]] == ["loss > 2"]
+    assert "loss > 2" in caplog.text
+    assert event_reader.read(tmp_path).Tags()["tensors"] == []  # the files are what the stock class would write
 
 
 def test_sinks_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

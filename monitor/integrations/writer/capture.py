@@ -42,6 +42,8 @@ def scalar_value(value: Any, builders: Builders) -> Any:
         return float(value)
     if is_tensor(value) and value.numel() == 1 and value.device.type != "meta":
         return value if value.is_cuda else float(value.item())
+    if type(value).__module__ == "numpy" and value.size == 1 and value.dtype.kind in "fiub":
+        return float(value.item())
     array = builders.make_np(value).squeeze()
     if array.ndim != 0:
         raise AssertionError(f"scalar should be 0D, not of shape {list(array.shape)}")
@@ -90,6 +92,12 @@ def built(
 def later(_known_tags: set[str], kind: type, tag: str, nbytes: int, build: Callable[[], Any]) -> Entries:
     """Let a worker build a record of type `kind` from copies of `nbytes` bytes."""
     return (PendingRecord(kind, tag, nbytes, build),)
+
+
+def text(_known_tags: set[str], build: Callable[..., Any], tag: str, text: str, step: int, time: float) -> Entries:
+    """Let a worker build the summary of a text. Raises `UnicodeEncodeError` for one that UTF-8 cannot encode."""
+    size = len(tag.encode()) + len(text.encode())
+    return (PendingRecord(Summary, tag, size, lambda: summary_record(tag, build(tag, text), step, time)),)
 
 
 def ready(_known_tags: set[str], *records: Any) -> Entries:

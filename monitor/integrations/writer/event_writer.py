@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from monitor.integrations.writer import capture
 from monitor.integrations.writer.raw_events import event_record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Writer(Protocol):
-    """What it needs of a `FileWriter`."""
-
-    @property
-    def path(self) -> str | None: ...
-    def get_logdir(self) -> str: ...
-    def put(self, call: Callable[..., Any], *arguments: Any) -> None: ...
-    def flush(self) -> None: ...
-    def close(self) -> None: ...
 
 
 class EventWriter:
     """Write events with their own steps and times."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Any) -> None:
+        """Write through a `FileWriter`."""
         self._writer = writer
 
     def get_logdir(self) -> str:
         """Return the directory."""
-        return self._writer.get_logdir()
+        return str(self._writer.get_logdir())
 
     def add_event(self, event: Any) -> None:
         """Add an `Event` message of either package."""
@@ -55,5 +42,5 @@ class EventWriter:
         return self  # tensorboardX's has the name of its file here
 
     @property
-    def _file_name(self) -> str | None:
+    def _file_name(self) -> Any:
         return self._writer.path

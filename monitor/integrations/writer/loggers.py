@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FLUSH_TIMEOUT_S = 30.0
+MAX_STEP = 2**63
 
 
 class WriterLogger(Logger):
@@ -20,6 +21,20 @@ class WriterLogger(Logger):
     def put(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Log the entries that `call` returns for these arguments, all or nothing; it raises what `call` raises."""
         self._measure(call, *arguments)
+
+    def scalar_at(self, name: str, value: Any, step: int, walltime: Any) -> bool:
+        """Log a scalar the quick way, at a time or now; tell whether it was logged."""
+        try:
+            if walltime is None:
+                self.scalar(name, value, step)
+                return True
+            if type(walltime) is float and type(value) is float and -MAX_STEP <= step < MAX_STEP:
+                self._measure(_one, (name, value, step, walltime))
+                return True
+        except RuntimeError:
+            if not self.is_over:
+                raise
+        return False  # it was closed meanwhile, or this needs more than the quick way
 
     @property
     def is_over(self) -> bool:
@@ -52,5 +67,14 @@ class SilentLogger(NullLogger):
         """Check a call."""
         self._measure(call, *arguments)
 
+    def scalar_at(self, name: str, value: Any, step: int, _walltime: Any) -> bool:
+        """Check a scalar; return True."""
+        self.scalar(name, value, step)
+        return True
+
     def flush_files(self) -> None:
         """Do nothing."""
+
+
+def _one(_known_tags: set[str], entry: Any) -> tuple[Any, ...]:
+    return (entry,)

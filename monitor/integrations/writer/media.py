@@ -30,7 +30,7 @@ class MediaMethods(WriterMethods):
     ) -> None:
         """Add the distribution of an array; `bins` is as in `numpy.histogram`."""
         if not isinstance(bins, str | int):
-            bins = tuple(bins)
+            bins = tuple(bins.tolist() if hasattr(bins, "tolist") else bins)
         options = {"bins": self.default_bins if bins == "tensorflow" else bins, "max_bins": max_bins}
         self._add("histogram", tag, [values], options, (bins, max_bins), global_step, walltime)
 
@@ -149,7 +149,12 @@ class MediaMethods(WriterMethods):
 
     def add_text(self, tag: str, text_string: str, global_step: Any = None, walltime: float | None = None) -> None:
         """Add a text, which TensorBoard renders as Markdown."""
-        self._add_now("text", tag, global_step, walltime, tag, text_string)
+        if type(tag) is not str or type(text_string) is not str:
+            self._add_now("text", tag, global_step, walltime, tag, text_string)
+            return
+        writer = self._get_file_writer()
+        step, now = writer.step_and_time(global_step, walltime)
+        writer.put(capture.text, self._builders.candidates("text")[0], tag, text_string, step, now)
 
     def add_tensor(self, tag: str, tensor: Any, global_step: Any = None, walltime: float | None = None) -> None:
         """Add a tensor as it is. Needs torch."""

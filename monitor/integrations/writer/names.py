@@ -15,12 +15,14 @@ class Names:
 
     Attributes:
         plain: names by the tags that were passed to `add_scalar`.
+        series: for `add_scalars`, by its two tags: the name, and the directory.
         routes: by name, the directory and the tag in the files, where they differ from the run's own directory and the
             name. The directory is None for what is in no file.
     """
 
     def __init__(self) -> None:
         self.plain: dict[str, str] = {}
+        self.series: dict[tuple[str, str], tuple[str, str]] = {}
         self.routes: dict[str, tuple[str | None, str]] = {}
         self._names: dict[tuple[str | None, str], str] = {}
         self._taken: set[str] = set()

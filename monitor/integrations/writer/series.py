@@ -45,13 +45,11 @@ class SeriesMethods(WriterMethods):
         writer = self._get_file_writer()
         step, now = writer.step_and_time(global_step, walltime)
         values: list[tuple[str, Any]] = []
+        known = writer.names.series
         for tag, value in tag_scalar_dict.items():
-            directory = self._series_directory(writer.get_logdir(), main_tag, tag)
-            if self.all_writers is not None and directory not in self.all_writers:
-                self.all_writers[directory] = writer
-            file_tag = self._builders.clean_tag(main_tag)
-            number = capture.scalar_value(value, self._builders)
-            values.append((writer.names.name(file_tag, directory, f"{main_tag}/{tag}"), number))
+            name, directory = known.get((main_tag, tag)) or self._new_series(writer, main_tag, tag)
+            number = value if type(value) is float else capture.scalar_value(value, self._builders)
+            values.append((name, number))
             if self._keeps_scalars:
                 self._exported.add(directory, now, None if global_step is None else step, number)
         writer.put(capture.scalars, values, step, now, self._builders)
@@ -61,6 +59,15 @@ class SeriesMethods(WriterMethods):
         with Path(path).open("w", encoding="utf-8") as file:
             json.dump(self.scalar_dict, file)
         self._exported = ExportedScalars()
+
+    def _new_series(self, writer: FileWriter, main_tag: str, tag: str) -> tuple[str, str]:
+        """Return the name and the directory of a curve of `add_scalars`."""
+        directory = self._series_directory(writer.get_logdir(), main_tag, tag)
+        name = writer.names.name(self._builders.clean_tag(main_tag), directory, f"{main_tag}/{tag}")
+        if self.all_writers is not None:
+            self.all_writers[directory] = writer
+        writer.names.series[main_tag, tag] = name, directory
+        return name, directory
 
     def _series_directory(self, logdir: str, main_tag: str, tag: str) -> str:
         return f"{logdir}/{main_tag.replace('/', '_')}_{tag}"

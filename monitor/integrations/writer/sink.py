@@ -129,7 +129,7 @@ class WriterFileSink(TensorBoardSink):
         """Put hyperparameters into `run.json`, where `monitor runs` looks."""
         if self._run is None:
             return
-        self._run.config.update(config.values)
+        self._run.config = {**self._run.config, **config.values}
         try:
             self._run.update(config=self._run.config)
         except OSError as error:
