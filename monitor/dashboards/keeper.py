@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ class DashboardKeeper:
         self._thread.join()
 
     def _main(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGQUIT))  # they are for the main thread
         delays = dict.fromkeys(self._servers, CHECK_INTERVAL_S)
         due = dict.fromkeys(self._servers, 0.0)  # on the monotonic clock
         while not self._stopping.wait(CHECK_INTERVAL_S):

@@ -39,8 +39,9 @@ def start_dashboards(
     *,
     logdir: Path | None = None,
     open_browser: bool = False,
+    err: bool = False,
 ) -> list[DashboardServer]:
-    """Find or start the servers of the sinks, and print the addresses of their pages.
+    """Find or start the servers of the sinks, and print the addresses of their pages, on stderr with `err`.
 
     A started server keeps its data in `folder/SINK`. A dashboard sink whose server cannot be started is removed from
     `sinks`. With a `logdir`, TensorBoard is served over it too. Until `cleanup`, servers that were started for a run
@@ -69,7 +70,7 @@ def start_dashboards(
                 shown.connect_to(server.url)
             servers.append(server)
             pages.append(server.url if shown is None else page_of(shown))
-            echo(f"{server.name}: {pages[-1]}")
+            echo(f"{server.name}: {pages[-1]}", err=err)
     if servers:
         cleanup.callback(DashboardKeeper(servers).stop)
     if open_browser and pages:
@@ -112,10 +113,12 @@ def view_commands(sinks: Iterable[Sink], logdir: Path | None, folder: Path | Non
     return [command for command in dict.fromkeys(commands) if command]
 
 
-def keep_dashboards_up(servers: list[DashboardServer], commands: list[str], done: str = "Training finished") -> None:
+def keep_dashboards_up(
+    servers: list[DashboardServer], commands: list[str], done: str = "Training finished", *, err: bool = False
+) -> None:
     """On a terminal, keep the dashboards up until Ctrl-C; otherwise print the commands that show the results."""
     if any(server.process for server in servers) and sys.stdout.isatty():
-        echo(f"{done}; dashboards stay up until Ctrl-C")
+        echo(f"{done}; dashboards stay up until Ctrl-C", err=err)
         _wait_for_ctrl_c()
         return
     print_commands(commands)
@@ -124,7 +127,7 @@ def keep_dashboards_up(servers: list[DashboardServer], commands: list[str], done
 def print_commands(commands: Sequence[str]) -> None:
     """Print the commands that show the results."""
     for number, command in enumerate(commands):
-        echo(("            or: " if number else "Look at it with: ") + command)
+        echo(("            or: " if number else "Look at it with: ") + command, err=err)
 
 
 def echo(line: str, err: bool = False) -> None:

@@ -21,6 +21,7 @@ from monitor.integrations.writer.hparams import HParamsMethods
 from monitor.integrations.writer.media import MediaMethods
 from monitor.integrations.writer.models import ModelMethods
 from monitor.integrations.writer.series import SeriesMethods
+from monitor.runs.script_session import default_directory
 from monitor.runs.status import exception_status
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
         """Make the directory; threads and files are made when something is logged.
 
         Args:
-            logdir: a directory, used as it is. By default, a new one in `runs`, named by the time and the host.
+            logdir: a directory, used as it is. By default, a new one in `runs`, named by the time and the host, or
+                under `monitor run` the directory of the run.
             comment: the end of that default name.
             purge_step: TensorBoard drops what is in the directory already, from this step on.
             max_queue: ignored: nothing waits for a queue.
@@ -83,7 +85,7 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
             OSError: if the directory cannot be made.
             ValueError: for a directory that is not on a file system, such as `s3://bucket/name`.
         """
-        logdir = logdir or log_dir or _default_directory(comment or "")
+        logdir = logdir or log_dir or default_directory(comment or "") or _default_directory(comment or "")
         if is_remote(logdir):
             raise ValueError(f"{logdir!r} is not a local directory; log to one, and copy it")
         self.logdir = self.log_dir = logdir

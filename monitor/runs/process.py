@@ -75,7 +75,10 @@ def _created(pid: int) -> float:
 
 @contextmanager
 def signals_as_exit() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise `SystemExit`, so that the program delivers everything before it ends."""
+    """Let SIGTERM and SIGHUP raise `SystemExit`, so that the program delivers everything before it ends.
+
+    A signal that is ignored, as SIGHUP is under `nohup`, stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -83,7 +86,11 @@ def signals_as_exit() -> Iterator[None]:
     def exit_on_signal(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    previous_handlers = {number: signal.signal(number, exit_on_signal) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous_handlers = {
+        number: signal.signal(number, exit_on_signal)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:

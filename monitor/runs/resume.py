@@ -26,7 +26,7 @@ from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 log = logging.getLogger("monitor")
 
@@ -101,13 +101,23 @@ def mark_lost_runs(logdir: Path) -> None:
         if run.fields.get("status") != RunStatus.RUNNING or process.is_alive(run.fields.get("process")) is not False:
             continue
         try:
-            end = parse_time(run.fields.get("heartbeat")) or time.time()
-            if event_files(run.path):
-                _write_file(run.path, [_failed_session_end(end)])
-            fields = {**run.fields, "status": RunStatus.LOST, "end": timestamp(end)}
-            atomic_write(run.path / RUN_FILE, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
+            record_end(run.path, run.fields, RunStatus.LOST, end=parse_time(run.fields.get("heartbeat")))
         except OSError as error:
             log.debug("%s: its end could not be recorded: %s", run.path, error)
+
+
+def record_end(
+    path: Path, fields: Mapping[str, Any], status: RunStatus, error: str | None = None, end: float | None = None
+) -> None:
+    """Record how a run ended whose process is gone, in `run.json`, which holds `fields`, and in an event file.
+
+    `end` is in seconds since the epoch, by default now. Raises `OSError`.
+    """
+    end = end or time.time()
+    if event_files(path):
+        _write_file(path, [_session_end(end, succeeded=status == RunStatus.FINISHED)])
+    last = {"status": status, "end": timestamp(end)} | ({} if error is None else {"error": error})
+    atomic_write(path / RUN_FILE, json.dumps({**fields, **last}, indent=2, ensure_ascii=False) + "\n")
 
 
 def _logged_before(path: Path, checkpoint: str, step: int) -> Iterator[bytes | FileRange]:
@@ -155,10 +165,10 @@ def _session_start(step: int) -> bytes:
     return bytes(summaries.restart(step, time.time()).SerializeToString())
 
 
-def _failed_session_end(end: float) -> bytes:
+def _session_end(end: float, *, succeeded: bool) -> bytes:
     from monitor.events import summaries
 
-    value = summaries.session_end(succeeded=False, end=end)
+    value = summaries.session_end(succeeded=succeeded, end=end)
     return bytes(summaries.event([value], 0, end).SerializeToString())
 
 

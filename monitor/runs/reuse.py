@@ -16,6 +16,7 @@ from monitor.runs import process
 from monitor.runs.listing import STARTUP_S, load
 from monitor.runs.run import Run, process_fields
 from monitor.runs.run_file import RUN_FILE, timestamp
+from monitor.runs.script_session import is_held_by_supervisor
 from monitor.runs.status import RunStatus
 
 MAX_LIVES = 100  # that are kept in `run.json`
@@ -27,7 +28,8 @@ def reuse(directory: str | os.PathLike[str]) -> Run:
 
     It takes over a `run.json` that is there, unless the run is going on: in another process, or in this one under
     another logger. Then the run that is returned has `is_written=False`, so that the status of the other one stays
-    true. Blocks while it reads and writes `run.json`. Raises `OSError`.
+    true. The `monitor run` of this process hands its run over. Blocks while it reads and writes `run.json`. Raises
+    `OSError`.
     """
     path = Path(directory)
     path.mkdir(parents=True, exist_ok=True)
@@ -56,12 +58,13 @@ def _claim(path: Path) -> dict[str, Any] | None:
         is_starting = found.st_size == 0 and time.time() - found.st_mtime < STARTUP_S
         return None if is_starting else fresh
     is_ours = info.fields.get("process") == process.identity()
-    if info.status is RunStatus.RUNNING:
+    is_handed_on = is_held_by_supervisor(info.fields)
+    if info.status is RunStatus.RUNNING and not is_handed_on:
         own = _owned.get(str(path.resolve()))
         if not is_ours or (own is not None and own.status is RunStatus.RUNNING):
             return None
     fields = fresh | dict(info.fields)
-    if not is_ours:
+    if not is_ours and not is_handed_on:
         life = {"status": info.status, "error": info.fields.get("error"), "until": info.fields.get("end")}
         lives = [*(info.fields.get("lives") or []), life][-MAX_LIVES:]
         fields |= {"resumed": now, "spent": info.duration or 0.0, "lives": lives}

@@ -17,6 +17,7 @@ from monitor.runs import process
 from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import RUN_FILE, timestamp
+from monitor.runs.script_session import announce
 from monitor.runs.status import RunStatus
 
 
@@ -75,6 +76,7 @@ class Run:
         self.alerts: list[dict[str, Any]] = list((previous or {}).get("alerts") or [])
         self.metrics: dict[str, Any] = dict((previous or {}).get("metrics") or {})
         self.incomplete: dict[str, int] = {}
+        self._is_announced = False
         self._lock = threading.RLock()  # a signal handler may finish the run while it is being written
         self._fields: dict[str, Any] = {
             "name": self.name,
@@ -114,6 +116,9 @@ class Run:
         self.path.mkdir(parents=True, exist_ok=True)  # it may have been removed since
         text = json.dumps(self._fields, indent=2, ensure_ascii=False, allow_nan=False)
         atomic_write(self.path / RUN_FILE, text + "\n")
+        if not self._is_announced:
+            self._is_announced = True
+            announce(self.path)
 
 
 def _settings(config: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from runners.launch.validators import alerts, epoch_or_steps, finite, run_name, sinks, url
+from monitor.commands.option_values import alerts, run_name
+from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,6 +42,7 @@ class RunOptions(SinkOptions):
     log_ranks: bool = False
     alerts: tuple[str, ...] = ()
     stop_on_alert: bool = False
+    output: bool = True
     in_group: bool = False  # the dashboards are those of a group of runs
 
 
@@ -93,6 +95,7 @@ def run_options(command: F) -> F:
         click.option("--alert", "alerts", multiple=True, callback=alerts, metavar="RULE",
                      help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),
         click.option("--stop-on-alert", is_flag=True, help="End the run at the first alert."),
+        click.option("--output/--no-output", default=True, help="Keep stdout and stderr in the run's output.log."),
         click.option("--in-group", is_flag=True, hidden=True),
     )  # fmt: skip
 

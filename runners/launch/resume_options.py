@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # They say how a run is watched or where its files are, not what it computes, so the command line may change them.
 CHANGEABLE_OPTIONS = (
     "sinks", "all_dashboards", "data_dir", "mnist_mirror", "csv", "alerts", "stop_on_alert", "checkpoint_every",
-    "log_ranks",
+    "log_ranks", "output",
 )  # fmt: skip
 # They concern one process, so a checkpoint does not keep them.
 UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group", "trust_options")

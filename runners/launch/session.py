@@ -19,6 +19,7 @@ from monitor.dashboards.session import (
     start_dashboards,
     view_commands,
 )
+from monitor.runs.output import OUTPUT_FILE, captured_output
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 
@@ -56,6 +57,7 @@ def open_logger(
         run = reopen() or _new_run(runner, config, options)
         if run.is_resumed:
             echo(f"Resumed: {run.path}")
+        cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
         try:
             sinks = [registry.make(spec) for spec in options.sinks]
             if not are_sinks_from_user:

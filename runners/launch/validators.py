@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.alerts import parse_rules
-from monitor.errors import MissingExtra, MonitorError
-from monitor.sinks import registry
+from monitor.commands.option_values import check_sinks, is_installed
 from runners.choices import LOSSES, RENAMED_LOSSES
 
 if TYPE_CHECKING:
@@ -19,7 +16,6 @@ else:
     StringChoice = click.Choice  # which has no type parameter before click 8.2
 
 DEFAULT_SINKS = ("tensorboard", "visdom", "console")
-MAX_NAME_BYTES = 200  # in UTF-8
 
 
 class LossChoice(StringChoice):
@@ -40,43 +36,8 @@ def sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
     """
     ctx.params["all_dashboards"] = not value
     if not value:
-        return tuple(spec for spec in DEFAULT_SINKS if _is_installed(spec))
-    for spec in value:
-        try:
-            registry.make(spec)
-        except MonitorError as error:
-            raise click.BadParameter(str(error), ctx, param) from error
-    return tuple(dict.fromkeys(value))
-
-
-def _is_installed(spec: str) -> bool:
-    try:
-        registry.make(spec)
-    except MissingExtra:
-        return False
-    return True
-
-
-def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that alert rules can be parsed."""
-    try:
-        parse_rules(value)
-    except MonitorError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
-    return value
-
-
-def run_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Check that a run's name can be the name of a directory."""
-    if value is None:
-        return None
-    if not value.strip() or value != Path(value).name or value.startswith(".") or not value.isprintable():
-        message = f"{value!r} is not a valid name for a directory; give one without '/' or a leading dot."
-        raise click.BadParameter(message, ctx, param)
-    if len(value.encode("utf-8", "replace")) > MAX_NAME_BYTES:
-        message = f"{value[:20]!r}… is too long; at most {MAX_NAME_BYTES} bytes are accepted."
-        raise click.BadParameter(message, ctx, param)
-    return value
+        return tuple(spec for spec in DEFAULT_SINKS if is_installed(spec))
+    return check_sinks(ctx, param, value)
 
 
 def epoch_or_steps(ctx: click.Context, param: click.Parameter, value: str | None) -> str | int | None:

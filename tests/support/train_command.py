@@ -24,3 +24,11 @@ def train(folder: Path, data: Path, *arguments: object) -> Result:
         "--batch-size", 50, "--hidden", 16,
         *(() if "--sink" in arguments else ("--sink", "tensorboard", "--sink", "console")), *arguments,
     )  # fmt: skip
+
+
+def mlp_arguments(folder: Path, data: Path, name: str) -> list[str]:
+    """Return the arguments of `monitor train` for a small run with event files."""
+    return [
+        "mlp", "--data", "mnist", "--data-dir", str(data), "--logdir", str(folder / "runs"), "--name", name,
+        "--batch-size", "50", "--hidden", "16", "--epochs", "1", "--sink", "tensorboard",
+    ]  # fmt: skip

@@ -10,6 +10,7 @@ from monitor.events.files import event_files
 from monitor.integrations.writer.loggers import WriterLogger
 from monitor.integrations.writer.sink import WriterFileSink, show_summaries
 from monitor.runs.reuse import reuse
+from monitor.runs.script_session import alerts_from_environment
 from monitor.sinks import registry
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def open_logger(
         suffix: the end of their names.
         names: of the scalars.
         sinks: specs and sinks; None for the files and what `MONITOR_SINKS` names.
-        alerts: as for a `Logger`.
+        alerts: as for a `Logger`; without any, those in `MONITOR_ALERTS`.
         children: as for a `Logger`.
     """
     specs = [FILES, *registry.specs_from_environment()] if sinks is None else list(sinks)
@@ -50,7 +51,8 @@ def open_logger(
         show_summaries(sink)
     earlier = run.is_written and bool(event_files(run.path))
     run.is_resumed = earlier and bool(others)  # so that pages show it all, as TensorBoard does
-    log = WriterLogger(run, [*([files] if files else []), *others], alerts=alerts, every_rank=True, children=children)
+    rules = list(alerts) or alerts_from_environment()
+    log = WriterLogger(run, [*([files] if files else []), *others], alerts=rules, every_rank=True, children=children)
     if earlier and not run.is_resumed:
         log.remember(run.metrics)
     _close_at_the_end_of_a_child(log)

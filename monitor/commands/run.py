@@ -1,0 +1,205 @@
+"""`monitor run SCRIPT`: watch a script that logs with a SummaryWriter, without changing it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import datetime
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
+
+import click
+
+from monitor.commands.base import MonitorCommand
+from monitor.commands.option_values import alerts as check_alerts
+from monitor.commands.option_values import check_sinks, is_installed, run_name
+from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
+from monitor.integrations.run_script import ScriptProcess, command_line, environment, exit_like
+from monitor.runs.output import OUTPUT_FILE, OutputCapture, open_capture
+from monitor.runs.process import signals_as_exit
+from monitor.runs.rank import process_rank
+from monitor.runs.run import Run
+from monitor.runs.script_runs import ScriptRuns, ending_of
+from monitor.runs.script_session import ALERTS_VARIABLE, DIRECTORY_VARIABLE, FOLDER_VARIABLE, SUPERVISOR_VARIABLE
+from monitor.sinks import registry
+from monitor.sinks.base import DashboardSink
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitor.dashboards.server_process import DashboardServer
+    from monitor.sinks.base import Sink
+
+DEFAULT_SINKS = ("tensorboard", "visdom")
+
+
+@click.command(cls=MonitorCommand, context_settings={"allow_interspersed_args": False})
+@click.option("--sink", "specs", multiple=True, callback=check_sinks,
+              help="Where to show the run; repeatable. Event files are always written.  "
+              "[default: tensorboard, visdom if it is installed]")  # fmt: skip
+@click.option("--alert", "alerts", multiple=True, callback=check_alerts, metavar="RULE",
+              help="Such as 'loss/train > 2 * best for 3'; repeatable.")  # fmt: skip
+@click.option("--name", callback=run_name, help="The run's name, where the script names no directory.  "
+              "[default: script, date and time]")  # fmt: skip
+@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
+              help="Directory for the run, where the script names none.")  # fmt: skip
+@click.option(
+    "--output/--no-output", "keeps_output", default=True, help="Keep stdout and stderr in the run's output.log."
+)
+@click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
+@click.option("-m", "is_module", is_flag=True, help="SCRIPT is the name of a module, as in python -m.")
+@click.argument("script")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(
+    specs: tuple[str, ...],
+    alerts: tuple[str, ...],
+    name: str | None,
+    logdir: Path,
+    keeps_output: bool,
+    open_browser: bool,
+    is_module: bool,
+    script: str,
+    arguments: tuple[str, ...],
+) -> None:
+    """Run SCRIPT as it is, and show what it logs with a SummaryWriter of torch or tensorboardX.
+
+    Options for `monitor run` come before SCRIPT, those of the script after it.
+    """
+    _check_script(script, is_module=is_module)
+    command = command_line(script, arguments, is_module=is_module)
+    if process_rank() > 0:  # rank 0 has the run and the dashboards
+        _become(command)
+    with ExitStack() as cleanup:
+        cleanup.enter_context(signals_as_exit())
+        new_run = _new_run(script if is_module else Path(script).stem, name, logdir)
+        session = ScriptSession(specs or tuple(filter(is_installed, DEFAULT_SINKS)), new_run, cleanup)
+        session.start(logdir, open_browser=open_browser)
+        code = session.run(command, alerts, keeps_output=keeps_output)
+        session.show_results(logdir)
+    exit_like(code)
+
+
+class ScriptSession:
+    """One script, with its runs and its dashboards."""
+
+    def __init__(self, specs: Sequence[str], run: Run, cleanup: ExitStack) -> None:
+        """Prepare it; `cleanup` ends what it starts."""
+        self._specs, self._run, self._cleanup = specs, run, cleanup
+        self._folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="monitor-run-")))
+        self._runs = ScriptRuns(run, self._folder)
+        self._sinks: dict[str, Sink] = {}
+        self._servers: list[DashboardServer] = []
+        self._code = 0
+        self._shown: Path | None = None  # the run whose pages were announced
+
+    def start(self, logdir: Path, *, open_browser: bool) -> None:
+        """Find or start the dashboards. Blocks for some seconds."""
+        from platformdirs import user_data_path
+
+        sinks = [registry.make(spec) for spec in self._specs]
+        self._sinks = dict(zip(self._specs, sinks))
+        try:
+            self._servers = start_dashboards(
+                sinks,
+                user_data_path("training-monitor"),
+                lambda sink: sink.url,
+                self._cleanup,
+                logdir=logdir if "tensorboard" in self._specs else None,
+                open_browser=open_browser,
+                err=True,
+            )
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
+            self._run.finish(status, f"{type(error).__name__} while the dashboards started")
+            raise
+        self._sinks = {spec: sink for spec, sink in self._sinks.items() if sink in sinks}
+
+    def run(self, command: list[str], alerts: Sequence[str], *, keeps_output: bool) -> int:
+        """Run the script, and return its return code, negative for a signal."""
+        variables = {
+            FOLDER_VARIABLE: str(self._folder),
+            SUPERVISOR_VARIABLE: str(os.getpid()),
+            DIRECTORY_VARIABLE: str(self._runs.path),
+            ALERTS_VARIABLE: json.dumps(alerts),
+            registry.SPECS_VARIABLE: ",".join(_spec_for_script(*item) for item in self._sinks.items()),
+        }
+        capture = open_capture(self._runs.path / OUTPUT_FILE) if keeps_output else None
+        stdout, stderr = (capture.stdout, capture.stderr) if capture else (1, 2)
+        try:
+            process = ScriptProcess(command, environment(variables), stdout, stderr)
+            self._code = process.wait(lambda: self._update(capture), capture.resize if capture else lambda: None)
+        finally:
+            self._update(capture)
+            if capture is not None:
+                capture.close()
+        self._runs.finish(ending_of(self._code, self._folder, process.pid), process.pid)
+        return self._code
+
+    def _update(self, capture: OutputCapture | None) -> None:
+        """Follow the script to the directory of its first writer; print the addresses of its pages."""
+        self._runs.update(lambda path: capture.move(path / OUTPUT_FILE) if capture is not None else None)
+        if self._shown is None and self._runs.is_logged:
+            self._shown = self._runs.path
+            for sink in self._sinks.values():
+                if isinstance(sink, DashboardSink):
+                    echo(f"{sink.title}: {sink.page_url(Run(self._shown, is_written=False))}", err=True)
+
+    def show_results(self, logdir: Path) -> None:
+        """Print where the run is; on a terminal, keep the dashboards up until Ctrl-C if the script succeeded."""
+        path = _relative(self._runs.path)
+        echo(f"Run: {path}", err=True)
+        commands = []
+        if self._runs.is_logged:
+            is_below = self._runs.path.is_relative_to(logdir.absolute())
+            commands.append(f"monitor serve tensorboard --logdir {logdir if is_below else path.parent}")
+            commands += [
+                f"monitor replay {path} --sink {spec}"
+                for spec, sink in self._sinks.items()
+                if isinstance(sink, DashboardSink)
+            ]
+        keep_dashboards_up(self._servers if self._code == 0 else [], commands, "The script has ended", err=True)
+
+
+def _check_script(script: str, *, is_module: bool) -> None:
+    """Raise `click.BadParameter` for a script or a module that is not there; nothing is imported."""
+    if not is_module:
+        if not Path(script).exists():
+            raise click.BadParameter(f"{script!r} does not exist.", param_hint="'SCRIPT'")
+        return
+    name, paths = script.partition(".")[0], [str(Path.cwd()), *sys.path]
+    if not name or (name not in sys.builtin_module_names and PathFinder.find_spec(name, paths) is None):
+        raise click.BadParameter(f"there is no module named {script!r}.", param_hint="'SCRIPT'")
+
+
+def _become(command: list[str]) -> NoReturn:
+    """Run the script in place of this program, with the writers replaced and nothing else."""
+    sys.stdout.flush()
+    os.execve(command[0], command, environment({FOLDER_VARIABLE: ""}))
+
+
+def _new_run(script: str, name: str | None, logdir: Path) -> Run:
+    stem = re.sub(r"[^\w.-]+", "-", script).strip(".-") or "script"
+    try:
+        return Run(logdir / (name or f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise click.BadParameter(f"{str(logdir)!r} cannot be written: {reason}", param_hint="'--logdir'") from error
+
+
+def _spec_for_script(spec: str, sink: Sink) -> str:
+    """Return the spec with which the script's writers log to the server that was found or started."""
+    if not isinstance(sink, DashboardSink):
+        return spec
+    parts = urlsplit(spec)
+    user = f"{parts.username}@" if parts.username else ""
+    return f"{parts.scheme or parts.path}://{user}{urlsplit(sink.url).netloc}{parts.path if parts.scheme else ''}"
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
