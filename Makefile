@@ -8,7 +8,7 @@ PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip 
 WORKERS ?= 3
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test test-slow coverage lint docs bench fuzz soak guarantees clean
+.PHONY: demo test test-slow test-frameworks coverage lint docs bench fuzz soak guarantees clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --epochs 2
@@ -27,6 +27,11 @@ endif
 # What takes long, or much of the machine: hostile files, rounds of faults, parallel runs whose servers are killed.
 test-slow: .venv/installed-tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
+
+# The adapters, with the newest releases of their frameworks, in an environment of their own that no pin holds back.
+FRAMEWORKS := .venv-frameworks
+test-frameworks: $(FRAMEWORKS)/installed
+	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks
 
 coverage:
 	$(MAKE) test COVERAGE=1
@@ -53,6 +58,14 @@ docs: .venv/installed-docs
 .venv/installed-docs: $(SOURCES) | $(BIN)/python
 	@echo "Installing the docs tools into .venv."
 	@$(PIP) --editable '.[docs]'
+	@touch $@
+
+$(FRAMEWORKS)/installed: setup.cfg
+	@echo "Installing the frameworks into $(FRAMEWORKS); this takes some minutes."
+	@$(PYTHON) -m venv $(FRAMEWORKS)
+	@echo 'setuptools<81' >$(FRAMEWORKS)/visdom-pin.txt
+	@PIP_CONSTRAINT=$(FRAMEWORKS)/visdom-pin.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/$(FRAMEWORKS)/visdom-pin.txt \
+		$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[frameworks,visdom,test]'
 	@touch $@
 
 $(BIN)/python:
@@ -89,4 +102,4 @@ guarantees: .venv/installed-tests
 	rm -f $(RECORDS)
 
 clean:
-	rm -rf .venv build docs/_build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv $(FRAMEWORKS) build docs/_build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -121,10 +121,10 @@ def keep_dashboards_up(
         echo(f"{done}; dashboards stay up until Ctrl-C", err=err)
         _wait_for_ctrl_c()
         return
-    print_commands(commands)
+    print_commands(commands, err=err)
 
 
-def print_commands(commands: Sequence[str]) -> None:
+def print_commands(commands: Sequence[str], *, err: bool = False) -> None:
     """Print the commands that show the results."""
     for number, command in enumerate(commands):
         echo(("            or: " if number else "Look at it with: ") + command, err=err)

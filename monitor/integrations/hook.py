@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # As in `monitor.runs.script_session`.
 FOLDER_VARIABLE, SUPERVISOR_VARIABLE = "MONITOR_RUN_SESSION", "MONITOR_RUN_SUPERVISOR"
-WRITER_MODULES = ("tensorboardX.writer", "torch.utils.tensorboard.writer")  # the packages import from these
+# The packages import from these.
+WRITER_MODULES = ("tensorboardX.writer", "tensorboardX.global_writer", "torch.utils.tensorboard.writer")
 PR_SET_PDEATHSIG = 1
 MAX_ERROR_CHARS = 2000
 
@@ -55,24 +56,20 @@ def _replace_after_execution(spec: ModuleSpec) -> None:
 
     def exec_module(module: ModuleType) -> None:
         execute(module)
-        writer = _summary_writer()
-        if writer is not None:
-            module.SummaryWriter = writer  # type: ignore[attr-defined]
+        _replace_writers()
 
     loader.exec_module = exec_module
 
 
-def _summary_writer() -> type | None:
-    """Import the writer of this package; None, and a line on stderr, if that is not possible here."""
+def _replace_writers() -> None:
+    """Replace the writers of the modules that are loaded; if that is not possible here, say so in a line on stderr."""
     from importlib import import_module
 
     try:
         _check_package()
-        writer: type = import_module("monitor.integrations.summary_writer").SummaryWriter
+        import_module("monitor.integrations.writer_flavors").install()
     except ImportError as error:
         print(f"monitor run: the script keeps its own SummaryWriter: {error}", file=sys.stderr)
-        return None
-    return writer
 
 
 def _check_package() -> None:
