@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 # They say how a run is watched or where its files are, not what it computes, so the command line may change them.
 CHANGEABLE_OPTIONS = (
     "sinks", "all_dashboards", "data_dir", "mnist_mirror", "csv", "alerts", "stop_on_alert", "checkpoint_every",
-    "log_ranks", "output",
+    "log_ranks",
 )  # fmt: skip
 # They concern one process, so a checkpoint does not keep them.
-UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group", "trust_options")
+UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group", "trust_options", "output")
 PATH_OPTIONS = ("data_dir", "csv")
 
 OptionsT = TypeVar("OptionsT", bound="RunOptions")

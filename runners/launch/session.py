@@ -57,8 +57,8 @@ def open_logger(
         run = reopen() or _new_run(runner, config, options)
         if run.is_resumed:
             echo(f"Resumed: {run.path}")
-        cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
         try:
+            cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
             sinks = [registry.make(spec) for spec in options.sinks]
             if not are_sinks_from_user:
                 _withhold_login(sinks)

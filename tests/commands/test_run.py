@@ -243,6 +243,7 @@ w.close()
     assert only_run(tmp_path).status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("assets")
 def test_dashboards_are_started_and_end_with_the_script(tmp_path: Path) -> None:
     """On ports of their own; the script asks them what they show."""
@@ -278,6 +279,7 @@ def test_other_ranks_get_writers_but_no_run(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_under_torchrun_there_is_one_run(tmp_path: Path) -> None:
     code = (
         "import os\nfrom tensorboardX import SummaryWriter\nif os.environ['RANK'] == '0':\n"

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.scripts import OnTerminal, command, only_run, run_script, start_script, write_script
 from tests.support.train_command import mlp_arguments
 
@@ -124,6 +126,7 @@ def test_output_can_be_left_alone(tmp_path: Path) -> None:
     assert sorted(path.name for path in only_run(tmp_path).path.iterdir()) == ["run.json"]
 
 
+@pytest.mark.slow
 def test_training_keeps_its_output(tmp_path: Path, small_mnist: Path) -> None:
     """Also that of its children, and not with the switch off."""
     for name, *more in (("a",), ("b", "--no-output")):

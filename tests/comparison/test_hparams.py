@@ -45,6 +45,7 @@ os._exit(1)
 """
 
 
+@pytest.mark.slow
 def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(
     tmp_path: Path, start: Start, page: Page, serve: Callable[..., Served]
 ) -> None:

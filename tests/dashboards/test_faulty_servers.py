@@ -43,6 +43,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory, small_mnist: Path, fork_serve
 STEADY = ("--epochs", "20", "--sink", "tensorboard")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faulty_server", ["hang", "error", "drop"], indirect=True)
 def test_a_server_in_trouble_changes_nothing(
     tmp_path: Path, small_mnist: Path, start: Start, faulty_server: FaultyServer, calm: Path

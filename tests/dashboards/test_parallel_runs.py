@@ -120,6 +120,7 @@ def gone(pids: dict[str, int]) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
 
 
+@pytest.mark.slow
 def test_a_training_survives_the_end_of_the_one_that_started_the_dashboards(
     tmp_path: Path, small_mnist: Path, start: Start, own_leases: Path
 ) -> None:

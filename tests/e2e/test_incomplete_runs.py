@@ -43,6 +43,7 @@ def test_it_is_marked_wherever_it_is_listed(tmp_path: Path) -> None:
     assert compared.count("finished*") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bytes_allowed", [20_000])
 def test_a_training_says_so_and_exits_with_1(tmp_path: Path, start: Start, bytes_allowed: int) -> None:
     """No file may grow beyond some kilobytes: the event file is cut off, and the run goes on to its end."""

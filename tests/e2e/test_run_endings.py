@@ -125,6 +125,7 @@ with Logger(sys.argv[1] + "/run", ["tensorboard"], {"number": sys.argv[2]}) as l
 """
 
 
+@pytest.mark.slow
 def test_eight_processes_get_eight_runs_of_one_name(tmp_path: Path, start: Start) -> None:
     processes = [start("-c", ONE_OF_EIGHT, str(tmp_path), str(number)) for number in range(8)]
     for process in processes:

@@ -83,6 +83,7 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path, small_mnist: Path, 
     assert (fields["status"], fields["processes"]) == ("finished", 2)
 
 
+@pytest.mark.slow
 def test_a_rank_that_dies_ends_the_job_and_a_restart_resumes(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     every = ["--epochs", 150, "--checkpoint-every", "epoch", "--test-every", 500]
     job = torchrun(start, *settings(tmp_path, small_mnist, *every, "--name", "cut", "--log-ranks"))

@@ -93,6 +93,7 @@ def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom
     assert "optimizer: sgd" in windows["config"]["content"]
 
 
+@pytest.mark.slow
 def test_a_visdom_server_that_stops_changes_nothing(
     tmp_path: Path, small_mnist: Path, own_visdom_server: VisdomServer, start: Start
 ) -> None:

@@ -15,7 +15,7 @@ from monitor.integrations.run_script import STARTUP_FOLDER
 from monitor.runs import script_session
 from tests.support.scripts import only_run, run_script, write_script
 
-OURS = "monitor.integrations.summary_writer"
+OURS = "monitor.integrations.writer_flavors"
 # A package of the same layout as tensorboardX, whose import takes seconds because of torch.
 FAKE = {
     "tensorboardX/__init__.py": "from .writer import SummaryWriter\n",
@@ -74,8 +74,7 @@ if __name__ == "__main__":
     process.join()
     raise SystemExit(process.exitcode)
 """
-    write_fake(write_script(tmp_path, code))
-    done = run_script(tmp_path)
+    done = run_script(write_script(tmp_path, code))
     info = only_run(tmp_path)
     assert (done.returncode, info.status, info.metrics["loss"]["last"]) == (0, "finished", 0.5)
 
