@@ -27,6 +27,7 @@ ASSET_HELP = (
     "Install npm and run `monitor assets fetch`, or run `monitor assets export FILE.zip` on a machine that has the "
     "files and then `monitor assets fetch --from FILE.zip` on this one."
 )
+LOOKS, LOOK_AGAIN_S = 3, 0.02
 Progress = Callable[[int, int], object]
 
 
@@ -66,6 +67,17 @@ def verify(directory: Path) -> State:
             (state.good if asset.is_content(content[asset]) else state.bad).append(asset.name)
         else:
             (state.bad if os.path.lexists(directory / asset.name) else state.missing).append(asset.name)
+    return state
+
+
+def _verify_shared(directory: Path) -> State:
+    """Verify a folder that other processes fill too: one of them may have moved a file aside to look at it."""
+    state = verify(directory)
+    for _ in range(LOOKS):
+        if state.complete:
+            break
+        time.sleep(LOOK_AGAIN_S)
+        state = verify(directory)
     return state
 
 
@@ -110,7 +122,7 @@ def fetch(
             # The children of a program that was killed may write there for a moment.
             with tempfile.TemporaryDirectory(prefix="monitor-assets-", ignore_cleanup_errors=True) as temporary:
                 cache.store(origin, get(missing, Path(temporary), deadline - time.monotonic(), report))
-        return verify(cache.folder)
+        return _verify_shared(cache.folder)
     except OSError as error:
         raise MonitorError(f"{cache.folder}: cannot be filled ({error})") from error
 
@@ -164,7 +176,7 @@ class _Cache(NamedTuple):
 
     def missing(self) -> list[Asset]:
         """Return the files that are not good, and report the progress."""
-        good = verify(self.folder).good
+        good = _verify_shared(self.folder).good
         self.report_progress(len(good))
         return [asset for asset in ASSETS if asset.name not in good]
 

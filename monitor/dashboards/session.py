@@ -118,8 +118,12 @@ def keep_dashboards_up(
 ) -> None:
     """On a terminal, keep the dashboards up until Ctrl-C; otherwise print the commands that show the results."""
     if any(server.process for server in servers) and sys.stdout.isatty():
-        echo(f"{done}; dashboards stay up until Ctrl-C", err=err)
-        _wait_for_ctrl_c()
+        try:
+            echo(f"{done}; dashboards stay up until Ctrl-C", err=err)
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            echo("")
         return
     print_commands(commands, err=err)
 
@@ -136,11 +140,3 @@ def echo(line: str, err: bool = False) -> None:
         click.echo(escape_control_chars(line), err=err)
     except OSError:
         setattr(sys, "stderr" if err else "stdout", Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
-
-
-def _wait_for_ctrl_c() -> None:
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        echo("")
