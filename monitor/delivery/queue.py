@@ -11,7 +11,17 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from monitor.capture.snapshot import PendingRecord
-from monitor.records import Checkpoint, ConfusionMatrix, Curve, Histogram, Images, Predictions, Restart
+from monitor.records import (
+    Checkpoint,
+    ConfusionMatrix,
+    Curve,
+    Detections,
+    Histogram,
+    Images,
+    Predictions,
+    Restart,
+    Video,
+)
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ BATCH_ARRAYS = 8  # records of one batch that are still to be built and drawn
 BATCH_BYTES = 16 * 2**20  # of arrays in one batch, unless a single one is larger
 THINNED_POINTS = 64  # consecutive points of a curve of which at most four stay
 BARRIERS: set[type] = {Checkpoint, Restart}  # nothing that was logged before them may be delivered after them
+PICTURES = (Images, Predictions, Detections, Video)  # dropped before other arrays
 REPLACEABLE: set[type] = {Curve, ConfusionMatrix, Histogram}
 
 
@@ -165,7 +176,7 @@ class WorkQueue:
         """Drop arrays until the rest fits, images first, oldest first; return how many."""
         dropped: list[Slot] = []
         over = self.array_bytes - MAX_ARRAY_BYTES
-        for kinds in ((Images, Predictions), None):
+        for kinds in (PICTURES, None):
             for slot in self._slots:
                 item = slot.item
                 if over <= 0:
