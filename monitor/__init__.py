@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from monitor.errors import SinkError as SinkError
     from monitor.errors import SlowDown as SlowDown
     from monitor.errors import SpecError as SpecError
-    from monitor.integrations.summary_writer import SummaryWriter as SummaryWriter
     from monitor.integrations.writer.global_writer import GlobalSummaryWriter as GlobalSummaryWriter
+    from monitor.integrations.writer.summary_writer import SummaryWriter as SummaryWriter
     from monitor.logger import Logger as Logger
     from monitor.records import RECORD_TYPES as RECORD_TYPES
     from monitor.records import Audio as Audio
@@ -129,7 +129,7 @@ _MODULES = {
     "SinkStats": "monitor.stats",
     "SlowDown": "monitor.errors",
     "StallRule": "monitor.alerts",
-    "SummaryWriter": "monitor.integrations.summary_writer",
+    "SummaryWriter": "monitor.integrations.writer.summary_writer",
     "Stats": "monitor.stats",
     "reopen": "monitor.runs.resume",
 }

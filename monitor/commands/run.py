@@ -20,8 +20,8 @@ from monitor.commands.base import MonitorCommand
 from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import check_sinks, is_installed, run_name
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
-from monitor.integrations.run_script import ScriptProcess, command_line, environment, exit_like
-from monitor.runs.output import OUTPUT_FILE, OutputCapture, open_capture
+from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
+from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
 from monitor.runs.process import signals_as_exit
 from monitor.runs.rank import process_rank
 from monitor.runs.run import Run

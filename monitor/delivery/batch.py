@@ -115,7 +115,7 @@ def _load(slot: Slot, report: Report) -> ScalarBlock | None:
     """Return the scalars of a slot, read back if they left memory; None for any other record."""
     if slot.stored is None:
         return slot.item if isinstance(slot.item, ScalarBlock) else None
-    from monitor.events.scalar_decoding import decode_scalars
+    from monitor.events.scalars.decoding import decode_scalars
 
     path, offset, length = slot.stored
     with path.open("rb") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from monitor.events.media_decoding import (
+from monitor.events.media.decoding import (
     MAX_THRESHOLDS,
     decode_audio,
     decode_clips,
@@ -13,7 +13,7 @@ from monitor.events.media_decoding import (
     decode_table,
     decode_video,
 )
-from monitor.events.pictures import decode_images
+from monitor.events.media.pictures import decode_images
 from monitor.records import (
     RECORD_TYPES,
     Audio,

@@ -13,7 +13,7 @@ from monitor.events.decoding import (
     decode_value,
     record_types,
 )
-from monitor.events.media_decoding import MeshParts
+from monitor.events.media.decoding import MeshParts
 from monitor.metrics import BEST_PREFIX
 from monitor.records import RECORD_TYPES, Checkpoint, Mesh, Record, Restart, Scalar, Summary, Text
 

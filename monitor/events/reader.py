@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.events.event_decoder import SESSION_START, EventDecoder
 from monitor.events.files import event_files
 from monitor.events.framing import FrameReader, parse_event
-from monitor.events.projector import ProjectorReader
+from monitor.events.media.projector import ProjectorReader
 from monitor.records import RECORD_TYPES, Checkpoint, Config, Embedding, Record, Restart, Scalar
 
 if TYPE_CHECKING:

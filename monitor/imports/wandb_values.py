@@ -111,7 +111,7 @@ def _images(tag: str, value: dict[str, Any], step: int, time: float, files: Path
 
 
 def _decode_pictures(tag: str, paths: list[str], step: int, time: float, files: Path) -> Images:
-    from monitor.events.pictures import decode_images
+    from monitor.events.media.pictures import decode_images
 
     room, encoded = MAX_MEDIA_BYTES, []
     for path in paths:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.events import media_summaries, summaries
-from monitor.events.markdown_cells import to_rows
+from monitor.events import summaries
+from monitor.events.media import summaries as media_summaries
+from monitor.events.media.markdown_cells import to_rows
 from monitor.records import Audio, Detections, Figure, Mesh, PRCurve, Table, Video
 from monitor.render.detections import detection_image
 from monitor.render.figures import png_size

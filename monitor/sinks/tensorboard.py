@@ -14,8 +14,8 @@ import numpy as np
 
 from monitor.events import summaries
 from monitor.events.framing import frame
-from monitor.events.projector import ProjectorFiles, encode_embedding, write_embedding
-from monitor.events.scalar_encoding import encode_scalars
+from monitor.events.media.projector import ProjectorFiles, encode_embedding, write_embedding
+from monitor.events.scalars.encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
 from monitor.metrics import BEST_PREFIX, SPLIT_ORDER, MetricSummary, goal, is_held_out
 from monitor.records import RECORD_TYPES, Config, Embedding, Progress, Record, Scalar

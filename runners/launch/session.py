@@ -19,7 +19,7 @@ from monitor.dashboards.session import (
     start_dashboards,
     view_commands,
 )
-from monitor.runs.output import OUTPUT_FILE, captured_output
+from monitor.runs.output.capture import OUTPUT_FILE, captured_output
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 

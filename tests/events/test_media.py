@@ -15,8 +15,8 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 from monitor import Audio, Embedding, Images, Logger, MemorySink, Mesh, PRCurve, Record, Run, Summary, Table, Video
 from monitor.delivery.replay import Replay
-from monitor.events.markdown_cells import from_rows, to_markdown, to_plain, to_rows
-from monitor.events.projector import CONFIG_NAME
+from monitor.events.media.markdown_cells import from_rows, to_markdown, to_plain, to_rows
+from monitor.events.media.projector import CONFIG_NAME
 from monitor.imports.sources import open_source
 from tests.support import foreign
 from tests.support.media import log_everything

@@ -15,10 +15,10 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from monitor import DataError, Scalar, ScalarBlock
-from monitor.events import scalar_layout
 from monitor.events.framing import frame
-from monitor.events.scalar_decoding import decode_scalars
-from monitor.events.scalar_encoding import SAME_EVENT_S, encode_scalars
+from monitor.events.scalars import layout as scalar_layout
+from monitor.events.scalars.decoding import decode_scalars
+from monitor.events.scalars.encoding import SAME_EVENT_S, encode_scalars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +191,7 @@ def test_any_bytes_are_scalars_or_damaged(data: bytes, framed: bool) -> None:
 
 def test_events_with_equal_hashes_but_other_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hash only proposes which events are alike."""
-    monkeypatch.setattr("monitor.events.scalar_encoding._scramble", lambda numbers: numbers.astype(np.uint64) * 0)
+    monkeypatch.setattr("monitor.events.scalars.encoding._scramble", lambda numbers: numbers.astype(np.uint64) * 0)
     rng = random.Random(0)
     scalars = [Scalar(rng.choice("abc"), 1.0, n // 2, n // 2) for n in range(400)]
     assert encode_scalars(ScalarBlock.of(scalars)) == message_by_message(scalars)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.integrations.writer_flavors import install
+from monitor.integrations.writer.flavors import install
 
 
 def pytest_configure() -> None:

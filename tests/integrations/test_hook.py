@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import monitor
-from monitor.integrations import hook
-from monitor.integrations.run_script import STARTUP_FOLDER
+from monitor.integrations.script import hook
+from monitor.integrations.script.run_script import STARTUP_FOLDER
 from monitor.runs import script_session
 from tests.support.scripts import only_run, run_script, write_script
 
-OURS = "monitor.integrations.writer_flavors"
+OURS = "monitor.integrations.writer.flavors"
 # A package of the same layout as tensorboardX, whose import takes seconds because of torch.
 FAKE = {
     "tensorboardX/__init__.py": "from .writer import SummaryWriter\n",

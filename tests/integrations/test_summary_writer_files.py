@@ -13,7 +13,7 @@ import torch
 from torch.utils import tensorboard
 
 from monitor import SummaryWriter
-from monitor.integrations.writer_flavors import TensorBoardXSummaryWriter, TorchSummaryWriter
+from monitor.integrations.writer.flavors import TensorBoardXSummaryWriter, TorchSummaryWriter
 from tests.integrations.writer_calls import add_what_both_packages_have, contents
 from tests.support import event_reader
 

@@ -176,7 +176,7 @@ print(*[name for name in ("torch", "tensorboardX") if name in sys.modules])
 
 def test_the_stock_classes_are_replaced(tmp_path: Path) -> None:
     code = f"""
-from monitor.integrations.writer_flavors import install
+from monitor.integrations.writer.flavors import install
 install(load=True)
 import tensorboardX, torch.utils.tensorboard
 from torch.utils.tensorboard.writer import SummaryWriter
@@ -198,7 +198,7 @@ assert not isinstance(stock, Ours)
 def test_the_stock_classes_are_replaced_while_they_are_imported(tmp_path: Path) -> None:
     code = """
 import sys
-from monitor.integrations.writer_flavors import REPLACED_MODULES, install
+from monitor.integrations.writer.flavors import REPLACED_MODULES, install
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name not in REPLACED_MODULES:

@@ -10,7 +10,7 @@ import tensorboardX
 import torch.utils.tensorboard
 
 from monitor import GlobalSummaryWriter, SummaryWriter
-from monitor.integrations.writer_flavors import (
+from monitor.integrations.writer.flavors import (
     TensorBoardXGlobalSummaryWriter,
     TensorBoardXSummaryWriter,
     TorchSummaryWriter,

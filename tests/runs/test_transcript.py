@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from monitor.runs.output_file import OutputFile
-from monitor.runs.transcript import PENDING_LINES, Transcript
+from monitor.runs.output.file import OutputFile
+from monitor.runs.output.transcript import PENDING_LINES, Transcript
 
 if TYPE_CHECKING:
     from pathlib import Path

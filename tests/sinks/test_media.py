@@ -12,7 +12,7 @@ import requests
 from PIL import Image
 
 from monitor import Figure, Logger, Mesh, Run, Summary
-from monitor.events.projector import CONFIG_NAME
+from monitor.events.media.projector import CONFIG_NAME
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.sinks.visdom.sink import VisdomSink
 from monitor.testing import sample_records

@@ -12,7 +12,7 @@ import pytest
 from monitor import DataError, Run, Scalar, ScalarBlock, Text
 from monitor import records as r
 from monitor.events.reader import EventReader
-from monitor.events.scalar_decoding import decode_scalars
+from monitor.events.scalars.decoding import decode_scalars
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import sample_records
 from tests.support import event_reader

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
 from monitor.events.framing import parse_event
-from monitor.events.media_decoding import AUDIO_TYPE
+from monitor.events.media.decoding import AUDIO_TYPE
 from monitor.records import Audio, Detections, Embedding, Figure, Mesh, PRCurve, Summary, Table, Video
 from monitor.render.figures import png_size
 from monitor.render.plotly_json import decode_figure

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from monitor.integrations.writer import capture
-from monitor.integrations.writer.raw_events import event_record
+from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.summaries.raw_events import event_record
 
 
 class EventWriter:

@@ -10,12 +10,12 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.writer import capture
-from monitor.integrations.writer.encoding import summary_record
 from monitor.integrations.writer.event_writer import EventWriter
 from monitor.integrations.writer.loggers import SilentLogger, WriterLogger
 from monitor.integrations.writer.names import Names
-from monitor.integrations.writer.raw_events import event_record, graph_records
+from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.summaries.encoding import summary_record
+from monitor.integrations.writer.summaries.raw_events import event_record, graph_records
 from monitor.records import Restart
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from monitor.integrations.summary_writer import SummaryWriter
+from monitor.integrations.writer.summary_writer import SummaryWriter
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.events.framing import frame
-from monitor.events.scalar_encoding import encode_scalars
+from monitor.events.scalars.encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
 from monitor.integrations.writer.records import FileSummary, ProjectorFiles
 from monitor.records import Config, Restart, Scalar, Summary

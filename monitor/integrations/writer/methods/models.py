@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.writer import capture
-from monitor.integrations.writer.base import WriterMethods
-from monitor.integrations.writer.builders import TORCH
-from monitor.integrations.writer.projector import Projector
+from monitor.integrations.writer.methods.base import WriterMethods
+from monitor.integrations.writer.methods.projector import Projector
 from monitor.integrations.writer.records import ProjectorFiles
+from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.summaries.builders import TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

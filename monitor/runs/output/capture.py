@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.runs.output_copier import DONE, MOVE, SYNC
+from monitor.runs.output.copier import DONE, MOVE, SYNC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,8 @@ OUTPUT_FILE = "output.log"
 SYNC_TIMEOUT_S = 5.0  # a terminal that is stopped (Ctrl-S) takes nothing
 EXIT_TIMEOUT_S = 1.0
 STDOUT, STDERR = 1, 2
-_PACKAGES = Path(__file__).parents[2]  # where `monitor` is
-_MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from monitor.runs.output_copier import main; main()"
+_PACKAGES = Path(__file__).parents[3]  # where `monitor` is
+_MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from monitor.runs.output.copier import main; main()"
 _left_running: list[subprocess.Popen[bytes]] = []  # a child of the program still writes to them
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.writer import capture
-from monitor.integrations.writer.encoding import summary_record
+from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.summaries.encoding import summary_record
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from monitor.integrations.writer.builders import Builders
     from monitor.integrations.writer.file_writer import FileWriter
+    from monitor.integrations.writer.summaries.builders import Builders
 
 
 class WriterMethods:

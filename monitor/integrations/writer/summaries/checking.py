@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import is_tensor
-from monitor.integrations.writer.builders import REFUSALS
+from monitor.integrations.writer.summaries.builders import REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from monitor.integrations.writer.builders import Builders
+    from monitor.integrations.writer.summaries.builders import Builders
 
 MAX_CHECKED = 4096
 KEPT_SIZES = 5  # sizes up to this one matter: numbers of channels, of coordinates, of colors

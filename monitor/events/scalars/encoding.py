@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.events.scalar_layout import Layout, frame_event, layout, value_prefix, varint
+from monitor.events.scalars.layout import Layout, frame_event, layout, value_prefix, varint
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import is_tensor
-from monitor.integrations.writer import builders
-from monitor.integrations.writer.capture import is_numpy_number
-from monitor.integrations.writer.charts import ChartMethods
 from monitor.integrations.writer.exported import ExportedScalars
 from monitor.integrations.writer.file_writer import FileWriter
-from monitor.integrations.writer.hparams import HParamsMethods
-from monitor.integrations.writer.media import MediaMethods
-from monitor.integrations.writer.models import ModelMethods
-from monitor.integrations.writer.series import SeriesMethods
+from monitor.integrations.writer.methods.charts import ChartMethods
+from monitor.integrations.writer.methods.hparams import HParamsMethods
+from monitor.integrations.writer.methods.media import MediaMethods
+from monitor.integrations.writer.methods.models import ModelMethods
+from monitor.integrations.writer.methods.series import SeriesMethods
+from monitor.integrations.writer.summaries import builders
+from monitor.integrations.writer.summaries.capture import is_numpy_number
 from monitor.runs.script_session import default_directory
 from monitor.runs.status import exception_status
 

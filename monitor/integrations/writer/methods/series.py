@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.writer import capture
-from monitor.integrations.writer.base import WriterMethods
-from monitor.integrations.writer.builders import TENSORBOARDX, TORCH, Builders
 from monitor.integrations.writer.exported import ExportedScalars
+from monitor.integrations.writer.methods.base import WriterMethods
+from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.summaries.builders import TENSORBOARDX, TORCH, Builders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

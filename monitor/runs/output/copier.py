@@ -16,8 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from monitor.runs.output_file import OutputFile
-from monitor.runs.transcript import Transcript
+from monitor.runs.output.file import OutputFile
+from monitor.runs.output.transcript import Transcript
 
 WRITE_INTERVAL_S = 0.5  # between two writes to the file
 TERMINAL_DELAY_MS = 20  # until what was written to a pseudo-terminal can be read

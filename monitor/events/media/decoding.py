@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from monitor.events.markdown_cells import from_rows
-from monitor.events.pictures import gif_size
+from monitor.events.media.markdown_cells import from_rows
+from monitor.events.media.pictures import gif_size
 from monitor.records import Audio, Mesh, PRCurve, Record, Table, Video
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, is_tensor
-from monitor.integrations.writer.checking import check
-from monitor.integrations.writer.encoding import summary_event, summary_record
 from monitor.integrations.writer.records import FileSummary
+from monitor.integrations.writer.summaries.checking import check
+from monitor.integrations.writer.summaries.encoding import summary_event, summary_record
 from monitor.records import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from monitor.capture.encode import Entries
-    from monitor.integrations.writer.builders import Builders
+    from monitor.integrations.writer.summaries.builders import Builders
 
 
 def scalars(

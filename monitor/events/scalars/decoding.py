@@ -10,7 +10,7 @@ import numpy as np
 
 from monitor.errors import DataError
 from monitor.events.framing import CHECKSUM, HEADER, LENGTH
-from monitor.events.scalar_layout import (
+from monitor.events.scalars.layout import (
     FLOAT,
     FLOAT_KEY,
     MAX_CACHED_TAGS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.writer.base import WriterMethods
+from monitor.integrations.writer.methods.base import WriterMethods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

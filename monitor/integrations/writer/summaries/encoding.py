@@ -11,7 +11,7 @@ def summary_event(summary: bytes, step: int, time: float) -> bytes:
     """Return the event of a serialized `Summary`; `time` is in seconds since the epoch."""
     from tensorboard.compat.proto.event_pb2 import Event
 
-    from monitor.events.scalar_layout import SUMMARY_KEY, varint
+    from monitor.events.scalars.layout import SUMMARY_KEY, varint
 
     head: bytes = Event(step=step, wall_time=time).SerializeToString()
     return head + SUMMARY_KEY + varint(len(summary)) + summary

@@ -6,9 +6,9 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.summary_writer import SummaryWriter, is_remote
-from monitor.integrations.writer.builders import TENSORBOARDX, TORCH, Builders
 from monitor.integrations.writer.global_writer import GlobalSummaryWriter
+from monitor.integrations.writer.summaries.builders import TENSORBOARDX, TORCH, Builders
+from monitor.integrations.writer.summary_writer import SummaryWriter, is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

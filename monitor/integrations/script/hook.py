@@ -67,7 +67,7 @@ def _replace_writers() -> None:
 
     try:
         _check_package()
-        import_module("monitor.integrations.writer_flavors").install()
+        import_module("monitor.integrations.writer.flavors").install()
     except ImportError as error:
         print(f"monitor run: the script keeps its own SummaryWriter: {error}", file=sys.stderr)
 
@@ -80,7 +80,7 @@ def _check_package() -> None:
     if spec is None:  # another environment, which need not have what this package depends on
         raise ImportError(f"training-monitor is not installed in {sys.prefix}")
     origin = spec.origin or ""
-    if os.path.realpath(origin) != os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "__init__.py")):  # noqa: PTH118, PTH120
+    if os.path.realpath(origin) != os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "__init__.py")):  # noqa: PTH118, PTH120
         raise ImportError(f"it has a module 'monitor' of its own, {origin}")
 
 

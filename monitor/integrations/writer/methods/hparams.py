@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from monitor.integrations.writer import capture
-from monitor.integrations.writer.base import WriterMethods
+from monitor.integrations.writer.methods.base import WriterMethods
+from monitor.integrations.writer.summaries import capture
 from monitor.records import Config
 from monitor.runs.jsonable import to_jsonable
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import ArraySnapshot, is_tensor
 from monitor.files import atomic_write
-from monitor.integrations.writer.builders import TORCH
-from monitor.integrations.writer.capture import as_array
+from monitor.integrations.writer.summaries.builders import TORCH
+from monitor.integrations.writer.summaries.capture import as_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.integrations.writer.builders import Builders
+    from monitor.integrations.writer.summaries.builders import Builders
 
 CONFIG_FILE = "projector_config.pbtxt"
 

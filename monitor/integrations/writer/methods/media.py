@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from monitor.integrations.writer import capture, figures
-from monitor.integrations.writer.base import WriterMethods
-from monitor.integrations.writer.builders import TENSORBOARDX, TORCH, Builders
-from monitor.integrations.writer.encoding import summary_record
+from monitor.integrations.writer.methods import figures
+from monitor.integrations.writer.methods.base import WriterMethods
+from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.summaries.builders import TENSORBOARDX, TORCH, Builders
+from monitor.integrations.writer.summaries.encoding import summary_record
 from monitor.records import Summary
 
 log = logging.getLogger("monitor")

@@ -1,0 +1,1 @@
+"""Pictures, sound, embeddings, and other media in event files."""

@@ -1,0 +1,1 @@
+"""`monitor run`: what happens in the process of a script that is run unchanged."""

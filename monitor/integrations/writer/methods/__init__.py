@@ -1,0 +1,1 @@
+"""The `add_*` methods of a `SummaryWriter`."""
