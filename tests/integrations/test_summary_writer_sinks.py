@@ -9,11 +9,11 @@ import numpy as np
 
 from monitor import (
     Config,
+    Embedding,
     Histogram,
     Images,
     MemorySink,
     Scalar,
-    Summary,
     SummaryWriter,
     Text,
 )
@@ -67,7 +67,7 @@ def test_sinks_that_show_pictures_get_what_the_summaries_hold(tmp_path: Path) ->
     assert [(record.tag, record.text) for record in sink.of(Text)] == [("text", "hello")]
     assert sink.series("new") == [(4, 4.0)]
     assert [record.values for record in sink.of(Config)] == [{}, {"lr": 0.1}]
-    assert sink.accepts == {Scalar, Images, Text, Histogram, Config, Summary}
+    assert sink.accepts == {Scalar, Images, Text, Histogram, Config}
 
 
 def test_pages_show_what_is_in_the_directory(tmp_path: Path) -> None:
@@ -110,3 +110,23 @@ def test_curves_of_one_name_stay_apart(tmp_path: Path) -> None:
     assert points(tmp_path / "loss_train") == [(1, 1.0)]
     assert points(tmp_path, "loss/train") == [(1, 2.0)]
     assert points(tmp_path, "") == [(1, 3.0)]
+
+
+def test_sinks_that_read_no_files_get_embeddings_as_records(tmp_path: Path) -> None:
+    sink = MemorySink()
+    vectors, names = np.arange(12.0).reshape(4, 3), ["a", "b", "a", "b"]
+    with SummaryWriter(tmp_path, sinks=["tensorboard", sink]) as writer:
+        writer.add_embedding(vectors, names, np.full((4, 3, 5, 5), 0.5), global_step=2, tag="space")
+        writer.add_embedding(vectors, [[n, 1] for n in names], metadata_header=["name", "count"], tag="columns")
+        writer.add_embedding(vectors, np.arange(4), tag="numbers")
+        writer.add_embedding(np.zeros((0, 3)), tag="none")
+        vectors[:] = 0
+    space, columns, numbers = sink.of(Embedding)
+    assert (space.tag, space.step, space.vectors.tolist()) == ("space", 2, np.arange(12.0).reshape(4, 3).tolist())
+    assert space.labels == (("a",), ("b",), ("a",), ("b",))
+    assert space.images is not None
+    assert (space.images.shape, int(space.images[0, 0, 0, 0])) == ((4, 3, 5, 5), 128)
+    assert (columns.columns, columns.labels[1]) == (("name", "count"), ("b", "1"))
+    assert numbers.labels == (("0",), ("1",), ("2",), ("3",))
+    assert (tmp_path / "00002" / "space" / "tensors.tsv").read_text().count("\n") == 4
+    assert not (tmp_path / "embeddings").exists()  # the files are there once
