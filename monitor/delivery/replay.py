@@ -32,6 +32,7 @@ RECORD_NAMES = {
     "Config": "config",
     "Audio": "sound",
     "Video": "film",
+    "Figure": "figure",
     "PRCurve": "PR curve",
     "Mesh": "mesh",
     "Embedding": "embedding",

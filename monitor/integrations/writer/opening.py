@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from monitor.events.files import event_files
 from monitor.integrations.writer.loggers import WriterLogger
-from monitor.integrations.writer.sink import WriterFileSink, show_summaries
+from monitor.integrations.writer.sink import WriterFileSink
 from monitor.runs.reuse import reuse
 from monitor.runs.script_session import alerts_from_environment
 from monitor.sinks import registry
@@ -47,8 +47,6 @@ def open_logger(
     run = reuse(directory)
     if not run.is_written and sinks is None:
         others = []  # whoever logs to this directory already has its page
-    for sink in others:
-        show_summaries(sink)
     earlier = run.is_written and bool(event_files(run.path))
     run.is_resumed = earlier and bool(others)  # so that pages show it all, as TensorBoard does
     rules = list(alerts) or alerts_from_environment()

@@ -134,18 +134,3 @@ class WriterFileSink(TensorBoardSink):
             self._run.update(config=self._run.config)
         except OSError as error:
             log.debug("%s: the settings could not be written: %s", self._run.path, error)
-
-
-def show_summaries(sink: Sink) -> None:
-    """Let a sink that does not take `Summary` records get what they hold, as records of the kinds that it takes."""
-    if Summary in sink.accepts or sink.scalars_first:
-        return
-    from monitor.integrations.writer.unpacking import Unpacker
-
-    unpacker, write = Unpacker(sink.accepts), sink.write
-    sink.accepts = sink.accepts | {Summary}
-
-    def write_unpacked(records: Sequence[Record]) -> None:
-        write(unpacker.unpack(records))
-
-    sink.write = write_unpacked  # type: ignore[method-assign]
