@@ -62,8 +62,9 @@ class NullLogger(LogMethods):
         """
         LogMethods.__init__(logger, self.take)
         self._calls, self._measure_next = calls, measure_next
-        for name in ("run", "config", "stats", "flush", "checkpoint", "close"):
+        for name in ("run", "stats", "flush", "checkpoint", "close"):
             setattr(logger, name, getattr(self, name))
+        logger.config = RunConfig(self.run, logger._measure, is_child=True)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def take(self, entry: Any) -> None:
         """Take an entry and drop it; the first time, say so."""

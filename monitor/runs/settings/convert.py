@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.runs.jsonable import to_jsonable
+from monitor.runs.jsonable import MAX_BYTES, to_jsonable
 from monitor.runs.settings.masking import mask_settings
 from monitor.runs.settings.objects import MISSING, parts_of
 
@@ -30,12 +30,16 @@ def to_settings(config: Any, name: str = "config") -> dict[str, Any]:
     nested = to_jsonable(as_mapping(config, name), name)
     settings: dict[str, Any] = {}
     paths: dict[str, str] = {}
+    chars = 0
     for key, value, path in _leaves(nested, "", ""):
+        chars += len(key)
+        if chars > MAX_BYTES:
+            raise ValueError(f"{name} is too large: more than {MAX_BYTES >> 20} MiB of full names")
         if key in settings:
             raise ValueError(f"{name} has two settings that are {key!r}: {name}{paths[key]} and {name}{path}")
         settings[key], paths[key] = value, path
-    if len(settings) != len(nested) or settings.keys() != nested.keys():
-        to_jsonable(settings, name)  # the long names may be too large
+    if settings.keys() != nested.keys():
+        to_jsonable(settings, name)  # the full names may be too large
     return mask_settings(settings)
 
 
@@ -59,9 +63,16 @@ def as_mapping(config: Any, name: str = "config") -> Mapping[Any, Any]:
 
 
 def read_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings from a file as `to_settings` does; of two with the same name, the first one."""
+    """Return settings from a file as `to_settings` does; of two with the same name, the first one.
+
+    They stay nested if their full names would be too large.
+    """
     settings: dict[str, Any] = {}
+    chars = 0
     for key, value, _ in _leaves(config, "", ""):
+        chars += len(key)
+        if chars > MAX_BYTES:
+            return mask_settings(config)
         settings.setdefault(key, value)
     return mask_settings(settings)
 

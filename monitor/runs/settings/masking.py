@@ -7,12 +7,14 @@ A name is secret if it contains one of `SECRETS`, or a word with `token` that is
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MASK = "***"
+MAX_NAME_CHARS = 1000  # that are looked at
 MIN_URL_TOKEN_CHARS = 20  # a user name in a URL of this length, without a password, is a token
 
 SECRETS = re.compile(
@@ -46,7 +48,7 @@ _USER = re.compile(
     re.IGNORECASE,
 )
 _QUERY = re.compile(r"(?P<name>[?&#;](?P<key>[\w.-]+)=)(?P<value>[^\s&#;\"']+)")
-_ASSIGNED = re.compile(r"(?P<name>[-+~]*[\w./@\[\]-]+)=(?P<value>.*)", re.DOTALL)
+_ASSIGNED = re.compile(r"(?P<name>[-+~\w./@\[\]]+)=(?P<value>.*)", re.DOTALL)
 _KEY = r"(?<![\w.-])(?P<name>(?P<key>[\w.-]+)"
 _QUOTED_PAIR = re.compile(_KEY + r"""["']?\s*[:=]\s*)(?P<quote>["'])(?P<value>[^"']*)(?P=quote)""")
 _BARE_PAIR = re.compile(_KEY + r"""\s*[:=]\s*)(?P<value>[^\s,:={}\[\]"']+)""")
@@ -92,9 +94,16 @@ def mask_command(arguments: Iterable[str]) -> list[str]:
 
 def is_secret(name: str) -> bool:
     """Tell whether a setting of this name holds a secret."""
-    return SECRETS.search(name) is not None or bool(_token_word(name))
+    name = _bounded(name)
+    return _names_secret(name) or bool(_token_word(name))
 
 
+@lru_cache(4096)
+def _names_secret(name: str) -> bool:
+    return SECRETS.search(name) is not None
+
+
+@lru_cache(4096)
 def _token_word(name: str) -> str:
     """Return the word of a name that says that it holds a token, such as one for a service; empty if there is none."""
     words: list[str] = [word.lower() for word in _WORD.findall(name)]
@@ -107,15 +116,21 @@ def _token_word(name: str) -> str:
     return ""
 
 
+def _bounded(name: str) -> str:
+    """Return a name, of a very long one its ends."""
+    return name if len(name) <= MAX_NAME_CHARS else f"{name[: MAX_NAME_CHARS // 2]} {name[-MAX_NAME_CHARS // 2 :]}"
+
+
 def _masked(name: str, value: Any) -> Any:
     """Return the value of a setting, masked if the name or the value says that it is secret."""
+    name = _bounded(name)
     if isinstance(value, dict):
         return {key: _masked(f"{name}.{key}", item) for key, item in value.items()}
     if isinstance(value, list):
         return [_masked(name, item) for item in value]
     if value is None or isinstance(value, bool) or (isinstance(value, str) and not value):
         return value
-    if SECRETS.search(name):
+    if _names_secret(name):
         return MASK
     if not isinstance(value, str):
         return value
