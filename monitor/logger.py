@@ -8,19 +8,20 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
+from monitor.capture.run_config import RunConfig
 from monitor.delivery.children.forwarding import logger_for_child
 from monitor.delivery.children.receiving import Receiver
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
+from monitor.delivery.recall import history_of
 from monitor.errors import SinkError
-from monitor.events.files import event_files
-from monitor.records import Checkpoint, Config, Record
+from monitor.records import Checkpoint, Config
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
 from monitor.runs.run import Run
@@ -30,10 +31,10 @@ from monitor.sinks.run_status import RunStatusSink
 from monitor.stats import Stats
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from monitor.capture.null_logger import NullLogger
-    from monitor.delivery.recall import History
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
@@ -52,13 +53,14 @@ class Logger(LogMethods):
 
     Attributes:
         run: the run that is logged to.
+        config: its settings, which may be added to at any time: `log.config["lr"] = 0.1`, `log.config.update(lr=0.1)`.
     """
 
     def __init__(
         self,
         run: str | os.PathLike[str] | Run,
         sinks: Iterable[str | Sink] = ("tensorboard", "console"),
-        config: Mapping[str, Any] | None = None,
+        config: Any = None,
         *,
         alerts: Iterable[str | Rule | StallRule] = (),
         stop_on_alert: bool = False,
@@ -72,7 +74,8 @@ class Logger(LogMethods):
         Args:
             run: a directory, or a `Run`.
             sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects.
-            config: the run's settings, by name.
+            config: the run's settings: a mapping of names to values, a namespace, or an object of a dataclass, attrs,
+                OmegaConf, or pydantic. Nested settings are joined by dots (`model.layers`), and secrets are masked.
             alerts: rules such as `"test/loss > 2 * best for 3"`. The first NaN or infinity is an alert without a
                 rule. Each alert fires once: in the log, as a text in every sink, and in `run.json`.
             stop_on_alert: whether the first alert turns `should_stop` on.
@@ -88,12 +91,11 @@ class Logger(LogMethods):
             SpecError: if a sink is unknown or its spec cannot be read.
             MissingExtra: if a sink's packages are not installed.
             AlertError: if an alert is not a rule.
+            TypeError, ValueError: if a setting cannot be stored, or two have the same name; the message names them.
             OSError: if the directory cannot be written.
         """
         if isinstance(sinks, str):
             raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
-        if config is not None and not isinstance(config, Mapping):
-            raise TypeError(f"config is a mapping of names to values, not {type(config).__name__}")
         if children not in CHILDREN:
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
@@ -104,6 +106,7 @@ class Logger(LogMethods):
         if self._silent:
             made, rules = [], []
         self.run = run if isinstance(run, Run) else Run(run, config, is_written=not self._silent)
+        self.config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
         self._closed = False
@@ -114,12 +117,13 @@ class Logger(LogMethods):
         self._status_sink = RunStatusSink(rules)
         self._stop_on_alert = stop_on_alert
         watch = None if self._silent else self._status_sink
-        self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=_history_of(self.run))
+        self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=history_of(self.run))
         self._status_sink.on_alert = self._pipeline.alert
         if stop_on_alert:
             self._status_sink.on_stall = interrupt_main_thread  # a loop that hangs never asks whether to stop
         is_forwarding = children == "forward"
-        self._receiver = Receiver(self._pipeline.receive) if is_forwarding and not self._silent else None
+        receive = partial(self.config.receive, self._pipeline.receive)
+        self._receiver = Receiver(receive) if is_forwarding and not self._silent else None
         self._drops_children = is_forwarding and self._silent
         self._put = _drop if self._silent else self._pipeline.inbox.append
         self._inbox, self._limit, self._hold = self._pipeline.inbox, INBOX_ENTRIES, self._pipeline.hold
@@ -270,21 +274,6 @@ class Logger(LogMethods):
 
 def _drop(_record: Any) -> None:
     """Drop a record of a process that is not rank 0."""
-
-
-def _history_of(run: Run) -> History | None:
-    """Return a function that reads what a resumed run logged before; None for a new run."""
-    if not run.is_resumed:
-        return None
-
-    files = event_files(run.path)  # before a sink adds one
-
-    def read() -> Iterable[Sequence[Record]]:
-        from monitor.events.reader import read_history
-
-        return read_history(run.path, files=files)
-
-    return read
 
 
 def _after_fork() -> None:

@@ -14,6 +14,7 @@ from monitor.records import Config, Restart, Scalar
 from monitor.runs.listing import load, scan
 from monitor.runs.run import Run
 from monitor.runs.run_file import RUN_FILE, parse_number
+from monitor.runs.settings.convert import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +76,7 @@ def load_run(name: str, path: Path, on_error: OnError = None) -> ComparedRun:
             if isinstance(record, Scalar):
                 summary.add(record.tag, record.value, record.step)
             elif isinstance(record, Config):
-                config = config or dict(record.values)
+                config |= {} if info.config else read_settings(record.values)
     return ComparedRun(name, path, info.status_text if (path / RUN_FILE).exists() else "", config, summary.summary())
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.logger import Logger
 from monitor.metrics import SPLIT_ORDER
-from monitor.records import Config, Summary
-from monitor.runs.jsonable import to_jsonable
+from monitor.records import Summary
+from monitor.runs.settings.convert import as_mapping, to_settings
 from monitor.runs.status import RunStatus, exception_status
 from monitor.sinks.registry import specs_from_environment
 
@@ -40,7 +40,7 @@ def open_logger(
     name: str,
     logdir: str | os.PathLike[str] = "runs",
     sinks: Iterable[str | Sink] | None = None,
-    config: Mapping[str, Any] | None = None,
+    config: Any = None,
     alerts: Iterable[str | Rule | StallRule] = (),
     children: str = "off",
 ) -> Logger:
@@ -53,7 +53,7 @@ def open_logger(
         name: the run's name. If `logdir` already holds such a run, a number is added.
         logdir: the folder of the runs.
         sinks: as in `Logger`; by default those of `default_sinks`.
-        config: settings by name.
+        config: settings, as in `Logger`.
         alerts: as in `Logger`.
         children: as in `Logger`.
 
@@ -63,34 +63,31 @@ def open_logger(
     """
     if logger is None:
         chosen = default_sinks() if sinks is None else sinks
-        return Logger(Path(logdir) / name, chosen, storable(config or {}), alerts=alerts, children=children)
+        return Logger(Path(logdir) / name, chosen, storable(config), alerts=alerts, children=children)
     alerts = list(alerts)
     if sinks is not None or alerts:
         raise TypeError("sinks and alerts go with a new logger; the one that was passed has its own")
-    if config:
-        add_config(logger, config)
+    add_config(logger, config)
     return logger
 
 
-def add_config(logger: Logger, config: Mapping[str, Any]) -> None:
-    """Add settings to those of the run, in `run.json` and in every sink. Nothing is logged if nothing changes."""
-    config = {**logger.run.config, **storable(config)}
-    if config == logger.run.config:
-        return
-    logger.run.config = config
-    try:
-        logger.run.update(config=config)
-    except OSError as error:
-        log.warning("%s: settings could not be written: %s", logger.run.path / "run.json", error)
-    logger._put(Config(config, time()))  # noqa: SLF001 - there is no log call for settings
+def add_config(logger: Logger, config: Any) -> None:
+    """Add settings to those of the run; those that cannot be stored are left out with a warning."""
+    logger.config.update(storable(config))
 
 
-def storable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that `run.json` can hold, as it holds them; warn about each of the others."""
-    settings = {}
-    for name, value in config.items():
+def storable(config: Any) -> dict[str, Any]:
+    """Return the settings that `run.json` can hold, as it holds them; warn about each of the others.
+
+    Raises `TypeError` if `config` holds no settings.
+    """
+    settings: dict[str, Any] = {}
+    for name, value in as_mapping(config).items():
         try:
-            settings[str(name)] = to_jsonable(value, str(name))
+            found = to_settings({name: value}, "config")
+            if both := sorted(settings.keys() & found.keys()):
+                raise ValueError(f"config has two settings that are {both[0]!r}")
+            settings |= found
         except (TypeError, ValueError) as error:
             log.warning("a setting is not recorded: %s", error)
     return settings
@@ -149,11 +146,6 @@ def current_outcome() -> tuple[RunStatus, str | None]:
     """Return the status and the error of a run that ends now: those of the exception being handled, if there is one."""
     kind, value, _ = sys.exc_info()
     return exception_status(kind, value) if kind is not None else (RunStatus.FINISHED, None)
-
-
-def as_mapping(settings: Any) -> Mapping[str, Any]:
-    """Return a mapping, a namespace, or None as a mapping of names to values."""
-    return settings if isinstance(settings, Mapping) else dict(vars(settings)) if settings is not None else {}
 
 
 def log_graph(logger: Logger, model: Any, inputs: Any) -> None:

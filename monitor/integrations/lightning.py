@@ -136,7 +136,7 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
         **_kwargs: Any,
     ) -> None:
         """Add hyperparameters to the settings of the run, and log `metrics`, if there are any."""
-        self._session.add_config(common.as_mapping(params))
+        self._session.add_config(params)
         if metrics:
             self.log_metrics(metrics, step)
 

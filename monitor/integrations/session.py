@@ -12,13 +12,14 @@ from monitor.errors import DataError
 from monitor.integrations.common import add_config, default_sinks, open_logger
 from monitor.logger import Logger
 from monitor.runs.resume import continue_run, refuse_running
+from monitor.runs.settings.convert import as_mapping
 from monitor.runs.status import RunStatus
 from monitor.sinks.base import Sink
 from monitor.sinks.registry import make_all
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from monitor.alerts import Rule, StallRule
@@ -50,7 +51,7 @@ class Session:
         name: str,
         logdir: str | os.PathLike[str] = "runs",
         sinks: Iterable[str | Sink] | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: Any = None,
         alerts: Iterable[str | Rule | StallRule] = (),
     ) -> None:
         """Check the arguments, which are those of `open_logger`; nothing is written yet. Raises what it raises."""
@@ -65,7 +66,7 @@ class Session:
         self._name, self._logdir = name, logdir
         self._sinks = default_sinks() if sinks is None else list(sinks)
         self._alerts = alerts
-        self._config = dict(config or {})
+        self._config = dict(as_mapping(config))
         make_all(self._sinks)
         parse_rules(alerts)
         self._key = secrets.token_hex(8)
@@ -84,12 +85,12 @@ class Session:
             self.path = self._logger.run.path
         return self._logger
 
-    def add_config(self, config: Mapping[str, Any]) -> None:
+    def add_config(self, config: Any) -> None:
         """Add settings, to the run if it is open, and otherwise to those that it will start with."""
         if self.is_open or self.path is not None:
             add_config(self.logger, config)
         else:
-            self._config.update(config)
+            self._config.update(as_mapping(config))
 
     def end(self, status: str = RunStatus.FINISHED, error: str | None = None) -> None:
         """End the run if the session has opened it. Blocks as `Logger.close` does."""

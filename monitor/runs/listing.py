@@ -6,12 +6,14 @@ import math
 import os
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
 from monitor.metrics import sort_key
 from monitor.runs.run_file import RUN_FILE, parse_number, parse_time, read_run_file
+from monitor.runs.settings.convert import read_settings
 from monitor.runs.status import RunStatus, true_status
 
 if TYPE_CHECKING:
@@ -55,10 +57,10 @@ class RunInfo:
         error = [self.error] if self.error and self.status != RunStatus.FINISHED else []
         return "; ".join([*error, *missing]) or None
 
-    @property
+    @cached_property
     def config(self) -> dict[str, Any]:
-        """The settings."""
-        return self.fields.get("config") or {}
+        """The settings by their full names, such as `model.layers`."""
+        return read_settings(self.fields.get("config") or {})
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ from monitor.delivery.children.wire_media import MEDIA_DECODERS
 from monitor.delivery.children.wire_reader import FieldReader, read_float
 from monitor.records import (
     Checkpoint,
+    Config,
     ConfusionMatrix,
     Curve,
     Histogram,
@@ -20,6 +21,7 @@ from monitor.records import (
     Summary,
     Text,
 )
+from monitor.runs.settings.convert import to_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +58,12 @@ def _scalars(r: FieldReader) -> ScalarEntry:
         values = {validation.tag(name, r.known_tags): read_float(number) for name, number in value.items()}
         return (None, values, r.step(), r.time())
     return (validation.tag(tag, r.known_tags), read_float(value), r.step(), r.time())
+
+
+def _settings(field: Any) -> dict[str, Any]:
+    if type(field) is not dict:
+        raise TypeError("settings must be a mapping")
+    return to_settings(field)
 
 
 def _images(r: FieldReader) -> Images:
@@ -117,6 +125,7 @@ _DECODERS = {
         "Curve": _curve,
         "Progress": lambda r: Progress(r.step(), r.step(), r.step(), r.step(), r.time()),
         "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.step(), r.time()),
+        "Config": lambda r: Config(_settings(r.field()), r.time()),
         "Checkpoint": lambda r: Checkpoint(r.text(), r.step(), r.time()),
         **MEDIA_DECODERS,
     }.items()

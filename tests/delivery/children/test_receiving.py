@@ -73,7 +73,9 @@ NOT_ENTRIES = {
     "a pickle": pickle.dumps(print),
     "no list": {"a": 1},
     "nothing": [],
-    "another kind": ["Config", {"a": 1}, 0.0],
+    "another kind": ["Restart", 0, 0.0],
+    "no settings": ["Config", [1], 0.0],
+    "settings that clash": ["Config", {"a": {"b": 1}, "a.b": 2}, 0.0],
     "a kind that is no text": [["Scalar"], "a", 1.0, 0, 0.0],
     "deep": b"[" * 100_000,
     "too few fields": ["Scalar", "a", 1.0],
@@ -157,12 +159,12 @@ def test_a_record_larger_than_any_buffer(parent: Parent) -> None:
 
 def test_a_record_that_cannot_be_sent_costs_only_itself(parent: Parent, caplog: pytest.LogCaptureFixture) -> None:
     sender = Sender(parent.address)
-    sender.send(r.Config({"a": 1}, 0.5))
+    sender.send(r.Restart(1, 0.5))
     sender.send(GOOD)
     sender.disconnect()
     assert (sender.sent, sender.lost) == (1, 1)
     assert caplog.messages == [
-        "a record cannot be sent to the parent process: a Config record cannot be logged in a child process"
+        "a record cannot be sent to the parent process: a Restart record cannot be logged in a child process"
     ]
 
 
