@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 class ArrayMethods(MediaMethods):
     """The log calls for arrays: they check, copy, and enqueue. A worker draws and encodes."""
 
-    def images(self, tag: str, images: Any, step: int) -> None:
+    def images(self, tag: str, images: Any, step: int | None = None) -> None:
         """Show images in a grid. Does not block.
 
         Args:
             tag: names the grid.
             images: an array or tensor, N×C×H×W with 1, 3, or 4 channels (gray, RGB, RGBA) or N×H×W; uint8, bool, or
                 float in [0, 1]. Floats are clipped to that range, and NaN is black. The first 256 images are shown.
-            step: as in `scalar`.
+            step: an integer of at most 64 bits. Without one, it is the highest step of the scalars of the same group;
+                without any, that of all scalars; and without any of those, the calls of the tag are counted.
 
         Raises:
             TypeError: if `images` is not an array or has another dtype.
@@ -30,7 +31,7 @@ class ArrayMethods(MediaMethods):
         self._measure(encode.images, tag, images, step)
 
     def predictions(
-        self, tag: str, images: Any, predicted: Any, target: Any, step: int, names: Sequence[str] = ()
+        self, tag: str, images: Any, predicted: Any, target: Any, step: int | None = None, names: Sequence[str] = ()
     ) -> None:
         """Show images with their predicted and true classes; incorrect predictions are marked. Does not block.
 
@@ -39,7 +40,7 @@ class ArrayMethods(MediaMethods):
             images: N images, as in `images`.
             predicted: the N predicted classes, integers.
             target: the N true classes, integers.
-            step: as in `scalar`.
+            step: as in `images`.
             names: the names of the classes, in their order. A class without a name is shown as its number.
 
         Raises:
@@ -48,14 +49,14 @@ class ArrayMethods(MediaMethods):
         """
         self._measure(encode.predictions, tag, images, predicted, target, step, names)
 
-    def histogram(self, tag: str, values: Any, step: int) -> None:
+    def histogram(self, tag: str, values: Any, step: int | None = None) -> None:
         """Show the distribution of values. Does not block.
 
         Args:
             tag: names the histogram.
             values: an array or tensor of real numbers, of any shape, not empty. NaN and infinity are left out of the
                 histogram.
-            step: as in `scalar`.
+            step: as in `images`.
 
         Raises:
             TypeError: if `values` is not an array of real numbers.
@@ -63,13 +64,13 @@ class ArrayMethods(MediaMethods):
         """
         self._measure(encode.histogram, tag, values, step)
 
-    def confusion_matrix(self, tag: str, counts: Any, step: int, names: Sequence[str] = ()) -> None:
+    def confusion_matrix(self, tag: str, counts: Any, step: int | None = None, names: Sequence[str] = ()) -> None:
         """Show a confusion matrix. Does not block.
 
         Args:
             tag: names the matrix.
             counts: K×K integers: how many samples of the row's class were predicted as the column's class.
-            step: as in `scalar`.
+            step: as in `images`.
             names: the names of the classes, as in `predictions`.
 
         Raises:
@@ -83,7 +84,7 @@ class ArrayMethods(MediaMethods):
         tag: str,
         x: Any,
         y: Any,
-        step: int,
+        step: int | None = None,
         x_title: str = "x",
         y_title: str = "y",
         *,
@@ -96,7 +97,7 @@ class ArrayMethods(MediaMethods):
             tag: names the plot.
             x: an array or tensor of real numbers.
             y: the same number of values.
-            step: as in `scalar`.
+            step: as in `images`.
             x_title: the label of the x axis.
             y_title: the label of the y axis.
             level: draws a horizontal line at this height.

@@ -36,7 +36,7 @@ class LogMethods(ArrayMethods):
         self._sampled_calls = self._slow_calls = self._slow_tuples = 0
         self._sampled_seconds = self._slow_seconds = 0.0
 
-    def scalar(self, tag: str, value: Any, step: int) -> None:
+    def scalar(self, tag: str, value: Any, step: int | None = None) -> None:
         """Add a point to the curve `tag`.
 
         Does not block: a value on a GPU is cloned there, and read later by a worker thread.
@@ -45,7 +45,10 @@ class LogMethods(ArrayMethods):
             tag: names the curve, such as `"train/loss"`. Visdom shows curves with the same prefix in one chart.
             value: a real number, or an array or tensor of one element, of any real dtype, on any device. NaN and
                 infinity are accepted.
-            step: an integer of at most 64 bits; usually the number of updates so far.
+            step: an integer of at most 64 bits; usually the number of updates so far. Without one, steps are counted
+                per group of tags, the part before the last `/`: a tag that is logged again begins the next step, from
+                0 on, and the other tags of the group join it. Counting continues after explicit steps, and after those
+                of a run that was resumed. The calls of child processes are counted together.
 
         Raises:
             TypeError: if the tag is not text, the step is not an int, or the value is not a real number.
@@ -55,7 +58,11 @@ class LogMethods(ArrayMethods):
             number = value
             if type(value) is self._tensor_type and not value.is_cuda:
                 number = value.item()
-            if type(number) is float and type(step) is int and tag in self._tags and -_STEP_LIMIT <= step < _STEP_LIMIT:
+            if (
+                type(number) is float
+                and tag in self._tags
+                and ((type(step) is int and -_STEP_LIMIT <= step < _STEP_LIMIT) or step is None)
+            ):
                 if self._sampling:
                     self._sample(self.scalar, tag, value, step)
                     return
@@ -68,14 +75,14 @@ class LogMethods(ArrayMethods):
             pass  # an unhashable tag, or a tensor of several elements: reported below
         self._measure(encode.scalar, tag, value, step)
 
-    def scalars(self, values: Mapping[str, Any], step: int) -> None:
+    def scalars(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Add a point to each of several curves at one step, or to none of them if one cannot be logged.
 
         Does not block.
 
         Args:
             values: a value per tag, each as in `scalar`.
-            step: as in `scalar`.
+            step: as in `scalar`. Without one, all values get the same, the highest of what each of them would get.
 
         Raises:
             TypeError: if `values` is not a mapping, and as in `scalar`.
@@ -83,7 +90,7 @@ class LogMethods(ArrayMethods):
         """
         try:
             tags, tensor_type = self._tags, self._tensor_type
-            if type(values) is dict and type(step) is int and -_STEP_LIMIT <= step < _STEP_LIMIT:
+            if type(values) is dict and ((type(step) is int and -_STEP_LIMIT <= step < _STEP_LIMIT) or step is None):
                 numbers = values.copy()
                 for tag, value in values.items():
                     if type(value) is tensor_type and not value.is_cuda:
@@ -103,13 +110,13 @@ class LogMethods(ArrayMethods):
             pass
         self._measure(encode.scalars, values, step)
 
-    def text(self, tag: str, text: str, step: int) -> None:
+    def text(self, tag: str, text: str, step: int | None = None) -> None:
         """Add a note. Does not block.
 
         Args:
             tag: names the notes that belong together.
             text: shown as it is, not as HTML or Markdown.
-            step: as in `scalar`.
+            step: as in `images`.
 
         Raises:
             TypeError: if `text` is not a string.

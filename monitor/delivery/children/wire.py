@@ -24,7 +24,8 @@ MAX_ARRAY_BYTES = 2**34
 KINDS = frozenset(kind.__name__ for kind in RECORD_TYPES - {Config, Restart})
 
 # What the inbox takes for scalars: (tag, value, step, time), or None and the values by tag in place of the first two.
-ScalarEntry = tuple[str, float, int, float] | tuple[None, dict[str, float], int, float]
+# An automatic step is None, in records too: the parent counts it.
+ScalarEntry = tuple[str, float, int | None, float] | tuple[None, dict[str, float], int | None, float]
 
 
 def encode(entry: Record | ScalarEntry) -> bytes:

@@ -115,9 +115,9 @@ _DECODERS = {
         "Histogram": _histogram,
         "ConfusionMatrix": _confusion_matrix,
         "Curve": _curve,
-        "Progress": lambda r: Progress(r.step(), r.step(), r.step(), r.step(), r.time()),
-        "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.step(), r.time()),
-        "Checkpoint": lambda r: Checkpoint(r.text(), r.step(), r.time()),
+        "Progress": lambda r: Progress(r.integer(), r.integer(), r.integer(), r.integer(), r.time()),
+        "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.integer(), r.time()),
+        "Checkpoint": lambda r: Checkpoint(r.text(), r.integer(), r.time()),
         **MEDIA_DECODERS,
     }.items()
 }

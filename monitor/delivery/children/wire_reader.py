@@ -54,8 +54,12 @@ class FieldReader:
             raise ValueError("bytes must be flat")
         return array.tobytes()
 
-    def step(self) -> int:
-        """Return a step."""
+    def step(self) -> Any:
+        """Return a step, or None for an automatic one."""
+        return validation.optional_step(self.field())
+
+    def integer(self) -> int:
+        """Return an integer, such as a step that is not automatic."""
         return validation.step(self.field())
 
     def number(self) -> float:
@@ -75,7 +79,7 @@ class FieldReader:
 
     def count(self) -> int:
         """Return an integer that is not negative."""
-        if (number := self.step()) < 0:
+        if (number := self.integer()) < 0:
             raise ValueError("a count must not be negative")
         return number
 
