@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
 from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, PendingScalars, to_uint8
+from monitor.metrics import GOALS, Definition
 from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
 
 if TYPE_CHECKING:
@@ -132,6 +133,14 @@ def curve(
         return Curve(tag, x, y, step, now, x_title, y_title, level, marker_values)
 
     return (PendingRecord(Curve, tag, sum(snapshot.nbytes for snapshot in (*line, *(markers or ()))), build, step),)
+
+
+def definition(_known_tags: set[str], metric: str, goal: str) -> Sequence[Definition]:
+    """Encode what the program says about a metric."""
+    metric = validation.tag(metric, set())
+    if goal not in GOALS:
+        raise ValueError(f"goal must be 'min' or 'max', not {goal!r}")
+    return (Definition(metric, goal),)
 
 
 def progress(_known_tags: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:

@@ -124,6 +124,23 @@ class LogMethods(ArrayMethods):
         """
         self._measure(encode.text, tag, text, step)
 
+    def define(self, metric: str, *, goal: str) -> None:
+        """Say whether a metric should be low or high, where its name does not tell. Does not block.
+
+        Lists and comparisons of runs then show its best value, and `best` in an alert is that one. Values that were
+        logged before count too. A resumed run knows it.
+
+        Args:
+            metric: the tag, or a pattern such as `"val/*"`: `*` stands for any text, `?` for one character. A tag comes
+                before patterns, and a later pattern before an earlier one.
+            goal: `"min"` if low values are good, `"max"` if high ones are.
+
+        Raises:
+            TypeError: if `metric` is not text.
+            ValueError: if it is empty, or `goal` is neither of them.
+        """
+        self._measure(encode.definition, metric, goal)
+
     def progress(self, epoch: int, epochs: int, step: int, steps: int) -> None:
         """Report how far the training is, for the console and for `monitor runs`. Does not block.
 

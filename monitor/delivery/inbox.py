@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, PendingScalars
 from monitor.delivery.steps import AutomaticSteps
+from monitor.metrics import Definition, Goals
 from monitor.records import Record, Scalar
 from monitor.scalar_block import ScalarBlock
 
@@ -27,15 +28,17 @@ class Inbox:
 
     Attributes:
         entries: `(tag, value, step, time)`, where the tag may be None and the value a dict of values by tag; or a
-            record; or a record that is still to be built. A step that is None is counted when the entry is taken.
+            record; or a record that is still to be built. A step that is None is counted when the entry is taken. A
+            `Definition` becomes no item.
         tuples: how many entries were taken that were tuples.
     """
 
-    def __init__(self, last_steps: Mapping[str, int] | None = None) -> None:
-        """Count steps on from the last ones, by tag."""
+    def __init__(self, last_steps: Mapping[str, int] | None = None, goals: Goals | None = None) -> None:
+        """Count steps on from the last ones, by tag; add what is defined to `goals`."""
         self.entries: deque[Any] = deque()
         self.tuples = 0
         self._steps = AutomaticSteps(last_steps)
+        self._goals = goals or Goals()
 
     def take(self) -> list[Item]:
         """Remove the entries that are there now; return them with the scalars in blocks. One thread at a time."""
@@ -53,6 +56,9 @@ class Inbox:
                 self.tuples += 1
             elif kind is PendingScalars:
                 columns.add_pending(entry, items)
+                continue
+            elif kind is Definition:
+                self._goals.define(entry)
                 continue
             elif kind is not Scalar:
                 columns.move_to(items)
@@ -118,9 +124,9 @@ class _Columns:
             tag = tuple(value)
             self.values.extend(value.values())
         if step is None:
-            step = self._next_step(tag if type(tag) is tuple else (tag,))
+            step = self._next_step(tag)
         elif self._automatic.is_used:
-            self._automatic.note(tag if type(tag) is tuple else (tag,), step)
+            self._note(tag, step)
         groups = self.groups
         number = groups.get(tag)
         if number is None:
@@ -138,14 +144,18 @@ class _Columns:
             scalar.step = step
             items.append(scalar)
 
-    def _next_step(self, tags: TagGroup) -> int:
-        """Return the automatic step of scalars that were logged together."""
+    def _next_step(self, tag: Any) -> int:
+        """Return the automatic step of a scalar, or of several that were logged together."""
         if not self._automatic.is_used:  # so far, only whole blocks were noted
             self._automatic.is_used = True
             keys = list(self.groups)
-            for key, step in zip([keys[number] for number in self.group], self.steps):
-                self._automatic.note(key if type(key) is tuple else (key,), step)
-        return self._automatic.next(tags)
+            for number, step in zip(self.group, self.steps):
+                self._note(keys[number], step)
+        return self._automatic.next_together(tag) if type(tag) is tuple else self._automatic.next(tag)
+
+    def _note(self, tag: Any, step: int) -> None:
+        for name in tag if type(tag) is tuple else (tag,):
+            self._automatic.note(name, step)
 
     def move_to(self, items: list[Item]) -> None:
         """Append what was added so far, as a block."""

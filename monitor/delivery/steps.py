@@ -8,12 +8,11 @@ from monitor.capture.snapshot import DeviceScalar, PendingRecord
 from monitor.records import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-MIN_STEP = -(2**63)
 MAX_STEP = 2**63 - 1
 
 
@@ -32,53 +31,62 @@ class AutomaticSteps:
     def __init__(self, last: Mapping[str, int] | None = None) -> None:
         """Continue after the last steps of an earlier process, by tag."""
         self.is_used = False
+        # -1 and what is missing stand for none: nobody counts below 0.
         self._last: dict[str, int] = {}  # of scalars, by tag
         self._highest: dict[str, int] = {}  # of scalars, by group
-        self._training: int | None = None  # the highest of all scalars, or what the program reported as its progress
+        self._training = -1  # the highest of all scalars, or what the program reported as its progress
         self._last_others: dict[str, int] = {}  # of other records, by tag
         for tag, step in (last or {}).items():
-            self.note((tag,), step)
+            self.note(tag, step)
 
-    def next(self, tags: Iterable[str]) -> int:
-        """Return the step of scalars that are logged together, and take note of it."""
-        last, highest = self._last, self._highest
-        steps = [last[tag] + 1 for tag in tags if tag in last]
-        steps += [highest[group] for tag in tags if (group := tag.rpartition("/")[0]) in highest]
-        step = min(max(steps, default=0), MAX_STEP)
-        self.note(tags, step)
+    def next(self, tag: str) -> int:
+        """Return the step of a scalar, and take note of it."""
+        step = self._last.get(tag, -1) + 1
+        highest = self._highest.get(tag.rpartition("/")[0], 0)
+        if highest > step:
+            step = highest
+        if step > MAX_STEP:
+            step = MAX_STEP
+        self.note(tag, step)
         return step
 
-    def note(self, tags: Iterable[str], step: int) -> None:
-        """Take note of the step of scalars that were logged together."""
-        last, highest = self._last, self._highest
+    def next_together(self, tags: Sequence[str]) -> int:
+        """Return the step of scalars that are logged together, and take note of it."""
+        step = max(map(self.next, tags), default=0)
         for tag in tags:
-            if step > last.get(tag, MIN_STEP):
-                last[tag] = step
-            group = tag.rpartition("/")[0]
-            if step > highest.get(group, MIN_STEP):
-                highest[group] = step
-        if self._training is None or step > self._training:
+            self.note(tag, step)
+        return step
+
+    def note(self, tag: str, step: int) -> None:
+        """Take note of the step of a scalar."""
+        if step > self._last.get(tag, -1):
+            self._last[tag] = step
+        group = tag.rpartition("/")[0]
+        if step > self._highest.get(group, -1):
+            self._highest[group] = step
+        if step > self._training:
             self._training = step
 
     def note_calls(self, groups: Sequence[tuple[str, ...]], group: NDArray[np.int32], steps: NDArray[np.int64]) -> None:
         """Take note of the steps of many calls, as the columns of a `ScalarBlock` hold them."""
         import numpy as np
 
-        highest = np.full(len(groups), MIN_STEP, np.int64)
+        highest = np.full(len(groups), -1, np.int64)
         np.maximum.at(highest, group, steps)
         for tags, step in zip(groups, highest.tolist()):
-            self.note(tags, step)
+            for tag in tags:
+                self.note(tag, step)
 
     def complete(self, entry: Any) -> Any:
         """Return an entry that is not a tuple, with its step."""
         if isinstance(entry, DeviceScalar):
             if entry.step is None:
-                entry.step = self.next((entry.tag,))
+                entry.step = self.next(entry.tag)
             else:
-                self.note((entry.tag,), entry.step)
+                self.note(entry.tag, entry.step)
             return entry
         if isinstance(entry, Progress):
-            self._training = entry.step if self._training is None else max(self._training, entry.step)
+            self._training = max(self._training, entry.step)
             return entry
         tag = getattr(entry, "tag", None)
         if tag is None:
@@ -94,4 +102,4 @@ class AutomaticSteps:
 
     def _next_other(self, tag: str) -> int:
         step = self._highest.get(tag.rpartition("/")[0], self._training)
-        return min(self._last_others.get(tag, -1) + 1, MAX_STEP) if step is None else step
+        return step if step >= 0 else min(self._last_others.get(tag, -1) + 1, MAX_STEP)

@@ -60,6 +60,7 @@ class RunStatusSink(Sink):
     def open(self, run: Run) -> None:
         """Take over the alerts that fired before the run was resumed."""
         self._run = run
+        self.summary.goals = run.goals
         self._alerts = list(run.alerts)
         fired = {alert.get("rule") for alert in self._alerts}
         self._all_finite = FIRST_NON_FINITE not in fired
@@ -133,7 +134,8 @@ class RunStatusSink(Sink):
             progress = {"epoch": epoch, "epochs": epochs, "step": max(step, self.summary.step or 0), "steps": steps}
         metrics = to_jsonable(self.summary.summary())
         fields = {"heartbeat": timestamp(time.time()), "progress": progress, "metrics": metrics}
-        return fields | ({"alerts": self._alerts} if self._alerts else {})
+        goals = self.summary.goals.defined
+        return fields | ({"goals": goals} if goals else {}) | ({"alerts": self._alerts} if self._alerts else {})
 
     def _save(self) -> None:
         if self._run is not None:
@@ -146,8 +148,9 @@ class RunStatusSink(Sink):
         """Try the rules of a metric on its next values; return those that fired, with the number of the value."""
         self._seen.add(tag)
         fired: list[tuple[int, Rule]] = []
+        goal = self.summary.goals.defined_for(tag)
         for rule in list(self._rules[tag]):
-            number = next((number for number, value in enumerate(values) if rule.fires(value)), None)
+            number = next((number for number, value in enumerate(values) if rule.fires(value, goal)), None)
             if number is not None:
                 self._rules[tag].remove(rule)
                 fired.append((number, rule))
