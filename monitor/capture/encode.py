@@ -80,10 +80,12 @@ def predictions(
     return (PendingRecord(Predictions, tag, snapshot.nbytes + predicted.nbytes + target.nbytes, build, step),)
 
 
-def text(known_tags: set[str], tag: str, text: str, step: int | None) -> Entries:
+def text(known_tags: set[str], tag: str, text: str, step: int | None, markdown: bool) -> Entries:
     """Encode a text."""
+    if not isinstance(markdown, bool):
+        raise TypeError(f"markdown must be True or False, not {markdown!r}")
     tag, step = validation.tag(tag, known_tags), validation.optional_step(step)
-    return (Text(tag, validation.text(text, tag), step, time()),)
+    return (Text(tag, validation.text(text, tag), step, time(), markdown),)
 
 
 def histogram(known_tags: set[str], tag: str, values: Any, step: int | None) -> Entries:

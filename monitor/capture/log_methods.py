@@ -110,19 +110,21 @@ class LogMethods(ArrayMethods):
             pass
         self._measure(encode.scalars, values, step)
 
-    def text(self, tag: str, text: str, step: int | None = None) -> None:
+    def text(self, tag: str, text: str, step: int | None = None, *, markdown: bool = False) -> None:
         """Add a note. Does not block.
 
         Args:
             tag: names the notes that belong together.
-            text: shown as it is, not as HTML or Markdown.
+            text: shown as it is, not as HTML or Markdown. TensorBoard alone renders every text as Markdown.
             step: as in `images`.
+            markdown: whether `text` is Markdown, with tables. Visdom then renders it, up to 20,000 characters: HTML in
+                it is text, and pictures are links. The console shows the source.
 
         Raises:
-            TypeError: if `text` is not a string.
+            TypeError: if `text` is not a string, or `markdown` is not a bool.
             ValueError: if it contains a lone surrogate, which UTF-8 cannot encode.
         """
-        self._measure(encode.text, tag, text, step)
+        self._measure(encode.text, tag, text, step, markdown)
 
     def define(self, metric: str, *, goal: str) -> None:
         """Say whether a metric should be low or high, where its name does not tell. Does not block.

@@ -116,7 +116,7 @@ _DECODERS = {
         "Scalar": _scalars,
         "Images": _images,
         "Predictions": _predictions,
-        "Text": lambda r: Text(r.tag(), r.text(), r.step(), r.time()),
+        "Text": lambda r: Text(r.tag(), r.text(), r.step(), r.time(), r.flag()),
         "Histogram": _histogram,
         "ConfusionMatrix": _confusion_matrix,
         "Curve": _curve,

@@ -37,6 +37,12 @@ class FieldReader:
         """Return a text."""
         return validation.text(self.field(), "a text")
 
+    def flag(self) -> bool:
+        """Return true or false."""
+        if type(value := self.field()) is not bool:
+            raise TypeError(f"this must be true or false, not {type(value).__name__}")
+        return value
+
     def names(self) -> tuple[str, ...]:
         """Return a list of texts."""
         return tuple(validation.text(name, "a class name") for name in read_list(self.field()))
