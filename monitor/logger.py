@@ -22,9 +22,9 @@ from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
 from monitor.delivery.recall import history_of
 from monitor.errors import SinkError
 from monitor.records import Checkpoint, Config
+from monitor.runs.opening import open_run
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
-from monitor.runs.run import Run
 from monitor.runs.status import RunStatus, ending, exception_status
 from monitor.sinks import registry
 from monitor.sinks.run_status import RunStatusSink
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from monitor.capture.null_logger import NullLogger
+    from monitor.runs.run import Run
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
@@ -58,7 +59,7 @@ class Logger(LogMethods):
 
     def __init__(
         self,
-        run: str | os.PathLike[str] | Run,
+        run: str | os.PathLike[str] | Run | None = None,
         sinks: Iterable[str | Sink] = ("tensorboard", "console"),
         config: Any = None,
         *,
@@ -72,7 +73,8 @@ class Logger(LogMethods):
         """Make the run directory and start one worker thread per sink.
 
         Args:
-            run: a directory, or a `Run`.
+            run: a directory, or a `Run`. By default, a directory under `runs` with the name of the script and the
+                time, or under `monitor run` the one of the script's run.
             sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects.
             config: the run's settings: a mapping of names to values, a namespace, or an object of a dataclass, attrs,
                 OmegaConf, or pydantic. Nested settings are joined by dots (`model.layers`), and secrets are masked.
@@ -100,12 +102,10 @@ class Logger(LogMethods):
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
         made, rules = registry.make_all(sinks), parse_rules(alerts)
-        if isinstance(run, Run) and config is not None:
-            raise TypeError("config goes with a directory; a Run has its own")
         self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []
-        self.run = run if isinstance(run, Run) else Run(run, config, is_written=not self._silent)
+        self.run = open_run(run, config, is_written=not self._silent)
         self.config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import tempfile
 from contextlib import ExitStack
-from datetime import datetime
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -21,6 +19,7 @@ from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import check_sinks, is_installed, run_name
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
 from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
+from monitor.runs.opening import default_name
 from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
 from monitor.runs.process import signals_as_exit
 from monitor.runs.rank import process_rank
@@ -184,9 +183,8 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def _new_run(script: str, name: str | None, logdir: Path) -> Run:
-    stem = re.sub(r"[^\w.-]+", "-", script).strip(".-") or "script"
     try:
-        return Run(logdir / (name or f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"))
+        return Run(logdir / (name or default_name(script)))
     except OSError as error:
         reason = error.strerror or error
         raise click.BadParameter(f"{str(logdir)!r} cannot be written: {reason}", param_hint="'--logdir'") from error

@@ -61,7 +61,7 @@ class Pipeline:
             clock: time, threads, locks, and waiting.
         """
         self._clock, self._tick = clock, tick
-        self._inbox = Inbox()
+        self._inbox = Inbox(run.steps, run.goals)
         self.inbox = self._inbox.entries
         self.is_sealed = False
         self._feeding = clock.lock()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.files import atomic_write
+from monitor.metrics import Goals
 from monitor.runs import process
 from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
@@ -40,6 +41,8 @@ class Run:
         is_written: whether `run.json` is written.
         alerts: the alerts that fired so far, as in `run.json`.
         metrics: those of an earlier process, as in `run.json`.
+        steps: by metric, the last step of an earlier process, after which automatic steps continue.
+        goals: which metrics should be low or high.
         incomplete: at the end, how many records each durable sink is missing, by its name.
     """
 
@@ -80,6 +83,8 @@ class Run:
         self.is_written = is_written
         self.alerts: list[dict[str, Any]] = list((previous or {}).get("alerts") or [])
         self.metrics: dict[str, Any] = dict((previous or {}).get("metrics") or {})
+        self.steps = {tag: entry["step"] for tag, entry in self.metrics.items()}
+        self.goals = Goals((previous or {}).get("goals"))
         self.incomplete: dict[str, int] = {}
         self._is_announced = False
         self._lock = threading.RLock()  # a signal handler may finish the run while it is being written

@@ -61,6 +61,7 @@ class RunStatusSink(Sink):
     def open(self, run: Run) -> None:
         """Take over the alerts that fired before the run was resumed."""
         self._run = run
+        self.summary.goals = run.goals
         self._alerts = list(run.alerts)
         fired = {alert.get("rule") for alert in self._alerts}
         self._all_finite = FIRST_NON_FINITE not in fired
@@ -136,6 +137,8 @@ class RunStatusSink(Sink):
             progress = {"epoch": epoch, "epochs": epochs, "step": max(step, self.summary.step or 0), "steps": steps}
         metrics = to_jsonable(self.summary.summary())
         fields = {"heartbeat": timestamp(time.time()), "progress": progress, "metrics": metrics}
+        goals = self.summary.goals.defined
+        fields |= {"goals": goals} if goals else {}
         fields |= {"alerts": self._alerts} if self._alerts else {}
         return fields | ({"config": self._config} if self._config is not None else {})
 
@@ -159,8 +162,9 @@ class RunStatusSink(Sink):
         """Try the rules of a metric on its next values; return those that fired, with the number of the value."""
         self._seen.add(tag)
         fired: list[tuple[int, Rule]] = []
+        goal = self.summary.goals.defined_for(tag)
         for rule in list(self._rules[tag]):
-            number = next((number for number, value in enumerate(values) if rule.fires(value)), None)
+            number = next((number for number, value in enumerate(values) if rule.fires(value, goal)), None)
             if number is not None:
                 self._rules[tag].remove(rule)
                 fired.append((number, rule))

@@ -77,8 +77,11 @@ class TestTensorBoard(SinkContract):
             if isinstance(record, PICTURES):
                 steps[record.tag].append(record.step)
         assert {tag: [event.step for event in found.Images(tag)] for tag in tags["images"]} == steps
-        texts = [record.text for record in records_ if isinstance(record, records.Text)]
-        assert not texts or event_reader.text(self.run.path, "notes") == texts
+        texts: dict[str, list[str]] = defaultdict(list)
+        for record in records_:
+            if isinstance(record, records.Text):
+                texts[record.tag].append(record.text)
+        assert {tag: event_reader.text(self.run.path, tag) for tag in texts} == texts
         histograms = [record.step for record in records_ if isinstance(record, records.Histogram)]
         assert [event.step for tag in tags["histograms"] for event in found.Histograms(tag)] == histograms
         sounds = [record.encoded for record in records_ if isinstance(record, records.Audio)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture import validation
+from monitor.capture import encode, validation
 from monitor.delivery.children.wire_media import MEDIA_DECODERS
 from monitor.delivery.children.wire_reader import FieldReader, read_float
 from monitor.records import (
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.delivery.children.wire import ScalarEntry
+    from monitor.metrics import Definition
 
 
-def decode(header: bytes, arrays: bytes, known_tags: set[str]) -> Record | ScalarEntry:
+def decode(header: bytes, arrays: bytes, known_tags: set[str]) -> Record | Definition | ScalarEntry:
     """Return the entry of a frame.
 
     Args:
@@ -46,7 +47,7 @@ def decode(header: bytes, arrays: bytes, known_tags: set[str]) -> Record | Scala
     fields = json.loads(header)
     if type(fields) is not list or not fields or type(fields[0]) is not str or fields[0] not in _DECODERS:
         raise ValueError("this is not a record that a child process may log")
-    entry: Record | ScalarEntry = _DECODERS[fields[0]](FieldReader(fields[1:], arrays, known_tags))
+    entry: Record | Definition | ScalarEntry = _DECODERS[fields[0]](FieldReader(fields[1:], arrays, known_tags))
     return entry
 
 
@@ -104,6 +105,10 @@ def _curve(r: FieldReader) -> Curve:
     return Curve(tag, x, y, r.step(), r.time(), r.text(), r.text(), r.level(), r.pair())
 
 
+def _definition(r: FieldReader) -> Definition:
+    return encode.definition(r.known_tags, r.field(), r.field())[0]
+
+
 def _checked(read: Callable[[FieldReader], Any]) -> Callable[[FieldReader], Any]:
     def decoder(r: FieldReader) -> Any:
         entry = read(r)
@@ -119,14 +124,15 @@ _DECODERS = {
         "Scalar": _scalars,
         "Images": _images,
         "Predictions": _predictions,
-        "Text": lambda r: Text(r.tag(), r.text(), r.step(), r.time()),
+        "Text": lambda r: Text(r.tag(), r.text(), r.step(), r.time(), r.flag()),
         "Histogram": _histogram,
         "ConfusionMatrix": _confusion_matrix,
         "Curve": _curve,
-        "Progress": lambda r: Progress(r.step(), r.step(), r.step(), r.step(), r.time()),
-        "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.step(), r.time()),
+        "Definition": _definition,
+        "Progress": lambda r: Progress(r.integer(), r.integer(), r.integer(), r.integer(), r.time()),
+        "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.integer(), r.time()),
         "Config": lambda r: Config(_settings(r.field()), r.time()),
-        "Checkpoint": lambda r: Checkpoint(r.text(), r.step(), r.time()),
+        "Checkpoint": lambda r: Checkpoint(r.text(), r.integer(), r.time()),
         **MEDIA_DECODERS,
     }.items()
 }
