@@ -19,6 +19,9 @@ HIGHER_IS_BETTER = re.compile(
 SPLIT_ORDER = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1, "test": 0, "eval": 0}
 BEST_PREFIX = "best/"  # before a metric's tag, for its best value so far
 MAX_METRICS = 200  # per run; further metrics are not summarized
+SYSTEM_PREFIX = "system/"  # before the tags of system metrics, whose step is in seconds
+NORMS = ("norm/weights", "norm/gradients")  # what `Logger.watch` logs: the norm of all, and below it of each parameter
+_BACKGROUND = (SYSTEM_PREFIX, *(f"{norm}/" for norm in NORMS))
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 
@@ -43,6 +46,16 @@ def sort_key(tag: str) -> tuple[int, str, str]:
     return SPLIT_ORDER.get(split, 3), name, tag
 
 
+def is_system(tag: str) -> bool:
+    """Tell whether a curve shows the machine, not the training; its step is in seconds."""
+    return tag.startswith(SYSTEM_PREFIX)
+
+
+def is_background(tag: str) -> bool:
+    """Tell whether a curve is recorded beside the metrics, and is none: nothing is summarized or compared by it."""
+    return tag.startswith(_BACKGROUND) or tag in NORMS
+
+
 def is_held_out(tag: str) -> bool:
     """Tell whether a metric is measured on data that is not trained on."""
     return SPLIT_ORDER.get(tag.rpartition("/")[0], 9) < 2
@@ -59,12 +72,14 @@ class MetricSummary:
 
     def add(self, tag: str, value: float, step: int) -> None:
         """Take in a point. Of equal values the first is the best; NaN and infinity never are."""
+        if is_background(tag):
+            self._advance(tag, step)
+            return
         sign = self._sign(tag)
         if sign is None:
             return
         self._last[tag] = value, step
-        if self.step is None or step > self.step:
-            self.step = step
+        self._advance(tag, step)
         if sign and isfinite(value):
             best = self._best.get(tag)
             if best is None or (value - best[0]) * sign < 0:
@@ -75,13 +90,14 @@ class MetricSummary:
         import numpy as np
 
         none = np.zeros(0, np.intp)
+        if is_background(tag) and len(values):
+            self._advance(tag, int(steps.max()))
+            return none
         sign = self._sign(tag)
         if sign is None or not len(values):
             return none
         self._last[tag] = float(values[-1]), int(steps[-1])
-        highest = int(steps.max())
-        if self.step is None or highest > self.step:
-            self.step = highest
+        self._advance(tag, int(steps.max()))
         if not sign:
             return none
         before = self._best[tag][0] * sign if tag in self._best else np.inf
@@ -109,6 +125,11 @@ class MetricSummary:
             if tag in self._best:
                 entries[tag] |= {"best": self._best[tag][0], "best_step": self._best[tag][1], "goal": goal(tag)}
         return entries
+
+    def _advance(self, tag: str, step: int) -> None:
+        """Note the step of a curve, unless it counts something else."""
+        if (self.step is None or step > self.step) and not is_system(tag):
+            self.step = step
 
     def _sign(self, tag: str) -> int | None:
         """Return 1 if lower is better, -1 if higher is, 0 if that is unknown; None if there are too many metrics."""

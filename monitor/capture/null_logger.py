@@ -34,6 +34,8 @@ class NullLogger(LogMethods):
         run: the run that the parent logs to; nothing is written to it from here.
     """
 
+    _watches_models = False
+
     def __init__(
         self, directory: str | os.PathLike[str], config: Mapping[str, Any], *, is_silent: bool = False
     ) -> None:

@@ -37,6 +37,8 @@ class Run:
         alerts: the alerts that fired so far, as in `run.json`.
         metrics: those of an earlier process, as in `run.json`.
         incomplete: at the end, how many records each durable sink is missing, by its name.
+        spent: seconds that earlier processes of a resumed run took.
+        first_step: the step at which a resumed run goes on; 0 for a new one.
     """
 
     def __init__(
@@ -76,6 +78,10 @@ class Run:
         self.alerts: list[dict[str, Any]] = list((previous or {}).get("alerts") or [])
         self.metrics: dict[str, Any] = dict((previous or {}).get("metrics") or {})
         self.incomplete: dict[str, int] = {}
+        self.spent = float((previous or {}).get("spent") or 0.0)
+        lives = (previous or {}).get("lives") or []
+        step = lives[-1].get("step") if lives and previous and previous.get("resumed") else None
+        self.first_step = step if isinstance(step, int) else 0
         self._is_announced = False
         self._lock = threading.RLock()  # a signal handler may finish the run while it is being written
         self._fields: dict[str, Any] = {
