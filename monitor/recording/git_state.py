@@ -7,6 +7,7 @@ such as that of Git LFS are started, without which unchanged files would count a
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -128,7 +129,7 @@ class Git:
                 problem = self._wait(process, output.fileno(), limit, deadline)
             finally:
                 if process.poll() is None:
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)  # its filters too
                     process.wait()
             if problem is None and process.returncode:
                 problem = f"git {arguments[0]} failed with exit status {process.returncode}"
