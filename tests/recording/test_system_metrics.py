@@ -13,6 +13,8 @@ import psutil
 import pytest
 
 from monitor.recording.system_metrics import SystemMetrics
+from monitor.records import Scalar
+from monitor.sinks.visdom.page_state import PageState
 from monitor.testing import wait_until
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ SCRIPT = """
 import json, logging, pathlib, sys
 logging.basicConfig(stream=sys.stdout, format="warned: %(message)s")
 from monitor.recording.system_metrics import SystemMetrics
+from monitor.records import Scalar
+from monitor.sinks.visdom.page_state import PageState
 metrics = SystemMetrics(pathlib.Path.cwd())
 for _ in range(3):
     values = metrics.read()
@@ -172,3 +176,19 @@ def test_a_sample_costs_little(tmp_path: Path) -> None:
         costs.append(time.thread_time() - started)
     metrics.close()
     assert sorted(costs)[len(costs) // 2] < 0.01
+
+
+def test_visdom_shows_them_together_behind_the_others_over_seconds() -> None:
+    state = PageState()
+    tags = (
+        "system/cpu_percent/machine",
+        "train/loss",
+        "system/gpu_power_w/0",
+        "norm/weights",
+        "system/cpu_percent/process",
+    )
+    state.add([Scalar(tag, 1.0, step, 0.0) for tag in tags for step in (0, 10)])
+    groups = [key.removeprefix("curves ") for key in state.keys()]
+    assert groups == ["train", "norm", "system/cpu_percent", "system/gpu_power_w"]
+    axes = [state.message(f"curves {group}")["layout"]["xaxis"]["title"]["text"] for group in groups]
+    assert axes == ["step", "step", "seconds", "seconds"]
