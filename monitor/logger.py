@@ -21,6 +21,8 @@ from monitor.delivery.children.receiving import Receiver
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
 from monitor.delivery.recall import history_of
 from monitor.errors import SinkError
+from monitor.recording.options import NOTHING, parse_record
+from monitor.recording.recorder import Recorder
 from monitor.records import Checkpoint, Config
 from monitor.runs.opening import open_run
 from monitor.runs.process import interrupt_main_thread
@@ -42,6 +44,7 @@ log = logging.getLogger("monitor")
 
 CHILDREN = ("off", "forward")
 SETTLE_TIMEOUT_S = 1.0  # the part of `close` that the alerts may take for the last values
+RECORD_TIMEOUT_S = 2.0  # the part of `close` that the files of a short run may take
 INTERRUPTED_CLOSE_S = 0.5  # for the second attempt, after an exception broke off the first
 _open_loggers: weakref.WeakSet[Logger] = weakref.WeakSet()
 
@@ -69,6 +72,7 @@ class Logger(LogMethods):
         strict: bool = False,
         close_timeout: float = 5.0,
         children: str = "off",
+        record: str | Iterable[str] | bool | None = None,
     ) -> None:
         """Make the run directory and start one worker thread per sink.
 
@@ -88,9 +92,13 @@ class Logger(LogMethods):
                 the program.
             children: what happens to log calls in forked and spawned processes: "off" ignores them with a warning,
                 "forward" sends them to this process, and they block until they are sent.
+            record: what is recorded by itself, from other threads: "all", "none", or some of "system" (what the machine
+                and this process use, every 10 seconds; "system:30" every 30), "git" (uncommitted changes), and
+                "packages" (what is installed). By default what `MONITOR_RECORD` says, and all without it. Only rank 0
+                records.
 
         Raises:
-            SpecError: if a sink is unknown or its spec cannot be read.
+            SpecError: if a sink is unknown or its spec cannot be read, or if there is nothing to record of a name.
             MissingExtra: if a sink's packages are not installed.
             AlertError: if an alert is not a rule.
             TypeError, ValueError: if a setting cannot be stored, or two have the same name; the message names them.
@@ -101,11 +109,11 @@ class Logger(LogMethods):
         if children not in CHILDREN:
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
-        made, rules = registry.make_all(sinks), parse_rules(alerts)
+        made, rules, recorded = registry.make_all(sinks), parse_rules(alerts), parse_record(record)
         self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []
-        self.run = open_run(run, config, is_written=not self._silent)
+        self.run: Run = open_run(run, config, is_written=not self._silent)
         self.config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
@@ -128,6 +136,9 @@ class Logger(LogMethods):
         self._put = _drop if self._silent else self._pipeline.inbox.append
         self._inbox, self._limit, self._hold = self._pipeline.inbox, INBOX_ENTRIES, self._pipeline.hold
         self._note_array = self._pipeline.note_array
+        self._watches_models = not self._silent
+        records = self.run.is_written and process_rank() == 0
+        self._recorder = Recorder(self.run, recorded if records else NOTHING, self._pipeline.alert)
         if not self.run.is_resumed:
             self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
@@ -190,9 +201,11 @@ class Logger(LogMethods):
     def _close(self, timeout: float, status: RunStatus, error: str | None) -> None:
         """Do what `close` does; if a signal handler's exception breaks it off, a second call continues."""
         status, error = self._outcome = self._outcome or (status, error)  # the first cause is the cause
+        self._recorder.stop_sampling()
         self._pipeline.seal()
         self._limit = -1  # so that a call of another thread that is on its way looks whether it came too late
         self._put = self._refuse
+        self.unwatch()
         if self._receiver is not None:
             self._receiver.close()
         self._ended = self._ended or perf_counter()
@@ -201,6 +214,7 @@ class Logger(LogMethods):
             status, error = RunStatus.STOPPED, self._status_sink.first_alert
         self.run.status = status
         self._pipeline.close(timeout)
+        self._recorder.close(min(timeout, RECORD_TIMEOUT_S))
         if self._closed:
             return  # a signal handler closed it meanwhile
         atexit.unregister(self._at_exit)

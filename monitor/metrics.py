@@ -23,6 +23,9 @@ SPLIT_ORDER = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1,
 BEST_PREFIX = "best/"  # before a metric's tag, for its best value so far
 GOALS = ("min", "max")
 MAX_METRICS = 200  # per run; further metrics are not summarized
+SYSTEM_PREFIX = "system/"  # before the tags of system metrics, whose step is in seconds
+NORMS = ("norm/weights", "norm/gradients")  # what `Logger.watch` logs: the norm of all, and below it of each parameter
+_BACKGROUND = (SYSTEM_PREFIX, *(f"{norm}/" for norm in NORMS))
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 
@@ -45,6 +48,16 @@ def sort_key(tag: str) -> tuple[int, str, str]:
     """Return a sort key that puts test metrics first and training metrics last."""
     split, _, name = tag.rpartition("/")
     return SPLIT_ORDER.get(split, 3), name, tag
+
+
+def is_system(tag: str) -> bool:
+    """Tell whether a curve shows the machine, not the training; its step is in seconds."""
+    return tag.startswith(SYSTEM_PREFIX)
+
+
+def is_background(tag: str) -> bool:
+    """Tell whether a curve is recorded beside the metrics, and is none: nothing is summarized or compared by it."""
+    return tag.startswith(_BACKGROUND) or tag in NORMS
 
 
 def is_held_out(tag: str) -> bool:
@@ -110,11 +123,13 @@ class MetricSummary:
 
     def add(self, tag: str, value: float, step: int) -> None:
         """Take in a point. Of equal values the first is the best; NaN and infinity never are."""
+        if is_background(tag):
+            self._advance(tag, step)
+            return
         if not self._has_room(tag):
             return
         self._last[tag] = value, step
-        if self.step is None or step > self.step:
-            self.step = step
+        self._advance(tag, step)
         if isfinite(value):
             if tag not in self._lowest or value < self._lowest[tag][0]:
                 self._lowest[tag] = value, step
@@ -125,12 +140,16 @@ class MetricSummary:
         """Take in points of one metric, as `add` does; return which of them were better than all before."""
         import numpy as np
 
-        if not self._has_room(tag) or not len(values):
-            return np.zeros(0, np.intp)
+        none = np.zeros(0, np.intp)
+        if not len(values):
+            return none
+        if is_background(tag):
+            self._advance(tag, int(steps.max()))
+            return none
+        if not self._has_room(tag):
+            return none
         self._last[tag] = float(values[-1]), int(steps[-1])
-        highest = int(steps.max())
-        if self.step is None or highest > self.step:
-            self.step = highest
+        self._advance(tag, int(steps.max()))
         places = np.flatnonzero(np.isfinite(values))
         if not len(places):
             return places
@@ -164,6 +183,11 @@ class MetricSummary:
             if best is not None:
                 entries[tag] |= {"best": best[0], "best_step": best[1], "goal": self.goals.of(tag)}
         return entries
+
+    def _advance(self, tag: str, step: int) -> None:
+        """Note the step of a curve, unless it counts something else."""
+        if (self.step is None or step > self.step) and not is_system(tag):
+            self.step = step
 
     def _has_room(self, tag: str) -> bool:
         """Tell whether a metric is summarized; further ones are not if there are too many."""

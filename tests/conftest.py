@@ -13,6 +13,8 @@ from filelock import FileLock
 # One thread each, here and in the processes that tests start: small nets gain nothing from more, and on a busy machine
 # the threads' barriers cost ten times what the work does. Set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests make hundreds of loggers and count what is logged; what a run records by itself is tested in `recording`.
+os.environ["MONITOR_RECORD"] = "none"
 
 from typing import TYPE_CHECKING, Any
 

@@ -216,3 +216,11 @@ def test_a_run_that_starts_over_counts_from_zero(tmp_path: Path, sink: MemorySin
     with Logger(reopen(tmp_path / "run", "", 0), [sink]) as log:
         log.scalar("train/loss", 2.0)
     assert steps(sink, "train/loss") == [0]
+
+
+def test_the_seconds_of_system_metrics_are_no_steps_of_the_training(tmp_path: Path, sink: MemorySink) -> None:
+    with Logger(tmp_path / "run", [sink], record="none") as log:
+        log.scalar("train/loss", 1.0)
+        log.scalar("system/cpu_percent", 50.0, 900)  # as the recorder does it
+        log.text("notes", "here")
+    assert steps(sink, "notes") == [0]

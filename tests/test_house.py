@@ -25,6 +25,7 @@ LAYERS = (
     {"monitor.commands"},
     {"monitor.integrations"},
     {"monitor.logger", "monitor.testing"},
+    {"monitor.recording"},
     {"monitor.delivery"},
     {"monitor.comparison"},
     {"monitor.dashboards"},

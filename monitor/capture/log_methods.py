@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture import encode
 from monitor.capture.array_methods import ArrayMethods
+from monitor.capture.model_watch import WatchMethods
 from monitor.capture.snapshot import PendingRecord
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _STEP_LIMIT = 2**63
 
 
-class LogMethods(ArrayMethods):
+class LogMethods(ArrayMethods, WatchMethods):
     """The log calls of a logger, one method per kind of record.
 
     Calls may come from any thread. None of them does I/O or waits for a GPU. Arrays and tensors are copied during the

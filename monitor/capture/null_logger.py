@@ -36,6 +36,8 @@ class NullLogger(LogMethods):
         config: its settings, as far as this process knows.
     """
 
+    _watches_models = False
+
     def __init__(
         self, directory: str | os.PathLike[str], config: Mapping[str, Any], *, is_silent: bool = False
     ) -> None:

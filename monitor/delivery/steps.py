@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord
+from monitor.metrics import is_system
 from monitor.records import Progress
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class AutomaticSteps:
         group = tag.rpartition("/")[0]
         if step > self._highest.get(group, -1):
             self._highest[group] = step
-        if step > self._training:
+        if step > self._training and not is_system(tag):
             self._training = step
 
     def note_calls(self, groups: Sequence[tuple[str, ...]], group: NDArray[np.int32], steps: NDArray[np.int64]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 RECORDED_PACKAGES = ("training-monitor", "torch", "torchvision", "tensorboardX", "visdom", "numpy")
 GIT_TIMEOUT_S = 5
+# No program that the user's settings name is started. Together with GIT_OPTIONAL_LOCKS=0, nothing is written either.
+QUIET_GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 
 def versions() -> dict[str, str]:
@@ -24,11 +26,13 @@ def versions() -> dict[str, str]:
 
 def git_revision() -> dict[str, Any] | None:
     """Return the revision of the working directory's checkout and whether it has changes; None outside a checkout."""
+    import os
     import subprocess
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", *arguments],
+            [*QUIET_GIT, *arguments],
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
             text=True,
             timeout=GIT_TIMEOUT_S,

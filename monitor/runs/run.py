@@ -44,6 +44,8 @@ class Run:
         steps: by metric, the last step of an earlier process, after which automatic steps continue.
         goals: which metrics should be low or high.
         incomplete: at the end, how many records each durable sink is missing, by its name.
+        spent: seconds that earlier processes of a resumed run took.
+        first_step: the step at which a resumed run goes on; 0 for a new one.
     """
 
     def __init__(
@@ -86,6 +88,10 @@ class Run:
         self.steps = {tag: entry["step"] for tag, entry in self.metrics.items()}
         self.goals = Goals((previous or {}).get("goals"))
         self.incomplete: dict[str, int] = {}
+        self.spent = float((previous or {}).get("spent") or 0.0)
+        lives = (previous or {}).get("lives") or []
+        step = lives[-1].get("step") if lives and previous and previous.get("resumed") else None
+        self.first_step = step if isinstance(step, int) else 0
         self._is_announced = False
         self._lock = threading.RLock()  # a signal handler may finish the run while it is being written
         self._fields: dict[str, Any] = {

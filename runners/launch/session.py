@@ -69,7 +69,8 @@ def open_logger(
             run.finish(status, f"{type(error).__name__} while the dashboards started")
             raise
         try:
-            logger = Logger(run, sinks, alerts=options.alerts, stop_on_alert=options.stop_on_alert)
+            stops = options.stop_on_alert
+            logger = Logger(run, sinks, alerts=options.alerts, stop_on_alert=stops, record=options.record)
             with logger, _recovered_at_end(logger, servers):
                 yield logger
         except KeyboardInterrupt:

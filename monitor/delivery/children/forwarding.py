@@ -137,6 +137,8 @@ class ForwardingLogger(NullLogger):
     `should_stop` is always False here.
     """
 
+    _watches_models = True
+
     def __init__(self, directory: str | os.PathLike[str], config: Mapping[str, Any], address: Address | None) -> None:
         """Stand for the logger of the run in `directory`, whose process listens at `address`."""
         super().__init__(directory, config)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from monitor.metrics import is_system
 from monitor.render import histograms, images
 from monitor.render.escaping import PALETTE, escape_control_chars
 from monitor.render.markdown import to_html
@@ -60,7 +61,8 @@ def curves(group: str, traces: dict[str, DownsampledSeries]) -> Message:
             notes.append(f"{escape_html(name)} is {value} at step {step}")
     names = list(traces)
     title = group if len(names) > 3 else group if names == [group] else f"{group} {' & '.join(names)}"
-    figure_layout = layout(title, "step", names[0] if len(names) == 1 else "value")
+    x_title = "seconds" if is_system(f"{group}/") else "step"
+    figure_layout = layout(title, x_title, names[0] if len(names) == 1 else "value")
     if notes:
         figure_layout["annotations"] = [
             {
