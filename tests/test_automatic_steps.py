@@ -16,6 +16,7 @@ import torch
 
 from monitor import Logger, reopen
 from monitor.capture.snapshot import DeviceScalar, PendingScalars
+from monitor.delivery.children import forwarding
 from monitor.delivery.inbox import Inbox, count_records
 from monitor.records import Images, Scalar, Text
 from monitor.sinks.memory import MemorySink
@@ -133,6 +134,8 @@ def test_scalars_on_a_gpu_have_the_step_of_their_call() -> None:
     assert device.step == 6
     inbox.entries += [PendingScalars({}, [DeviceScalar("a", torch.tensor(1.0), None, 0.0)], 0.0)]
     assert [item.step for item in inbox.take()] == [0]  # type: ignore[union-attr]
+    sent = forwarding.resolve_entry(PendingScalars({"a": 1.0}, [DeviceScalar("b", torch.tensor(2), None, 0.0)], 0.5))
+    assert sent == (None, {"a": 1.0, "b": 2.0}, None, 0.5), "a child reads them and sends one entry"
 
 
 def test_threads_get_each_step_once(tmp_path: Path, sink: MemorySink) -> None:

@@ -69,7 +69,7 @@ class Sender(ForkAware):
         count = len(entry.tags) if isinstance(entry, PendingScalars) else 1
         count = len(entry[1]) if type(entry) is tuple and entry[0] is None else count
         try:
-            frame = wire.encode(_resolve(entry))
+            frame = wire.encode(resolve_entry(entry))
         except Exception as error:
             self._note_loss(count, error, f"a record cannot be sent to the parent process: {error}")
             return
@@ -182,7 +182,7 @@ class ForwardingLogger(NullLogger):
         return type(self), (str(self.run.path), self.run.config, self._address)
 
 
-def _resolve(entry: Any) -> Any:
+def resolve_entry(entry: Any) -> Any:
     """Build what is still to be built. Blocks until a value on a GPU is on the host."""
     if isinstance(entry, PendingRecord):
         return entry.resolve()
