@@ -114,12 +114,18 @@ class ScriptRuns:
             self.path.rmdir()
 
     def _keep_running(self) -> None:
-        """Write the heartbeat of the main run, unless a writer of the script does."""
+        """Write the heartbeat of the main run, unless a writer of the script does.
+
+        A run that has finished goes on with the script, unless it is one of several. One that ended otherwise keeps its
+        end.
+        """
         try:
             fields = read_run_file(self.path)
             owner = fields.get("process")
             is_ours = owner == process.identity()
-            if is_ours or fields["status"] != RunStatus.RUNNING or process.is_alive(owner) is False:
+            goes_on = fields["status"] == RunStatus.FINISHED and len(self._announced) == 1
+            is_orphan = fields["status"] == RunStatus.RUNNING and process.is_alive(owner) is False
+            if is_ours or goes_on or is_orphan:
                 taken = {} if is_ours else {"status": RunStatus.RUNNING, "end": None, "process": process.identity()}
                 _write(self.path, fields | taken | {"heartbeat": timestamp(time.time())})
         except (OSError, DataError):
