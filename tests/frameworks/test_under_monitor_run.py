@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from monitor.testing import wait_until
 from tests.support import event_reader
-from tests.support.scripts import only_run, run_script, write_script
+from tests.support.scripts import only_run, run_script, runs_of, start_script, write_script
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.servers import VisdomServer
 
 pytestmark = pytest.mark.timeout(300)  # some of the frameworks take long to import
 
@@ -169,3 +172,78 @@ def test_a_script_is_one_run(name: str, tmp_path: Path) -> None:
     assert info.metrics[tag]["last"] == pytest.approx(points[-1][1])
     assert [alert["rule"] for alert in info.fields["alerts"]] == [f"{tag} > -1e9"]
     assert "the last line" in (info.path / "output.log").read_text()
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_script_that_raises_is_a_failed_run(name: str, tmp_path: Path) -> None:
+    folder, _, tag = script_of(name, "fail", tmp_path)
+    done = run_script(folder, "--name", "mine", "script.py", WANDB_MODE="disabled", HYDRA_FULL_ERROR="1")
+    assert done.returncode == 1
+    assert "ArithmeticError: out of luck" in done.stderr
+    info = only_run(folder)
+    assert (info.status, info.error) == ("failed", "ArithmeticError: out of luck")
+    assert name == "hydra" or event_reader.series(info.path, tag)
+
+
+@pytest.mark.parametrize("name", ["ignite", "optuna"])
+def test_a_script_that_is_killed_is_a_killed_run(name: str, tmp_path: Path) -> None:
+    folder, _, tag = script_of(name, "wait", tmp_path)
+    process = start_script(folder, "--name", "mine", "script.py")
+    wait_until((folder / "reached").exists, 100, "the end of the script")
+    children = psutil.Process(process.pid).children()
+    (script,) = [child for child in children if "script.py" in child.cmdline()]
+    script.kill()
+    process.communicate(timeout=60)
+    info = only_run(folder)
+    assert (info.status, info.error) == ("killed", "SIGKILL")
+    assert len(event_reader.series(info.path, tag)) == 4
+
+
+def test_the_curves_are_in_visdom_too(tmp_path: Path, visdom_server: VisdomServer) -> None:
+    folder, _, _ = script_of("accelerate-monitor", "finish", tmp_path)
+    done = run_script(folder, "--sink", visdom_server.spec(), "script.py")
+    assert done.returncode == 0, done.stderr
+    assert "loss" in visdom_server.windows("line")
+
+
+RAY = """
+import ray
+from ray import tune
+
+ray.init(num_cpus=1, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
+
+def trial(config):
+    for step in range(3):
+        tune.report({"loss": config["lr"] / (step + 1)})
+    if config["lr"] > 1:
+        raise ArithmeticError("out of luck")
+
+space = {"lr": tune.grid_search([0.5, 2.0])}
+tune.Tuner(trial, param_space=space, run_config=tune.RunConfig(name="search", storage_path=FOLDER, verbose=0)).fit()
+
+import ray.train
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+def loop(config):
+    ray.train.report({"loss": 0.25})
+
+DataParallelTrainer(
+    loop, scaling_config=ray.train.ScalingConfig(num_workers=1),
+    run_config=ray.train.RunConfig(storage_path=FOLDER),
+).fit()
+ray.shutdown()
+"""
+
+
+def test_the_trials_of_ray_tune_and_a_training_of_ray_train_are_runs(tmp_path: Path) -> None:
+    folder = write_script(tmp_path, RAY.replace("FOLDER", repr(str(tmp_path / "ray"))))
+    done = run_script(folder, "--name", "mine", "--alert", "loss < 0.3", "script.py", RAY_AUTH_MODE="disabled")
+    assert done.returncode == 0, done.stderr
+    runs = runs_of(tmp_path)
+    names = [name for name in runs if name != "runs/mine"]
+    assert len(names) == 2
+    assert all(name.startswith("ray/search/trial_") for name in names)
+    assert {info.status for info in runs.values()} == {"finished"}
+    assert [step for step, _ in event_reader.series(tmp_path / names[0], "ray/tune/loss")] == [1, 2, 3]
+    assert event_reader.series(tmp_path / "runs" / "mine", "loss") == [(0, 0.25)]
+    assert [alert["rule"] for alert in runs["runs/mine"].fields["alerts"]] == ["loss < 0.3"]
