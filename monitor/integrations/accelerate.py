@@ -137,7 +137,7 @@ def register() -> None:
     if tracking.LOGGER_TYPE_TO_CLASS.get(MonitorTracker.name) is not MonitorTracker:
         tracking.register_tracker_class(MonitorTracker)
     available = tracking.get_available_trackers()
-    if MonitorTracker.name not in available and not (script_run() and "tensorboard" in available):
+    if MonitorTracker.name not in available and not (script_run() and "tensorboard" in map(str, available)):
         available.append(MonitorTracker.name)
 
 

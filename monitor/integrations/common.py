@@ -97,8 +97,9 @@ def _new_run(directory: Path, config: Mapping[str, Any]) -> Run:
     """Return a new run; in the directory that `monitor run` keeps for this script, the run that is there."""
     if process_rank() > 0:
         return Run(directory, config, is_written=False)
-    if directory == script_run():
-        directory = Path(default_directory() or directory)  # a writer without a directory gets another one
+    if directory != script_run():
+        return Run(directory, config)
+    directory = Path(default_directory() or directory)  # a writer without a directory gets another one then
     return take_over(directory, config) or Run(directory, config)
 
 

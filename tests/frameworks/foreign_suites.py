@@ -5,8 +5,8 @@
 The folder is a checkout; by default its files `tests/*test*.py` are run. Only the class is replaced, from outside. For
 Lightning's loggers, where ours takes the place of `CSVLogger`:
 
-    FOREIGN_SUITE=path/to/pytorch-lightning/tests FOREIGN_PLUGIN=swapped_loggers \\
-        python -m tests.frameworks.foreign_suites tests_pytorch/loggers/test_all.py
+    FOREIGN_SUITE=path/to/pytorch-lightning/tests FOREIGN_PLUGIN=swapped_loggers python -m
+        tests.frameworks.foreign_suites tests_pytorch/loggers/test_all.py
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -9,7 +12,7 @@ import pytest
 
 from monitor.testing import wait_until
 from tests.support import event_reader
-from tests.support.scripts import only_run, run_script, runs_of, start_script, write_script
+from tests.support.scripts import command, only_run, runs_of, start_script, write_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,8 +151,22 @@ FAILING = ("lightning", "ignite", "transformers-monitor", "accelerate-monitor", 
 ENDS = {
     "finish": "def end():\n    print('the last line')\n",
     "fail": "def end():\n    raise ArithmeticError('out of luck')\n",
-    "wait": "def end():\n    import pathlib, time\n    pathlib.Path('reached').touch()\n    time.sleep(600)\n",
+    "wait": "def end():\n    import time\n    time.sleep(600)\n",
 }
+
+
+def run_script(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `monitor run` with the script in `folder`; W&B, which is installed here, stays silent."""
+    return subprocess.run(
+        [sys.executable, *command(*arguments)],
+        cwd=folder,
+        env={**os.environ, "WANDB_MODE": "disabled", **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
 
 
 def script_of(name: str, end: str, folder: Path) -> tuple[Path, Path, str]:
@@ -162,7 +179,7 @@ def script_of(name: str, end: str, folder: Path) -> tuple[Path, Path, str]:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_is_one_run(name: str, tmp_path: Path) -> None:
     folder, directory, tag = script_of(name, "finish", tmp_path)
-    done = run_script(folder, "--alert", f"{tag} > -1e9", "--name", "mine", "script.py", WANDB_MODE="disabled")
+    done = run_script(folder, "--alert", f"{tag} > -1e9", "--name", "mine", "script.py")
     assert done.returncode == 0, done.stderr
     info = only_run(folder)
     assert (info.status, info.error) == ("finished", None)
@@ -177,7 +194,7 @@ def test_a_script_is_one_run(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FAILING)
 def test_a_script_that_raises_is_a_failed_run(name: str, tmp_path: Path) -> None:
     folder, _, tag = script_of(name, "fail", tmp_path)
-    done = run_script(folder, "--name", "mine", "script.py", WANDB_MODE="disabled", HYDRA_FULL_ERROR="1")
+    done = run_script(folder, "--name", "mine", "script.py", HYDRA_FULL_ERROR="1")
     assert done.returncode == 1
     assert "ArithmeticError: out of luck" in done.stderr
     info = only_run(folder)
@@ -187,16 +204,15 @@ def test_a_script_that_raises_is_a_failed_run(name: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["ignite", "optuna"])
 def test_a_script_that_is_killed_is_a_killed_run(name: str, tmp_path: Path) -> None:
-    folder, _, tag = script_of(name, "wait", tmp_path)
+    folder, directory, tag = script_of(name, "wait", tmp_path)
     process = start_script(folder, "--name", "mine", "script.py")
-    wait_until((folder / "reached").exists, 100, "the end of the script")
+    wait_until(lambda: len(event_reader.series(directory, tag)) == 4, 200, "the curve")
     children = psutil.Process(process.pid).children()
     (script,) = [child for child in children if "script.py" in child.cmdline()]
     script.kill()
     process.communicate(timeout=60)
     info = only_run(folder)
-    assert (info.status, info.error) == ("killed", "SIGKILL")
-    assert len(event_reader.series(info.path, tag)) == 4
+    assert (info.path, info.status, info.error) == (directory, "killed", "SIGKILL")
 
 
 def test_the_curves_are_in_visdom_too(tmp_path: Path, visdom_server: VisdomServer) -> None:
@@ -235,6 +251,7 @@ ray.shutdown()
 """
 
 
+@pytest.mark.xdist_group("ray")
 def test_the_trials_of_ray_tune_and_a_training_of_ray_train_are_runs(tmp_path: Path) -> None:
     folder = write_script(tmp_path, RAY.replace("FOLDER", repr(str(tmp_path / "ray"))))
     done = run_script(folder, "--name", "mine", "--alert", "loss < 0.3", "script.py", RAY_AUTH_MODE="disabled")
