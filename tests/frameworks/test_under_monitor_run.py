@@ -206,7 +206,8 @@ def test_a_script_that_raises_is_a_failed_run(name: str, tmp_path: Path) -> None
 def test_a_script_that_is_killed_is_a_killed_run(name: str, tmp_path: Path) -> None:
     folder, directory, tag = script_of(name, "wait", tmp_path)
     process = start_script(folder, "--name", "mine", "script.py")
-    wait_until(lambda: len(event_reader.series(directory, tag)) == 4, 200, "the curve")
+    files = directory.glob
+    wait_until(lambda: any(files("events*")) and len(event_reader.series(directory, tag)) == 4, 200, "the curve")
     children = psutil.Process(process.pid).children()
     (script,) = [child for child in children if "script.py" in child.cmdline()]
     script.kill()

@@ -97,3 +97,6 @@ def test_a_script_that_goes_on_keeps_its_run_running_unless_it_failed(
     (run.path / "run.json").write_text(json.dumps(fields))
     watched.update(lambda _path: None)
     assert ending(watched.path) == (kept, None)
+    Run(run.path.with_name("next"))  # the script goes on to another run
+    watched.update(lambda _path: None)
+    assert (ending(run.path), run_file(run.path)["end"]) == ((status, None), fields["end"])
