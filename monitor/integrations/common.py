@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -12,15 +13,19 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from monitor.alerts import parse_rules
 from monitor.logger import Logger
 from monitor.metrics import SPLIT_ORDER
 from monitor.records import Summary
+from monitor.runs.rank import process_rank
+from monitor.runs.reuse import take_over
+from monitor.runs.run import Run
+from monitor.runs.script_session import alerts_from_environment, default_directory, script_run
 from monitor.runs.settings.convert import as_mapping, to_settings
 from monitor.runs.status import RunStatus, exception_status
-from monitor.sinks.registry import specs_from_environment
+from monitor.sinks.registry import make_all, specs_from_environment
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from monitor.alerts import Rule, StallRule
@@ -28,47 +33,73 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
+LOGDIR = "runs"
+
 
 def default_sinks() -> list[str]:
     """Return the sinks of a logger that nobody passed sinks to: TensorBoard, and those in `MONITOR_SINKS`."""
     return list(dict.fromkeys(["tensorboard", *specs_from_environment()]))
 
 
+def place(name: str | None, logdir: str | os.PathLike[str]) -> tuple[str | None, Path]:
+    """Return the name and the folder of a run; under `monitor run`, its name and folder where none were chosen.
+
+    A folder that is the default was not chosen, and a name goes with its folder.
+    """
+    started = script_run() if os.fspath(logdir) == LOGDIR else None
+    return (name, Path(logdir)) if started is None else (name or started.name, started.parent)
+
+
 def open_logger(
     logger: Logger | None,
     *,
-    name: str,
-    logdir: str | os.PathLike[str] = "runs",
+    name: str | None,
+    default: str = "run",
+    logdir: str | os.PathLike[str] = LOGDIR,
     sinks: Iterable[str | Sink] | None = None,
     config: Any = None,
     alerts: Iterable[str | Rule | StallRule] = (),
     children: str = "off",
 ) -> Logger:
-    """Return `logger` with `config` added to its settings; without one, a new logger for the run `logdir/name`.
+    """Return `logger` with `config` added to its settings; without one, a new logger for a run.
 
     Settings that cannot be stored are left out with a warning: a framework's hyperparameters hold any object.
 
     Args:
         logger: a logger of the caller's own, or None.
-        name: the run's name. If `logdir` already holds such a run, a number is added.
-        logdir: the folder of the runs.
+        name: the run's name, or None. If there is such a run already, a number is added.
+        default: the name if there is none, and no `monitor run` that has one.
+        logdir: the folder of the runs; under `monitor run`, its default is the folder that was chosen there.
         sinks: as in `Logger`; by default those of `default_sinks`.
         config: settings, as in `Logger`.
-        alerts: as in `Logger`.
+        alerts: as in `Logger`; without any, those in `MONITOR_ALERTS`.
         children: as in `Logger`.
 
     Raises:
         TypeError: if `logger` comes with sinks or alerts: it has its own.
         SpecError, MissingExtra, AlertError, OSError: as in `Logger`.
     """
+    alerts = list(alerts)
     if logger is None:
         chosen = default_sinks() if sinks is None else sinks
-        return Logger(Path(logdir) / name, chosen, storable(config), alerts=alerts, children=children)
-    alerts = list(alerts)
+        made, rules = make_all(chosen), parse_rules(alerts or alerts_from_environment())  # before anything is written
+        chosen_name, folder = place(name, logdir)
+        run = _new_run(folder / (chosen_name or default), storable(config))
+        return Logger(run, made, alerts=rules, children=children)
     if sinks is not None or alerts:
         raise TypeError("sinks and alerts go with a new logger; the one that was passed has its own")
     add_config(logger, config)
     return logger
+
+
+def _new_run(directory: Path, config: Mapping[str, Any]) -> Run:
+    """Return a new run; in the directory that `monitor run` keeps for this script, the run that is there."""
+    if process_rank() > 0:
+        return Run(directory, config, is_written=False)
+    if directory != script_run():
+        return Run(directory, config)
+    directory = Path(default_directory() or directory)  # a writer without a directory gets another one then
+    return take_over(directory, config) or Run(directory, config)
 
 
 def add_config(logger: Logger, config: Any) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import parse_rules
 from monitor.errors import DataError
-from monitor.integrations.common import add_config, default_sinks, open_logger
+from monitor.integrations.common import LOGDIR, add_config, default_sinks, open_logger
 from monitor.logger import Logger
 from monitor.runs.resume import continue_run, refuse_running
+from monitor.runs.script_session import alerts_from_environment
 from monitor.runs.settings.convert import as_mapping
 from monitor.runs.status import RunStatus
 from monitor.sinks.base import Sink
@@ -48,14 +49,17 @@ class Session:
         self,
         logger: Logger | None = None,
         *,
-        name: str,
-        logdir: str | os.PathLike[str] = "runs",
+        name: str | None = None,
+        default: str = "run",
+        logdir: str | os.PathLike[str] = LOGDIR,
         sinks: Iterable[str | Sink] | None = None,
         config: Any = None,
         alerts: Iterable[str | Rule | StallRule] = (),
     ) -> None:
         """Check the arguments, which are those of `open_logger`; nothing is written yet. Raises what it raises."""
         alerts = list(alerts)
+        if sinks is not None and not isinstance(sinks, str):
+            sinks = list(sinks)
         if logger is not None:
             open_logger(logger, name=name, sinks=sinks, config=config, alerts=alerts)
         if isinstance(sinks, str):
@@ -63,7 +67,8 @@ class Session:
         self.owns = logger is None
         self.path: Path | None = None if logger is None else logger.run.path
         self._logger = logger
-        self._name, self._logdir = name, logdir
+        self._name, self._default, self._logdir = name, default, logdir
+        self._is_named = name is not None
         self._sinks = default_sinks() if sinks is None else list(sinks)
         self._alerts = alerts
         self._config = dict(as_mapping(config))
@@ -92,6 +97,20 @@ class Session:
         else:
             self._config.update(as_mapping(config))
 
+    def suggest(self, name: str, *, is_chosen: bool = False) -> None:
+        """Name a run that is not open yet, unless the arguments have named it.
+
+        Under `monitor run`, such a name counts only if `is_chosen`: the user has chosen it, in the framework's terms.
+        """
+        if not self._is_named:
+            self._default, self._name = name, name if is_chosen else None
+
+    def start_over(self) -> None:
+        """Forget the run, which has ended: what follows goes into another one."""
+        if self.owns and not self.is_open:
+            self._logger = self.path = None
+            self._config = {}
+
     def end(self, status: str = RunStatus.FINISHED, error: str | None = None) -> None:
         """End the run if the session has opened it. Blocks as `Logger.close` does."""
         if self.owns and self.is_open:
@@ -102,6 +121,7 @@ class Session:
         return open_logger(
             None,
             name=self._name,
+            default=self._default,
             logdir=self._logdir,
             sinks=self._sinks,
             config=self._config,
@@ -118,7 +138,8 @@ class Session:
         for sink in self._sinks:
             if isinstance(sink, Sink):  # it still has what it took in; the others are made anew
                 sink.recall = _recall_nothing  # type: ignore[method-assign, assignment]
-        return Logger(run, self._sinks, alerts=self._alerts, children="forward")
+        alerts = self._alerts or alerts_from_environment()
+        return Logger(run, self._sinks, alerts=alerts, children="forward")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Become the same session in this process, and one that forwards to it in another."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.runs.reuse import reuse
+from monitor.runs.reuse import take_over
 from monitor.runs.run import Run
 from monitor.runs.script_session import default_directory
 
@@ -34,14 +34,10 @@ def open_run(run: str | os.PathLike[str] | Run | None, config: Mapping[str, Any]
     directory = default_directory()
     if directory is None:
         return Run(LOGDIR / default_name(program_name()), config, is_written=is_written)
-    settings = Run(directory, config, is_written=False).config  # checks them before anything is written
-    taken = reuse(directory) if is_written else None
-    if taken is None or not taken.is_written:  # somebody else logs there
-        return Run(directory, config, is_written=is_written)
-    if settings:
-        taken.config |= settings
-        taken.update(config=taken.config, **({"seed": settings["seed"]} if "seed" in settings else {}))
-    return taken
+    unwritten = Run(directory, config, is_written=False)  # checks the settings before anything is written
+    if not is_written:
+        return unwritten
+    return take_over(directory, unwritten.config) or Run(directory, config)
 
 
 def default_name(program: str) -> str:

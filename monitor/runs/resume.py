@@ -23,6 +23,7 @@ from monitor.runs import process
 from monitor.runs.listing import load, scan
 from monitor.runs.run import Run
 from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
+from monitor.runs.script_session import is_held_by_supervisor
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -80,15 +81,22 @@ def continue_run(directory: str | os.PathLike[str]) -> Run:
 def _next_life(path: Path, step: int | None) -> dict[str, Any]:
     """Return the fields of `run.json` for a run that goes on at `step`, with how it ended before."""
     fields, info = read_run_file(path), load(path)
+    if is_held_by_supervisor(fields):
+        return fields  # it has not ended: the script goes on
     life = {"status": info.status, "error": fields.get("error"), "until": fields.get("end"), "step": step}
     lives = [*(fields.get("lives") or []), life]
     return {**fields, "resumed": timestamp(time.time()), "spent": info.duration or 0.0, "lives": lives}
 
 
 def refuse_running(path: Path) -> None:
-    """Raise `DataError` if the run in `path` is still running in another process, or if there is no run."""
+    """Raise `DataError` if the run in `path` is still running in another process, or if there is no run.
+
+    A run that `monitor run` keeps for the script of this process is not running elsewhere.
+    """
     fields = read_run_file(path)
-    if load(path).status == RunStatus.RUNNING and fields.get("process") != process.identity():
+    if fields.get("process") == process.identity() or is_held_by_supervisor(fields):
+        return
+    if load(path).status == RunStatus.RUNNING:
         where = f"in process {fields.get('pid')} on {fields.get('host')}"
         raise DataError(f"the run {str(path)!r} is still running, {where}")
 
