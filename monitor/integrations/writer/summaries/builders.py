@@ -7,9 +7,11 @@ by the package that it stands in for.
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from monitor.integrations.writer.summaries import films
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,9 @@ class Builders:
         return self.names[0]
 
     def candidates(self, function: str) -> list[Callable[..., Any]]:
-        """Return the functions of this name in `summary`, of each package that has one."""
+        """Return the functions of this name in `summary`, of each package that has one; for films one that works."""
+        if function == "video" and not films.is_moviepy_there():
+            return [partial(films.video, self)]
         found = [getattr(_module(_SUMMARIES[name]), function, None) for name in self.names]
         return [candidate for candidate in found if candidate is not None]
 
