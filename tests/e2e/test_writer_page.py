@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*
 PICTURES = ("an/image", "images", "boxes", "figure", "film")
 PLOTS = {  # the types of the traces, by the title of the window
     "an loss": {"scatter"},
-    "an group old & new": {"scatter"},
+    "an/group old & new": {"scatter"},
     "new style": {"scatter"},
     "histogram": {"bar"},
     "raw histogram": {"bar"},
@@ -77,8 +77,8 @@ def test_every_kind_is_shown(
     assert set(get("images/tags")["writer"]) == set(PICTURES)
     assert set(get("scalars/tags")["writer"]) == {"an/loss", "new/style", "accuracy"}
     assert {run for run in get("scalars/tags") if run.startswith("writer/an")} == {
-        "writer/an/group/old",
-        "writer/an/group/new",
+        "writer/an_group_old",
+        "writer/an_group_new",
     }
     assert set(get("histograms/tags")["writer"]) == {"histogram", "raw histogram"}
     assert set(get("audio/tags")["writer"]) == {"sound"}
