@@ -125,6 +125,7 @@ def test_sinks_that_read_no_files_get_embeddings_as_records(tmp_path: Path) -> N
         writer.add_embedding(vectors, np.arange(4), tag="numbers")
         writer.add_embedding(np.zeros((0, 3)), tag="none")
         vectors[:] = 0
+        writer.flush()  # on a busy machine, the worker loads the package longer than `close` waits
     space, columns, numbers = sink.of(Embedding)
     assert (space.tag, space.step, space.vectors.tolist()) == ("space", 2, np.arange(12.0).reshape(4, 3).tolist())
     assert space.labels == (("a",), ("b",), ("a",), ("b",))

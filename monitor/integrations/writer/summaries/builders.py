@@ -7,7 +7,7 @@ by the package that it stands in for.
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +40,16 @@ class Builders:
     def candidates(self, function: str) -> list[Callable[..., Any]]:
         """Return the functions of this name in `summary`, of each package that has one; for films one that works."""
         if function == "video" and not films.is_moviepy_there():
-            return [partial(films.video, self)]
+            return [self._film]
         found = [getattr(_module(_SUMMARIES[name]), function, None) for name in self.names]
         return [candidate for candidate in found if candidate is not None]
 
     def call(self, function: str, *arguments: Any, **options: Any) -> Any:
         """Build a summary now. Raises what the first package raises, if each of them refuses the arguments."""
         return first_that_accepts(self.candidates(function), *arguments, **options)
+
+    def _film(self, tag: str, tensor: Any, *arguments: Any, **options: Any) -> Any:
+        return films.video(self.clean_tag(tag), self.make_np(tensor), *arguments, **options)
 
     def make_np(self, value: Any) -> Any:
         """Convert a value to a NumPy array, as the packages do. Waits for a GPU. Raises what they raise."""

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from monitor.integrations.writer.summaries.builders import Builders
+    from numpy.typing import NDArray
 
 AXES = "NTCHW"
 
@@ -16,18 +16,17 @@ def is_moviepy_there() -> bool:
     return find_spec("moviepy") is not None
 
 
-def video(builders: Builders, tag: str, tensor: Any, fps: float = 4, dataformats: str = AXES) -> Any:
+def video(tag: str, array: NDArray[Any], fps: float = 4, dataformats: str = AXES) -> Any:
     """Return the summary of a film as an animated GIF; several films run side by side.
 
     Args:
-        builders: convert the tensor and the tag.
         tag: names the film.
-        tensor: N×T×C×H×W, uint8, or float in [0, 1].
+        array: N×T×C×H×W, uint8, or float in [0, 1].
         fps: frames per second.
         dataformats: the order of the axes.
 
     Raises:
-        AssertionError: for a tensor that does not have these axes.
+        AssertionError: for an array that does not have these axes.
     """
     import numpy as np
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -35,7 +34,6 @@ def video(builders: Builders, tag: str, tensor: Any, fps: float = 4, dataformats
     from monitor.events.summaries import image
     from monitor.render.media import encode_gif
 
-    array = builders.make_np(tensor)
     order = [dataformats.upper().find(axis) for axis in AXES]
     if sorted(order) != list(range(5)) or len(dataformats) != 5 or array.ndim != 5:
         raise AssertionError(
@@ -53,5 +51,5 @@ def video(builders: Builders, tag: str, tensor: Any, fps: float = 4, dataformats
     grid[:count] = array
     grid = grid.reshape(rows, columns, frames, channels, height, width).transpose(2, 3, 0, 4, 1, 5)
     film = grid.reshape(frames, channels, rows * height, columns * width)
-    value = image(builders.clean_tag(tag), encode_gif(film, fps), columns * width, rows * height, channels)
+    value = image(tag, encode_gif(film, fps), columns * width, rows * height, channels)
     return Summary(value=[value])
