@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
+from PIL import Image
 
 from monitor import (
     Config,
@@ -16,15 +19,16 @@ from monitor import (
     Scalar,
     SummaryWriter,
     Text,
+    Video,
 )
+from monitor.integrations.writer.flavors import TensorBoardXSummaryWriter, TorchSummaryWriter
+from monitor.integrations.writer.summaries import films
 from monitor.runs.listing import load
 from tests.support import event_reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import pytest
 
     from monitor import Record
 
@@ -121,6 +125,7 @@ def test_sinks_that_read_no_files_get_embeddings_as_records(tmp_path: Path) -> N
         writer.add_embedding(vectors, np.arange(4), tag="numbers")
         writer.add_embedding(np.zeros((0, 3)), tag="none")
         vectors[:] = 0
+        writer.flush()  # on a busy machine, the worker loads the package longer than `close` waits
     space, columns, numbers = sink.of(Embedding)
     assert (space.tag, space.step, space.vectors.tolist()) == ("space", 2, np.arange(12.0).reshape(4, 3).tolist())
     assert space.labels == (("a",), ("b",), ("a",), ("b",))
@@ -130,3 +135,31 @@ def test_sinks_that_read_no_files_get_embeddings_as_records(tmp_path: Path) -> N
     assert numbers.labels == (("0",), ("1",), ("2",), ("3",))
     assert (tmp_path / "00002" / "space" / "tensors.tsv").read_text().count("\n") == 4
     assert not (tmp_path / "embeddings").exists()  # the files are there once
+
+
+@pytest.mark.parametrize("writer_class", [SummaryWriter, TorchSummaryWriter, TensorBoardXSummaryWriter])
+def test_films_need_no_moviepy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer_class: type[SummaryWriter]
+) -> None:
+    monkeypatch.setattr(films, "is_moviepy_there", lambda: False)
+
+    class Films(MemorySink):
+        accepts = frozenset({Video})
+
+    sink, frames = Films(), np.zeros((3, 4, 3, 6, 8)) + np.arange(4)[:, None, None, None] / 10
+    frames[1, 2] = 1.0  # the third frame of the second film, which is on the right of the first one
+    with writer_class(tmp_path, sinks=["tensorboard", sink]) as writer:
+        writer.add_video("film", frames, 5, fps=10)
+        frames[:] = 0.5
+        with pytest.raises(AssertionError):
+            writer.add_video("flat", np.zeros((4, 3, 6, 8)))
+    [film] = sink.of(Video)
+    assert (film.tag, film.step, film.width, film.height) == ("film", 5, 24, 6)
+    gif: Any = Image.open(io.BytesIO(film.gif))
+    assert (gif.n_frames, gif.info["duration"]) == (4, 100)
+    gif.seek(2)
+    bright = np.asarray(gif.convert("L")) > 200
+    assert bright[:, 8:16].all()
+    assert not bright[:, :8].any()
+    [event] = event_reader.read(tmp_path).Images("film")
+    assert event.encoded_image_string == film.gif
