@@ -40,16 +40,21 @@ def start_dashboards(
     logdir: Path | None = None,
     open_browser: bool = False,
     err: bool = False,
+    otherwise: str = "training goes on without it",
 ) -> list[DashboardServer]:
     """Find or start the servers of the sinks, and print the addresses of their pages, on stderr with `err`.
 
     A started server keeps its data in `folder/SINK`. A dashboard sink whose server cannot be started is removed from
-    `sinks`. With a `logdir`, TensorBoard is served over it too. Until `cleanup`, servers that were started for a run
+    `sinks`; the warning ends with `otherwise`, if that is not empty. With a `logdir`, TensorBoard is served over it too. Until `cleanup`, servers that were started for a run
     are started again if they are gone; `cleanup` ends those that no other run uses. Blocks for some seconds.
     """
     starting: list[tuple[DashboardServer, DashboardSink | None]] = []
     pages: list[str] = []
     servers: list[DashboardServer] = []
+
+    def report(problem: str) -> None:
+        log.warning("%s; %s" if otherwise else "%s%s", problem, otherwise)
+
     has_dashboards = logdir is not None or any(isinstance(sink, DashboardSink) for sink in sinks)
     with (
         start_lock() if has_dashboards else nullcontext()
@@ -62,7 +67,7 @@ def start_dashboards(
             starting.append((serve_tensorboard(logdir), None))
             cleanup.callback(starting[-1][0].stop)
         for server, shown in starting:  # by now all of them are starting, at the same time
-            if not server.wait(log.warning):
+            if not server.wait(report):
                 if shown is not None:
                     sinks.remove(shown)
                 continue
@@ -72,7 +77,7 @@ def start_dashboards(
             pages.append(server.url if shown is None else page_of(shown))
             echo(f"{server.name}: {pages[-1]}", err=err)
     if servers:
-        cleanup.callback(DashboardKeeper(servers).stop)
+        cleanup.callback(DashboardKeeper(servers, report).stop)
     if open_browser and pages:
         webbrowser.open(pages[0])
     return servers
