@@ -66,7 +66,7 @@ def leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 
     before = running()
     yield
-    wait_until(lambda: running() <= before, 5, f"the end of {running() - before}")
+    wait_until(lambda: running() <= before, 60, f"the end of {running() - before}")
 
 
 # Processes
@@ -162,6 +162,7 @@ def viewport() -> dict[str, int]:
 def page(browser: Any, viewport: dict[str, int]) -> Iterator[Page]:
     """Return a page that shares no state with other tests' pages."""
     context = browser.new_context(viewport=viewport)
+    context.set_default_timeout(60_000)
     yield Page(context.new_page())
     context.close()
 

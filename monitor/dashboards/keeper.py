@@ -22,7 +22,8 @@ MAX_RETRY_S = 60.0  # between two attempts to start a server that does not start
 class DashboardKeeper:
     """Check the servers once a second, on a thread of its own, from the start to `stop`.
 
-    The first failure to start one is reported in one line. The sinks send their windows again by themselves when a server is back.
+    The first failure to start one is reported in one line. The sinks send their windows again by themselves when a
+    server is back.
     """
 
     def __init__(self, servers: Sequence[DashboardServer], report: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 import webbrowser
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,16 +46,14 @@ def start_dashboards(
     """Find or start the servers of the sinks, and print the addresses of their pages, on stderr with `err`.
 
     A started server keeps its data in `folder/SINK`. A dashboard sink whose server cannot be started is removed from
-    `sinks`; the warning ends with `otherwise`, if that is not empty. With a `logdir`, TensorBoard is served over it too. Until `cleanup`, servers that were started for a run
-    are started again if they are gone; `cleanup` ends those that no other run uses. Blocks for some seconds.
+    `sinks`; the warning ends with `otherwise`, if that is not empty. With a `logdir`, TensorBoard is served over it
+    too. Until `cleanup`, servers that were started for a run are started again if they are gone; `cleanup` ends those
+    that no other run uses. Blocks for some seconds.
     """
     starting: list[tuple[DashboardServer, DashboardSink | None]] = []
     pages: list[str] = []
     servers: list[DashboardServer] = []
-
-    def report(problem: str) -> None:
-        log.warning("%s; %s" if otherwise else "%s%s", problem, otherwise)
-
+    report = partial(_warn, otherwise)
     has_dashboards = logdir is not None or any(isinstance(sink, DashboardSink) for sink in sinks)
     with (
         start_lock() if has_dashboards else nullcontext()
@@ -81,6 +80,10 @@ def start_dashboards(
     if open_browser and pages:
         webbrowser.open(pages[0])
     return servers
+
+
+def _warn(otherwise: str, problem: str) -> None:
+    log.warning("%s", f"{problem}; {otherwise}" if otherwise else problem)
 
 
 def recover_dashboards(servers: Sequence[DashboardServer]) -> bool:

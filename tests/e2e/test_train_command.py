@@ -57,7 +57,7 @@ def test_same_seed_same_curve_and_both_ways_to_start_are_one(tmp_path: Path, sma
         "--data", "mnist", "--data-dir", str(small_mnist), "--logdir", str(tmp_path / "runs"), "--name", "b",
         "--batch-size", "50", "--hidden", "16", "--epochs", "2", "--sink", "tensorboard",
     ]  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "runners.mlp", *other], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-m", "runners.mlp", *other], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert train(tmp_path, small_mnist, "--epochs", 2, "--seed", 1).exit_code == 0
     first, second, third = (event_reader.series(tmp_path / "runs" / name, "train/loss") for name in ("a", "b", "a-2"))
@@ -110,12 +110,12 @@ def test_a_visdom_server_that_stops_changes_nothing(
     wait_until(lambda: server.windows("stops").get("train loss"), 60, "the first window")
     server.stop()
     assert process.poll() is None, "the server must stop in mid-run"
-    _, stderr = process.communicate(timeout=100)
+    _, stderr = process.communicate(timeout=200)
     assert process.returncode == 0, stderr
     warned = [line for line in stderr.splitlines() if line.startswith("WARNING: visdom: ConnectionError")]
     assert len(warned) == 1, stderr
     done = start(*command("without", "tensorboard"))
-    done.communicate(timeout=100)
+    done.communicate(timeout=200)
     tags = ("train/loss", "test/loss", "weights/fc1.weight")
     one, two = (event_reader.read(tmp_path / "runs" / name) for name in ("with", "without"))
     for tag in tags[:2]:
@@ -134,7 +134,7 @@ def test_a_signal_ends_the_run_in_good_order(
     run = tmp_path / "a"
     wait_until(lambda: any(file.stat().st_size > 2000 for file in run.glob("events.*")), 60, "the first points")
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=200)
     assert process.returncode == status, stderr
     assert "Traceback" not in stderr
     facts = json.loads((run / "run.json").read_text())
@@ -162,7 +162,7 @@ def test_a_reader_that_goes_away_does_not_end_the_training(tmp_path: Path, small
         f"{sys.executable} -m runners.mlp --data mnist --data-dir {small_mnist} --logdir {tmp_path} --name a "
         "--epochs 3 --sink tensorboard --sink console | head -c 1"
     )
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr

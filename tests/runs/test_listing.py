@@ -50,12 +50,12 @@ with signals_as_exit(), Logger(sys.argv[1], []) as log:
     for step in range(5):
         log.scalars({"test/loss": [3.0, 1.0, 2.0, float("nan"), 2.5][step], "test/accuracy": step / 10}, step)
     log.progress(1, 2, 5, 10)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while '"best": 1.0' not in (log.run.path / "run.json").read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
     print("there", flush=True)
     if sys.argv[2] == "wait":
-        time.sleep(60)
+        time.sleep(600)
     exec(sys.argv[2])
 """
 
@@ -74,7 +74,7 @@ def test_every_status_is_the_true_one(tmp_path: Path, start: Start) -> None:
     assert processes["running"].stdout.readline() == "there\n"
     for status, started in processes.items():
         if status != "running":
-            started.wait(30)
+            started.wait(60)
     assert {run.name: run.status for run in scan(tmp_path)} == {status: status for status in ends}
     errors = {run.name: run.error for run in scan(tmp_path)}
     assert errors["failed"] == "ZeroDivisionError: by zero"
@@ -89,7 +89,7 @@ def test_every_status_is_the_true_one(tmp_path: Path, start: Start) -> None:
     os.kill(processes["running"].pid, signal.SIGSTOP)  # asleep is not gone
     assert load(tmp_path / "running").status == "running"
     os.kill(processes["running"].pid, signal.SIGKILL)
-    wait_until(lambda: load(tmp_path / "running").status == "lost", 30, "the dead run to be lost")
+    wait_until(lambda: load(tmp_path / "running").status == "lost", 60, "the dead run to be lost")
 
 
 def test_a_process_that_took_the_pid_is_another_one(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_on_another_machine_the_heartbeat_tells(tmp_path: Path, silence: float, 
 def test_the_heart_beats_also_where_nothing_is_logged(tmp_path: Path) -> None:
     with Logger(tmp_path / "a", []) as log:
         first = load(log.run.path).fields["heartbeat"]
-        wait_until(lambda: load(log.run.path).fields["heartbeat"] > first, 10, "another heartbeat")
+        wait_until(lambda: load(log.run.path).fields["heartbeat"] > first, 60, "another heartbeat")
 
 
 def test_run_json_is_whole_at_any_moment(tmp_path: Path) -> None:
@@ -155,12 +155,12 @@ def test_a_watched_list_follows(tmp_path: Path, start: Start) -> None:
         environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": "100"}
         watching = start("-m", "monitor", "runs", str(tmp_path), "--watch", fresh=True, stdout=file, env=environment)
     try:
-        wait_until(lambda: "first" in out.read_text(), 20, "the list")
+        wait_until(lambda: "first" in out.read_text(), 60, "the list")
         write(tmp_path / "second", status="failed", error="OSError: disk")
-        wait_until(lambda: "second: OSError: disk" in out.read_text(), 20, "the second run")
+        wait_until(lambda: "second: OSError: disk" in out.read_text(), 60, "the second run")
     finally:
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(10) == 0
+        assert watching.wait(60) == 0
 
 
 @pytest.mark.parametrize(
