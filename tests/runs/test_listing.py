@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from monitor import Logger, Run
 from monitor.cli import main
 from monitor.errors import FilterError
-from monitor.runs import process
+from monitor.runs import listing, process
 from monitor.runs.filter import Filter
 from monitor.runs.listing import load, scan, sort_runs
 from monitor.runs.run_file import timestamp
@@ -146,6 +146,52 @@ def test_a_list_of_a_thousand_runs_with_damaged_ones_among_them(tmp_path: Path) 
     assert [(row["name"], row["config:lr"], row["test/accuracy"], row["best:test/accuracy"]) for row in rows] == [
         ("r998", "0.998", "0.998", "0.9"), ("r999", "0.999", "0.999", "0.9"),
     ]  # fmt: skip
+
+
+def test_runs_in_the_directories_of_others(tmp_path: Path) -> None:
+    """A writer on `runs` and one on `runs/exp1`; a search and its trials; and the names that commands take."""
+    logdir = tmp_path / "runs"
+    for name in (".", "exp1", "exp1/lr/0.1", "search", "search/trials/b", "search/trials/a/again"):
+        write(logdir / name, config={"depth": name.count("/")})
+    names = ["runs", "exp1", "exp1/lr/0.1", "search", "search/trials/a/again", "search/trials/b"]
+    assert [run.name for run in scan(logdir)] == names
+    assert [run["name"] for run in json.loads(listed(logdir, "--json", "--filter", "depth==2").stdout)] == [
+        "exp1/lr/0.1", "search/trials/b",
+    ]  # fmt: skip
+    (logdir / "search" / "run.json").unlink()
+    assert [run.name for run in scan(logdir / "search")] == ["trials/a/again", "trials/b"]
+    compared = CliRunner().invoke(
+        main, ["compare", "exp1", "search/trials/b", "search/trials/a/*", "--logdir", str(logdir)]
+    )
+    assert compared.exit_code == 0, compared.output
+    assert re.search(r"\bexp1\b", compared.stdout)
+    assert re.search(r"\bagain\b", compared.stdout)
+
+
+def test_the_search_below_a_run_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MAX_FOLDERS_WITHOUT_RUN", 20)
+    write(tmp_path / "one")
+    for number in range(100):
+        (tmp_path / "one" / "data" / f"{number:02}" / "x").mkdir(parents=True)
+    write(tmp_path / "one" / "next")  # the nearer ones are found first
+    write(tmp_path / "one" / "a" / "b" / "c")
+    write(tmp_path / "one" / ".hidden")
+    for name in ("four", "five"):
+        write(tmp_path / name)
+    write(tmp_path / "four" / "1" / "2" / "3" / "4")
+    write(tmp_path / "five" / "1" / "2" / "3" / "4" / "5")
+    write(tmp_path / "deep" / "1" / "2" / "3" / "4" / "5")
+    looked_into: list[str] = []
+    look_into = listing._look_into  # noqa: SLF001
+
+    def look(folder: str) -> Any:
+        looked_into.append(folder)
+        return look_into(folder)
+
+    monkeypatch.setattr(listing, "_look_into", look)
+    names = ["deep/1/2/3/4/5", "five", "four", "four/1/2/3/4", "one", "one/next"]
+    assert [run.name for run in scan(tmp_path)] == names
+    assert len([folder for folder in looked_into if "data" in folder]) <= 20
 
 
 def test_a_watched_list_follows(tmp_path: Path, start: Start) -> None:
