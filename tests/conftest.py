@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.assets import fetch
+from monitor.runs import environment, run
 from monitor.testing import wait_until
 from tests.support import fault_records
 from tests.support.browser import Page, chromium
@@ -47,6 +48,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         others = [item for item in items if "record_fault" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def git_is_asked_once() -> Iterator[None]:
+    """Ask git about each directory once: most tests make runs, and would start a process for each."""
+    answers: dict[str, Any] = {}
+
+    def ask() -> Any:
+        where = os.getcwd()  # noqa: PTH109 - a key
+        if where not in answers:
+            answers[where] = environment.git_revision()
+        return answers[where]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "git_revision", ask)
+        yield
 
 
 @pytest.fixture

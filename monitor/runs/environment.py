@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import platform
+from functools import lru_cache
 from typing import Any
 
 RECORDED_PACKAGES = ("training-monitor", "torch", "torchvision", "tensorboardX", "visdom", "numpy")
 GIT_TIMEOUT_S = 5
+HEAD = "# branch.oid "
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that shape a run."""
+    return dict(_versions())
+
+
+@lru_cache(1)
+def _versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version()}
@@ -26,20 +33,15 @@ def git_revision() -> dict[str, Any] | None:
     """Return the revision of the working directory's checkout and whether it has changes; None outside a checkout."""
     import subprocess
 
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=GIT_TIMEOUT_S,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        ).stdout.strip()
-
+    command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
-        return {
-            "revision": git("rev-parse", "HEAD"),
-            "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
-        }
+        status = subprocess.run(
+            command, capture_output=True, text=True, timeout=GIT_TIMEOUT_S, check=True, stdin=subprocess.DEVNULL
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
+    lines = status.splitlines()
+    revision = next((line.removeprefix(HEAD) for line in lines if line.startswith(HEAD)), "(initial)")
+    if revision == "(initial)":  # there is no commit yet
+        return None
+    return {"revision": revision, "changed": not all(line.startswith("#") for line in lines)}

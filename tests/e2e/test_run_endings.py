@@ -76,6 +76,7 @@ class Numbers(torch.utils.data.Dataset):
 if __name__ == "__main__":
     with Logger(sys.argv[1], ["tensorboard"]) as log:
         how = dict(batch_size=4, num_workers=2, multiprocessing_context=sys.argv[2])
+        how["persistent_workers"] = sys.argv[2] == "spawn"  # a new interpreter takes seconds to import torch
         loader = torch.utils.data.DataLoader(Numbers(log), **how)
         step = 0
         try:

@@ -64,7 +64,7 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path, small_mnist: Path, 
     # 345 samples in batches of 50: the last has 45, which two processes cannot share evenly.
     alone = CliRunner().invoke(main, ["train", "mlp", *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "one")])
     assert alone.exit_code == 0, alone.output
-    job = torchrun(start, *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "two", "--log-ranks"), fresh=True)
+    job = torchrun(start, *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "two", "--log-ranks"))
     out, err = finish(job)
     assert job.returncode == 0, err
     assert out.count("Run: ") == 1, "only rank 0 speaks"

@@ -146,7 +146,8 @@ class Numbers(torch.utils.data.Dataset):
 if __name__ == "__main__":
     with Logger(sys.argv[1], ["tensorboard"], children="forward") as log:
         loader = torch.utils.data.DataLoader(
-            Numbers(log), batch_size=4, num_workers=2, multiprocessing_context=sys.argv[2]
+            Numbers(log), batch_size=4, num_workers=2, multiprocessing_context=sys.argv[2],
+            persistent_workers=sys.argv[2] == "spawn",  # a new interpreter takes seconds to import torch
         )
         for epoch in range(2):
             for step, batch in enumerate(loader):
