@@ -208,6 +208,7 @@ class DashboardServer:
                     if self._lease is not None:
                         self._lease.close()
                     self._lease = lease
+                    self.last_restart = time.monotonic()
 
 
 def wait_until_gone(url: str) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
-RECENT_S = 5.0
+RECENT_S = 30.0  # a busy machine may need as long to send everything again
 
 
 def start_dashboards(

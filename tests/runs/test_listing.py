@@ -194,6 +194,13 @@ def test_the_search_below_a_run_has_bounds(tmp_path: Path, monkeypatch: pytest.M
     assert len([folder for folder in looked_into if "data" in folder]) <= 20
 
 
+def test_csv_keeps_what_ends_a_line(tmp_path: Path) -> None:
+    config = {"a\rb": "1\r2", "c\nd": "3\n4", "e,f": 'g"h'}
+    write(tmp_path / "one", config=config)
+    (row,) = csv.DictReader(io.StringIO(listed(tmp_path, "--csv").stdout, newline=""))
+    assert {name: row[f"config:{name}"] for name in config} == config
+
+
 def test_a_watched_list_follows(tmp_path: Path, start: Start) -> None:
     write(tmp_path / "first")
     out = tmp_path / "out"
