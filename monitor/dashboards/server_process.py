@@ -40,6 +40,7 @@ class DashboardServer:
         name: the dashboard's title.
         url: its address; known after `wait`.
         process: the child, or None if this process did not start the server.
+        is_shared: whether other runs may use it and start it again.
         last_restart: when it was last seen to be back after it was gone, on the monotonic clock.
     """
 
@@ -64,7 +65,7 @@ class DashboardServer:
         self.name, self.url = name, url
         self.process: subprocess.Popen[bytes] | None = None
         self._lease, self._command_for = lease, command_for
-        self._is_shared = lease is not None or bool(command)
+        self.is_shared = lease is not None or bool(command)
         self.last_restart = -math.inf
         self._restarting = threading.Lock()
         self._cancelled, self._is_restarting = threading.Event(), False
@@ -108,7 +109,7 @@ class DashboardServer:
             return self._restart_if_gone(report)
 
     def _restart_if_gone(self, report: Callable[[str], None]) -> bool:
-        if self._command_for is None or not self._is_shared:
+        if self._command_for is None or not self.is_shared:
             return True
         if not _is_gone(self.url):
             self._follow()

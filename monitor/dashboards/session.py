@@ -89,12 +89,12 @@ def _warn(otherwise: str, problem: str) -> None:
 def recover_dashboards(servers: Sequence[DashboardServer]) -> bool:
     """Before a run closes, start its servers again that are gone right now.
 
-    Blocks for some seconds if one is gone. Returns whether one was away during the last seconds, so that its sink may
-    still be behind.
+    Blocks for some seconds if one is gone. Returns whether the sink of one may still be behind: it was away during the
+    last seconds, or other runs use it too, one of which may have started it again unnoticed.
     """
     for server in servers:
         server.restart_if_gone(log.debug)
-    return any(time.monotonic() - server.last_restart < RECENT_S for server in servers)
+    return any(server.is_shared or time.monotonic() - server.last_restart < RECENT_S for server in servers)
 
 
 def save_pages(sinks: Iterable[Sink], folder: Path) -> list[DashboardSink]:

@@ -209,7 +209,7 @@ def test_a_run_that_ends_just_after_its_server_was_killed(tmp_path: Path, start:
     runs = [Training(start, tmp_path, f"run{number}") for number in range(2)]
     for run in runs:
         run.wait_for_dashboards()
-    wait_until(lambda: runs[1].points() > 5, 60, "the windows")
+    wait_until(lambda: all(run.points() > 5 for run in runs), 60, "the windows")
     os.kill(servers(own_leases)["Visdom"], signal.SIGKILL)
     runs[1].end()
     runs[1].check_windows()
