@@ -264,7 +264,7 @@ def test_the_fifteen_lines_of_the_readme_take_a_run_object(tmp_path: Path, sink:
 def test_a_sinks_worker_delivers_by_itself(tmp_path: Path, sink: MemorySink) -> None:
     with make(tmp_path, sink) as log:
         log.scalar("a", 1.0, 0)
-        wait_until(lambda: sink.series("a"), 5, "delivery without a flush")
+        wait_until(lambda: sink.series("a"), 60, "delivery without a flush")
 
 
 def test_the_first_cause_of_a_broken_off_close_is_kept(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def reuse(directory: str | os.PathLike[str]) -> Run:
 def take_over(directory: str | os.PathLike[str], config: Mapping[str, Any]) -> Run | None:
     """Return the run in `directory` if the `monitor run` of this process keeps it and nobody has logged to it.
 
-    Its settings become `config`, as JSON holds them, and its seed the one in there. Returns None for any other directory. Raises `OSError`.
+    Its settings become `config`, as JSON holds them, and its seed the one in there. Returns None for any other
+    directory. Raises `OSError`.
     """
     path = Path(directory)
     fields = load(path).fields

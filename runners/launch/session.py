@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from monitor.dashboards.server_process import DashboardServer
     from runners.launch.options import RunOptions, SinkOptions
 
-RECOVERY_TIMEOUT_S = 10.0  # for the windows of a server that was killed just before the end
+RECOVERY_TIMEOUT_S = 30.0  # for the windows of a server that was killed just before the end
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def test_settings_during_the_run(tmp_path: Path) -> None:
         assert dict(log.config) == log.run.config == wanted
         assert (log.config["lr"], log.config.get("none"), "seed" in log.config, len(log.config)) == (0.3, None, True, 4)
         assert repr(log.config) == f"RunConfig({wanted!r})"
-        wait_until(lambda: recorded(log.run.path) == wanted, 10, "run.json to have the settings")
+        wait_until(lambda: recorded(log.run.path) == wanted, 60, "run.json to have the settings")
     assert recorded(log.run.path) == wanted
     first = {"lr": 0.1}
     second = {"lr": 0.3, "model.layers": 3, "seed": 1}
@@ -145,7 +145,7 @@ def test_settings_of_a_child(tmp_path: Path, start: str) -> None:
             assert early.stats().calls == 1
             early.close()
         wanted = {"lr": 0.5, "worker.password": "***", "worker.batch": 4}
-        wait_until(lambda: dict(log.config) == wanted, 10, "the settings of the child")
+        wait_until(lambda: dict(log.config) == wanted, 60, "the settings of the child")
         assert log.run.config == wanted
     assert recorded(log.run.path) == shown(memory)[-1] == wanted
 

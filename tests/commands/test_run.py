@@ -89,7 +89,7 @@ def test_the_status_is_true_however_the_script_ends(code: str, tmp_path: Path) -
         assert event_reader.series(info.path, "loss") == ([(5, 1.0)] if before else [])
 
 
-WAIT = "import signal, time\nprint('ready', flush=True)\ntime.sleep(100)\n"
+WAIT = "import signal, time\nprint('ready', flush=True)\ntime.sleep(600)\n"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_signals_are_passed_on(number: signal.Signals, status: str, tmp_path: Pa
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert process.returncode == -number
     assert only_run(tmp_path).fields["status"] == status
 
@@ -127,7 +127,7 @@ while True:
         if number is not None:
             process.send_signal(number)
         assert process.stdout.readline().strip() == line
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert process.returncode == 0
     assert only_run(tmp_path).status == "finished"
 
@@ -142,13 +142,13 @@ def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
 
 
 def test_the_script_ends_when_monitor_run_is_killed(tmp_path: Path) -> None:
-    code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(100)\n"
+    code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
     process = start_script(write_script(tmp_path, code), "script.py")
     assert process.stdout is not None
     script = int(process.stdout.readline())
     process.kill()
-    process.communicate(timeout=60)  # until nobody holds its output anymore
-    wait_until(lambda: _is_gone(script), 10, "the end of the script")
+    process.communicate(timeout=200)  # until nobody holds its output anymore
+    wait_until(lambda: _is_gone(script), 60, "the end of the script")
     assert only_run(tmp_path).status == "lost"
 
 
@@ -205,7 +205,7 @@ def test_other_ranks_get_writers_but_no_run(tmp_path: Path) -> None:
     code = "import os, sys\nprint(os.getpid(), any(type(f).__module__ == '_monitor_hook' for f in sys.meta_path))\n"
     ranks = {"RANK": "1", "WORLD_SIZE": "2"}
     process = start_script(write_script(tmp_path, code), "script.py", environment=ranks)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=200)
     assert output == f"{process.pid} True\n"
     assert errors == ""
     assert not (tmp_path / "runs").exists()
@@ -221,7 +221,7 @@ def test_under_torchrun_there_is_one_run(tmp_path: Path) -> None:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     done = subprocess.run(
         [sys.executable, *torchrun, "monitor", "run", "--sink", "console", "--name", "a", "script.py"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert {name: info.status for name, info in runs_of(tmp_path).items()} == {"runs/a": "finished"}

@@ -48,7 +48,7 @@ def test_secrets_of_a_script(tmp_path: Path, visdom_server: VisdomServer, start:
     url = f"https://ann:{SECRET}@host/?access_token={SECRET}"
     options = [str(tmp_path / "runs"), visdom_server.spec(), "--api-key", SECRET, url]
     process = start(str(script), *options)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 1, err
     facts = json.loads((tmp_path / "runs" / "a" / "run.json").read_text())
     assert facts["command"][-5:] == [*options[:3], "***", "https://ann:***@host/?access_token=***"]

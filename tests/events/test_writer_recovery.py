@@ -108,7 +108,7 @@ def test_an_idle_writer_notices_a_directory_that_is_gone(points: Points) -> None
         points.writer.flush()
         return points.found() == list(range(50))
 
-    wait_until(is_whole, 5, "the file")
+    wait_until(is_whole, 60, "the file")
     points.check()
 
 

@@ -54,7 +54,7 @@ def test_a_writer_that_nobody_holds_closes_itself(tmp_path: Path) -> None:
     assert worker_threads()
     del writer
     gc.collect()
-    wait_until(lambda: not worker_threads(), 10, "the end of its threads")
+    wait_until(lambda: not worker_threads(), 60, "the end of its threads")
     assert load(tmp_path).status is RunStatus.FINISHED
     assert points(tmp_path) == [(1, 1.0)]
 
@@ -70,7 +70,7 @@ def test_a_thousand_writers_in_a_row(tmp_path: Path, closes: bool) -> None:
         if closes:
             writer.close()
     del writer
-    wait_until(lambda: not worker_threads(), 10, "the end of their threads")
+    wait_until(lambda: not worker_threads(), 60, "the end of their threads")
     assert len(list(Path("/proc/self/fd").iterdir())) < 100
     assert sum(len(points(run.path)) for run in scan(tmp_path)) == 50
 

@@ -246,7 +246,7 @@ def test_a_run_that_ends_first_stops_git(repository: Path, tmp_path: Path, monke
     monkeypatch.chdir(repository)
     recorded = record(repository, tmp_path / "run", is_cancelled=True)
     assert recorded["diff"] == {"file": None, "left_out": "the run ended first"}
-    wait_until(lambda: not has_reader(gate), 5, "the end of the filter")
+    wait_until(lambda: not has_reader(gate), 60, "the end of the filter")
 
 
 def has_reader(fifo: Path) -> bool:

@@ -254,6 +254,6 @@ def test_fields_that_are_added_later(tmp_path: Path) -> None:
 def test_arguments_that_are_not_utf_8(tmp_path: Path) -> None:
     script = "import sys; from monitor import Run; Run(sys.argv[1]).finish('finished')"
     command: list[str | bytes] = [sys.executable, "-c", script, str(tmp_path / "run"), b"\xff"]
-    done = subprocess.run(command, capture_output=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["command"][-1] == "\\udcff"

@@ -58,7 +58,7 @@ def test_tensorboards_pages_get_everything(run_path: Path, serve: Callable[..., 
     server = serve("tensorboard", "--port", "0", "--logdir", str(run_path.parent))
 
     def get(path: str, **arguments: Any) -> requests.Response:
-        answer = requests.get(f"{server.url}/data/plugin/{path}", arguments, timeout=20)
+        answer = requests.get(f"{server.url}/data/plugin/{path}", arguments, timeout=60)
         answer.raise_for_status()
         return answer
 
@@ -69,10 +69,10 @@ def test_tensorboards_pages_get_everything(run_path: Path, serve: Callable[..., 
         f"media/{name}" for name in ("drawn", "surface", "bars", "film", "boxes", "rgba", "roc")
     }
     (film,) = entries("images", "media/film")
-    shown = requests.get(f"{server.url}/data/plugin/images/individualImage?{film['query']}", timeout=20)
+    shown = requests.get(f"{server.url}/data/plugin/images/individualImage?{film['query']}", timeout=60)
     assert (shown.headers["Content-Type"], shown.content[:4]) == ("image/gif", b"GIF8")
     (sound,) = entries("audio", "media/tone")
-    played = requests.get(f"{server.url}/data/plugin/audio/individualAudio?{sound['query']}", timeout=20)
+    played = requests.get(f"{server.url}/data/plugin/audio/individualAudio?{sound['query']}", timeout=60)
     assert played.content[:4] == b"RIFF"
     (curve,) = get("pr_curves/pr_curves", run="media", tag="media/precision").json()["media"]
     assert (len(curve["precision"]), curve["step"]) == (127, 3)

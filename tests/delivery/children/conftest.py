@@ -26,5 +26,5 @@ def leaves_no_socket_and_no_descriptor_behind() -> object:
     """Check at the end that everything is closed."""
     sockets, before = sockets_in_use(), descriptors()
     yield
-    wait_until(lambda: sockets_in_use() <= sockets, 5, "the end of a socket")
+    wait_until(lambda: sockets_in_use() <= sockets, 60, "the end of a socket")
     assert descriptors() <= before

@@ -87,7 +87,7 @@ def test_nothing_is_lost_when_a_child_is_killed_right_after_its_call(tmp_path: P
     script = tmp_path / "methods.py"
     script.write_text(METHODS)
     process = start("-W", "ignore", str(script), str(tmp_path / "run"), method)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert err == ""
     for number in range(2):
@@ -111,7 +111,8 @@ class Numbers(torch.utils.data.Dataset):
 if __name__ == "__main__":
     with Logger(sys.argv[1], ["tensorboard"], children="forward") as log:
         loader = torch.utils.data.DataLoader(
-            Numbers(log), batch_size=4, num_workers=2, multiprocessing_context=sys.argv[2]
+            Numbers(log), batch_size=4, num_workers=2, multiprocessing_context=sys.argv[2],
+            persistent_workers=sys.argv[2] == "spawn",  # a new interpreter takes seconds to import torch
         )
         for epoch in range(2):
             for step, batch in enumerate(loader):
@@ -124,7 +125,7 @@ def test_the_workers_of_a_data_loader(tmp_path: Path, start: Start, method: str)
     script = tmp_path / "loader.py"
     script.write_text(LOADER)
     process = start("-W", "ignore", str(script), str(tmp_path / "run"), method)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert "child process" not in err
     found = event_reader.series(tmp_path / "run", "from a worker")
@@ -151,7 +152,7 @@ with Logger(sys.argv[1], ["tensorboard"], children="forward") as log:
         assert os.waitpid(pid, 0)[1] == 0
 """
     process = start("-W", "ignore", "-c", code, str(tmp_path / "run"))
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     events = event_reader.read(tmp_path / "run")
     for child in range(8):
@@ -182,7 +183,7 @@ def test_a_grandchild_and_a_child_that_closes_and_goes_on(tmp_path: Path, caplog
         for _ in range(20):
             sink.records.clear()
             assert in_child(child) == 0
-            wait_until(lambda: len(sink.of(r.Scalar)) == 6, 5, "the last record")
+            wait_until(lambda: len(sink.of(r.Scalar)) == 6, 60, "the last record")
             assert [step for step, _ in sink.series("a") if step != 2] == [0, 1, 3]
         assert [step for step, _ in sink.series("copied twice")] == [0, 1]
         assert log.stats().calls == 0
