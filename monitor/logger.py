@@ -230,7 +230,7 @@ class Logger(LogMethods):
         for line in self._undelivered:
             log.warning("%s", line)
         if self.run.is_written:
-            log.info("%s: %s%s; %s", self.run.path, status, ", incomplete" if self.run.incomplete else "", stats)
+            log.info("%s: %s%s; %s", self.run.label, status, ", incomplete" if self.run.incomplete else "", stats)
 
     def __enter__(self) -> Logger:
         return self
@@ -260,7 +260,7 @@ class Logger(LogMethods):
             raise
 
     def _refuse(self, _record: Any) -> None:
-        raise RuntimeError(f"this logger is closed; nothing more can be logged to {self.run.path}")
+        raise RuntimeError(f"this logger is closed; nothing more can be logged to {self.run.label}")
 
     def _raise_if_strict(self, action: str, problems: list[str]) -> None:
         if problems and self._strict:

@@ -51,8 +51,8 @@ class Recorder:
         self._run, self._put = run, put
         self._path = Path(os.path.abspath(run.path))  # noqa: PTH100 - keeps links as they are
         self._started = time.monotonic()
-        self._wake_up, self._files_done = CLOCK.mailbox(), CLOCK.mailbox()
-        self._samples = options.system is not None
+        self._wake_up, self._done = CLOCK.mailbox(), CLOCK.mailbox()
+        self._samples = self._is_sampling = options.system is not None
         self._is_writing = options.git or options.packages
         if options == NOTHING:
             return
@@ -68,17 +68,20 @@ class Recorder:
             CLOCK.start("monitor-system", lambda: self._record_system(interval))
 
     def close(self, timeout: float) -> None:
-        """End the threads; wait for files that are being written, for at most `timeout` seconds."""
+        """End the threads; wait until they have ended, for at most `timeout` seconds."""
         self.stop_sampling()
         deadline = time.monotonic() + timeout
-        while self._is_writing and self.pid == os.getpid() and (left := deadline - time.monotonic()) > 0:
-            self._files_done.wait(left)
+        while self._is_at_work() and (left := deadline - time.monotonic()) > 0:
+            self._done.wait(left)
         self.is_closed = True
 
     def stop_sampling(self) -> None:
         """Log no more system metrics. Does not block."""
         self._samples = False
         self._wake_up.put()
+
+    def _is_at_work(self) -> bool:
+        return self.pid == os.getpid() and (self._is_writing or self._is_sampling)
 
     # Called by the threads
 
@@ -99,9 +102,16 @@ class Recorder:
             log.warning("%s: git and packages are not recorded: %s", self._path, " ".join(str(error).split()))
         finally:
             self._is_writing = False
-            self._files_done.put()
+            self._done.put()
 
     def _record_system(self, interval: float) -> None:
+        try:
+            self._sample(interval)
+        finally:
+            self._is_sampling = False
+            self._done.put()
+
+    def _sample(self, interval: float) -> None:
         from monitor.recording.system_metrics import SystemMetrics
 
         metrics = SystemMetrics(self._path)

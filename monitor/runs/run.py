@@ -32,7 +32,8 @@ class Run:
     If `directory` already holds a run, the new one goes beside it (`mlp-2`, `mlp-3`, …): two runs are never mixed.
 
     Attributes:
-        path: the run directory.
+        path: the run directory, absolute, because a program may change its working directory.
+        label: the run directory as it was given, for messages.
         name: its last part.
         config: the settings by their full names, such as `model.layers`, as JSON can hold them, without secrets.
         status: how the run is, as far as this process knows.
@@ -73,11 +74,13 @@ class Run:
             ValueError: if a setting contains itself, is nested more than 30 levels deep, or is too large, or if two
                 have the same name; the message names them too. Nothing has been made by then.
         """
-        self.path = Path(directory)
+        given = Path(directory)
+        self.path = Path(os.path.abspath(given))  # noqa: PTH100 - keeps links as they are
         self.config = to_settings(config) if previous is None else read_settings(previous.get("config") or {})
         seed = self.config.get("seed") if seed is None else to_jsonable(seed, "seed")
         if is_written and previous is None:
             self.path = _claim(self.path)
+        self.label = str(given.with_name(self.path.name) if given.name else self.path)
         self.name = self.path.name
         self.started = time.time()
         self.status = RunStatus.RUNNING

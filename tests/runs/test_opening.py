@@ -19,7 +19,7 @@ from monitor import Logger
 with Logger(sinks=["tensorboard"], config={"lr": 0.1, "seed": 7}) as log:
     for _ in range(3):
         log.scalar("train/loss", 0.5)
-    print(log.run.path)
+    print(log.run.label)
 """
 TIME = r"-\d{8}-\d{6}"
 
@@ -53,13 +53,13 @@ def test_loggers_of_the_same_second_are_side_by_side(tmp_path: Path, monkeypatch
         logs = list(threads.map(lambda _: Logger(sinks=[]), range(4)))
     for log in logs:
         log.close()
-    assert len({log.run.path for log in logs}) == len(list(Path("runs").iterdir())) == 4
+    assert len({log.run.label for log in logs}) == len(list(Path("runs").iterdir())) == 4
     with pytest.raises(TypeError, match="config goes with a directory"):
         Logger(Run("runs/a"), [], {"lr": 1})
 
 
 def test_under_monitor_run_it_is_the_run_of_the_script(tmp_path: Path) -> None:
-    write_script(tmp_path, LOOP + "log = Logger(sinks=[])\nlog.close()\nprint(log.run.path)")
+    write_script(tmp_path, LOOP + "log = Logger(sinks=[])\nlog.close()\nprint(log.run.label)")
     done = run_script(tmp_path, "--name", "mine", "script.py")
     assert done.returncode == 0, done.stderr
     found = runs_of(tmp_path / "runs")

@@ -25,10 +25,17 @@ def console(terminal: bool) -> tuple[Console, io.StringIO]:
 def test_the_console_writes_a_plain_line_an_epoch(run: Run) -> None:
     to, out = console(terminal=False)
     check_sink(lambda: ConsoleSink(to), run)
+    report = ["", "| a | b |", "|---|---|", "| *1* | <b>2</b> |"]
     assert out.getvalue().splitlines() == [
         "notes (step 0): step 0: <b>plain</b> text & more",
+        "report (step 0):",
+        "# Step 0",
+        *report,
         "epoch 1/2  step 1/2  train/loss 2.5  test/loss 2.25  test/accuracy 0.5  alone 7",
         "notes (step 1): step 1: <b>plain</b> text & more",
+        "report (step 1):",
+        "# Step 1",
+        *report,
         "epoch 2/2  step 2/2  train/loss 1.5  test/loss 1.25  test/accuracy 0.75  alone 7",
     ]
 

@@ -29,7 +29,9 @@ def test_tensorboard_shows_every_kind(run: Run) -> None:
             first, second = found.Images(tag)
             assert (first.step, second.step) == (0, 1)
             assert Image.open(io.BytesIO(second.encoded_image_string)).size == (second.width, second.height)
-        assert event_reader.text(run.path, "notes") == [x.text for x in records if isinstance(x, r.Text)]
+        for tag in ("notes", "report"):
+            wanted_texts = [x.text for x in records if isinstance(x, r.Text) and x.tag == tag]
+            assert event_reader.text(run.path, tag) == wanted_texts
         assert "5: f / j  wrong" in event_reader.text(run.path, "predictions/labels")[1]
         assert "optimizer: sgd" in event_reader.text(run.path, "config")[0]
         for event, record in zip(found.Histograms("weights/fc1"), (x for x in records if isinstance(x, r.Histogram))):

@@ -35,6 +35,7 @@ class FileWriter:
     The `Logger` is made when something is logged, and made anew after `close` and in a forked child.
 
     Attributes:
+        base: the working directory when it was made; the program may change it, and the files stay together.
         names: the names of the scalars.
         ready: the logger if it can be used as it is, without default metadata; None otherwise.
         settings: the hyperparameters that the run's own file holds, or None.
@@ -67,6 +68,7 @@ class FileWriter:
             alerts: as for a `Logger`.
             children: as for a `Logger`; with "off", a forked child writes a file of its own.
         """
+        self.base = _working_directory()
         self._logdir = os.fspath(logdir) if isinstance(logdir, os.PathLike) else str(logdir)
         self.max_queue, self.flush_secs = max_queue, flush_secs
         self._suffix, self._purge_step, self._writes = filename_suffix or "", purge_step, bool(write_to_disk)
@@ -203,7 +205,7 @@ class FileWriter:
 
             purge_step, self._purge_step = self._purge_step, None
             log, self._file = open_logger(
-                self._logdir, self._suffix, self.names, self._sinks, self._alerts, self._children
+                self.base, self._logdir, self._suffix, self.names, self._sinks, self._alerts, self._children
             )
             self._log = log
             self._finalizer = weakref.finalize(self, _close_dropped, log)
@@ -237,3 +239,10 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a text, as the directory is
+    except OSError:  # it was removed; an absolute directory is fine without it
+        return ""

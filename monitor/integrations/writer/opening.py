@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.events.files import event_files
@@ -25,6 +26,7 @@ FILES = "tensorboard"  # the spec that stands for the writer's event files
 
 
 def open_logger(
+    base: str,
     directory: str,
     suffix: str,
     names: Names,
@@ -35,6 +37,7 @@ def open_logger(
     """Return a logger for a directory that is used as it is, and the sink that writes its files.
 
     Args:
+        base: the working directory when the writer was made; the program may be in another one by now.
         directory: where the files go.
         suffix: the end of their names.
         names: of the scalars.
@@ -43,9 +46,9 @@ def open_logger(
         children: as for a `Logger`.
     """
     specs = [FILES, *registry.specs_from_environment()] if sinks is None else list(sinks)
-    files = WriterFileSink(suffix, names.routes) if FILES in specs else None
+    files = WriterFileSink(base, suffix, names.routes) if FILES in specs else None
     others = [registry.make(spec) for spec in dict.fromkeys(specs) if spec != FILES]
-    run = reuse(directory)
+    run = reuse(Path(base, directory))
     if not run.is_written and sinks is None:
         others = []  # whoever logs to this directory already has its page
     earlier = run.is_written and bool(event_files(run.path))

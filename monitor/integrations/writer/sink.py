@@ -44,10 +44,10 @@ class WriterFileSink(TensorBoardSink):
     accepts = frozenset({Scalar, Summary, Restart, Config, FileSummary, ProjectorFiles})
     recall = Sink.recall  # it has no state that depends on earlier records
 
-    def __init__(self, suffix: str, routes: Mapping[str, tuple[str | None, str]]) -> None:
-        """Append `suffix` to the names of the files; `routes` is that of the writer's `Names`."""
+    def __init__(self, base: str, suffix: str, routes: Mapping[str, tuple[str | None, str]]) -> None:
+        """Append `suffix` to the names of the files; `routes` is that of the writer's `Names`, relative to `base`."""
         super().__init__()
-        self._suffix, self._routes = suffix, routes
+        self._base, self._suffix, self._routes = base, suffix, routes
         self._others: dict[str, EventFileWriter] = {}  # by directory
         self.path: Path | None = None
 
@@ -117,7 +117,7 @@ class WriterFileSink(TensorBoardSink):
         from pathlib import Path
 
         if directory not in self._others:
-            self._others[directory] = EventFileWriter(Path(directory), self._suffix)
+            self._others[directory] = EventFileWriter(Path(self._base, directory), self._suffix)
         return self._others[directory]
 
     def _note_path(self, place: FileRange) -> None:

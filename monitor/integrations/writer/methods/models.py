@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,10 @@ class ModelMethods(WriterMethods):
         writer = self._get_file_writer()
         step = 0 if global_step is None else global_step
         projector = Projector(
-            writer.get_logdir(), f"{str(step).zfill(5)}/{self._encode(tag)}", self._builders, metadata_header
+            os.path.join(writer.base, writer.get_logdir()),  # noqa: PTH118 - a text, for the packages
+            f"{str(step).zfill(5)}/{self._encode(tag)}",
+            self._builders,
+            metadata_header,
         )
         nbytes = projector.capture(mat, metadata, label_img)
         previous = self.__dict__.setdefault("_embeddings", [])
