@@ -46,6 +46,7 @@ LAYERS = (
             "expressions",
             "files",
             "network",
+            "suggestions",
         )
     },
 )

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from monitor.commands.base import MonitorCommand
+from monitor.commands.completion import complete_sinks
 from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import check_sinks, is_installed, run_name
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
@@ -40,7 +41,7 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
 
 
 @click.command(cls=MonitorCommand, context_settings={"allow_interspersed_args": False})
-@click.option("--sink", "specs", multiple=True, callback=check_sinks,
+@click.option("--sink", "specs", multiple=True, callback=check_sinks, shell_complete=complete_sinks,
               help="Where to show the run; repeatable. Event files are always written.  "
               "[default: tensorboard, visdom if it is installed]")  # fmt: skip
 @click.option("--alert", "alerts", multiple=True, callback=check_alerts, metavar="RULE",

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.commands.base import MonitorCommand, as_text
+from monitor.commands.completion import complete_metrics, complete_names
 from monitor.metrics import sort_key
 from monitor.runs.filter import Filter
-from monitor.runs.listing import RunInfo, scan, sort_runs
+from monitor.runs.listing import COLUMNS, RunInfo, scan, sort_runs
 from monitor.runs.run_file import parse_number
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +36,13 @@ STATUS_COLORS = {
 
 @click.command(cls=MonitorCommand)
 @click.argument("logdir", type=click.Path(path_type=Path), default=Path("runs"))
-@click.option("--sort", "order", default="start", show_default=True, metavar="NAME",
+@click.option("--sort", "order", default="start", show_default=True, metavar="NAME", shell_complete=complete_names,
               help="A column, setting, or metric; -NAME for descending order; best:METRIC for its best.")  # fmt: skip
 @click.option(
     "--filter", "expression", metavar="EXPRESSION", help="Show only matching runs, as in 'lr<0.1 and status==finished'."
 )
-@click.option("--metric", "metrics", multiple=True, metavar="TAG", help="Show this metric. Repeatable.")
+@click.option("--metric", "metrics", multiple=True, metavar="TAG", shell_complete=complete_metrics,
+              help="Show this metric. Repeatable.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print settings and metrics as CSV.")
 @click.option("--watch", is_flag=True, help="Update the table until Ctrl-C.")
@@ -87,10 +90,8 @@ def select(logdir: Path, order: str, run_filter: Filter | None, metrics: Sequenc
     ):
         for name in names:
             if infos and name not in known:
-                suggestions = sorted(n for n in known if ":" not in n)
-                raise click.BadParameter(
-                    f"no run has {name!r}; known: {', '.join(suggestions)}.", param_hint=f"'{option}'"
-                )
+                names_to_show = sorted((n for n in known if ":" not in n), key=lambda n: n not in COLUMNS)
+                raise click.BadParameter(f"no run has {name!r}{hint(name, names_to_show)}", param_hint=f"'{option}'")
     return sort_runs([run for run in infos if run_filter is None or run_filter(run.look_up)], order)
 
 

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.commands.option_values import alerts, run_name
+from monitor.commands.completion import complete_runs, complete_sinks
+from monitor.commands.option_values import NameChoice, alerts, run_name
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -66,7 +67,7 @@ def sink_options(command: F) -> F:
     """Add the options of `SinkOptions`."""
     return _add(
         command,
-        click.option("--sink", "sinks", multiple=True, callback=sinks,
+        click.option("--sink", "sinks", multiple=True, callback=sinks, shell_complete=complete_sinks,
                      help="Where to log; repeatable. Also visdom://host:port/env.  "
                      "[default: tensorboard, visdom if it is installed, console]"),
         click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser."),
@@ -88,7 +89,8 @@ def run_options(command: F) -> F:
         click.option("--checkpoint-every", metavar="epoch|STEPS", callback=epoch_or_steps,
                      help="Save a checkpoint that --resume can continue from."),
         click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
-                     help="Continue this run from its newest checkpoint, with its options."),
+                     shell_complete=complete_runs,
+                     help="Continue this run from its newest checkpoint, with its options; --epochs may be larger."),
         click.option("--trust-options", is_flag=True,
                      help="With --resume, accept the hosts and paths of the run's checkpoint without a question."),
         click.option("--log-ranks", is_flag=True, help="Under torchrun, also log each process's own loss."),
@@ -117,7 +119,7 @@ def optimizer_options(command: F) -> F:
         command,
         click.option("--momentum", type=fraction, callback=finite, default=0.0, help="For sgd and rmsprop."),
         click.option("--weight-decay", type=click.FloatRange(min=0), callback=finite, default=0.0, help="L2 penalty."),
-        click.option("--scheduler", type=click.Choice(["none", "step", "cosine"]), default="none",
+        click.option("--scheduler", type=NameChoice(["none", "step", "cosine"]), default="none",
                      help="Learning rate schedule: step divides it by ten after each third of the epochs."),
     )  # fmt: skip
 
