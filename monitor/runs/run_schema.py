@@ -18,6 +18,7 @@ MAX_FILE_BYTES = 2**24
 MAX_DEPTH = 32
 MAX_NUMBER = 10**300  # larger integers do not fit a float
 MAX_PID = 2**31
+UNWRITTEN = (RunStatus.DAMAGED, RunStatus.FOREIGN)  # they are found out, never written
 NON_FINITE = ("nan", "inf", "-inf")  # how `to_jsonable` writes them
 
 
@@ -127,7 +128,7 @@ def _short(value: Any) -> str:
 REQUIRED = ("status",)
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
-    "status": lambda value: value in [status.value for status in RunStatus if status is not RunStatus.DAMAGED],
+    "status": lambda value: value in [status.value for status in RunStatus if status not in UNWRITTEN],
     **dict.fromkeys(("start", "end", "heartbeat", "resumed"), _is_time),
     "config": _is_object,
     "metrics": _is_object_of(_is_metric),
