@@ -212,7 +212,8 @@ class Logger(LogMethods):
         for line in self._undelivered:
             log.warning("%s", line)
         if self.run.is_written:
-            log.info("%s: %s%s; %s", self.run.path, status, ", incomplete" if self.run.incomplete else "", stats)
+            ending_text = f"{status}, incomplete" if self.run.incomplete else status
+            log.info("%s: %s", self.run.path, "; ".join(filter(None, (ending_text, stats.missing, stats.cost))))
 
     def __enter__(self) -> Logger:
         return self

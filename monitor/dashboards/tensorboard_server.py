@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import signal
 import socket
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.parent_watch import yield_to_training
 from monitor.network import local_opener
@@ -54,7 +57,7 @@ def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -
     board.configure(
         argv=["tensorboard", "--logdir", str(logdir), "--host", host, "--port", str(free), "--reload_multifile", "true"]
     )
-    board.launch()
+    _launch_quietly(board)
     url = f"http://{f'[{host}]' if ':' in host else host}:{free}"
     _wait_for(url, 30)
     yield_to_training()  # not earlier: somebody waits for the start
@@ -63,6 +66,17 @@ def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -
         mark_lost_runs(logdir)
         if stop.wait(LOST_RUN_CHECK_S):
             return
+
+
+def _launch_quietly(board: Any) -> None:
+    """Launch TensorBoard without its notices; what it writes about an error is shown."""
+    notices = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(notices):
+            board.launch()
+    except BaseException:
+        sys.stderr.write(notices.getvalue())
+        raise
 
 
 def _wait_for(url: str, timeout: float) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.commands.completion import complete_runs, complete_sinks
+from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
 from monitor.commands.option_values import NameChoice, alerts, run_name
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
@@ -44,6 +44,7 @@ class RunOptions(SinkOptions):
     alerts: tuple[str, ...] = ()
     stop_on_alert: bool = False
     output: bool = True
+    show: tuple[str, ...] = ()  # on the console
     in_group: bool = False  # the dashboards are those of a group of runs
 
 
@@ -97,6 +98,9 @@ def run_options(command: F) -> F:
         click.option("--alert", "alerts", multiple=True, callback=alerts, metavar="RULE",
                      help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),
         click.option("--stop-on-alert", is_flag=True, help="End the run at the first alert."),
+        click.option("--show", multiple=True, metavar="TAG", shell_complete=complete_metrics,
+                     help="Show this metric on the console, such as train/loss or 'test/*'; repeatable.  "
+                     "[default: up to four, those of held-out data first]"),
         click.option("--output/--no-output", default=True, help="Keep stdout and stderr in the run's output.log."),
         click.option("--in-group", is_flag=True, hidden=True),
     )  # fmt: skip
