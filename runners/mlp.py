@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -17,6 +17,8 @@ CONFIG_OPTIONS = (
     "epochs", "batch_size", "lr", "hidden", "activation", "activate_output", "init", "dropout", "loss", "optimizer",
     "momentum", "weight_decay", "scheduler", "val_fraction", "early_stopping", "seed",
 )  # fmt: skip
+
+EPOCHS, DIGITS_EPOCHS = 10, 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,8 @@ class MlpOptions(TrainOptions):
 
 
 @click.command(name="mlp", cls=MonitorCommand, context_settings={"show_default": True})
-@click.option("--epochs", type=click.IntRange(min=1), default=10, help="Passes over the training set.")
+@click.option("--epochs", type=click.IntRange(min=1),
+              help=f"Passes over the training set.  [default: {EPOCHS}; {DIGITS_EPOCHS} for digits]")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(min=1), default=200, help="Samples per step.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite, default=0.01, help="Learning rate.")
 @click.option("--hidden", callback=layer_widths, default="200,200", help="Widths of the hidden layers.")
@@ -62,7 +65,7 @@ class MlpOptions(TrainOptions):
 @run_options
 def main(**params: Any) -> dict[str, float]:
     """Train an MLP (784-200-200-10) on images, and watch it."""
-    options = MlpOptions(**params)
+    options = MlpOptions(**{**params, "epochs": params["epochs"] or 0})  # 0 until the data are known
     if options.early_stopping and not options.val_fraction and options.resume is None:
         raise click.BadParameter("needs --val-fraction, the samples to watch.", param_hint="'--early-stopping'")
     from runners.data import images
@@ -75,6 +78,8 @@ def main(**params: Any) -> dict[str, float]:
         options = job.options
         directory = data_directory(options.data_dir)
         data = job.load(lambda: images.load(options.data, directory, options.mnist_mirror))
+        if not options.epochs:
+            options = job.options = replace(options, epochs=DIGITS_EPOCHS if data.name == "digits" else EPOCHS)
         data = data.with_validation(options.val_fraction, options.seed)
 
         model = models.MLP(

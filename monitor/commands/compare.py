@@ -62,6 +62,7 @@ MARKERS = "•x+o*#%@"  # one per run, where there are no colors
     "--step", type=click.IntRange(min=0), help="With --html, show the pictures of this step.  [default: the last]"
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
+@click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C.")
 def compare(
     names: tuple[str, ...],
     logdir: Path,
@@ -71,6 +72,7 @@ def compare(
     page: Path | None,
     step: int | None,
     open_browser: bool,
+    wait: bool,
 ) -> None:
     """Compare runs: names, paths, or patterns such as 'mlp-*'."""
     if follow and spec is None:
@@ -95,7 +97,7 @@ def compare(
             fail(f"{str(page)!r} cannot be written: {error.strerror or error}", 2)
         click.echo(f"Page: {page}")
     if spec is not None:
-        _show_on_dashboard(spec, names, logdir, tags, left_out, follow=follow, open_browser=open_browser)
+        _show_on_dashboard(spec, names, logdir, tags, left_out, follow=follow, open_browser=open_browser, wait=wait)
 
 
 def show(runs: Sequence[ComparedRun], tags: Sequence[str], on_error: OnError = None) -> None:
@@ -191,6 +193,7 @@ def _show_on_dashboard(
     *,
     follow: bool,
     open_browser: bool,
+    wait: bool,
 ) -> None:
     """Put the comparison on a dashboard; with `follow`, keep it current until Ctrl-C."""
     from platformdirs import user_data_path
@@ -233,4 +236,4 @@ def _show_on_dashboard(
                 raise
         sink.save(folder / sink.name)
         if not follow:
-            keep_dashboards_up(servers, [], "The comparison is there")
+            keep_dashboards_up(servers, [], "The comparison is there", wait=wait)

@@ -25,7 +25,10 @@ DEFAULT_LOGDIR = Path("runs")
 @click.option("--follow", is_flag=True, help="Go on with what is logged from now on, new runs too, until Ctrl-C.")
 @click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), help="Where new event files go.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
-def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None, open_browser: bool) -> int:
+@click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C.")
+def replay(
+    path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None, open_browser: bool, wait: bool
+) -> int:
     """Show the runs under PATH in a sink, each on a page of its own; the programs that log them stay as they are.
 
     PATH is a log or a folder with any number of them: TensorBoard's event files, whoever writes them, and runs of W&B,
@@ -63,7 +66,7 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
         if follow:
             print_commands(commands)
         else:
-            keep_dashboards_up(servers, commands, "Everything has been sent")
+            keep_dashboards_up(servers, commands, "Everything has been sent", wait=wait)
     return 1 if undelivered else 0
 
 

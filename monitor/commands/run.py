@@ -54,6 +54,7 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
     "--output/--no-output", "keeps_output", default=True, help="Keep stdout and stderr in the run's output.log."
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
+@click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C.")
 @click.option("-m", "is_module", is_flag=True, help="SCRIPT is the name of a module, as in python -m.")
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -64,6 +65,7 @@ def run(
     logdir: Path,
     keeps_output: bool,
     open_browser: bool,
+    wait: bool,
     is_module: bool,
     script: str,
     arguments: tuple[str, ...],
@@ -82,7 +84,7 @@ def run(
         session = ScriptSession(specs or tuple(filter(is_installed, DEFAULT_SINKS)), new_run, cleanup)
         session.start(logdir, open_browser=open_browser)
         code = session.run(command, alerts, keeps_output=keeps_output)
-        session.show_results(logdir)
+        session.show_results(logdir, wait=wait)
     exit_like(code)
 
 
@@ -151,8 +153,8 @@ class ScriptSession:
                 if isinstance(sink, DashboardSink):
                     echo(f"{sink.title}: {sink.page_url(Run(self._shown, is_written=False))}", err=True)
 
-    def show_results(self, logdir: Path) -> None:
-        """Print where the run is; on a terminal, keep the dashboards up until Ctrl-C if the script succeeded."""
+    def show_results(self, logdir: Path, *, wait: bool) -> None:
+        """Print where the run is; on a terminal, or to `wait`, keep the dashboards up if the script succeeded."""
         path = _relative(self._runs.path)
         echo(f"Run: {path}", err=True)
         commands = []
@@ -164,7 +166,8 @@ class ScriptSession:
                 for spec, sink in self._sinks.items()
                 if isinstance(sink, DashboardSink)
             ]
-        keep_dashboards_up(self._servers if self._code == 0 else [], commands, "The script has ended", err=True)
+        servers = self._servers if self._code == 0 else []
+        keep_dashboards_up(servers, commands, "The script has ended", wait=wait, err=True)
 
 
 def _check_script(script: str, *, is_module: bool) -> None:

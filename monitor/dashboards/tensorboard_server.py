@@ -10,9 +10,10 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from monitor.dashboards.parent_watch import yield_to_training
+from monitor.dashboards.parent_watch import Pages, yield_to_training
 from monitor.network import local_opener
 from monitor.runs.resume import mark_lost_runs
 
@@ -40,11 +41,11 @@ def free_port(host: str, port: int) -> int:
     raise OSError(f"no free port at or above {port}")
 
 
-def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -> None:
+def serve(host: str, port: int, logdir: Path, *, pages: Pages | None = None, ready: Callable[[str], None]) -> None:
     """Serve the runs under `logdir` until SIGINT or SIGTERM. Blocks.
 
-    If `port` is taken, the next free one is used. `ready` is called with the address once the page answers. Raises
-    `OSError` if the address cannot be bound.
+    If `port` is taken, the next free one is used. `pages` is told of each request. `ready` is called with the address
+    once the page answers. Raises `OSError` if the address cannot be bound.
     """
     from tensorboard import program
 
@@ -52,7 +53,7 @@ def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    board = program.TensorBoard()
+    board = program.TensorBoard(server_class=partial(_server, pages=pages or Pages()))
     free = free_port(host, port)
     board.configure(
         argv=["tensorboard", "--logdir", str(logdir), "--host", host, "--port", str(free), "--reload_multifile", "true"]
@@ -66,6 +67,17 @@ def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -
         mark_lost_runs(logdir)
         if stop.wait(LOST_RUN_CHECK_S):
             return
+
+
+def _server(app: Any, flags: Any, *, pages: Pages) -> Any:
+    """Make TensorBoard's own server, which notes its requests."""
+    from tensorboard import program
+
+    def noting(environ: Any, start_response: Any) -> Any:
+        pages.note()
+        return app(environ, start_response)
+
+    return program.WerkzeugServer(noting, flags)
 
 
 def _launch_quietly(board: Any) -> None:

@@ -26,6 +26,7 @@ class SinkOptions:
     sinks: tuple[str, ...]
     all_dashboards: bool  # where the user names no sink
     open_browser: bool
+    wait: bool
     logdir: Path
 
 
@@ -72,6 +73,7 @@ def sink_options(command: F) -> F:
                      help="Where to log; repeatable. Also visdom://host:port/env.  "
                      "[default: tensorboard, visdom if it is installed, console]"),
         click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser."),
+        click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C."),
         click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
                      help="Directory for the runs."),
     )  # fmt: skip

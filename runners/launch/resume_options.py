@@ -28,7 +28,18 @@ CHANGEABLE_OPTIONS = (
     "log_ranks", "epochs",
 )  # fmt: skip
 # They concern one process, so a checkpoint does not keep them.
-UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group", "trust_options", "output", "show")
+UNSAVED_OPTIONS = (
+    "resume",
+    "name",
+    "logdir",
+    "open_browser",
+    "device",
+    "in_group",
+    "trust_options",
+    "output",
+    "show",
+    "wait",
+)
 PATH_OPTIONS = ("data_dir", "csv")
 
 OptionsT = TypeVar("OptionsT", bound="RunOptions")

@@ -46,9 +46,9 @@ def open_logger(
 ) -> Iterator[Logger]:
     """Open the logger of a run and the dashboards that it streams to; at the end, print where the run is.
 
-    `reopen` returns the run to resume, None for a new one. Ctrl-C and SIGTERM close the run properly. On a terminal the
-    dashboards stay up after the training until Ctrl-C. A process whose rank is not 0 gets a logger that writes nothing.
-    Unless `are_sinks_from_user`, no login from the environment goes to another machine.
+    `reopen` returns the run to resume, None for a new one. Ctrl-C and SIGTERM close the run properly. On a terminal,
+    the dashboards stay up after the training while somebody looks at them. A process whose rank is not 0 gets a logger
+    that writes nothing. Unless `are_sinks_from_user`, no login from the environment goes to another machine.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
@@ -86,7 +86,7 @@ def open_logger(
             sys.exit(1)
         if not options.in_group:
             shown = [sink for sink in sinks if sink in saved or not isinstance(sink, DashboardSink)]
-            keep_dashboards_up(servers, view_commands(shown, options.logdir, run.path))
+            keep_dashboards_up(servers, view_commands(shown, options.logdir, run.path), wait=options.wait)
 
 
 @contextmanager

@@ -116,10 +116,10 @@ def test_no_server_outlives_a_killed_run(tmp_path: Path, small_mnist: Path, star
 
 @pytest.mark.usefixtures("own_default_ports")
 @FREE_PORTS
-def test_on_a_terminal_the_dashboards_stay_until_ctrl_c(tmp_path: Path, small_mnist: Path, start: Start) -> None:
+def test_with_wait_the_dashboards_stay_until_ctrl_c(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     master, slave = pty.openpty()
     terminal: dict[str, Any] = {"stdin": slave, "stdout": slave, "stderr": slave}
-    process = start(*mlp(small_mnist, tmp_path, "e", "--epochs", "1"), **terminal, start_new_session=True)
+    process = start(*mlp(small_mnist, tmp_path, "e", "--epochs", "1", "--wait"), **terminal, start_new_session=True)
     os.close(slave)
     said = ""
     try:
