@@ -128,6 +128,10 @@ class Logger(LogMethods):
             self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
         _open_loggers.add(self)
+        if not self._silent and not isinstance(run, Run) and sys.stderr is not None and sys.stderr.isatty():
+            from monitor.dashboards.announcement import where_to_look
+
+            print(where_to_look(self.run, made), file=sys.stderr)
 
     @property
     def should_stop(self) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import signal
-import socket
 import sys
 import threading
 import time
@@ -14,31 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.parent_watch import Pages, yield_to_training
-from monitor.network import local_opener
+from monitor.network import free_port, local_opener
 from monitor.runs.resume import mark_lost_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MAX_PORTS = 100  # that are tried
 LOST_RUN_CHECK_S = 30.0  # between two checks for runs whose process died
-
-
-def free_port(host: str, port: int) -> int:
-    """Return the first free port at or above `port`; 0 takes any. Raises `OSError` if none of 100 is free."""
-    for candidate in range(port, min(port + MAX_PORTS, 65536)):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, candidate))
-            except OSError:
-                if candidate in (port + MAX_PORTS - 1, 65535):
-                    raise
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"no free port at or above {port}")
 
 
 def serve(host: str, port: int, logdir: Path, *, pages: Pages | None = None, ready: Callable[[str], None]) -> None:
