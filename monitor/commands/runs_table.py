@@ -66,7 +66,7 @@ def runs_table(
     columns = _columns(shown, metrics, width)
     grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for column in columns:
-        is_text = column.name in ("name", "status")
+        is_text = column.name in ("name", "status", "tags")
         grid.add_column(
             column.heading, justify="left" if is_text else "right", no_wrap=True, overflow="ellipsis", vertical="bottom"
         )
@@ -116,6 +116,7 @@ def _columns(infos: Sequence[RunInfo], metrics: Sequence[str], width: int) -> li
     columns += [
         column("duration", 6, lambda run: format_duration(run.duration)),
         column("age", 2, lambda run: format_duration(run.age)),
+        column("tags", 6, lambda run: run.tags),
     ]
     columns = [column for column in columns if column.rank == ALWAYS or any(column.cells)]
     while _excess(columns, width, width // NAME_SHARE) > 0 and any(column.rank != ALWAYS for column in columns):
