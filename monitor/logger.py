@@ -216,8 +216,7 @@ class Logger(LogMethods):
         for line in self._undelivered:
             log.warning("%s", line)
         if self.run.is_written:
-            ending_text = f"{status}, incomplete" if self.run.incomplete else status
-            log.info("%s: %s", self.run.path, "; ".join(filter(None, (ending_text, stats.missing, stats.cost))))
+            log.info("%s: %s%s; %s", self.run.path, status, ", incomplete" if self.run.incomplete else "", stats.brief)
 
     def __enter__(self) -> Logger:
         return self

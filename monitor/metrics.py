@@ -17,7 +17,8 @@ HIGHER_IS_BETTER = re.compile(
 )
 # Held-out data comes first.
 SPLIT_ORDER = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1, "test": 0, "eval": 0}
-BEST_PREFIX = "best/"  # before a metric's tag, for its best value so far
+BEST_SUFFIX = "/best"  # behind a metric's tag, for its best value so far: TensorBoard sorts it right behind the metric
+OLD_BEST_PREFIX = "best/"  # what it was before; old event files have it
 MAX_METRICS = 200  # per run; further metrics are not summarized
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
@@ -46,6 +47,18 @@ def sort_key(tag: str) -> tuple[int, str, str]:
 def is_held_out(tag: str) -> bool:
     """Tell whether a metric is measured on data that is not trained on."""
     return SPLIT_ORDER.get(tag.rpartition("/")[0], 9) < 2
+
+
+def is_best_value(tag: str) -> bool:
+    """Tell whether a tag is one under which the TensorBoard sink writes the best value of a metric so far."""
+    if tag.startswith(OLD_BEST_PREFIX):
+        return True
+    return tag.endswith(BEST_SUFFIX) and has_best(tag.removesuffix(BEST_SUFFIX))
+
+
+def has_best(tag: str) -> bool:
+    """Tell whether the best value of a metric is written, as of those of held-out data."""
+    return is_held_out(tag) and goal(tag) is not None
 
 
 class MetricSummary:

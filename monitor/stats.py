@@ -69,9 +69,9 @@ class Stats(NamedTuple):
         return f"{self.calls:,} log calls took {self.seconds:.3f} s, {self.share:.2%} of the run"
 
     @property
-    def missing(self) -> str:
-        """The counters of the sinks that are missing records, in words; empty if none is."""
-        return "; ".join(_counters(name, stats) for name, stats in self.sinks.items() if stats.missing)
+    def brief(self) -> str:
+        """What the line at the end of a run says: the counters of sinks that are missing records, and the cost."""
+        return "; ".join([*(_counters(name, stats) for name, stats in self.sinks.items() if stats.missing), self.cost])
 
     def __str__(self) -> str:
         return "; ".join([*(_counters(name, stats) for name, stats in self.sinks.items()), self.cost])

@@ -35,6 +35,7 @@ def serve(host: str, port: int, logdir: Path, *, pages: Pages | None = None, rea
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    show_settings_of_all_runs()
     board = program.TensorBoard(server_class=partial(_server, pages=pages or Pages()))
     free = free_port(host, port)
     board.configure(
@@ -60,6 +61,28 @@ def _server(app: Any, flags: Any, *, pages: Pages) -> Any:
         return app(environ, start_response)
 
     return program.WerkzeugServer(noting, flags)
+
+
+def show_settings_of_all_runs() -> None:
+    """Let HPARAMS have a column for each setting, also where one run declares the columns, as `add_hparams` does.
+
+    TensorBoard takes the declaration of any one run for those of all, and the settings of the others vanish. Where runs
+    without a declaration are among them, it now collects the columns from all runs, as it does without declarations.
+    """
+    from tensorboard.plugins.hparams import backend_context, metadata
+
+    context = backend_context.Context
+    find = getattr(context, "_find_experiment_tag", None)
+    if find is None:  # another TensorBoard
+        return
+
+    def find_if_all_declare(self: Any, tags_by_run: Any, *arguments: Any, **options: Any) -> Any:
+        for tags in tags_by_run.values():
+            if metadata.SESSION_START_INFO_TAG in tags and metadata.EXPERIMENT_TAG not in tags:
+                return None
+        return find(self, tags_by_run, *arguments, **options)
+
+    context._find_experiment_tag = find_if_all_declare  # noqa: SLF001 - there is no option for it
 
 
 def _launch_quietly(board: Any) -> None:

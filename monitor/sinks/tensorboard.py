@@ -17,7 +17,7 @@ from monitor.events.framing import frame
 from monitor.events.media.projector import ProjectorFiles, encode_embedding, write_embedding
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
-from monitor.metrics import BEST_PREFIX, SPLIT_ORDER, MetricSummary, goal, is_held_out
+from monitor.metrics import BEST_SUFFIX, SPLIT_ORDER, MetricSummary, has_best, is_held_out
 from monitor.records import RECORD_TYPES, Config, Embedding, Progress, Record, Scalar
 from monitor.scalar_block import ScalarBlock
 from monitor.sinks.base import Sink
@@ -131,7 +131,7 @@ class TensorBoardSink(Sink):
         numbers = np.flatnonzero(np.bincount(block.group)).tolist()
         new = [number for number in numbers if block.groups[number] not in self._known_groups]
         derived = b"".join([self._chart_layout(block, number) for number in new])
-        if any(_has_best(tag) for number in numbers for tag in block.groups[number]):
+        if any(has_best(tag) for number in numbers for tag in block.groups[number]):
             derived += encode_scalars(self._best_values(block))
         return derived
 
@@ -164,10 +164,10 @@ class TensorBoardSink(Sink):
         calls: list[np.ndarray] = []
         places: list[np.ndarray] = []
         for tag, at, found in block.places():
-            if _has_best(tag):
+            if has_best(tag):
                 improved = self._summary.extend(tag, block.steps[at], block.values[found])
                 groups.append(np.full(len(improved), len(tags), np.int32))
-                tags.append((f"{BEST_PREFIX}{tag}",))
+                tags.append((f"{tag}{BEST_SUFFIX}",))
                 calls.append(at[improved])
                 places.append(found[improved])
         place = np.concatenate(places)
@@ -176,11 +176,6 @@ class TensorBoardSink(Sink):
         return ScalarBlock(
             tags, np.concatenate(groups)[order], block.steps[call], block.times[call], block.values[place[order]]
         )
-
-
-def _has_best(tag: str) -> bool:
-    """Tell whether the best value of a metric is written."""
-    return is_held_out(tag) and goal(tag) is not None
 
 
 def set_stored(block: ScalarBlock, length: int, place: FileRange) -> None:
