@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
 from monitor.dashboards.leases import Lease, server_lease
 from monitor.dashboards.parent_watch import Pages, exit_with_last_lease, exit_with_parent
-from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, is_loopback
+from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, free_port, is_loopback
 from monitor.runs.process import signals_as_exit
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,7 +66,9 @@ def server_options(default_port: int, port_variable: str, port_help: str) -> Cal
 
 
 @serve.command(cls=MonitorCommand)
-@server_options(8097, VISDOM_PORT_VARIABLE, "Port to listen on; 0 for any free one.")
+@server_options(
+    8097, VISDOM_PORT_VARIABLE, "Port to listen on, or 0 for any free one; if the default is in use, the next free one."
+)
 @click.option(
     "--env-dir", type=click.Path(file_okay=False, path_type=Path), help="Where envs are loaded from and saved."
 )
@@ -73,7 +76,9 @@ def server_options(default_port: int, port_variable: str, port_help: str) -> Cal
 @click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file with the password in its first line.")  # fmt: skip
 @click.option("--readonly", is_flag=True, help="Allow no changes from the page.")
+@click.pass_context
 def visdom(
+    ctx: click.Context,
     host: str,
     port: int,
     env_dir: Path | None,
@@ -111,6 +116,8 @@ def visdom(
         ) from error
     ready = _announcer("Visdom", open_browser, lease)
     try:
+        if ctx.get_parameter_source("port") is not ParameterSource.COMMANDLINE:
+            port = free_port(host, port)
         visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, pages=pages, ready=ready)
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)

@@ -143,13 +143,13 @@ def keep_dashboards_up(
         verb, them = ("stays", "it") if len(staying) == 1 else ("stay", "them")
         until = f"until no page has been open for {idle_minutes():g} minutes"
         echo(f"{names} {verb} up {until}; end {them} now with: monitor serve --stop", err=err)
-    print_commands(commands, err=err)
+    print_commands(commands, "Later, look at it with: " if staying else "Look at it with: ", err=err)
 
 
-def print_commands(commands: Sequence[str], *, err: bool = False) -> None:
+def print_commands(commands: Sequence[str], introduction: str = "Look at it with: ", *, err: bool = False) -> None:
     """Print the commands that show the results."""
     for number, command in enumerate(commands):
-        echo(("            or: " if number else "Look at it with: ") + command, err=err)
+        echo(("or: ".rjust(len(introduction)) if number else introduction) + command, err=err)
 
 
 def echo(line: str, err: bool = False) -> None:

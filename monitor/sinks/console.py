@@ -155,12 +155,12 @@ class ConsoleSink(Sink):
             )
 
     def close(self) -> None:
-        """Remove the progress bar, and show the cursor again; print the last values where no epoch's line has."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Remove the progress bar, and show the cursor again; print its last values where no epoch's line has."""
+        if self._bar is None:
+            return
+        self._bar.stop()
+        self._bar = None
         if self._latest and not self._has_printed_epochs:
-            self._has_printed_epochs = True
             self._lines += self._with_values(f"step {self._step}")
             self.flush()
 

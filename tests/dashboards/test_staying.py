@@ -87,7 +87,7 @@ def test_the_command_returns_and_its_dashboards_go_on(tmp_path: Path, small_mnis
     url = visdom_url(said)
     end = "stay up until no page has been open for 10 minutes; end them now with: monitor serve --stop"
     assert f"Visdom and TensorBoard {end}" in said
-    assert "Look at it with: monitor serve tensorboard --logdir" in said
+    assert "Later, look at it with: monitor serve tensorboard --logdir" in said
     assert answers(url)
     status = serve("--status")
     assert f"Visdom: {url}; no run uses it; ends when no page has been open for 10 minutes" in status
