@@ -16,6 +16,7 @@ from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
 from monitor.capture.run_config import RunConfig
+from monitor.dashboards.announcement import say_where_to_look
 from monitor.delivery.children.forwarding import logger_for_child
 from monitor.delivery.children.receiving import Receiver
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
@@ -27,6 +28,7 @@ from monitor.records import Checkpoint, Config
 from monitor.runs.opening import open_run
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
+from monitor.runs.run import Run
 from monitor.runs.status import RunStatus, ending, exception_status
 from monitor.sinks import registry
 from monitor.sinks.run_status import RunStatusSink
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from monitor.capture.null_logger import NullLogger
-    from monitor.runs.run import Run
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
@@ -143,6 +144,8 @@ class Logger(LogMethods):
             self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
         _open_loggers.add(self)
+        if not self._silent and not isinstance(run, Run):
+            say_where_to_look(self.run, made)
 
     @property
     def should_stop(self) -> bool:
@@ -230,7 +233,7 @@ class Logger(LogMethods):
         for line in self._undelivered:
             log.warning("%s", line)
         if self.run.is_written:
-            log.info("%s: %s%s; %s", self.run.label, status, ", incomplete" if self.run.incomplete else "", stats)
+            log.info("%s: %s%s; %s", self.run.label, status, ", incomplete" if self.run.incomplete else "", stats.brief)
 
     def __enter__(self) -> Logger:
         return self

@@ -20,7 +20,8 @@ HIGHER_IS_BETTER = re.compile(
 )
 # Held-out data comes first.
 SPLIT_ORDER = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1, "test": 0, "eval": 0}
-BEST_PREFIX = "best/"  # before a metric's tag, for its best value so far
+BEST_SUFFIX = "/best"  # behind a metric's tag, for its best value so far: TensorBoard sorts it right behind the metric
+BEST_PREFIX = "best/"  # before it where a name does not tell that it has one; in old event files, before all of them
 GOALS = ("min", "max")
 MAX_METRICS = 200  # per run; further metrics are not summarized
 SYSTEM_PREFIX = "system/"  # before the tags of system metrics, whose step is in seconds
@@ -63,6 +64,18 @@ def is_background(tag: str) -> bool:
 def is_held_out(tag: str) -> bool:
     """Tell whether a metric is measured on data that is not trained on."""
     return SPLIT_ORDER.get(tag.rpartition("/")[0], 9) < 2
+
+
+def is_best_value(tag: str) -> bool:
+    """Tell whether a tag is one under which the TensorBoard sink writes the best value of a metric so far."""
+    if tag.startswith(BEST_PREFIX):
+        return True
+    return tag.endswith(BEST_SUFFIX) and _has_best_by_name(tag.removesuffix(BEST_SUFFIX))
+
+
+def best_tag(tag: str) -> str:
+    """Return the tag under which the TensorBoard sink writes the best value of a metric so far."""
+    return tag + BEST_SUFFIX if _has_best_by_name(tag) else BEST_PREFIX + tag
 
 
 class Definition(NamedTuple):
@@ -192,3 +205,8 @@ class MetricSummary:
     def _has_room(self, tag: str) -> bool:
         """Tell whether a metric is summarized; further ones are not if there are too many."""
         return tag in self._last or len(self._last) < MAX_METRICS
+
+
+def _has_best_by_name(tag: str) -> bool:
+    """Tell whether the best value of a metric is written without a definition: it is of held-out data."""
+    return is_held_out(tag) and goal(tag) is not None

@@ -15,6 +15,7 @@ from monitor.errors import SpecError
 VISDOM_PORT_VARIABLE, TENSORBOARD_PORT_VARIABLE = "MONITOR_VISDOM_PORT", "MONITOR_TENSORBOARD_PORT"
 TIMEOUT_S = 2
 MAX_ANSWER_BYTES = 10**7
+MAX_PORTS = 100  # that are tried for a free one
 LOGIN_REQUIRED = "login required"  # what `fetch_json` returns for it
 
 
@@ -60,6 +61,22 @@ def listens(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def free_port(host: str, port: int) -> int:
+    """Return the first free port at or above `port`; 0 takes any. Raises `OSError` if none of 100 is free."""
+    for candidate in range(port, min(port + MAX_PORTS, 65536)):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, candidate))
+            except OSError:
+                if candidate in (port + MAX_PORTS - 1, 65535):
+                    raise
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no free port at or above {port}")
 
 
 def local_opener() -> urllib.request.OpenerDirector:

@@ -63,13 +63,20 @@ class Stats(NamedTuple):
             if stats.missing
         ]
 
+    @property
+    def cost(self) -> str:
+        """What logging cost the training thread, in words."""
+        return f"{self.calls:,} log calls took {self.seconds:.3f} s, {self.share:.2%} of the run"
+
+    @property
+    def brief(self) -> str:
+        """What the line at the end of a run says: the counters of sinks that are missing records, and the cost."""
+        return "; ".join([*(_counters(name, stats) for name, stats in self.sinks.items() if stats.missing), self.cost])
+
     def __str__(self) -> str:
-        parts = [
-            f"{name}: {stats.logged} logged, {stats.delivered} delivered"
-            + "".join(
-                f", {count} {what}" for what, count in stats._asdict().items() if what in SHOWN_IF_NONZERO and count
-            )
-            for name, stats in self.sinks.items()
-        ]
-        parts.append(f"{self.calls} log calls took {self.seconds:.3f} s, {self.share:.2%} of the run")
-        return "; ".join(parts)
+        return "; ".join([*(_counters(name, stats) for name, stats in self.sinks.items()), self.cost])
+
+
+def _counters(name: str, stats: SinkStats) -> str:
+    others = [f", {count} {what}" for what, count in stats._asdict().items() if what in SHOWN_IF_NONZERO and count]
+    return f"{name}: {stats.logged} logged, {stats.delivered} delivered" + "".join(others)

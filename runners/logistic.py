@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand
+from monitor.commands.option_values import NameChoice
 from runners.choices import IMAGE_DATASETS, OPTIMIZERS
 from runners.launch.options import TrainOptions, data_directory, data_options, optimizer_options, run_options
 from runners.launch.validators import finite
@@ -75,17 +76,17 @@ class LogisticOptions(TrainOptions):
 
 
 @click.command(name="logistic", cls=MonitorCommand, context_settings={"show_default": True})
-@click.option("--data", type=click.Choice([*TABLE_DEFAULTS, "auto", *IMAGE_DATASETS]), default="hours",
-              help="A small table, --csv, or images (softmax regression).")  # fmt: skip
+@click.option("--data", type=NameChoice([*TABLE_DEFAULTS, "auto", *IMAGE_DATASETS]), default="hours",
+              help="A table, or images (softmax regression); csv with --csv FILE.")  # fmt: skip
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="For --data csv: features first, a label of 0 or 1 last, with or without a header.")  # fmt: skip
+              help="A table of your own: features first, a label of 0 or 1 last; a header is optional.")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: depends on the data]")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples per step.  [default: all; 200 images]")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite,
               help="Learning rate.  [default: depends on the data]")  # fmt: skip
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="One of torch.optim.  [default: sgd; adam for images]")
+@click.option("--optimizer", type=NameChoice(OPTIMIZERS), help="One of torch.optim.  [default: sgd; adam for images]")
 @optimizer_options
-@click.option("--reduction", type=click.Choice(["sum", "mean"]), help="Of the binary cross entropy.  [default: mean]")
+@click.option("--reduction", type=NameChoice(["sum", "mean"]), help="Of the binary cross entropy.  [default: mean]")
 @click.option("--standardize/--no-standardize", default=None,
               help="Scale columns to mean 0 and deviation 1.  [default: depends on the data]")  # fmt: skip
 @click.option("--initial-weight", type=float, callback=finite, help="Initial value of all weights.")
@@ -94,7 +95,13 @@ class LogisticOptions(TrainOptions):
 @data_options
 @run_options
 def main(**params: Any) -> dict[str, float]:
-    """Train logistic regression, and watch it: on hours of study, a CSV file, ages, tumors, or images."""
+    """Train logistic regression, and watch it: on a small table, a CSV file of your own, or images.
+
+    The tables are hours, hours3, and lecture-lab (study and exams), heart (age and heart disease), and breast-cancer
+    (measurements of tumors, from scikit-learn).
+    """
+    if params["csv"] is not None and _is_default("data"):
+        params["data"] = "csv"
     if params["resume"] is None:  # a resumed run has its own data
         _check_combination(params)
     options = LogisticOptions(**_with_defaults(params))
@@ -179,10 +186,14 @@ def _loss_fn(options: LogisticOptions) -> Loss:
     return losses.one_vs_rest if options.one_vs_rest else losses.log
 
 
+def _is_default(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT
+
+
 def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
     """Fill in the defaults of the data set where the command line says nothing."""
     defaults = TABLE_DEFAULTS.get(params["data"], IMAGE_DEFAULTS)._asdict()
-    if click.get_current_context().get_parameter_source("log_every") is not ParameterSource.DEFAULT:
+    if not _is_default("log_every"):
         del defaults["log_every"]
     else:
         params = {**params, "log_every": None}
@@ -203,7 +214,10 @@ def _check_combination(params: dict[str, Any]) -> None:
 
 def _check_csv(data: str, csv: Path | None) -> None:
     if (data == "csv") != (csv is not None):
-        raise click.BadParameter("--data csv and --csv FILE go together.", param_hint="'--csv'")
+        problem = (
+            f"does not go with --data {data}; leave one of them out." if csv is not None else "is needed by --data csv."
+        )
+        raise click.BadParameter(problem, param_hint="'--csv'")
 
 
 if __name__ == "__main__":

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
 from monitor.commands.base import MonitorCommand
-from runners.choices import ACTIVATIONS, IMAGE_DATASETS, INITS, OPTIMIZERS
+from monitor.commands.option_values import NameChoice
+from runners.choices import ACTIVATIONS, IMAGE_DATASETS, INITS, LOSSES, OPTIMIZERS, RENAMED_LOSSES
 from runners.launch.options import TrainOptions, data_directory, data_options, optimizer_options, run_options
-from runners.launch.validators import LossChoice, epoch_or_steps, finite, layer_widths
+from runners.launch.validators import epoch_or_steps, finite, layer_widths
 
 CONFIG_OPTIONS = (
     "epochs", "batch_size", "lr", "hidden", "activation", "activate_output", "init", "dropout", "loss", "optimizer",
     "momentum", "weight_decay", "scheduler", "val_fraction", "early_stopping", "seed",
 )  # fmt: skip
+
+EPOCHS, DIGITS_EPOCHS = 10, 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +39,20 @@ class MlpOptions(TrainOptions):
 
 
 @click.command(name="mlp", cls=MonitorCommand, context_settings={"show_default": True})
-@click.option("--epochs", type=click.IntRange(min=1), default=10, help="Passes over the training set.")
+@click.option("--epochs", type=click.IntRange(min=1),
+              help=f"Passes over the training set.  [default: {EPOCHS}; {DIGITS_EPOCHS} for digits]")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(min=1), default=200, help="Samples per step.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), callback=finite, default=0.01, help="Learning rate.")
 @click.option("--hidden", callback=layer_widths, default="200,200", help="Widths of the hidden layers.")
-@click.option("--activation", type=click.Choice(ACTIVATIONS), default="relu", help="After each hidden layer.")
+@click.option("--activation", type=NameChoice(ACTIVATIONS), default="relu", help="After each hidden layer.")
 @click.option("--activate-output", is_flag=True, help="Apply the activation after the last layer too.")
-@click.option("--init", type=click.Choice(INITS), default="default", help="How to initialize the weights.")
+@click.option("--init", type=NameChoice(INITS), default="default", help="How to initialize the weights.")
 @click.option("--dropout", type=click.FloatRange(min=0, max=1, max_open=True), callback=finite, default=0.0,
               help="Probability of zeroing an activation in training.")  # fmt: skip
-@click.option("--loss", type=LossChoice(), default="log", help="log is the cross entropy.")
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="sgd", help="One of torch.optim.")
+@click.option("--loss", type=NameChoice(LOSSES, RENAMED_LOSSES), default="log", help="log is the cross entropy.")
+@click.option("--optimizer", type=NameChoice(OPTIMIZERS), default="sgd", help="One of torch.optim.")
 @optimizer_options
-@click.option("--data", type=click.Choice(["auto", *IMAGE_DATASETS]), default="auto",
+@click.option("--data", type=NameChoice(["auto", *IMAGE_DATASETS]), default="auto",
               help="auto: MNIST, or scikit-learn's digits if MNIST is not available.")  # fmt: skip
 @data_options
 @click.option("--val-fraction", type=click.FloatRange(min=0, max=1, max_open=True), callback=finite, default=0.0,
@@ -61,7 +65,7 @@ class MlpOptions(TrainOptions):
 @run_options
 def main(**params: Any) -> dict[str, float]:
     """Train an MLP (784-200-200-10) on images, and watch it."""
-    options = MlpOptions(**params)
+    options = MlpOptions(**{**params, "epochs": params["epochs"] or 0})  # 0 until the data are known
     if options.early_stopping and not options.val_fraction and options.resume is None:
         raise click.BadParameter("needs --val-fraction, the samples to watch.", param_hint="'--early-stopping'")
     from runners.data import images
@@ -74,6 +78,8 @@ def main(**params: Any) -> dict[str, float]:
         options = job.options
         directory = data_directory(options.data_dir)
         data = job.load(lambda: images.load(options.data, directory, options.mnist_mirror))
+        if not options.epochs:
+            options = job.options = replace(options, epochs=DIGITS_EPOCHS if data.name == "digits" else EPOCHS)
         data = data.with_validation(options.val_fraction, options.seed)
 
         model = models.MLP(

@@ -47,6 +47,7 @@ LAYERS = (
             "expressions",
             "files",
             "network",
+            "suggestions",
         )
     },
 )

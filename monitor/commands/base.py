@@ -10,6 +10,7 @@ import click
 
 from monitor.errors import MonitorError
 from monitor.render.escaping import escape_control_chars
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -19,6 +20,11 @@ RUNNER_MODULES = ("torch", "torchvision", "sklearn")  # installed by the extra `
 
 class MonitorCommand(click.Command):
     """A command that reports an error in one line on stderr, without a traceback; bad input has exit status 2."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make the command; `-h` shows its help too."""
+        super().__init__(*args, **kwargs)
+        self.context_settings.setdefault("help_option_names", ["-h", "--help"])
 
     def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
         """Run the command and exit with what it returns, if that is an int."""
@@ -47,6 +53,14 @@ class MonitorCommand(click.Command):
 
 class MonitorGroup(MonitorCommand, click.Group):
     """A group of commands that reports errors in the same way."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments start with; for an unknown one, say which was meant."""
+        if not ctx.resilient_parsing and args[0].isalnum() and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"No such command {args[0]!r}{hint(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
 
 
 def as_text(value: object, style: str = "") -> Text:

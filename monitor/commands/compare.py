@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.commands.base import MonitorCommand, as_text, fail
+from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
 from monitor.comparison.compare import (
     ComparedRun,
     ComparisonView,
@@ -23,6 +24,7 @@ from monitor.comparison.event_data import LeftOut
 from monitor.render.escaping import escape_control_chars
 from monitor.runs.process import signals_as_exit
 from monitor.runs.run_file import parse_number
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,17 +39,22 @@ PLOT_LINES = 16
 MAX_PLOT_COLUMNS = 110
 MAX_TEXT_CHARS = 200  # of a name or a setting
 MAX_SETTINGS = 30  # columns of the table
-MAX_NAMES = 50  # in an error
 MARKERS = "•x+o*#%@"  # one per run, where there are no colors
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("names", nargs=-1, required=True, metavar="RUN...")
+@click.argument("names", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_runs)
 @click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where to look for runs.")  # fmt: skip
-@click.option("--metric", "wanted", multiple=True, metavar="TAG",
+@click.option("--metric", "wanted", multiple=True, metavar="TAG", shell_complete=complete_metrics,
               help="Compare by this metric; the first is plotted. Repeatable.")  # fmt: skip
-@click.option("--sink", "spec", metavar="SPEC", help="Also on a dashboard: visdom, or visdom://host:port/env.")
+@click.option(
+    "--sink",
+    "spec",
+    metavar="SPEC",
+    shell_complete=complete_sinks,
+    help="Also on a dashboard: visdom, or visdom://host:port/env.",
+)
 @click.option("--follow", is_flag=True, help="With --sink, keep it up to date until Ctrl-C.")
 @click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Also write one page that needs no network.")  # fmt: skip
@@ -55,6 +62,7 @@ MARKERS = "•x+o*#%@"  # one per run, where there are no colors
     "--step", type=click.IntRange(min=0), help="With --html, show the pictures of this step.  [default: the last]"
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
+@click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C.")
 def compare(
     names: tuple[str, ...],
     logdir: Path,
@@ -64,6 +72,7 @@ def compare(
     page: Path | None,
     step: int | None,
     open_browser: bool,
+    wait: bool,
 ) -> None:
     """Compare runs: names, paths, or patterns such as 'mlp-*'."""
     if follow and spec is None:
@@ -76,8 +85,7 @@ def compare(
     known = sorted({tag for run in runs for tag in run.metrics})
     for tag in wanted:
         if tag not in known:
-            shown = ", ".join(map(_short, known[:MAX_NAMES])) + (", …" if len(known) > MAX_NAMES else "")
-            raise click.BadParameter(f"no run has {tag!r}; known: {shown}.", param_hint="'--metric'")
+            raise click.BadParameter(f"no run has {tag!r}{hint(tag, known)}", param_hint="'--metric'")
     tags = list(wanted) or main_metrics(runs)
     show(runs, tags, left_out)
     if page is not None:
@@ -89,7 +97,7 @@ def compare(
             fail(f"{str(page)!r} cannot be written: {error.strerror or error}", 2)
         click.echo(f"Page: {page}")
     if spec is not None:
-        _show_on_dashboard(spec, names, logdir, tags, left_out, follow=follow, open_browser=open_browser)
+        _show_on_dashboard(spec, names, logdir, tags, left_out, follow=follow, open_browser=open_browser, wait=wait)
 
 
 def show(runs: Sequence[ComparedRun], tags: Sequence[str], on_error: OnError = None) -> None:
@@ -185,6 +193,7 @@ def _show_on_dashboard(
     *,
     follow: bool,
     open_browser: bool,
+    wait: bool,
 ) -> None:
     """Put the comparison on a dashboard; with `follow`, keep it current until Ctrl-C."""
     from platformdirs import user_data_path
@@ -227,4 +236,4 @@ def _show_on_dashboard(
                 raise
         sink.save(folder / sink.name)
         if not follow:
-            keep_dashboards_up(servers, [], "The comparison is there")
+            keep_dashboards_up(servers, [], "The comparison is there", wait=wait)

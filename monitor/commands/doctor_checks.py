@@ -10,7 +10,15 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, NamedTuple
 
-from monitor.network import is_tensorboard, is_visdom, listens, tensorboard_port, visdom_port
+from monitor.network import (
+    TENSORBOARD_PORT_VARIABLE,
+    VISDOM_PORT_VARIABLE,
+    is_tensorboard,
+    is_visdom,
+    listens,
+    tensorboard_port,
+    visdom_port,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 OK, WARNING, FAILURE = "ok", "warning", "failure"
 DISTRIBUTION = "training-monitor"
 EXTRA_LEVELS = {"runners": FAILURE, "visdom": WARNING}  # what a missing package of the extra is; others are ignored
+PORT_VARIABLES = {"Visdom": VISDOM_PORT_VARIABLE, "TensorBoard": TENSORBOARD_PORT_VARIABLE}
 MIN_FREE_BYTES = 200 * 2**20  # below this, a run may not fit
 LOW_FREE_BYTES = 2 * 2**30  # below this, many runs may not fit
 
@@ -188,14 +197,14 @@ def _check_ports(ports: Mapping[str, int]) -> Iterator[Finding]:
     """Look at what listens on the ports of the dashboards."""
     is_dashboard = {"Visdom": is_visdom, "TensorBoard": is_tensorboard}
     for name, port in ports.items():
-        subject = f"{name}'s port {port}"
         url = f"http://127.0.0.1:{port}"
         if not listens("127.0.0.1", port):
-            yield Finding(OK, subject, "free; runs start a server")
+            yield Finding(OK, name, f"port {port} is free; runs start a server there")
         elif is_dashboard[name](url):
-            yield Finding(OK, subject, f"{name} answers at {url}")
+            yield Finding(OK, name, f"port {port} is busy: a {name} server, which will be used")
         else:
-            yield Finding(WARNING, subject, "used by another program", "none needed: runs use another port")
+            message = f"port {port} is busy: another program, so runs use the next free port"
+            yield Finding(WARNING, name, message, f"none needed; {PORT_VARIABLES[name]} sets another port")
 
 
 def _check_data(data_dir: Path) -> Iterator[Finding]:

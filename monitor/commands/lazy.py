@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
 
 from monitor.commands.base import MonitorGroup
-
-if TYPE_CHECKING:
-    import click
 
 ENTRY_POINT_GROUP = "monitor.commands"
 
@@ -39,6 +39,12 @@ class LazyGroup(MonitorGroup):
         module, _, attribute = self._lazy_commands[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands whose names start like this, without importing those of this package."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = super(click.Group, self).shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=self._help(ctx, name)) for name in names] + options
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one line of help per command, without importing those of this package."""

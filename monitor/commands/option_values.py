@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,8 +11,39 @@ from monitor.alerts import parse_rules
 from monitor.errors import MissingExtra, MonitorError
 from monitor.recording.options import parse_record
 from monitor.sinks import registry
+from monitor.suggestions import MAX_KNOWN, close_matches, simplified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    StringChoice = click.Choice[str]
+else:
+    StringChoice = click.Choice  # which has no type parameter before click 8.2
 
 MAX_NAME_BYTES = 200  # in UTF-8
+
+
+class NameChoice(StringChoice):
+    """One of several names, however it is spelled: `LeakyReLU` and `leaky_relu` are `leaky-relu`.
+
+    `aliases` are more spellings, such as names of the past, each with the name that it stands for.
+    """
+
+    def __init__(self, choices: Iterable[str], aliases: Mapping[str, str] | None = None) -> None:
+        super().__init__(list(choices))
+        self._names = {simplified(name): name for name in self.choices}
+        self._names |= {simplified(alias): name for alias, name in (aliases or {}).items()}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name as it is listed; raise `click.BadParameter` for an unknown one, with what comes close."""
+        name = self._names.get(simplified(str(value)))
+        if name is not None:
+            return name
+        if matches := close_matches(str(value), self.choices):
+            return self.fail(f"there is no {value!r}; did you mean {' or '.join(map(repr, matches))}?", param, ctx)
+        more = len(self.choices) - MAX_KNOWN
+        shown = ", ".join(map(repr, self.choices[:MAX_KNOWN])) + (f", … ({more} more; see --help)" if more > 0 else "")
+        return self.fail(f"{value!r} is not one of {shown}.", param, ctx)
 
 
 def check_sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,21 +8,27 @@ from pathlib import Path
 import click
 
 from monitor.commands.base import MonitorCommand, fail
+from monitor.commands.completion import complete_runs, complete_sinks
 from monitor.dashboards.session import echo, keep_dashboards_up, print_commands, start_dashboards, view_commands
+from monitor.runs.listing import scan
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
+from monitor.suggestions import hint
 
 DEFAULT_LOGDIR = Path("runs")
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--sink", "specs", multiple=True, required=True,
+@click.argument("path", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.option("--sink", "specs", multiple=True, required=True, shell_complete=complete_sinks,
               help="Where to: visdom, visdom://host:port/env, tensorboard, console; repeatable.")  # fmt: skip
 @click.option("--follow", is_flag=True, help="Go on with what is logged from now on, new runs too, until Ctrl-C.")
 @click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), help="Where new event files go.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
-def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None, open_browser: bool) -> int:
+@click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C.")
+def replay(
+    path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None, open_browser: bool, wait: bool
+) -> int:
     """Show the runs under PATH in a sink, each on a page of its own; the programs that log them stay as they are.
 
     PATH is a log or a folder with any number of them: TensorBoard's event files, whoever writes them, and runs of W&B,
@@ -61,7 +67,7 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
         if follow:
             print_commands(commands)
         else:
-            keep_dashboards_up(servers, commands, "Everything has been sent")
+            keep_dashboards_up(servers, commands, "Everything has been sent", wait=wait)
     return 1 if undelivered else 0
 
 
@@ -72,7 +78,9 @@ def _check(path: Path, *, follow: bool) -> Path:
     if not path.exists() and (DEFAULT_LOGDIR / path).exists():
         path = DEFAULT_LOGDIR / path
     if not path.exists() and not follow:
-        raise click.BadParameter(f"{str(path)!r} does not exist.", param_hint="'PATH'")
+        known = [run.name for run in scan(DEFAULT_LOGDIR)] if DEFAULT_LOGDIR.is_dir() else []
+        matches = hint(str(path), known, f"in {DEFAULT_LOGDIR}")
+        raise click.BadParameter(f"{str(path)!r} does not exist{matches}", param_hint="'PATH'")
     if not follow and not find_logs(path):
         raise click.BadParameter(
             f"there are no event files (*tfevents*) and no logs of W&B (run-*.wandb) in {str(path)!r}.",

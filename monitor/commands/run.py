@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from monitor.commands.base import MonitorCommand
+from monitor.commands.completion import complete_sinks
 from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import check_sinks, is_installed, run_name
 from monitor.commands.option_values import record as check_record
@@ -41,7 +42,7 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
 
 
 @click.command(cls=MonitorCommand, context_settings={"allow_interspersed_args": False})
-@click.option("--sink", "specs", multiple=True, callback=check_sinks,
+@click.option("--sink", "specs", multiple=True, callback=check_sinks, shell_complete=complete_sinks,
               help="Where to show the run; repeatable. Event files are always written.  "
               "[default: tensorboard, visdom if it is installed]")  # fmt: skip
 @click.option("--alert", "alerts", multiple=True, callback=check_alerts, metavar="RULE",
@@ -57,6 +58,7 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
               help="What to record: all, none, or some of system, git, packages.  "
               "[default: MONITOR_RECORD, or all]")  # fmt: skip
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
+@click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C.")
 @click.option("-m", "is_module", is_flag=True, help="SCRIPT is the name of a module, as in python -m.")
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -68,6 +70,7 @@ def run(
     keeps_output: bool,
     recorded: str | None,
     open_browser: bool,
+    wait: bool,
     is_module: bool,
     script: str,
     arguments: tuple[str, ...],
@@ -86,7 +89,7 @@ def run(
         session = ScriptSession(specs or tuple(filter(is_installed, DEFAULT_SINKS)), new_run, cleanup)
         session.start(logdir, open_browser=open_browser)
         code = session.run(command, alerts, keeps_output=keeps_output, recorded=recorded)
-        session.show_results(logdir)
+        session.show_results(logdir, wait=wait)
     exit_like(code)
 
 
@@ -156,8 +159,8 @@ class ScriptSession:
                 if isinstance(sink, DashboardSink):
                     echo(f"{sink.title}: {sink.page_url(Run(self._shown, is_written=False))}", err=True)
 
-    def show_results(self, logdir: Path) -> None:
-        """Print where the run is; on a terminal, keep the dashboards up until Ctrl-C if the script succeeded."""
+    def show_results(self, logdir: Path, *, wait: bool) -> None:
+        """Print where the run is; on a terminal, or to `wait`, keep the dashboards up if the script succeeded."""
         path = _relative(self._runs.path)
         echo(f"Run: {path}", err=True)
         commands = []
@@ -169,7 +172,8 @@ class ScriptSession:
                 for spec, sink in self._sinks.items()
                 if isinstance(sink, DashboardSink)
             ]
-        keep_dashboards_up(self._servers if self._code == 0 else [], commands, "The script has ended", err=True)
+        servers = self._servers if self._code == 0 else []
+        keep_dashboards_up(servers, commands, "The script has ended", wait=wait, err=True)
 
 
 def _check_script(script: str, *, is_module: bool) -> None:

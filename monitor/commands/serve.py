@@ -9,20 +9,36 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
 from monitor.dashboards.leases import Lease, server_lease
-from monitor.dashboards.parent_watch import exit_with_last_lease, exit_with_parent
-from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, is_loopback
+from monitor.dashboards.parent_watch import Pages, exit_with_last_lease, exit_with_parent
+from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, free_port, is_loopback
 from monitor.runs.process import signals_as_exit
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_HOST = "127.0.0.1"
 
 
-@click.group(cls=MonitorGroup)
-def serve() -> None:
+@click.group(cls=MonitorGroup, invoke_without_command=True)
+@click.option("--status", is_flag=True, help="List the dashboards that are up.")
+@click.option("--stop", is_flag=True, help="End the dashboards that runs have started and none uses.")
+@click.pass_context
+def serve(ctx: click.Context, status: bool, stop: bool) -> None:
     """Serve a dashboard until Ctrl-C."""
+    if ctx.invoked_subcommand is not None:
+        if status or stop:
+            raise click.UsageError("--status and --stop go without a dashboard.")
+        return
+    if status and stop:
+        raise click.UsageError("--status and --stop exclude each other.")
+    if not (status or stop):
+        raise click.exceptions.NoArgsIsHelpError(ctx)
+    from monitor.dashboards import shared_servers
+
+    for line in shared_servers.stop() if stop else shared_servers.describe():
+        click.echo(line)
 
 
 def server_options(default_port: int, port_variable: str, port_help: str) -> Callable[[F], F]:
@@ -50,7 +66,9 @@ def server_options(default_port: int, port_variable: str, port_help: str) -> Cal
 
 
 @serve.command(cls=MonitorCommand)
-@server_options(8097, VISDOM_PORT_VARIABLE, "Port to listen on; 0 for any free one.")
+@server_options(
+    8097, VISDOM_PORT_VARIABLE, "Port to listen on, or 0 for any free one; if the default is in use, the next free one."
+)
 @click.option(
     "--env-dir", type=click.Path(file_okay=False, path_type=Path), help="Where envs are loaded from and saved."
 )
@@ -58,7 +76,9 @@ def server_options(default_port: int, port_variable: str, port_help: str) -> Cal
 @click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file with the password in its first line.")  # fmt: skip
 @click.option("--readonly", is_flag=True, help="Allow no changes from the page.")
+@click.pass_context
 def visdom(
+    ctx: click.Context,
     host: str,
     port: int,
     env_dir: Path | None,
@@ -85,7 +105,8 @@ def visdom(
         from platformdirs import user_data_path
 
         env_dir = user_data_path("training-monitor") / "visdom"
-    lease = _watch_owners(parent)
+    pages = Pages()
+    lease = _watch_owners(parent, pages)
     _prepare_assets(parent)
     try:
         env_dir.mkdir(parents=True, exist_ok=True)
@@ -95,7 +116,9 @@ def visdom(
         ) from error
     ready = _announcer("Visdom", open_browser, lease)
     try:
-        visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, ready=ready)
+        if ctx.get_parameter_source("port") is not ParameterSource.COMMANDLINE:
+            port = free_port(host, port)
+        visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, pages=pages, ready=ready)
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
     finally:
@@ -109,14 +132,15 @@ def visdom(
               help="Where the runs are.")  # fmt: skip
 def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_browser: bool) -> None:
     """Serve TensorBoard for the runs of a log directory."""
-    lease = _watch_owners(parent)
+    pages = Pages()
+    lease = _watch_owners(parent, pages)
     from monitor.dashboards import tensorboard_server
 
     if not logdir.is_dir():
         click.echo(f"There is no folder {str(logdir)!r} yet; new runs will appear.", err=True)
     ready = _announcer("TensorBoard", open_browser, lease, logdir=str(logdir.resolve()))
     try:
-        tensorboard_server.serve(host, port, logdir, ready=ready)
+        tensorboard_server.serve(host, port, logdir, pages=pages, ready=ready)
     except OSError as error:
         fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
     finally:
@@ -124,7 +148,7 @@ def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_bro
             lease.remove()
 
 
-def _watch_owners(parent: int | None) -> Lease | None:
+def _watch_owners(parent: int | None, pages: Pages) -> Lease | None:
     """End this server with the last run that uses it, or with `parent`; return its lease file if it has one."""
     if parent is None:
         return None
@@ -132,7 +156,7 @@ def _watch_owners(parent: int | None) -> Lease | None:
     if lease is None:
         exit_with_parent(parent)
     else:
-        exit_with_last_lease(lease)
+        exit_with_last_lease(lease, pages)
     return lease
 
 

@@ -15,6 +15,7 @@ from monitor.runs.listing import load, scan
 from monitor.runs.run import Run
 from monitor.runs.run_file import RUN_FILE, parse_number
 from monitor.runs.settings.convert import read_settings
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,8 +55,8 @@ def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
         existing = [path for path in (Path(name), logdir / name) if path.exists()][:1]
         runs = [run for path in existing or _matching(name, logdir) for run in _runs_in(path)]
         if not runs:
-            known = ", ".join(run.name for run in scan(logdir)) if logdir.is_dir() else ""
-            raise DataError(f"{name!r} matches no run" + (f"; in {logdir}: {known}" if known else ""))
+            known = [run.name for run in scan(logdir)] if logdir.is_dir() else []
+            raise DataError(f"{name!r} matches no run{hint(name, known, f'in {logdir}')}")
         paths += runs
     paths = list(dict.fromkeys(path.resolve() for path in paths))
     last_parts = [path.name for path in paths]

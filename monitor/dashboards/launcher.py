@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from monitor.dashboards.leases import Lease, ServerEndingError, served_urls
 from monitor.dashboards.server_process import DashboardServer, wait_until_gone
-from monitor.network import fetch_json, is_loopback, listens, tensorboard_port
+from monitor.network import fetch_json, free_port, is_loopback, listens, tensorboard_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def serve_sink(sink: DashboardSink, folder: Path) -> DashboardServer:
     """Find the sink's server, or start one if its address is on this machine and free.
 
-    A started server keeps its data in `folder`. If something else holds the port, another port is used, unless the user
-    named the address.
+    A started server keeps its data in `folder`. If something else holds the port, the next free one is used, unless the
+    user named the address.
     """
     address = urlsplit(sink.url)
     host, port = address.hostname or "", address.port or 80
@@ -43,7 +43,13 @@ def serve_sink(sink: DashboardSink, folder: Path) -> DashboardServer:
             occupied = not wait_until_gone(sink.url)
             if occupied and sink.has_address:
                 return DashboardServer(sink.title, sink.url)
-    command = command_for(0 if occupied else port)
+    if occupied and not sink.has_address:
+        for url in served_urls(sink.title):  # a run has started one elsewhere, as this one would
+            with suppress(ServerEndingError):
+                if lease := Lease.join(sink.title, url):
+                    sink.connect_to(url)
+                    return DashboardServer(sink.title, url, lease=lease, command_for=command_for)
+    command = command_for(free_port(host, port) if occupied else port)
     return DashboardServer(sink.title, sink.url, command or (), command_for=command_for)
 
 

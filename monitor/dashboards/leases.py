@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LEASE_VARIABLE = "MONITOR_LEASE"  # names the file, in the environment of a server that a run starts
 START_LOCK_TIMEOUT_S = 180.0
 POLL_INTERVAL_S = 0.05
+CLAIM_TIMEOUT_S = 0.3  # a server that only looks whether it is alone holds the lock for less
+STAYING_MODE = 0o700  # of the file of a server that stays; of others, it is 0o600
 _open_leases: weakref.WeakSet[Lease] = weakref.WeakSet()
 
 
@@ -66,7 +68,7 @@ class Lease:
     def join(cls, name: str, url: str) -> Lease | None:
         """Take a lease on a running server; None if it is not one that runs share.
 
-        Raises `ServerEndingError` if it is about to end. Does not block.
+        Raises `ServerEndingError` if it is about to end. Blocks for at most 0.3 s.
         """
         while True:
             try:
@@ -79,7 +81,7 @@ class Lease:
                 lease.close()
                 return None
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                _share(descriptor)
             except BlockingIOError:
                 lease.close()
                 raise ServerEndingError(url) from None
@@ -120,6 +122,20 @@ class Lease:
         except OSError:
             return False
         return True
+
+    def stay(self) -> None:
+        """Let the server go on without runs as long as somebody looks at it."""
+        with suppress(OSError):
+            os.fchmod(self._descriptor, STAYING_MODE)  # a bit of the file itself, which is there as long as the server
+
+    @property
+    def stays(self) -> bool:
+        """Whether the server goes on without runs as long as somebody looks at it."""
+        return bool(os.fstat(self._descriptor).st_mode & STAYING_MODE & 0o111)
+
+    def release(self) -> None:
+        """Take a successful `claim` back, so that others can take leases."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def end_server(self) -> bool:
         """Ask the server to end, as SIGTERM does; tell whether there is one. Does not wait."""
@@ -162,6 +178,19 @@ class Lease:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _share(descriptor: int) -> None:
+    """Take a shared lock; raise `BlockingIOError` if somebody has it alone for longer than a look takes."""
+    deadline = time.monotonic() + CLAIM_TIMEOUT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_INTERVAL_S / 5)
 
 
 def server_lease() -> Lease | None:

@@ -9,6 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from monitor.errors import SpecError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 POLL_INTERVAL_S = 0.25
 EXIT_TIMEOUT_S = 5.0
 NICE_INCREMENT = 10
+IDLE_VARIABLE, IDLE_MINUTES = "MONITOR_DASHBOARD_MINUTES", 10.0
 
 
 def yield_to_training() -> None:
@@ -30,9 +33,57 @@ def exit_with_parent(parent: int) -> None:
     _exit_when(lambda: os.getppid() != parent)
 
 
-def exit_with_last_lease(lease: Lease) -> None:
-    """End this process, as SIGTERM does, as soon as nobody holds a lease on it, whoever started it."""
-    _exit_when(lease.claim)
+class Pages:
+    """Knows when a page of this server was last open.
+
+    Attributes:
+        are_open: tells whether one is open now, for a server that knows.
+    """
+
+    def __init__(self) -> None:
+        self.are_open: Callable[[], bool] = lambda: False
+        self._last_seen = time.monotonic()
+
+    def note(self) -> None:
+        """Take notice of a page, or of a run that has the same effect."""
+        self._last_seen = time.monotonic()
+
+    def idle_time(self) -> float:
+        """Return the seconds since a page was last open."""
+        if self.are_open():
+            self.note()
+        return time.monotonic() - self._last_seen
+
+
+def exit_with_last_lease(lease: Lease, pages: Pages) -> None:
+    """End this process, as SIGTERM does, as soon as nobody holds a lease on it, whoever started it.
+
+    If it is to stay, it ends when no page has been open for some minutes besides.
+    """
+    patience = idle_minutes() * 60
+
+    def is_over() -> bool:
+        if not lease.claim():
+            pages.note()
+            return False
+        if not lease.stays or pages.idle_time() >= patience:
+            return True
+        lease.release()
+        return False
+
+    _exit_when(is_over)
+
+
+def idle_minutes() -> float:
+    """Return how long a dashboard stays without a page: `MONITOR_DASHBOARD_MINUTES`, or 10."""
+    text = os.environ.get(IDLE_VARIABLE, "")
+    try:
+        minutes = float(text) if text else IDLE_MINUTES
+    except ValueError:
+        minutes = -1.0
+    if not 0 <= minutes < float("inf"):
+        raise SpecError(f"{IDLE_VARIABLE} is {text!r}; accepted: a number of minutes, such as {IDLE_MINUTES:g}")
+    return minutes
 
 
 def _exit_when(is_over: Callable[[], bool]) -> None:

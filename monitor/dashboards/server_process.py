@@ -41,6 +41,7 @@ class DashboardServer:
         url: its address; known after `wait`.
         process: the child, or None if this process did not start the server.
         is_shared: whether other runs may use it and start it again.
+        stays: whether it goes on after `stop` as long as somebody looks at it, if it is one that runs share.
         last_restart: when it was last seen to be back after it was gone, on the monotonic clock.
     """
 
@@ -66,6 +67,7 @@ class DashboardServer:
         self.process: subprocess.Popen[bytes] | None = None
         self._lease, self._command_for = lease, command_for
         self.is_shared = lease is not None or bool(command)
+        self.stays = False
         self.last_restart = -math.inf
         self._restarting = threading.Lock()
         self._cancelled, self._is_restarting = threading.Event(), False
@@ -136,6 +138,11 @@ class DashboardServer:
         log.info("%s: the server was gone and has been started again: %s", self.name, self.url)
         return True
 
+    @property
+    def can_stay(self) -> bool:
+        """Whether the server is one that runs share, and so can go on without this process."""
+        return self._lease is not None and self._lease.is_of(self.name, self.url)
+
     def cancel(self) -> None:
         """Make a `restart_if_gone` on another thread return soon; the server is about to be stopped."""
         self._cancelled.set()
@@ -145,8 +152,11 @@ class DashboardServer:
 
     def stop(self) -> None:
         """Give the server up, and end it if nobody else uses it. Blocks for at most 5 s."""
+        if self.can_stay and self.stays:
+            assert self._lease is not None
+            self._lease.stay()
         lease, self._lease = self._lease, None
-        is_last = lease is None or lease.claim()
+        is_last = lease is None or (not lease.stays and lease.claim())
         if self.process is not None and not is_last:
             _handed_over.append(self.process)
             self._close_streams()

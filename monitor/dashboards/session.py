@@ -17,6 +17,7 @@ import click
 from monitor.dashboards.keeper import DashboardKeeper
 from monitor.dashboards.launcher import serve_sink, serve_tensorboard
 from monitor.dashboards.leases import start_lock
+from monitor.dashboards.parent_watch import idle_minutes
 from monitor.render.escaping import escape_control_chars
 from monitor.sinks.base import DashboardSink
 
@@ -122,24 +123,41 @@ def view_commands(sinks: Iterable[Sink], logdir: Path | None, folder: Path | Non
 
 
 def keep_dashboards_up(
-    servers: list[DashboardServer], commands: list[str], done: str = "Training finished", *, err: bool = False
+    servers: list[DashboardServer],
+    commands: list[str],
+    done: str = "Training finished",
+    *,
+    wait: bool = False,
+    err: bool = False,
 ) -> None:
-    """On a terminal, keep the dashboards up until Ctrl-C; otherwise print the commands that show the results."""
-    if any(server.process for server in servers) and sys.stdout.isatty():
+    """On a terminal, let the dashboards go on while somebody looks; print the commands that show the results again.
+
+    With `wait`, block until Ctrl-C, on a terminal or not.
+    """
+    if wait and servers:
         try:
             echo(f"{done}; dashboards stay up until Ctrl-C", err=err)
             while True:
                 time.sleep(3600)
         except KeyboardInterrupt:
             echo("")
+        print_commands(commands, err=err)
         return
-    print_commands(commands, err=err)
+    staying = [server for server in servers if server.can_stay] if sys.stdout.isatty() else []
+    for server in staying:
+        server.stays = True
+    if staying:
+        names = " and ".join(server.name for server in staying)
+        verb, them = ("stays", "it") if len(staying) == 1 else ("stay", "them")
+        until = f"until no page has been open for {idle_minutes():g} minutes"
+        echo(f"{names} {verb} up {until}; end {them} now with: monitor serve --stop", err=err)
+    print_commands(commands, "Later, look at it with: " if staying else "Look at it with: ", err=err)
 
 
-def print_commands(commands: Sequence[str], *, err: bool = False) -> None:
+def print_commands(commands: Sequence[str], introduction: str = "Look at it with: ", *, err: bool = False) -> None:
     """Print the commands that show the results."""
     for number, command in enumerate(commands):
-        echo(("            or: " if number else "Look at it with: ") + command, err=err)
+        echo(("or: ".rjust(len(introduction)) if number else introduction) + command, err=err)
 
 
 def echo(line: str, err: bool = False) -> None:

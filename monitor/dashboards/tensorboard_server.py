@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import signal
-import socket
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from monitor.dashboards.parent_watch import yield_to_training
-from monitor.network import local_opener
+from monitor.dashboards.parent_watch import Pages, yield_to_training
+from monitor.network import free_port, local_opener
 from monitor.runs.resume import mark_lost_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MAX_PORTS = 100  # that are tried
 LOST_RUN_CHECK_S = 30.0  # between two checks for runs whose process died
 
 
-def free_port(host: str, port: int) -> int:
-    """Return the first free port at or above `port`; 0 takes any. Raises `OSError` if none of 100 is free."""
-    for candidate in range(port, min(port + MAX_PORTS, 65536)):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, candidate))
-            except OSError:
-                if candidate in (port + MAX_PORTS - 1, 65535):
-                    raise
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError(f"no free port at or above {port}")
-
-
-def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -> None:
+def serve(host: str, port: int, logdir: Path, *, pages: Pages | None = None, ready: Callable[[str], None]) -> None:
     """Serve the runs under `logdir` until SIGINT or SIGTERM. Blocks.
 
-    If `port` is taken, the next free one is used. `ready` is called with the address once the page answers. Raises
-    `OSError` if the address cannot be bound.
+    If `port` is taken, the next free one is used. `pages` is told of each request. `ready` is called with the address
+    once the page answers. Raises `OSError` if the address cannot be bound.
     """
     from tensorboard import program
 
@@ -49,12 +35,13 @@ def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    board = program.TensorBoard()
+    show_settings_of_all_runs()
+    board = program.TensorBoard(server_class=partial(_server, pages=pages or Pages()))
     free = free_port(host, port)
     board.configure(
         argv=["tensorboard", "--logdir", str(logdir), "--host", host, "--port", str(free), "--reload_multifile", "true"]
     )
-    board.launch()
+    _launch_quietly(board)
     url = f"http://{f'[{host}]' if ':' in host else host}:{free}"
     _wait_for(url, 30)
     yield_to_training()  # not earlier: somebody waits for the start
@@ -63,6 +50,50 @@ def serve(host: str, port: int, logdir: Path, *, ready: Callable[[str], None]) -
         mark_lost_runs(logdir)
         if stop.wait(LOST_RUN_CHECK_S):
             return
+
+
+def _server(app: Any, flags: Any, *, pages: Pages) -> Any:
+    """Make TensorBoard's own server, which notes its requests."""
+    from tensorboard import program
+
+    def noting(environ: Any, start_response: Any) -> Any:
+        pages.note()
+        return app(environ, start_response)
+
+    return program.WerkzeugServer(noting, flags)
+
+
+def show_settings_of_all_runs() -> None:
+    """Let HPARAMS have a column for each setting, also where one run declares the columns, as `add_hparams` does.
+
+    TensorBoard takes the declaration of any one run for those of all, and the settings of the others vanish. Where runs
+    without a declaration are among them, it now collects the columns from all runs, as it does without declarations.
+    """
+    from tensorboard.plugins.hparams import backend_context, metadata
+
+    context = backend_context.Context
+    find = getattr(context, "_find_experiment_tag", None)
+    if find is None:  # another TensorBoard
+        return
+
+    def find_if_all_declare(self: Any, tags_by_run: Any, *arguments: Any, **options: Any) -> Any:
+        for tags in tags_by_run.values():
+            if metadata.SESSION_START_INFO_TAG in tags and metadata.EXPERIMENT_TAG not in tags:
+                return None
+        return find(self, tags_by_run, *arguments, **options)
+
+    context._find_experiment_tag = find_if_all_declare  # noqa: SLF001 - there is no option for it
+
+
+def _launch_quietly(board: Any) -> None:
+    """Launch TensorBoard without its notices; what it writes about an error is shown."""
+    notices = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(notices):
+            board.launch()
+    except BaseException:
+        sys.stderr.write(notices.getvalue())
+        raise
 
 
 def _wait_for(url: str, timeout: float) -> None:

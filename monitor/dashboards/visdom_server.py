@@ -26,7 +26,7 @@ from visdom.server import app as visdom_app
 from visdom.server.handlers import web_handlers
 
 from monitor.dashboards import assets
-from monitor.dashboards.parent_watch import yield_to_training
+from monitor.dashboards.parent_watch import Pages, yield_to_training
 from monitor.dashboards.visdom_handlers import CompareHandler, EventsHandler, RefusalHandler, StaticFiles
 from monitor.network import is_loopback
 
@@ -121,6 +121,7 @@ def serve(
     *,
     login: Login | None = None,
     readonly: bool = False,
+    pages: Pages | None = None,
     ready: Callable[[str], None],
 ) -> None:
     """Run the server until SIGINT or SIGTERM. Blocks.
@@ -131,12 +132,13 @@ def serve(
         env_dir: where envs are loaded from and saved; None for nowhere.
         login: the user who may use the server; None for everybody.
         readonly: whether pages may change nothing.
+        pages: told which pages are open.
         ready: called with the address when the page answers.
 
     Raises:
         OSError: if the address cannot be bound.
     """
-    asyncio.run(_serve(host, port, env_dir, login, readonly, ready))
+    asyncio.run(_serve(host, port, env_dir, login, readonly, pages or Pages(), ready))
 
 
 async def _serve(
@@ -145,6 +147,7 @@ async def _serve(
     env_dir: Path | None,
     login: Login | None,
     readonly: bool,
+    pages: Pages,
     ready: Callable[[str], None],
 ) -> None:
     # visdom logs each window, and each request that fails, with its whole body.
@@ -152,6 +155,7 @@ async def _serve(
     sockets = tornado.netutil.bind_sockets(port, host, family=_family(host))
     port = sockets[0].getsockname()[1]
     app = Application(host, port, env_dir, readonly, login)
+    pages.are_open = lambda: bool(app.subs)  # the sockets of pages
     server = tornado.httpserver.HTTPServer(app, max_buffer_size=MAX_BODY_BYTES, max_body_size=MAX_BODY_BYTES)
     server.add_sockets(sockets)
     stop = asyncio.Event()

@@ -14,7 +14,7 @@ from monitor.events.decoding import (
     record_types,
 )
 from monitor.events.media.decoding import MeshParts
-from monitor.metrics import BEST_PREFIX
+from monitor.metrics import is_best_value
 from monitor.records import RECORD_TYPES, Checkpoint, Mesh, Record, Restart, Scalar, Summary, Text
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class EventDecoder:
             if len(tag) > MAX_TAG_CHARS:
                 self.skipped[f"tag of more than {MAX_TAG_CHARS:,} characters"] += 1
             elif value.WhichOneof("value") == "simple_value":
-                if tag[:5] == BEST_PREFIX and self._has_settings:
+                if self._has_settings and is_best_value(tag):
                     continue  # the best value so far, which follows from the others
                 if self._wants_scalars and (self._is_wanted is None or self._is_wanted(tag)):
                     records.append(Scalar(tag, value.simple_value, step, wall_time))

@@ -23,7 +23,21 @@ if TYPE_CHECKING:
 STARTUP_S = 5.0  # for this long, an empty `run.json` is a run that is just starting
 MAX_NESTED_DEPTH = 4  # levels below a run where another one is found
 MAX_FOLDERS_WITHOUT_RUN = 1000  # that the search below a run looks into in a row
-COLUMNS = ("name", "status", "epoch", "epochs", "step", "steps", "start", "duration", "age", "error", "path")
+COLUMNS = (
+    "name",
+    "status",
+    "epoch",
+    "epochs",
+    "step",
+    "steps",
+    "start",
+    "duration",
+    "age",
+    "error",
+    "path",
+    "tags",
+    "notes",
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,16 @@ class RunInfo:
     def progress(self) -> dict[str, Any]:
         """`step` and, if the run logged its progress, `steps`, `epoch` and `epochs`."""
         return self.fields.get("progress") or {}
+
+    @property
+    def tags(self) -> str:
+        """The tags, with commas between them."""
+        return ", ".join(self.fields.get("tags") or [])
+
+    @property
+    def notes(self) -> str:
+        """The texts of the notes, with semicolons between them."""
+        return "; ".join(str(note.get("text")) for note in self.fields.get("notes") or [])
 
     @property
     def age(self) -> float | None:

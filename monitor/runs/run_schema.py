@@ -19,6 +19,7 @@ MAX_FILE_BYTES = 2**24
 MAX_DEPTH = 32
 MAX_NUMBER = 10**300  # larger integers do not fit a float
 MAX_PID = 2**31
+UNWRITTEN = (RunStatus.DAMAGED, RunStatus.FOREIGN)  # they are found out, never written
 NON_FINITE = ("nan", "inf", "-inf")  # how `to_jsonable` writes them
 
 
@@ -128,7 +129,7 @@ def _short(value: Any) -> str:
 REQUIRED = ("status",)
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
-    "status": lambda value: value in [status.value for status in RunStatus if status is not RunStatus.DAMAGED],
+    "status": lambda value: value in [status.value for status in RunStatus if status not in UNWRITTEN],
     **dict.fromkeys(("start", "end", "heartbeat", "resumed"), _is_time),
     "config": _is_object,
     "metrics": _is_object_of(_is_metric),
@@ -137,6 +138,9 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "error": _is_text,
     "alerts": _is_list_of(_is_object),
     "lives": _is_list_of(_is_object),
+    "notes": _is_list_of(_is_object),
+    "tags": _is_list_of(_is_text),
+    "tag_edits": _is_count,
     "spent": lambda value: _is_number(value) and value >= 0,
     "command": _is_list_of(_is_text),
     "host": _is_text,

@@ -28,12 +28,13 @@ class RunStatus(str, Enum):
     STOPPED = "stopped"
     LOST = "lost"
     DAMAGED = "damaged"
+    FOREIGN = "foreign"  # another program's, which says nothing about it
 
     __str__ = str.__str__
     __format__ = str.__format__  # type: ignore[assignment]  # not Enum's, which differs between Python versions
 
 
-# What `Logger.close` accepts. A lost or damaged run cannot say so itself.
+# What `Logger.close` accepts. A lost, damaged, or foreign run cannot say so itself.
 ENDINGS = (
     RunStatus.FINISHED, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.KILLED, RunStatus.STOPPED,
 )  # fmt: skip

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text as RichText
 
 from monitor import records as r
 from monitor.alerts import ALERT_TAG
-from monitor.metrics import is_background
+from monitor.metrics import goal, is_background, sort_key
 from monitor.render.escaping import escape_control_chars
 from monitor.sinks.base import Sink
 
@@ -22,6 +32,10 @@ if TYPE_CHECKING:
     from monitor.scalar_block import ScalarBlock
 
 MAX_TEXT_CHARS = 2000
+MAX_VALUES = 4  # on a line
+GAP = "  "
+INDENT = "  "  # of a line that continues another
+BAR_CHARS, TIME_CHARS = 24, 9  # of the parts of a progress bar
 
 
 class _Console(Console):
@@ -37,22 +51,38 @@ class _Console(Console):
 class _Bar(Progress):
     """A progress bar with the latest values below it, because a narrow terminal has no space beside it."""
 
-    values = ""
+    values: Sequence[str] = ()
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Return the bar and the values."""
         yield from super().get_renderables()
-        yield RichText(self.values)
+        for line in self.values:
+            yield RichText(line, no_wrap=True, overflow="ellipsis")
+
+    def fit(self, description: str) -> None:
+        """Leave out the parts for which the terminal is too narrow beside the description."""
+        room = self.console.width - cell_len(description)
+        parts: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+        if room > BAR_CHARS + 2 * TIME_CHARS:
+            parts.append(BarColumn(bar_width=BAR_CHARS))
+        if room > 2 * TIME_CHARS:
+            parts += [TimeElapsedColumn(), TimeRemainingColumn()]
+        self.columns = tuple(parts)
 
 
 class ConsoleSink(Sink):
-    """Show how far the run is and the latest value of each metric; print texts when they are logged."""
+    """Show how far the run is and the latest value of the main scalars; print texts when they are logged."""
 
     name = "console"
     accepts = frozenset({r.Scalar, r.Text, r.Progress})
 
-    def __init__(self, console: Console | None = None) -> None:
-        """Write to `console`; by default, to a new one on stdout."""
+    def __init__(self, console: Console | None = None, show: Iterable[str] = ()) -> None:
+        """Write to `console`; by default, to a new one on stdout.
+
+        `show` names the scalars to show, as tags or patterns such as `test/*`, in this order. By default, these are up
+        to four, those of held-out data first, as many as fit on a line.
+        """
+        self.show = tuple(show)
         self._console = console
         self._latest: dict[str, float] = {}
         self._step = 0
@@ -60,20 +90,18 @@ class ConsoleSink(Sink):
         self._task = TaskID(0)
         self._progress = r.Progress(0, 0, 0, 0, 0.0)
         self._lines: list[str] = []
+        self._has_printed_epochs = False
+        self._shown: list[str] = []
+        self._known_tags = 0  # when `_shown` was made
 
     def open(self, run: Run) -> None:
         """Start the progress bar, if the output is a terminal."""
         if self._console is None:
             self._console = _Console()
         if self._console.is_terminal and self._bar is None:
-            self._bar = _Bar(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=24),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=self._console,
-                auto_refresh=False,  # `flush` draws it, on the worker's thread
-            )
+            # `flush` draws it, on the worker's thread; in the end, the lines above it say everything.
+            self._bar = _Bar(console=self._console, auto_refresh=False, transient=True)
+            self._bar.fit(run.name)
             self._task = self._bar.add_task(run.name, total=None)
             self._bar.start()
 
@@ -96,9 +124,9 @@ class ConsoleSink(Sink):
                 self._progress = record
                 self._step = max(self._step, record.step)
                 if record.epoch:
-                    self._lines.append(
-                        f"epoch {record.epoch}/{record.epochs}  step {record.step}/{record.steps}  {self._values()}"
-                    )
+                    self._has_printed_epochs = True
+                    place = f"epoch {record.epoch}/{record.epochs}{GAP}step {record.step}/{record.steps}"
+                    self._lines += self._with_values(place)
 
     def write_scalars(self, block: ScalarBlock) -> None:
         """Take in the last value of each tag, and the highest step."""
@@ -112,26 +140,73 @@ class ConsoleSink(Sink):
         """Print the queued lines and redraw the progress bar."""
         if self._console is None or getattr(self._console, "is_disconnected", False):
             return
+        is_terminal = self._console.is_terminal
         while self._lines:
-            self._console.print(RichText(self._lines[0]), soft_wrap=True)
+            self._console.print(RichText(self._lines[0]), soft_wrap=not is_terminal)
             del self._lines[0]
         if self._bar is not None:
             epoch, epochs = self._progress.epoch, self._progress.epochs
             current = f"epoch {min(epoch + 1, epochs)}/{epochs} " if epochs else ""
-            self._bar.values = self._values()
+            description = f"{current}step {self._step}"
+            self._bar.fit(description)
+            self._bar.values = self._with_values("")
             self._bar.update(
                 self._task,
-                description=f"{current}step {self._step}",
+                description=description,
                 completed=self._step,
                 total=self._progress.steps or None,
                 refresh=True,
             )
 
     def close(self) -> None:
-        """Leave the progress bar as it is, and show the cursor again."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        """Remove the progress bar, and show the cursor again; print its last values where no epoch's line has."""
+        if self._bar is None:
+            return
+        self._bar.stop()
+        self._bar = None
+        if self._latest and not self._has_printed_epochs:
+            self._lines += self._with_values(f"step {self._step}")
+            self.flush()
 
-    def _values(self) -> str:
-        return "  ".join(f"{escape_control_chars(tag)} {value:.4g}" for tag, value in self._latest.items())
+    def _with_values(self, place: str) -> list[str]:
+        """Return lines of values that start with `place`: no wider than the terminal, and with at most four values."""
+        assert self._console is not None
+        width = self._console.width if self._console.is_terminal else None
+        lines, count = [place], 0
+        for tag in self._shown_tags():
+            value = f"{self._latest[tag]:.4g}"
+            tag_room = None if width is None else width - len(INDENT) - len(value) - 1
+            part = f"{_shortened(escape_control_chars(tag), tag_room)} {value}"
+            fits = width is None or cell_len(lines[-1]) + len(GAP) + cell_len(part) <= width
+            if lines[-1] and (count == MAX_VALUES or not fits):
+                if not self.show and count:
+                    break  # one line is enough where nobody asked for more
+                lines.append(INDENT + part if place else part)
+                count = 1
+            else:
+                lines[-1] += (GAP if lines[-1] else "") + part
+                count += 1
+        return lines
+
+    def _shown_tags(self) -> list[str]:
+        """Return the tags to show, in their order."""
+        if len(self._latest) != self._known_tags:
+            self._known_tags = len(self._latest)
+            if self.show:
+                matching = (tag for pattern in self.show for tag in self._latest if fnmatchcase(tag, pattern))
+                self._shown = list(dict.fromkeys(matching))
+            else:
+                self._shown = sorted(self._latest, key=_importance)[:MAX_VALUES]
+        return self._shown
+
+
+def _importance(tag: str) -> tuple[bool, tuple[int, str, str]]:
+    """Return a sort key: metrics that should be low or high come first, those of held-out data before others."""
+    return goal(tag) is None, sort_key(tag) if goal(tag) else (0, "", "")
+
+
+def _shortened(tag: str, room: int | None) -> str:
+    """Cut the beginning of a tag that is too long; its end says what it is."""
+    if room is None or cell_len(tag) <= room:
+        return tag
+    return "…" + tag[len(tag) - max(1, room - 1) :]

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from monitor.errors import MissingExtra, SpecError
 from monitor.sinks.base import Sink
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +36,7 @@ def load(name: str) -> type[Sink]:
 
     entries = entry_points(group=ENTRY_POINT_GROUP, name=name)
     if not entries:
-        raise SpecError(f"unknown sink {name!r}; known sinks: {', '.join(names())}")
+        raise SpecError(f"unknown sink {name!r}{hint(name, names(), 'known sinks')}")
     try:
         cls = next(iter(entries)).load()
     except ImportError as error:

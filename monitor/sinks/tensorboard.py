@@ -17,7 +17,7 @@ from monitor.events.framing import frame
 from monitor.events.media.projector import ProjectorFiles, encode_embedding, write_embedding
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
-from monitor.metrics import BEST_PREFIX, SPLIT_ORDER, MetricSummary, is_held_out
+from monitor.metrics import SPLIT_ORDER, MetricSummary, best_tag, is_held_out
 from monitor.records import RECORD_TYPES, Config, Embedding, Progress, Record, Scalar
 from monitor.scalar_block import ScalarBlock
 from monitor.sinks.base import Sink
@@ -173,7 +173,7 @@ class TensorBoardSink(Sink):
             if self._has_best(tag):
                 improved = self._summary.extend(tag, block.steps[at], block.values[found])
                 groups.append(np.full(len(improved), len(tags), np.int32))
-                tags.append((f"{BEST_PREFIX}{tag}",))
+                tags.append((best_tag(tag),))
                 calls.append(at[improved])
                 places.append(found[improved])
         place = np.concatenate(places)

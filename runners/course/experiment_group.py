@@ -57,7 +57,7 @@ def run_group(name: str, runs: Mapping[str, Sequence[str]], options: SinkOptions
         dashboards.collect_pages(folder)
         click.echo()
         Console().print(_table(name, metrics, has_one_loss))
-        keep_dashboards_up(dashboards.servers, dashboards.view_commands(folder))
+        keep_dashboards_up(dashboards.servers, dashboards.view_commands(folder), wait=options.wait)
 
 
 def claim_folder(path: Path) -> Path:

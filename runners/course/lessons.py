@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from monitor.commands.base import MonitorCommand
+from monitor.commands.option_values import NameChoice
+from runners.choices import IMAGE_DATASETS
 from runners.course.catalogue import LESSONS, Lesson
 from runners.launch.options import SinkOptions, data_options, sink_options
 
@@ -30,9 +32,9 @@ class LessonOptions(SinkOptions):
 
 
 @click.command(cls=MonitorCommand, context_settings={"show_default": True})
-@click.argument("name", required=False, type=click.Choice(list(LESSONS)), metavar="[NAME]")
+@click.argument("name", required=False, type=NameChoice(LESSONS), metavar="[NAME]")
 @click.option("--epochs", type=click.IntRange(min=1), help="Of each run.  [default: the runner's]")
-@click.option("--data", metavar="NAME", help="For lessons with images.  [default: auto]")
+@click.option("--data", type=NameChoice(["auto", *IMAGE_DATASETS]), help="For lessons with images.  [default: auto]")
 @data_options
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="For the diabetes lesson.")
 @sink_options

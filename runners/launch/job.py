@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from monitor import Logger, Run
+from monitor.dashboards.session import echo
 from monitor.errors import JobError
+from monitor.integrations.common import add_config
 from monitor.runs.process import parent_identity
 from monitor.runs.resume import reopen
 from monitor.runs.settings.convert import to_settings
@@ -28,6 +30,7 @@ from runners.launch.resume_options import (
 from runners.launch.session import open_logger
 from runners.training.checkpoints import Checkpoints, fingerprint, restore, restore_random_state
 from runners.training.distributed import DistributedContext, init_distributed
+from runners.training.optimizers import fit_scheduler
 from runners.training.run import TrainingRun
 
 if TYPE_CHECKING:
@@ -92,6 +95,8 @@ class Job(Generic[OptionsT]):
             log = cleanup.enter_context(logger)
             if distributed.world_size > 1 and distributed.rank == 0:
                 log.run.update(launcher=parent_identity(), processes=distributed.world_size)
+            if resume_point is not None:
+                self._note_length(log, optimizer, scheduler)
             run = TrainingRun(log, distributed=distributed)
             if options.log_ranks:
                 run.rank_logger = cleanup.enter_context(self._open_rank_logger(log))
@@ -119,6 +124,23 @@ class Job(Generic[OptionsT]):
             except (RuntimeError, SystemExit) as error:
                 self._close_failed_job(log, error)
                 raise
+
+    def _note_length(self, log: Logger, optimizer: torch.optim.Optimizer, scheduler: Scheduler | None) -> None:
+        """Where a resumed run has another number of epochs, record it and fit the schedule to it."""
+        assert self._resume_point is not None
+        options, before = self.options, self._resume_point.saved_options.get("epochs")
+        if before in (None, options.epochs):
+            return
+        lr = optimizer.param_groups[0]["lr"]
+        if scheduler is not None:
+            fit_scheduler(options.scheduler, optimizer, scheduler, options.epochs)
+        if self.distributed.rank == 0:
+            add_config(log, {"epochs": options.epochs})
+            line = f"Length: {options.epochs} epochs instead of {before}"
+            if scheduler is not None:
+                now = optimizer.param_groups[0]["lr"]
+                line += f"; the {options.scheduler} schedule spans them, so the rate is {now:.4g}, not {lr:.4g}"
+            echo(line)
 
     def _reopen(self) -> Run | None:
         """Return the run to resume, None for a new one."""

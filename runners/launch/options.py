@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.commands.option_values import alerts, record, run_name
+from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
+from monitor.commands.option_values import NameChoice, alerts, record, run_name
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,6 +26,7 @@ class SinkOptions:
     sinks: tuple[str, ...]
     all_dashboards: bool  # where the user names no sink
     open_browser: bool
+    wait: bool
     logdir: Path
 
 
@@ -44,6 +46,7 @@ class RunOptions(SinkOptions):
     stop_on_alert: bool = False
     output: bool = True
     record: str | None = None
+    show: tuple[str, ...] = ()  # on the console
     in_group: bool = False  # the dashboards are those of a group of runs
 
 
@@ -67,10 +70,11 @@ def sink_options(command: F) -> F:
     """Add the options of `SinkOptions`."""
     return _add(
         command,
-        click.option("--sink", "sinks", multiple=True, callback=sinks,
+        click.option("--sink", "sinks", multiple=True, callback=sinks, shell_complete=complete_sinks,
                      help="Where to log; repeatable. Also visdom://host:port/env.  "
                      "[default: tensorboard, visdom if it is installed, console]"),
         click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser."),
+        click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C."),
         click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
                      help="Directory for the runs."),
     )  # fmt: skip
@@ -89,13 +93,17 @@ def run_options(command: F) -> F:
         click.option("--checkpoint-every", metavar="epoch|STEPS", callback=epoch_or_steps,
                      help="Save a checkpoint that --resume can continue from."),
         click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
-                     help="Continue this run from its newest checkpoint, with its options."),
+                     shell_complete=complete_runs,
+                     help="Continue this run from its newest checkpoint, with its options; --epochs may be larger."),
         click.option("--trust-options", is_flag=True,
                      help="With --resume, accept the hosts and paths of the run's checkpoint without a question."),
         click.option("--log-ranks", is_flag=True, help="Under torchrun, also log each process's own loss."),
         click.option("--alert", "alerts", multiple=True, callback=alerts, metavar="RULE",
                      help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),
         click.option("--stop-on-alert", is_flag=True, help="End the run at the first alert."),
+        click.option("--show", multiple=True, metavar="TAG", shell_complete=complete_metrics,
+                     help="Show this metric on the console, such as train/loss or 'test/*'; repeatable.  "
+                     "[default: up to four, those of held-out data first]"),
         click.option("--output/--no-output", default=True, help="Keep stdout and stderr in the run's output.log."),
         click.option("--record", callback=record, metavar="WHAT",
                      help="What to record: all, none, or some of system, git, packages.  "
@@ -121,7 +129,7 @@ def optimizer_options(command: F) -> F:
         command,
         click.option("--momentum", type=fraction, callback=finite, default=0.0, help="For sgd and rmsprop."),
         click.option("--weight-decay", type=click.FloatRange(min=0), callback=finite, default=0.0, help="L2 penalty."),
-        click.option("--scheduler", type=click.Choice(["none", "step", "cosine"]), default="none",
+        click.option("--scheduler", type=NameChoice(["none", "step", "cosine"]), default="none",
                      help="Learning rate schedule: step divides it by ten after each third of the epochs."),
     )  # fmt: skip
 

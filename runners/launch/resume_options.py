@@ -10,8 +10,10 @@ import click
 
 from monitor.errors import DataError
 from monitor.runs.jsonable import to_jsonable
+from monitor.runs.listing import scan
 from monitor.runs.run_file import RUN_FILE, read_run_file
 from monitor.runs.settings.convert import read_settings, to_settings
+from monitor.suggestions import hint
 from runners.launch.resume_trust import confirm_outside_options, is_given
 from runners.launch.saved_options import check_saved_options
 
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
     from runners.launch.options import RunOptions
     from runners.training.distributed import DistributedContext
 
-# They say how a run is watched or where its files are, not what it computes, so the command line may change them.
+# They say how a run is watched, where its files are, or how long it is, so the command line may change them.
 CHANGEABLE_OPTIONS = (
     "sinks", "all_dashboards", "data_dir", "mnist_mirror", "csv", "alerts", "stop_on_alert", "checkpoint_every",
-    "log_ranks",
+    "log_ranks", "epochs",
 )  # fmt: skip
 # They concern one process, so a checkpoint does not keep them.
 UNSAVED_OPTIONS = (
@@ -37,6 +39,8 @@ UNSAVED_OPTIONS = (
     "trust_options",
     "output",
     "record",
+    "show",
+    "wait",
 )
 PATH_OPTIONS = ("data_dir", "csv")
 
@@ -54,6 +58,12 @@ class ResumePoint(NamedTuple):
     def step(self) -> int:
         """The step to resume from."""
         return 0 if self.checkpoint is None else int(self.checkpoint["at"]["step"])
+
+    @property
+    def epochs_begun(self) -> int:
+        """How many epochs the training has done or begun."""
+        at = {"epoch": 1, "step": 0, "first": 0} if self.checkpoint is None else self.checkpoint["at"]
+        return int(at["epoch"] - (at["step"] == at["first"]))
 
     @property
     def config(self) -> dict[str, Any]:
@@ -122,6 +132,9 @@ def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
     """
     if point.checkpoint is None:
         return options
+    if is_given("epochs") and getattr(options, "epochs", point.epochs_begun) < point.epochs_begun:
+        message = f"the run {str(point.path)!r} is in epoch {point.epochs_begun} already; give more to train longer."
+        raise click.BadParameter(message, param_hint="'--epochs'")
     names = {field.name for field in fields(options)} - {*UNSAVED_OPTIONS}
     restored: dict[str, Any] = {}
     for name, saved in point.saved_options.items():
@@ -143,13 +156,17 @@ def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
 
 
 def check_config(point: ResumePoint, config: Mapping[str, Any], fingerprint: list[Any]) -> None:
-    """Raise `DataError` if the checkpoint is from another config, apart from the device, or from other data."""
+    """Raise `DataError` if the checkpoint is from another config or other data.
+
+    The device may differ, and the number of epochs if the command line gives it.
+    """
     from runners.training.checkpoints import differences
 
     if point.checkpoint is None:
         return
+    free = {"device", *(("epochs",) if is_given("epochs") else ())}
     configs = (read_settings(point.checkpoint["config"]), to_settings(config))
-    before, now = ({k: v for k, v in c.items() if k != "device"} for c in configs)
+    before, now = ({k: v for k, v in c.items() if k not in free} for c in configs)
     changes = differences(before, now)
     if not changes and to_jsonable(point.checkpoint["data"]) != to_jsonable(fingerprint):
         changes = f"the data were {point.checkpoint['data']}, now {fingerprint}"
@@ -159,8 +176,12 @@ def check_config(point: ResumePoint, config: Mapping[str, Any], fingerprint: lis
 
 
 def _run_directory(run: Path, logdir: Path) -> Path:
-    """Return the run's directory: the path itself, or the path under the log directory."""
-    return next((path for path in (run, logdir / run) if (path / RUN_FILE).is_file()), run)
+    """Return the run's directory: the path itself, or the path under the log directory. Raises `DataError`."""
+    for path in (run, logdir / run):
+        if (path / RUN_FILE).is_file():
+            return path
+    known = [info.name for info in scan(logdir)] if logdir.is_dir() else []
+    raise DataError(f"there is no run {str(run)!r}{hint(str(run), known, f'in {logdir}')}")
 
 
 def _restarted_run(logdir: Path) -> Path | None:

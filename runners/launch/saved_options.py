@@ -58,10 +58,10 @@ def _is_accepted(value: Any, parameter: click.Parameter | None) -> bool:
     context = click.get_current_context()
     try:
         if isinstance(parameter.type, CHECKED_TYPES):
-            parameter.type.convert(value, parameter, context)
-        elif parameter.name == "hidden":
+            return bool(parameter.type.convert(value, parameter, context) == value)
+        if parameter.name == "hidden":
             return all(width > 0 for width in value)
-        elif parameter.name != "sinks" and isinstance(value, str | list) and parameter.callback is not None:
+        if parameter.name != "sinks" and isinstance(value, str | list) and parameter.callback is not None:
             parameter.callback(context, parameter, tuple(value) if isinstance(value, list) else value)
         elif isinstance(value, int) and not isinstance(value, bool):
             return value > 0  # a number of steps

@@ -22,9 +22,10 @@ from monitor.dashboards.session import (
 from monitor.runs.output.capture import OUTPUT_FILE, captured_output
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
+from monitor.sinks.console import ConsoleSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from monitor.dashboards.server_process import DashboardServer
@@ -45,9 +46,9 @@ def open_logger(
 ) -> Iterator[Logger]:
     """Open the logger of a run and the dashboards that it streams to; at the end, print where the run is.
 
-    `reopen` returns the run to resume, None for a new one. Ctrl-C and SIGTERM close the run properly. On a terminal the
-    dashboards stay up after the training until Ctrl-C. A process whose rank is not 0 gets a logger that writes nothing.
-    Unless `are_sinks_from_user`, no login from the environment goes to another machine.
+    `reopen` returns the run to resume, None for a new one. Ctrl-C and SIGTERM close the run properly. On a terminal,
+    the dashboards stay up after the training while somebody looks at them. A process whose rank is not 0 gets a logger
+    that writes nothing. Unless `are_sinks_from_user`, no login from the environment goes to another machine.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
@@ -59,9 +60,7 @@ def open_logger(
             echo(f"Resumed: {run.path}")
         try:
             cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
-            sinks = [registry.make(spec) for spec in options.sinks]
-            if not are_sinks_from_user:
-                _withhold_login(sinks)
+            sinks = _make_sinks(options, are_sinks_from_user=are_sinks_from_user)
             servers = _start_dashboards(sinks, run.path, lambda sink: sink.page_url(run), options, cleanup)
         except BaseException as error:
             is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
@@ -88,7 +87,7 @@ def open_logger(
             sys.exit(1)
         if not options.in_group:
             shown = [sink for sink in sinks if sink in saved or not isinstance(sink, DashboardSink)]
-            keep_dashboards_up(servers, view_commands(shown, options.logdir, run.path))
+            keep_dashboards_up(servers, view_commands(shown, options.logdir, run.path), wait=options.wait)
 
 
 @contextmanager
@@ -163,11 +162,15 @@ def refuse_logdir(logdir: Path, error: OSError) -> NoReturn:
     raise click.BadParameter(f"{str(logdir)!r} cannot be written: {reason}", param_hint="'--logdir'") from error
 
 
-def _withhold_login(sinks: Iterable[Sink]) -> None:
-    """Keep the user's login from servers that the user did not name."""
+def _make_sinks(options: RunOptions, *, are_sinks_from_user: bool) -> list[Sink]:
+    """Make the sinks of a run; keep the user's login from servers that the user did not name."""
+    sinks = [registry.make(spec) for spec in options.sinks]
     for sink in sinks:
-        if isinstance(sink, DashboardSink):
+        if isinstance(sink, ConsoleSink):
+            sink.show = options.show
+        if isinstance(sink, DashboardSink) and not are_sinks_from_user:
             sink.withhold_login()
+    return sinks
 
 
 def _exit_stopped(run: Run) -> NoReturn:

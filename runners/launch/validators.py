@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from monitor.commands.option_values import check_sinks, is_installed
-from runners.choices import LOSSES, RENAMED_LOSSES
-
-if TYPE_CHECKING:
-    StringChoice = click.Choice[str]
-else:
-    StringChoice = click.Choice  # which has no type parameter before click 8.2
 
 DEFAULT_SINKS = ("tensorboard", "visdom", "console")
-
-
-class LossChoice(StringChoice):
-    """A loss by its name; a name from before a renaming is accepted too."""
-
-    def __init__(self) -> None:
-        super().__init__(LOSSES)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the name of today; raise `click.BadParameter` for an unknown one."""
-        return super().convert(RENAMED_LOSSES.get(value, value), param, ctx)
 
 
 def sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -61,6 +61,20 @@ def make_scheduler(name: str, optimizer: Optimizer, epochs: int) -> Scheduler | 
     return None if name == "none" else SCHEDULERS[name](optimizer, epochs)
 
 
+def fit_scheduler(name: str, optimizer: Optimizer, scheduler: Scheduler, epochs: int) -> None:
+    """Give a schedule another number of epochs: it and the learning rates are as if it had had it from the start."""
+    parameters = [torch.zeros(1, requires_grad=True) for _ in optimizer.param_groups]
+    groups = zip(parameters, optimizer.param_groups)
+    stand_in = torch.optim.SGD([{"params": [parameter], "lr": group["initial_lr"]} for parameter, group in groups])
+    fitted = SCHEDULERS[name](stand_in, epochs)
+    for _ in range(scheduler.last_epoch):
+        stand_in.step()
+        fitted.step()
+    scheduler.load_state_dict(fitted.state_dict())
+    for group, fitted_group in zip(optimizer.param_groups, stand_in.param_groups):
+        group["lr"] = fitted_group["lr"]
+
+
 def has_setting(optimizer_class: type[Optimizer], setting: str) -> bool:
     """Tell whether an optimizer's constructor has a parameter of this name."""
     return setting in inspect.signature(optimizer_class).parameters

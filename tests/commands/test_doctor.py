@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def found(tmp_path: Path, what: str, **ports: int) -> Finding:
+def found(tmp_path: Path, what: str, whole: bool = False, **ports: int) -> Finding:
     ports = ports or {"Visdom": free_port(), "TensorBoard": free_port()}
-    return next(f for f in examine(tmp_path / "runs", tmp_path, ports) if f.subject.startswith(what))
+    findings = examine(tmp_path / "runs", tmp_path, ports)
+    return next(f for f in findings if f.subject == what or (not whole and f.subject.startswith(what)))
 
 
 @pytest.mark.usefixtures("assets")
@@ -34,13 +36,17 @@ def test_a_machine_that_is_well(tmp_path: Path, small_mnist: Path) -> None:
 
 
 def test_ports_of_ours_of_others_and_free_ones(tmp_path: Path, visdom_server: VisdomServer) -> None:
-    assert found(tmp_path, "Visdom's port", Visdom=visdom_server.port).message.startswith("Visdom answers")
-    assert found(tmp_path, "Visdom's port").message == "free; runs start a server"
+    port = visdom_server.port
+    there = found(tmp_path, "Visdom", True, Visdom=port)
+    assert (there.level, there.message) == (OK, f"port {port} is busy: a Visdom server, which will be used")
+    assert re.fullmatch(r"port \d+ is free; runs start a server there", found(tmp_path, "Visdom", True).message)
     other = FaultyServer("error")
     try:
         for name in ("Visdom", "TensorBoard"):
-            taken = found(tmp_path, f"{name}'s port", **{name: other.port})
-            assert (taken.level, taken.message) == (WARNING, "used by another program")
+            taken = found(tmp_path, name, True, **{name: other.port})
+            assert taken.level == WARNING
+            assert taken.message == f"port {other.port} is busy: another program, so runs use the next free port"
+            assert f"MONITOR_{name.upper()}_PORT" in taken.remedy
     finally:
         other.stop()
 

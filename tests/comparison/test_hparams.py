@@ -8,6 +8,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tensorboardX import SummaryWriter
 
 from monitor.testing import wait_until
 
@@ -76,14 +77,14 @@ def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(
         assert [group["sessions"][0]["status"] for group in found][:6] == ["STATUS_SUCCESS"] * 6
         assert ask(f"{board.url}/data/runs") == [f"run{number}" for number in range(10)], "no extra runs"
         page.goto(f"{board.url}/#hparams")
-        page.wait_for_selector("text=best/test/accuracy", timeout=60_000)
-        for text in ("nesterov", "dropout", "optimizer", "lost", "test/accuracy", "best/test/loss"):
+        page.wait_for_selector("text=test/accuracy/best", timeout=60_000)
+        for text in ("nesterov", "dropout", "optimizer", "lost", "test/accuracy", "test/loss/best"):
             assert page.locator(f"text={text}").count() > 0, text
         row = next(group for group in found if group["sessions"][0]["name"] == "run3")
         values = {value["name"].get("tag"): value["value"] for value in row["metricValues"]}
-        assert values["best/test/accuracy"] == pytest.approx(0.94)
+        assert values["test/accuracy/best"] == pytest.approx(0.94)
         assert values["test/accuracy"] == pytest.approx(0.84)
-        assert values["best/test/loss"] == pytest.approx(0.16)
+        assert values["test/loss/best"] == pytest.approx(0.16)
         layout = ask(f"{board.url}/data/plugin/custom_scalars/layout")
         (category,) = layout["category"]
         assert [chart["title"] for chart in category["chart"]] == ["loss"]
@@ -93,3 +94,37 @@ def test_ten_runs_in_hparams_and_on_charts_of_train_and_test(
         assert page.problems == []
     finally:
         board.stop(signal.SIGTERM)
+
+
+@pytest.mark.slow
+def test_a_foreign_add_hparams_takes_no_column_away(tmp_path: Path, serve: Callable[..., Served]) -> None:
+    make(tmp_path, "ours", {"lr": 0.1, "optimizer": "sgd"}, 0.0)
+    writer = SummaryWriter(str(tmp_path / "theirs"))
+    writer.add_hparams({"depth": 3}, {"hparam/score": 1.0}, name="trial")
+    writer.close()
+    board = serve("tensorboard", "--logdir", str(tmp_path), "--port", "0")
+
+    def columns() -> set[str]:
+        found = ask(f"{board.url}/data/plugin/hparams/experiment", {"experimentName": ""})
+        return {info["name"] for info in found.get("hparamInfos", [])}
+
+    try:
+        wait_until(lambda: columns() >= {"lr", "optimizer", "depth"}, 60, "the columns of both")
+    finally:
+        board.stop(signal.SIGTERM)
+
+
+def test_a_declaration_counts_where_all_runs_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorboard.plugins.hparams import api_pb2, backend_context, metadata, plugin_data_pb2
+
+    from monitor.dashboards.tensorboard_server import show_settings_of_all_runs
+
+    name = "_find_experiment_tag"
+    monkeypatch.setattr(backend_context.Context, name, getattr(backend_context.Context, name))  # put back at the end
+    show_settings_of_all_runs()
+    find = getattr(backend_context.Context, name)
+    experiment = api_pb2.Experiment(hparam_infos=[api_pb2.HParamInfo(name="depth")])
+    data = plugin_data_pb2.HParamsPluginData(version=0, experiment=experiment).SerializeToString()
+    theirs = {metadata.EXPERIMENT_TAG: data, metadata.SESSION_START_INFO_TAG: b""}
+    assert find(None, {"theirs": theirs}, True) == experiment
+    assert find(None, {"theirs": theirs, "ours": {metadata.SESSION_START_INFO_TAG: b""}}, True) is None

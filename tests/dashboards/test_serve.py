@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.processes import Start
+    from tests.support.servers import VisdomServer
 
 
 pytestmark = pytest.mark.usefixtures("assets")
@@ -102,3 +103,11 @@ def test_tensorboard_takes_the_next_free_port(tmp_path: Path) -> None:
             assert answers(server.url)
         finally:
             server.stop(signal.SIGTERM)
+
+
+def test_a_default_port_that_is_busy_moves_to_the_next(
+    serve: Callable[..., Served], visdom_server: VisdomServer, tmp_path: Path
+) -> None:
+    port = visdom_server.port
+    moved = serve("visdom", "--env-dir", str(tmp_path), MONITOR_VISDOM_PORT=str(port))
+    assert port < int(moved.url.rpartition(":")[2]) <= port + 100

@@ -115,10 +115,10 @@ def test_no_server_outlives_a_killed_run(tmp_path: Path, small_mnist: Path, star
 
 @pytest.mark.usefixtures("own_default_ports")
 @FREE_PORTS
-def test_on_a_terminal_the_dashboards_stay_until_ctrl_c(tmp_path: Path, small_mnist: Path, start: Start) -> None:
+def test_with_wait_the_dashboards_stay_until_ctrl_c(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     master, slave = pty.openpty()
     terminal: dict[str, Any] = {"stdin": slave, "stdout": slave, "stderr": slave}
-    process = start(*mlp(small_mnist, tmp_path, "e", "--epochs", "1"), **terminal, start_new_session=True)
+    process = start(*mlp(small_mnist, tmp_path, "e", "--epochs", "1", "--wait"), **terminal, start_new_session=True)
     os.close(slave)
     said = ""
     try:
@@ -160,8 +160,13 @@ def test_a_port_that_something_else_holds_is_left_for_another(tmp_path: Path) ->
         board = launcher.serve_sink(VisdomSink("127.0.0.1", port), tmp_path / "envs")
         try:
             assert board.wait(said.append)
-            assert board.url != f"http://127.0.0.1:{port}"
+            assert port < int(board.url.rpartition(":")[2]) <= port + network.MAX_PORTS, "the next free port"
             assert network.is_visdom(board.url)
+            second = VisdomSink("127.0.0.1", port)
+            shared = launcher.serve_sink(second, tmp_path / "envs")
+            assert shared.wait(said.append)
+            assert (shared.process, second.url) == (None, board.url), "other runs find it there"
+            shared.stop()
         finally:
             board.stop()
     assert said == []

@@ -69,7 +69,7 @@ def test_to_tensorboard(tmp_path: Path) -> None:
         log.histogram("w", np.linspace(0, 1, 100), 19)
     result = replay(tmp_path / "runs", "--sink", "tensorboard", "--logdir", tmp_path / "again")
     assert result.exit_code == 0, result.output
-    for tag in ("train/loss", "test/loss", "best/test/loss"):
+    for tag in ("train/loss", "test/loss", "test/loss/best"):
         assert event_reader.series(tmp_path / "again" / "a", tag) == event_reader.series(tmp_path / "runs" / "a", tag)
     histogram = event_reader.read(tmp_path / "again" / "a").Histograms("w")[0].histogram_value
     assert sum(histogram.bucket) == 100

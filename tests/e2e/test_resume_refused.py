@@ -85,7 +85,7 @@ def test_a_checkpoint_cannot_run_code(run: Path, tmp_path: Path) -> None:
 
 def test_another_config_is_refused(run: Path, small_mnist: Path, tmp_path: Path) -> None:
     assert "'--lr': 0.5 is not what the run" in refused(run, "--lr", 0.5).replace("Invalid value for ", "")
-    assert "'--epochs'" in refused(run, "--epochs", 3)
+    assert "'--epochs'" in refused(run, "--epochs", 1)
     assert resume(run.parent, "a", "--lr", 0.01).exit_code == 0  # as it was
     other = Path(shutil.copytree(small_mnist, tmp_path / "other"))
     images = other / "MNIST" / "raw" / "train-images-idx3-ubyte"
@@ -98,7 +98,7 @@ def test_another_config_is_refused(run: Path, small_mnist: Path, tmp_path: Path)
 
 
 def test_what_cannot_be_resumed_is_refused(run: Path, tmp_path: Path) -> None:
-    assert f"there is no run in '{'none'}'" in resume(tmp_path, "none").stderr
+    assert "there is no run 'none'" in resume(tmp_path, "none").stderr
     with Logger(tmp_path / "bare", []):
         pass
     assert "has no checkpoint; runs save them with --checkpoint-every" in resume(tmp_path, "bare").stderr

@@ -150,7 +150,7 @@ def other_records(run: Path) -> int:
     """Count what the event file holds beside the training loss."""
     found = event_reader.read(run)
     tags = found.Tags()
-    ours = [tag for tag in tags["scalars"] if tag != "train/loss" and not tag.startswith("best/")]
+    ours = [tag for tag in tags["scalars"] if tag != "train/loss" and not tag.endswith("/best")]
     count = sum(len(found.Scalars(tag)) for tag in ours)
     count += sum(len(found.Images(tag)) for tag in tags["images"])
     count += sum(len(found.Histograms(tag)) for tag in tags["histograms"])

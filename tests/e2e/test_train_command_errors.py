@@ -28,17 +28,16 @@ BAD = [
     (["--lr", "fast"], "--lr", "'fast' is not a valid float"),
     (["--hidden", "200,x"], "--hidden", "'200,x' is not a list of widths"),
     (["--activation", "step"], "--activation", "'step' is not one of 'relu', 'leaky-relu'"),
-    (["--optimizer", "sgdx"], "--optimizer", "'sgdx' is not one of 'sgd', 'adam'"),
+    (["--optimizer", "sgdx"], "--optimizer", "there is no 'sgdx'; did you mean 'sgd'"),
     (["--device", "tpu"], "--device", "'tpu' is not available"),
     (["--seed", "-1"], "--seed", "-1 is not in the range"),
     (["--log-every", "1.5"], "--log-every", "'1.5' is not a valid integer"),
     (["--test-every", "2.5"], "--test-every", "'2.5' is neither 'epoch' nor a number of steps"),
     (["--name", "../up"], "--name", "'../up' is not a valid name for a directory"),
-    (
-        ["--data", "cifar"],
-        "--data",
-        "'cifar' is not one of 'auto', 'mnist', 'fashion-mnist', 'kmnist', 'cifar10', 'digits'",
-    ),
+    (["--data", "cifar"], "--data", "there is no 'cifar'; did you mean 'cifar10'?"),
+    (["--data", "x"], "--data", "'x' is not one of 'auto', 'mnist', 'fashion-mnist', 'kmnist', 'cifar10', 'digits'"),
+    (["--sink", "visdm"], "--sink", "unknown sink 'visdm'; did you mean 'visdom'?"),
+    (["--resume", "b"], "there is no run 'b'", ""),
     (["--nonsense"], "--nonsense", "No such option"),
     (["extra"], "extra", "unexpected extra argument"),
 ]
@@ -69,8 +68,10 @@ def test_a_sink_whose_packages_are_missing_names_the_extra(tmp_path: Path) -> No
 
 def test_an_unknown_command_or_runner_is_one_line() -> None:
     for arguments, says in (
-        (["fly"], "No such command 'fly'"),
-        (["train", "gan"], "No such command 'gan'"),
+        (["fly"], "No such command 'fly'; known: assets, compare, "),
+        (["trian"], "No such command 'trian'; did you mean 'train'?"),
+        (["train", "gan"], "No such command 'gan'; known: logistic, mlp"),
+        (["train", "mpl"], "No such command 'mpl'; did you mean 'mlp'?"),
     ):
         result = invoke(*arguments)
         assert result.exit_code == 2
@@ -91,7 +92,7 @@ def test_a_log_directory_that_cannot_be_written(tmp_path: Path, small_mnist: Pat
 
 def test_help_lists_commands_and_runners_without_torch() -> None:
     script = "import sys; from monitor.cli import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
-    for arguments, says in ((["--help"], "train"), (["train", "--help"], "mlp"), (["train", "mlp", "--help"], "--lr")):
+    for arguments, says in ((["--help"], "train"), (["train", "--help"], "mlp"), (["train", "mlp", "-h"], "--lr")):
         done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stderr
         assert says in done.stdout

@@ -31,7 +31,7 @@ def test_our_own_files_come_back(tmp_path: Path) -> None:
     sink.close()
     found, reader = everything(run.path)
     assert points(found, "train/loss") == [(0, 2.5), (1, 1.5)]
-    assert not any(isinstance(record, Scalar) and record.tag.startswith("best/") for record in found)
+    assert not any(isinstance(record, Scalar) and record.tag.endswith("/best") for record in found)
     (config,) = (record for record in found if isinstance(record, Config))
     assert config.values == {"lr": 0.01, "optimizer": "sgd", "nesterov": False, "hidden": "[200, 200]"}
     assert {record.tag for record in found if isinstance(record, Images)} == {

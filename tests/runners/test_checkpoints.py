@@ -175,7 +175,7 @@ def test_a_table_is_no_option_of_a_resumed_run_without_one(tmp_path: Path) -> No
     assert invoke(logistic.main, tmp_path, *settings).exit_code == 0
     done = invoke(logistic.main, tmp_path, "--resume", "a", "--csv", "t.csv")
     assert done.exit_code == 2
-    assert "--data csv and --csv FILE go together" in done.stderr
+    assert "'--csv': does not go with --data hours" in done.stderr
 
 
 def test_a_fingerprint_tells_data_sets_apart() -> None:

@@ -165,8 +165,9 @@ def test_a_bad_table_is_one_line(tmp_path: Path, content: str | bytes, says: str
     ("arguments", "says"),
     [
         (["--data", "days"], "'days' is not one of 'hours', 'hours3', 'lecture-lab'"),
-        (["--data", "csv"], "--data csv and --csv FILE go together"),
-        (["--csv", "x.csv"], "--data csv and --csv FILE go together"),
+        (["--data", "csv"], "'--csv': is needed by --data csv"),
+        (["--data", "hours", "--csv", "x.csv"], "'--csv': does not go with --data hours"),
+        (["--csv", "none.csv"], "none.csv: cannot be read: No such file"),
         (["--data", "csv", "--csv", "none.csv"], "none.csv: cannot be read: No such file"),
         (["--one-vs-rest"], "'--one-vs-rest': goes with images"),
         (["--data", "digits", "--initial-weight", "1"], "'--initial-weight': goes with tables"),

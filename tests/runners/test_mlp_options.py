@@ -133,5 +133,17 @@ def test_unknown_names_list_the_known_ones(tmp_path: Path, option: str) -> None:
         "--scheduler": ("none", "step", "cosine"),
         "--data": choices.IMAGE_DATASETS,
     }
-    assert all(f"'{name}'" in said.stderr for name in known[option])
+    assert all(f"'{name}'" in said.stderr for name in known[option][:10])
+    more = len(known[option]) - 10
+    assert (f"({more} more; see --help)" in said.stderr) is (more > 0)
     assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "spelled", "name"),
+    [("--optimizer", "AdamW", "adamw"), ("--activation", "LeakyReLU", "leaky-relu"), ("--init", "Xavier", "xavier"),
+     ("--loss", "regularised-expectation", "regularized-expectation"), ("--data", "Fashion_MNIST", "fashion-mnist")],
+)  # fmt: skip
+def test_names_are_understood_however_they_are_spelled(option: str, spelled: str, name: str) -> None:
+    context = mlp.main.make_context("mlp", [option, spelled])
+    assert context.params[option.removeprefix("--")] == name

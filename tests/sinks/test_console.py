@@ -6,6 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.console import Console
 
 from monitor import Run
@@ -31,12 +32,12 @@ def test_the_console_writes_a_plain_line_an_epoch(run: Run) -> None:
         "report (step 0):",
         "# Step 0",
         *report,
-        "epoch 1/2  step 1/2  train/loss 2.5  test/loss 2.25  test/accuracy 0.5  alone 7",
+        "epoch 1/2  step 1/2  test/accuracy 0.5  test/loss 2.25  train/loss 2.5  alone 7",
         "notes (step 1): step 1: <b>plain</b> text & more",
         "report (step 1):",
         "# Step 1",
         *report,
-        "epoch 2/2  step 2/2  train/loss 1.5  test/loss 1.25  test/accuracy 0.75  alone 7",
+        "epoch 2/2  step 2/2  test/accuracy 0.75  test/loss 1.25  train/loss 1.5  alone 7",
     ]
 
 
@@ -49,15 +50,51 @@ def test_the_console_draws_progress_on_a_terminal(run: Run) -> None:
     assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h"), "the cursor must come back"
 
 
-def test_the_console_shows_all_values_on_a_narrow_terminal(run: Run) -> None:
+def screen(width: int, *show: str) -> list[str]:
+    """Return the lines that a terminal of this width gets over a run of two epochs, without the control sequences."""
     shown = io.StringIO()
-    sink = ConsoleSink(Console(file=shown, force_terminal=True, width=80))
-    sink.open(run)
-    sink.write([r.Scalar(f"group/value{n}", n / 7, 5, 0.0) for n in range(8)])
+    sink = ConsoleSink(Console(file=shown, force_terminal=True, width=width, color_system=None), show=show)
+    sink.open(Run("run", is_written=False))
+    for epoch in (1, 2):
+        values = {"lr": 0.01, "train/loss": 0.25, "test/loss": 0.125, "test/accuracy": 0.9123456, "gradient_norm": 2.5}
+        sink.write([r.Scalar(tag, value, 5, 0.0) for tag, value in values.items()])
+        sink.write([r.Progress(epoch, 2, 1500 * epoch, 3000, 0.0)])
+        sink.flush()
+    sink.close()
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue()).replace("\r", "\n").splitlines()
+
+
+@pytest.mark.parametrize("width", [20, 30, 45, 60, 80, 120])
+def test_no_word_is_broken_at_any_width(width: int) -> None:
+    lines = screen(width)
+    assert all(len(line) <= width for line in lines)
+    words = set(" ".join(lines).split())
+    tags = {"test/accuracy", "test/loss", "train/loss", "lr"}
+    assert {word for word in words if "/" in word and not word[0].isdigit() and "…" not in word} <= tags
+    assert "gradient_norm" not in words, "four values are shown"
+    assert "0.9123" in words
+
+
+def test_a_line_has_four_values_and_the_last_epoch_is_there_once() -> None:
+    lines = [line for line in screen(120) if line.startswith("epoch")]
+    whole = "step 3000/3000  test/accuracy 0.9123  test/loss 0.125  train/loss 0.25  lr 0.01"
+    assert [line for line in lines if whole in line] == [f"epoch 2/2  {whole}"]
+
+
+def test_what_is_shown_can_be_chosen() -> None:
+    lines = screen(120, "gradient_norm", "t*", "lr")
+    first = "epoch 2/2  step 3000/3000  gradient_norm 2.5  train/loss 0.25  test/loss 0.125  test/accuracy 0.9123"
+    assert "  lr 0.01" in lines[lines.index(first) :]
+
+
+def test_a_run_without_epochs_leaves_its_last_values() -> None:
+    to, out = console(terminal=True)
+    sink = ConsoleSink(to)
+    sink.open(Run("run", is_written=False))
+    sink.write([r.Scalar("loss", 0.5, 7, 0.0)])
     sink.flush()
     sink.close()
-    for n in range(8):
-        assert f"value{n} {n / 7:.4g}" in " ".join(shown.getvalue().split())
+    assert out.getvalue().rstrip().endswith("step 7  loss 0.5")
 
 
 def test_the_console_spells_control_characters_out_and_cuts_what_is_long(tmp_path: Path) -> None:

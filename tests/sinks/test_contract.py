@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from monitor import Scalar, records
-from monitor.metrics import BEST_PREFIX
+from monitor.metrics import is_best_value
 from monitor.sinks.console import ConsoleSink
 from monitor.sinks.memory import MemorySink
 from monitor.sinks.tensorboard import TensorBoardSink
@@ -69,7 +69,7 @@ class TestTensorBoard(SinkContract):
         scalars = {
             tag: [(event.step, event.value) for event in found.Scalars(tag)]
             for tag in tags["scalars"]
-            if not tag.startswith(BEST_PREFIX)
+            if not is_best_value(tag)
         }
         assert scalars == series_of(records_)
         steps: dict[str, list[int]] = defaultdict(list)

@@ -70,12 +70,10 @@ def test_the_best_values_follow_the_scalars(run: Run) -> None:
     sink.write([Scalar("test/loss", -10.0, 20, 20.0), Scalar("test/loss", 0.0, 21, 21.0)])
     sink.flush()
     sink.close()
-    assert event_reader.series(run.path, "best/test/loss") == [
+    assert event_reader.series(run.path, "test/loss/best") == [
         (0, 3.0), (2, 2.0), (6, 1.0), (10, -7.0), (12, -8.0), (16, -9.0), (20, -10.0),
     ]  # fmt: skip
-    assert {tag for tag in event_reader.read(run.path).Tags()["scalars"] if tag.startswith("best/")} == {
-        "best/test/loss"
-    }
+    assert {tag for tag in event_reader.read(run.path).Tags()["scalars"] if tag.endswith("/best")} == {"test/loss/best"}
     assert "custom_scalars__config__" in event_reader.read(run.path).Tags()["tensors"]
 
 

@@ -1,0 +1,156 @@
+"""`monitor note`, `tag`, `mv`, and `rm`: change runs that have ended, in `run.json` and on every dashboard."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from monitor.commands.base import MonitorCommand, fail
+from monitor.commands.completion import complete_runs
+from monitor.commands.option_values import run_name
+from monitor.errors import DataError
+from monitor.runs import editing
+from monitor.suggestions import hint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+LOGDIR = click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
+                      show_default=True, help="Where to look for runs.")  # fmt: skip
+RUN = click.argument("run", shell_complete=complete_runs)
+RUNS = click.argument("runs", nargs=-1, metavar="RUN...", shell_complete=complete_runs)
+
+
+@click.command(cls=MonitorCommand)
+@RUN
+@click.argument("text", required=False)
+@LOGDIR
+def note(run: str, text: str | None, logdir: Path) -> None:
+    """Add a note to RUN, or list its notes.
+
+    It is a text on the run's dashboards, and in run.json.
+    """
+    from monitor.dashboards.run_pages import show_texts
+    from monitor.runs.listing import load
+
+    path = _one(run, logdir)
+    if text is not None:
+        if not text.strip():
+            raise click.BadParameter("is empty.", param_hint="'TEXT'")
+        _attempt(lambda: editing.add_note(path, text))
+    notes = load(path).fields.get("notes") or []
+    if text is not None:
+        show_texts(path, editing.NOTES_TAG, [str(entry.get("text")) for entry in notes])
+        return
+    for entry in notes:
+        click.echo(f"{entry.get('time')}  {entry.get('text')}")
+
+
+@click.command(cls=MonitorCommand)
+@RUN
+@click.argument("tags", nargs=-1)
+@click.option("--remove", "removed", multiple=True, metavar="TAG", help="Take this tag off; repeatable.")
+@LOGDIR
+def tag(run: str, tags: tuple[str, ...], removed: tuple[str, ...], logdir: Path) -> None:
+    """Add tags to RUN, and list those it has; filter by them with monitor runs --filter 'tags~TAG'."""
+    from monitor.dashboards.run_pages import show_texts
+    from monitor.runs.listing import load
+
+    path = _one(run, logdir)
+    for given in tags:
+        if not given.strip() or not given.isprintable() or "," in given:
+            raise click.BadParameter(f"{given!r} is not a tag: text without commas.", param_hint="'TAGS'")
+    had = load(path).fields.get("tags") or []
+    for name in removed:
+        if name not in had:
+            raise click.BadParameter(f"the run has no tag {name!r}{hint(name, had)}", param_hint="'--remove'")
+    now = list(had)
+    if tags or removed:
+        now = _attempt(lambda: editing.set_tags(path, tags, removed))
+        show_texts(path, editing.TAGS_TAG, [", ".join(now) or "none"])
+    click.echo(", ".join(now) or "no tags")
+
+
+@click.command(cls=MonitorCommand)
+@RUN
+@click.argument("name", callback=run_name)
+@LOGDIR
+def mv(run: str, name: str, logdir: Path) -> None:
+    """Give RUN another NAME, on its dashboards too."""
+    from monitor.dashboards.run_pages import rename_pages
+
+    path = _one(run, logdir)
+    target = _attempt(lambda: editing.rename(path, name))
+    rename_pages(path, target)
+    click.echo(f"{_shown(path)} is now {_shown(target)}")
+
+
+@click.command(cls=MonitorCommand)
+@RUNS
+@click.option("--restore", is_flag=True, help="Move runs from the trash back; without a RUN, list the trash.")
+@LOGDIR
+def rm(runs: tuple[str, ...], restore: bool, logdir: Path) -> None:
+    """Move runs to the trash: names, paths, or patterns such as 'mlp-*'.
+
+    The trash is a folder beside the log directory, such as runs.trash; remove it to free the disk space.
+    """
+    from monitor.comparison.compare import find_runs
+    from monitor.dashboards.run_pages import remove_pages
+
+    trash = editing.trash_of(logdir)
+    if not runs and not restore:
+        raise click.UsageError("Missing argument 'RUN...'.")
+    if not runs:
+        _list_trash(trash)
+        return
+    if restore:
+        for path in find_runs([str(trash / name) for name in runs], trash).values():
+            click.echo(f"restored: {_shown(_attempt(partial(editing.restore, path, logdir)))}")
+        return
+    paths = list(find_runs(runs, logdir).values())
+    for path in paths:
+        _attempt(partial(editing.refuse_active, path))  # before any of them is moved
+    for path in paths:
+        target = _attempt(partial(editing.remove, path, logdir))
+        remove_pages(path)
+        name = target.relative_to(trash)
+        click.echo(f"removed: {_shown(path)}; back with: monitor rm --restore {name}")
+
+
+def _list_trash(trash: Path) -> None:
+    from monitor.events.files import runs_under
+    from monitor.runs.listing import scan
+
+    names = {run.name for run in scan(trash)} | set(runs_under(trash)) if trash.is_dir() else set()
+    for name in sorted(names):
+        click.echo(name)
+    if not names:
+        click.echo(f"{_shown(trash)} is empty")
+
+
+def _one(name: str, logdir: Path) -> Path:
+    """Return the path of the one run that a name stands for."""
+    from monitor.comparison.compare import find_runs
+
+    found = find_runs([name], logdir)
+    if len(found) > 1:
+        raise DataError(f"{name!r} stands for {len(found)} runs{hint('', found)}; name one of them")
+    return next(iter(found.values()))
+
+
+def _attempt(action: Callable[[], T]) -> T:
+    """Do something to a run; report an error of the file system in one line."""
+    try:
+        return action()
+    except OSError as error:
+        fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as short as it can be from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

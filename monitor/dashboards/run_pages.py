@@ -1,0 +1,115 @@
+"""Take changes of runs to their pages: those that are saved with a run, and those that a server shows now."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monitor.dashboards.leases import served_urls
+from monitor.errors import MonitorError
+from monitor.files import atomic_write
+from monitor.network import fetch_json, visdom_port
+from monitor.records import Text
+from monitor.runs.run import Run
+from monitor.sinks import registry
+from monitor.sinks.base import DashboardSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+log = logging.getLogger("monitor")
+
+SAVED_PAGES = "visdom"  # the folder of a run with them
+
+
+def show_texts(path: Path, tag: str, texts: Sequence[str]) -> None:
+    """Show texts on each page of a run. A page that cannot be changed costs a warning."""
+    try:
+        registry.load("visdom")
+    except MonitorError:
+        return
+    records = [Text(tag, text, step, time.time()) for step, text in enumerate(texts)]
+    saved = {file.stem: file for file in (path / SAVED_PAGES).glob("*.json")}
+    for page in dict.fromkeys([*saved, page_name(path.name)]):
+        urls = [url for url in _servers() if page in _pages(url)]
+        for url in urls or (["http://127.0.0.1:1"] if page in saved else []):  # none is needed for a saved one
+            _show(url, page, path, records, saved.get(page), is_live=bool(urls))
+
+
+def _show(url: str, page: str, path: Path, records: list[Text], saved: Path | None, *, is_live: bool) -> None:
+    sink = registry.make(f"visdom://{url.partition('://')[2]}/{page}")
+    assert isinstance(sink, DashboardSink)
+    try:
+        sink.open(Run(path, is_written=False))
+        sink.write(records)
+        if is_live:
+            sink.flush()
+        if saved is not None:
+            _merge(sink, saved)
+    except (OSError, ValueError, LookupError) as error:
+        log.warning("Visdom: the page %r is not changed: %s", page, error)
+    finally:
+        sink.close()
+
+
+def _merge(sink: DashboardSink, saved: Path) -> None:
+    """Put the windows of a sink among those of a saved page."""
+    with tempfile.TemporaryDirectory() as folder:
+        sink.save(Path(folder))
+        (made,) = Path(folder).iterdir()
+        windows = json.loads(made.read_text("utf-8"))["jsons"]
+    content = json.loads(saved.read_text("utf-8"))
+    content["jsons"] |= {
+        name: {**window, "i": content["jsons"].get(name, {}).get("i", len(content["jsons"]))}
+        for name, window in windows.items()
+    }
+    atomic_write(saved, json.dumps(content, ensure_ascii=False))
+
+
+def rename_pages(old: Path, new: Path) -> None:
+    """Give the pages of a run, which is at `new` now, its new name; a page that the user named keeps its name."""
+    before, after = page_name(old.name), page_name(new.name)
+    file = new / SAVED_PAGES / f"{before}.json"
+    if file.is_file():
+        file.rename(file.with_name(f"{after}.json"))
+    for url in _servers():
+        if before in _pages(url) and after not in _pages(url):
+            _post(url, "fork_env", prev_eid=before, eid=after)
+            _post(url, "delete_env", eid=before)
+
+
+def remove_pages(old: Path) -> None:
+    """Take the page of a run that is gone from the servers; the one that is saved with the run stays there."""
+    for url in _servers():
+        if page_name(old.name) in _pages(url):
+            _post(url, "delete_env", eid=page_name(old.name))
+
+
+def page_name(run_name: str) -> str:
+    """Return what the page of a run is called, unless the user named it."""
+    try:
+        sink = registry.make("visdom")
+    except MonitorError:
+        return run_name
+    assert isinstance(sink, DashboardSink)
+    return sink.page_url(Run(run_name, is_written=False)).rpartition("/")[2]
+
+
+def _servers() -> Iterator[str]:
+    """Yield the addresses of the Visdom servers of this machine that runs use."""
+    default = f"http://127.0.0.1:{visdom_port()}"
+    yield from dict.fromkeys([default, *served_urls("Visdom")])
+
+
+def _pages(url: str) -> list[str]:
+    """Return the names of the pages of a server."""
+    pages = fetch_json(f"{url}/env_state", b"{}")
+    return [str(page) for page in pages] if isinstance(pages, list) else []
+
+
+def _post(url: str, action: str, **fields: Any) -> None:
+    fetch_json(f"{url}/{action}", json.dumps(fields).encode())

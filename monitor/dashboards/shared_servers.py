@@ -1,0 +1,79 @@
+"""The dashboards that are up on this machine: those that runs started and share, and those at the default ports."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from monitor.dashboards.leases import Lease, lease_folder
+from monitor.dashboards.parent_watch import idle_minutes
+from monitor.dashboards.server_process import wait_until_gone
+from monitor.network import is_tensorboard, is_visdom, tensorboard_port, visdom_port
+from monitor.runs import process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NONE_STARTED = "No dashboard is up that a run has started"
+
+
+def describe() -> Iterator[str]:
+    """Yield a line for each dashboard that is up: what it is, where, and until when."""
+    urls = set()
+    for lease in _leases():
+        facts = lease.facts()
+        urls.add(str(facts["url"]))
+        if lease.claim():
+            until = "ends now"
+            if lease.stays:
+                until = f"no run uses it; ends when no page has been open for {idle_minutes():g} minutes"
+            lease.release()
+        else:
+            until = "used by a run"
+        logdir = f" over {facts['logdir']}" if "logdir" in facts else ""
+        yield f"{facts['name']}: {facts['url']}{logdir}; {until}"
+    for name, port, answers in (
+        ("Visdom", visdom_port(), is_visdom),
+        ("TensorBoard", tensorboard_port(), is_tensorboard),
+    ):
+        url = f"http://127.0.0.1:{port}"
+        if url not in urls and answers(url):
+            urls.add(url)
+            yield f"{name}: {url}; not started by a run, and left alone"
+    if not urls:
+        yield f"{NONE_STARTED}."
+
+
+def stop() -> Iterator[str]:
+    """End the dashboards that no run uses, and yield a line for each. Blocks for at most 5 s each."""
+    is_empty = True
+    for lease in _leases():
+        is_empty = False
+        facts = lease.facts()
+        title = f"{facts['name']}: {facts['url']}"
+        if not lease.claim():
+            yield f"{title}; used by a run, and left alone"
+        elif lease.end_server() and not wait_until_gone(str(facts["url"])):
+            yield f"{title}; does not end, process {facts['process']['pid']}"
+        else:
+            lease.remove()
+            yield f"{title}; ended"
+    if is_empty:
+        yield f"{NONE_STARTED}."
+
+
+def _leases() -> Iterator[Lease]:
+    """Yield the files of the servers that are alive, opened and without a lock."""
+    try:
+        paths = sorted(lease_folder().glob("*.lease"))
+    except OSError:
+        return
+    for path in paths:
+        try:
+            lease = Lease(path, os.open(path, os.O_RDWR))
+        except OSError:
+            continue
+        facts = lease.facts()
+        if {"name", "url", "process"} <= facts.keys() and process.is_alive(facts["process"]):
+            yield lease
+        lease.close()

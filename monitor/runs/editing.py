@@ -1,0 +1,122 @@
+"""Change runs that have ended: notes, tags, another name, and the trash. A run that is still running is refused."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monitor.errors import DataError
+from monitor.events.files import event_files
+from monitor.files import atomic_write
+from monitor.runs.listing import load
+from monitor.runs.run_file import RUN_FILE, read_run_file, timestamp
+from monitor.runs.status import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOTES_TAG, TAGS_TAG = "notes", "tags"  # of the texts in the event file
+QUIET_S = 60.0  # a run of another program whose event files changed more recently may be running
+
+
+def refuse_active(path: Path) -> None:
+    """Raise `DataError` for a run that is running, or may be."""
+    if (path / RUN_FILE).exists():
+        info = load(path)
+        if info.status is RunStatus.RUNNING:
+            where = f"in process {info.fields.get('pid')} on {info.fields.get('host')}"
+            raise DataError(f"the run {str(path)!r} is still running, {where}; wait until it has ended")
+        return
+    ages = [time.time() - file.stat().st_mtime for file in event_files(path)]
+    if ages and min(ages) < QUIET_S:
+        raise DataError(f"the run {str(path)!r} may still be running: its event files changed {min(ages):.0f} s ago")
+
+
+def add_note(path: Path, text: str) -> None:
+    """Add a note to `run.json` and to the event files. Raises `DataError`, `OSError`."""
+    fields = _editable(path)
+    notes = [*(fields.get("notes") or []), {"time": timestamp(time.time()), "text": text}]
+    _write(path, {**fields, "notes": notes})
+    _write_text(path, NOTES_TAG, text, len(notes) - 1)
+
+
+def set_tags(path: Path, add: Sequence[str], remove: Sequence[str] = ()) -> list[str]:
+    """Add and remove tags, and return those that the run has then. Raises `DataError`, `OSError`."""
+    fields = _editable(path)
+    before = list(fields.get("tags") or [])
+    tags = [tag for tag in dict.fromkeys([*before, *add]) if tag not in remove]
+    if tags != before:
+        edits = int(fields.get("tag_edits") or 0)
+        _write(path, {**fields, "tags": tags, "tag_edits": edits + 1})
+        _write_text(path, TAGS_TAG, ", ".join(tags) or "none", edits)
+    return tags
+
+
+def rename(path: Path, name: str) -> Path:
+    """Give a run's directory another name, and return its new path. Raises `DataError`, `OSError`."""
+    refuse_active(path)
+    target = path.with_name(name)
+    if target.exists():
+        raise DataError(f"there is a run {str(target)!r} already; choose another name")
+    path.rename(target)
+    if (target / RUN_FILE).exists():
+        _write(target, {**read_run_file(target), "name": name})
+    return target
+
+
+def trash_of(logdir: Path) -> Path:
+    """Return the folder beside a log directory that removed runs are moved to: TensorBoard must not find them."""
+    resolved = logdir.resolve()
+    return resolved.with_name(f"{resolved.name}.trash")
+
+
+def remove(path: Path, logdir: Path) -> Path:
+    """Move a run to the trash of its log directory, and return where it is. Raises `DataError`, `OSError`."""
+    refuse_active(path)
+    root = logdir.resolve()
+    name = path.relative_to(root) if path.is_relative_to(root) and path != root else Path(path.name)
+    target, number = trash_of(logdir) / name, 1
+    while target.exists():
+        number += 1
+        target = target.with_name(f"{name.name}-{number}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+    return target
+
+
+def restore(path: Path, logdir: Path) -> Path:
+    """Move a run from the trash back, and return where it is. Raises `DataError`, `OSError`."""
+    target = logdir.resolve() / path.relative_to(trash_of(logdir))
+    if target.exists():
+        raise DataError(f"there is a run {str(target)!r} already; rename it first, with: monitor mv")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+    return target
+
+
+def _editable(path: Path) -> dict[str, Any]:
+    """Return the fields of a run that may be changed."""
+    if not (path / RUN_FILE).exists():
+        raise DataError(f"the run {str(path)!r} has no {RUN_FILE}: another program wrote it")
+    refuse_active(path)
+    return read_run_file(path)
+
+
+def _write(path: Path, fields: dict[str, Any]) -> None:
+    atomic_write(path / RUN_FILE, json.dumps(fields, indent=2, ensure_ascii=False) + "\n")
+
+
+def _write_text(path: Path, tag: str, text: str, step: int) -> None:
+    """Put a text into an event file of its own, if the run has any; `step` keeps the texts of a tag apart."""
+    if not event_files(path):
+        return
+    from monitor.events import summaries
+    from monitor.events.writer import EventFileWriter
+
+    value = summaries.text(tag, summaries.preformatted(text))
+    file = EventFileWriter(path)
+    file.add_bytes(bytes(summaries.event([value], step, time.time()).SerializeToString()))
+    file.flush()
+    file.close()

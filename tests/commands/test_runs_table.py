@@ -1,0 +1,110 @@
+"""The table of `monitor runs`: one line a run at any width, what fits, and runs that other programs wrote."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from tensorboardX import SummaryWriter
+
+from monitor.cli import main
+from monitor.commands.runs_table import runs_table
+from monitor.runs.foreign import ForeignRuns
+from monitor.runs.listing import RunInfo, load
+from monitor.runs.run_file import timestamp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+METRICS = {
+    "test/accuracy": {"last": 0.91234567, "step": 9, "best": 0.95, "best_step": 5, "goal": "max"},
+    "test/loss": {"last": 0.31234567, "step": 9, "best": 0.0755, "best_step": 5, "goal": "min"},
+    "train/loss": {"last": 0.3, "step": 9, "best": 0.0755, "best_step": 5, "goal": "min"},
+}
+
+
+def write(folder: Path, name: str, **fields: Any) -> RunInfo:
+    (folder / name).mkdir(parents=True)
+    progress = {"epoch": 5, "epochs": 10, "step": 1500, "steps": 3000}
+    whole = {
+        "name": name, "status": "finished", "start": timestamp(time.time() - 60), "end": timestamp(time.time() - 20),
+        "config": {}, "metrics": METRICS, "progress": progress, **fields,
+    }  # fmt: skip
+    (folder / name / "run.json").write_text(json.dumps(whole))
+    return load(folder / name)
+
+
+def table(infos: list[RunInfo], width: int, height: int | None = None, metrics: tuple[str, ...] = ()) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width).print(runs_table(infos, metrics, width, height))
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160])
+def test_a_run_has_one_line_at_any_width(tmp_path: Path, width: int) -> None:
+    runs = [write(tmp_path, f"a-name-of-more-than-thirty-characters-{n}") for n in range(5)]
+    lines = table(runs, width)
+    assert len(lines) == 2 + len(runs)
+    assert all(len(line) <= width for line in lines)
+    assert len({line.split()[0] for line in lines[2:]}) == 5, "names that are cut still differ"
+    assert width < 60 or "0.9123" in lines[2]
+
+
+def test_the_columns_have_the_names_of_filters(tmp_path: Path) -> None:
+    run = write(tmp_path, "mlp")
+    wide = table([run], 200)
+    top, bottom = (line.split() for line in wide[:2])
+    assert top == ["test/", "best:test/", "test/", "best:test/", "train/", "best:train/"]
+    assert bottom == [
+        "name", "status", "epoch", "step", *["accuracy"] * 2, *["loss"] * 4, "duration", "age",
+    ]  # fmt: skip
+    names = {"name", "status", "epoch", "step", "duration", "age", "test/accuracy", "best:train/loss"}
+    assert names <= run.names()
+    assert "0.3\n" not in table([run], 80, metrics=("train/loss",))
+    assert [line for line in table([run], 50, metrics=("train/loss",)) if "train/" in line]
+
+
+def test_as_many_as_fit(tmp_path: Path) -> None:
+    runs = [
+        write(tmp_path, f"r{n:02}", **({"status": "failed", "error": "E " * 99} if n < 9 else {})) for n in range(30)
+    ]
+    lines = table(runs, 80, height=23)
+    assert len(lines) == 23
+    assert lines[15] == "… 17 more"
+    assert [line[:4] for line in lines[2:15]] == [f"r{n:02} " for n in range(13)]
+    assert [line[:4] for line in lines[16:]] == [f"r{n:02}:" for n in range(7)], "told is what the shown runs lack"
+    assert all(len(line) <= 80 for line in lines)
+    assert len(table(runs[:9], 80, height=23)) == 2 + 9 + 7
+
+
+def test_runs_of_other_programs_are_listed_and_followed(tmp_path: Path) -> None:
+    write(tmp_path, "ours")
+    for folder in (tmp_path / "theirs" / "a", tmp_path / "ours" / "part-of-ours"):
+        writer = SummaryWriter(str(folder))
+        for step in range(5):
+            writer.add_scalar("val/loss", 1.0 / (step + 1), step)
+        writer.close()
+    found = CliRunner().invoke(main, ["runs", str(tmp_path), "--json"])
+    ours, theirs = json.loads(found.stdout)
+    assert (ours["name"], theirs["name"], theirs["status"]) == ("ours", "theirs/a", "foreign")
+    assert theirs["metrics"]["val/loss"] == {
+        "last": pytest.approx(0.2), "step": 4, "best": pytest.approx(0.2), "best_step": 4, "goal": "min",
+    }  # fmt: skip
+    assert theirs["progress"] == {"step": 4}
+    assert theirs["age"] < 60
+    filtered = CliRunner().invoke(main, ["runs", str(tmp_path), "--filter", "status==foreign and val/loss<0.3"])
+    assert "theirs/a" in filtered.stdout
+    assert "ours" not in filtered.stdout
+
+    foreign = ForeignRuns(tmp_path)
+    assert [run.progress["step"] for run in foreign.scan([tmp_path / "ours"])] == [4]
+    writer = SummaryWriter(str(tmp_path / "theirs" / "a"), filename_suffix=".more")
+    writer.add_scalar("val/loss", 0.01, 9)
+    writer.close()
+    (run,) = foreign.scan([tmp_path / "ours"])
+    assert (run.progress["step"], run.look_up("best:val/loss")) == (9, pytest.approx(0.01))
