@@ -15,6 +15,7 @@ from monitor.commands.lazy import LazyGroup
         "compare": ("monitor.commands.compare:compare", "Compare runs in the terminal, in Visdom, or as HTML."),
         "doctor": ("monitor.commands.doctor:doctor", "Check whether a training can run here."),
         "replay": ("monitor.commands.replay:replay", "Show TensorBoard logs and W&B runs in any sink."),
+        "report": ("monitor.commands.report:report", "Write a report of runs as one HTML page."),
         "run": ("monitor.commands.run:run", "Run a script as it is, and watch what it logs."),
         "runs": ("monitor.commands.runs:runs", "List runs, with their status and metrics."),
         "serve": ("monitor.commands.serve:serve", "Serve a dashboard: visdom or tensorboard."),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from monitor import Logger
 from monitor.cli import main
 from monitor.comparison.compare import ComparedRun
-from monitor.comparison.html_report import write_report
+from monitor.comparison.comparison import Comparison
 from monitor.render.escaping import CONTROL_CHARS
 
 if TYPE_CHECKING:
@@ -163,5 +163,5 @@ def test_any_name_is_text(tmp_path: Path, five: list[str], tag: str) -> None:
         ComparedRun(first, tmp_path / "none", status, {key: value}, {tag: {"last": 1.0, "step": 1}}),
         ComparedRun(second, tmp_path / "none", status, {key: f"{value}2"}, {}),
     ]
-    write_report(tmp_path / "page.html", runs, [tag])
+    Comparison(runs, [tag]).save(tmp_path / "page.html")
     check((tmp_path / "page.html").read_text(), [first, second, key, value, status, tag])
