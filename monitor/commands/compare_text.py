@@ -75,7 +75,7 @@ def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str], *, is_groupe
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("group" if is_grouped else "run", overflow="fold")
-    for name in ("last", "at step", "best", "at step"):
+    for name in ("last", "best") if is_grouped else ("last", "at step", "best", "at step"):
         table.add_column(name, justify="right")
     table.add_column("runs" if is_grouped else "status")
     for tag in tags:
@@ -85,8 +85,10 @@ def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str], *, is_groupe
             for which, step in (("last", "step"), ("best", "best_step")):
                 star = "*" if run.name in best_runs(runs, tag, which) else " "
                 value, spread = parse_number(entry.get(which)), entry.get(f"{which}_std")
-                text = "" if value is None else f"{value:.5g}{'' if spread is None else f' ± {spread:.2g}'}{star}"
-                cells += [text, "" if entry.get(step) is None else str(entry[step])]
+                cells.append(
+                    "" if value is None else f"{value:.5g}{'' if spread is None else f' ± {spread:.2g}'}{star}"
+                )
+                cells += [] if is_grouped else [str(entry.get(step, ""))]
             label = as_text(_short(tag) if index == 0 else "")
             table.add_row(
                 label, as_text(_short(run.name)), *cells, as_text(run.status), end_section=index == len(runs) - 1

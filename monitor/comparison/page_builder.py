@@ -66,6 +66,7 @@ def build_page(comparison: Comparison, title: str, step: int | None = None, *, i
         metric=comparison.metrics[0] if comparison.metrics else "",
         settings=settings[:MAX_SETTINGS],
         more_settings=max(0, len(settings) - MAX_SETTINGS),
+        value_name=next((name for name, *_ in _columns(comparison)), ""),
         columns=[name for name, *_ in _columns(comparison)],
         charts=[
             {"number": number, "title": tag, "is_system": tag in comparison.system_metrics}

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 MAX_POINTS_WITH_MARKERS = 30  # of a curve
 MAX_UNIFIED = 16  # curves whose values one hover label lists; with more, it is the nearest curve's
 MAX_MARKS = 8  # of a curve, where it is cut
+MARK_INSET = 0.002  # of the range, by which a mark is inside it
 MAX_NOTES = 4
+MAX_LISTED_CHARS = 60  # of names in a note
 BAND_OPACITY = 0.18
 DECADES = 100.0  # values whose largest is this many times the smallest get a button for a logarithmic axis
 
@@ -136,6 +138,7 @@ def _band(curve: ChartCurve) -> list[dict[str, Any]]:
 def _cut_marks(curve: ChartCurve, name: str, limits: tuple[float, float]) -> list[dict[str, Any]]:
     """Return the triangles at the edges of the chart where the curve leaves it, with the values on hover."""
     low, high = limits
+    inset = MARK_INSET * (high - low)
     marks = []
     for edge, symbol, sign in ((high, "triangle-up", 1), (low, "triangle-down", -1)):
         outside = [(x, y) for x, y in zip(curve.x, curve.y) if y is not None and (y - edge) * sign > 0]
@@ -146,7 +149,7 @@ def _cut_marks(curve: ChartCurve, name: str, limits: tuple[float, float]) -> lis
                     "type": "scatter",
                     "mode": "markers",
                     "x": [x for x, _ in outside],
-                    "y": [edge] * len(outside),
+                    "y": [edge - sign * inset] * len(outside),
                     "customdata": [y for _, y in outside],
                     "marker": {"color": curve.color, "size": 10, "symbol": symbol, "line": {}},
                     "cliponaxis": False,
@@ -191,7 +194,7 @@ def _notes(curves: Sequence[ChartCurve], names: Sequence[str], same: dict[int, i
     by_first: dict[int, list[str]] = {}
     for number, first in same.items():
         by_first.setdefault(first, [names[first]]).append(names[number])
-    lines += [f"identical: {', '.join(group[:6])}{' …' if len(group) > 6 else ''}" for group in by_first.values()]
+    lines += [_identical_note(group, len(curves)) for group in by_first.values()]
     if len(lines) > MAX_NOTES:
         lines = [*lines[: MAX_NOTES - 1], f"… and {len(lines) - MAX_NOTES + 1:,} more"]
     if not lines:
@@ -199,6 +202,14 @@ def _notes(curves: Sequence[ChartCurve], names: Sequence[str], same: dict[int, i
     corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top", "align": "right"}
     style = {"showarrow": False, "font": {"size": 10, "color": "#666"}, "bgcolor": "rgba(255,255,255,0.7)"}
     return [{"text": "<br>".join(lines), **corner, **style}]
+
+
+def _identical_note(names: Sequence[str], count: int) -> str:
+    """Return a line about curves that are the same, out of `count`."""
+    listed = ", ".join(names)
+    if len(listed) <= MAX_LISTED_CHARS:
+        return f"identical: {listed}"
+    return f"all {count} curves are identical" if len(names) == count else f"{len(names)} identical curves (dashed)"
 
 
 def _template_text(name: str) -> str:
