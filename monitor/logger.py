@@ -57,7 +57,7 @@ class Logger(LogMethods):
     def __init__(
         self,
         run: str | os.PathLike[str] | Run,
-        sinks: Iterable[str | Sink] = ("tensorboard", "console"),
+        sinks: Iterable[str | Sink] | None = None,
         config: Mapping[str, Any] | None = None,
         *,
         alerts: Iterable[str | Rule | StallRule] = (),
@@ -71,7 +71,8 @@ class Logger(LogMethods):
 
         Args:
             run: a directory, or a `Run`.
-            sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects.
+            sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects; by default, `"tensorboard"` and
+                `"console"`, or in a notebook `"notebook"` in place of the console.
             config: the run's settings, by name.
             alerts: rules such as `"test/loss > 2 * best for 3"`. The first NaN or infinity is an alert without a
                 rule. Each alert fires once: in the log, as a text in every sink, and in `run.json`.
@@ -97,7 +98,7 @@ class Logger(LogMethods):
         if children not in CHILDREN:
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
-        made, rules = registry.make_all(sinks), parse_rules(alerts)
+        made, rules = registry.make_all(registry.default_specs() if sinks is None else sinks), parse_rules(alerts)
         if isinstance(run, Run) and config is not None:
             raise TypeError("config goes with a directory; a Run has its own")
         self._silent = process_rank() > 0 and not every_rank

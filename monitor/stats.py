@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import NamedTuple
 
 SHOWN_IF_NONZERO = ("pending", "dropped", "failed", "superseded", "retries", "slowdowns")
@@ -62,6 +63,14 @@ class Stats(NamedTuple):
             for name, stats in self.sinks.items()
             if stats.missing
         ]
+
+    def _repr_html_(self) -> str:
+        """Return a table of the counters, for a notebook."""
+        rows = [(name, *map(str, stats[:-1]), stats.last_error or "") for name, stats in self.sinks.items()]
+        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in ("sink", *SinkStats._fields))
+        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        cost = f"{self.calls:,} log calls took {self.seconds:.3f} s, {self.share:.2%} of the run"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{cost}</p>"
 
     def __str__(self) -> str:
         parts = [

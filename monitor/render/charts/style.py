@@ -52,6 +52,7 @@ def layout(title: str, x: str, y: str) -> dict[str, Any]:
         "plot_bgcolor": "#fff",
         "paper_bgcolor": "#fff",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        "hoverlabel": {"bgcolor": "rgba(255,255,255,0.9)", "font": {"size": 11, "color": "#222"}, "namelength": 40},
         "uirevision": "keep",  # an update does not change the user's zoom
     }  # fmt: skip
 
