@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from monitor.comparison.comparison import Comparison
+    from monitor.comparison.side_by_side import SideBySide
     from monitor.render.charts.curves import ChartCurve
 
 PLOT_LINES = 16
@@ -25,7 +25,7 @@ MAX_SETTINGS = 30  # columns of the table
 MARKERS = "•x+o*#%@"  # one per run, where there are no colors
 
 
-def show(comparison: Comparison) -> None:
+def show(comparison: SideBySide) -> None:
     """Print the settings that differ, the metrics, and a plot of the first metric."""
     from rich.console import Console
 

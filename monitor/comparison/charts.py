@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 60_000  # of all charts together
 POINTS_PER_BUCKET = 4
 MIN_BUCKETS = 16
-MIN_PARALLEL_RUNS = 2
+MIN_PARALLEL_RUNS = 3  # two are seen in the table
 
 
 def buckets(curves: int) -> int:

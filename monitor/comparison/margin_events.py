@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from monitor.comparison.comparison import Comparison
+    from monitor.comparison.side_by_side import SideBySide
 
 LOWER, UPPER = "lower", "upper"
 MAX_NAME_CHARS = 100  # of a directory
 
 
-def write_margin_events(folder: Path, comparison: Comparison) -> Iterator[Path]:
+def write_margin_events(folder: Path, comparison: SideBySide) -> Iterator[Path]:
     """Write one run per group below `folder`, and yield its directory; an earlier one of the name is replaced.
 
     Each metric TAG is the center, `TAG/lower` and `TAG/upper` are the ends of the band. Blocks while it reads the runs;

@@ -21,7 +21,9 @@ from monitor.runs.run_file import parse_number, parse_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.comparison.comparison import Comparison
+    from jinja2 import Template
+
+    from monitor.comparison.side_by_side import SideBySide
     from monitor.render.downsampling import DownsampledSeries
 
 MAX_TEXT_CHARS = 2000  # of a name or a setting
@@ -30,7 +32,7 @@ SIGNIFICANT_DIGITS = 7  # event files hold float32
 JSON_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}  # so that no script element ends
 
 
-def build_page(comparison: Comparison, title: str, step: int | None = None, *, is_report: bool = False) -> str:
+def build_page(comparison: SideBySide, title: str, step: int | None = None, *, is_report: bool = False) -> str:
     """Return the page. Blocks while it reads the event files; raises `OSError` if one cannot be read.
 
     Args:
@@ -39,11 +41,8 @@ def build_page(comparison: Comparison, title: str, step: int | None = None, *, i
         step: show the latest pictures of each run up to this step; by default, the newest, with a slider.
         is_report: whether notes, config, system metrics, alerts, and changes of the code are included.
     """
-    from jinja2 import Environment
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = _shown
     rows, entries = comparison.rows, comparison.row_of_run()
     figures = comparison.figures(with_system=is_report)
     parallel = comparison.parallel()
@@ -57,7 +56,7 @@ def build_page(comparison: Comparison, title: str, step: int | None = None, *, i
     }
     script, plotly = _page_file("page.js"), _plotly()
     settings = differing_settings(rows)
-    page = environment.from_string(_page_file("page.html.j2")).render(
+    page = _template().render(
         title=title,
         subtitle=comparison.subtitle(),
         note=comparison.note(),
@@ -99,6 +98,15 @@ def _content_policy(script: str, plotly_digest: str) -> str:
 
 
 @lru_cache(1)
+def _template() -> Template:
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["shown"] = _shown
+    return environment.from_string(_page_file("page.html.j2"))
+
+
+@lru_cache(1)
 def _plotly() -> tuple[str, str]:
     """Return Plotly's script, compressed, in base64, and the SHA-256 of the script."""
     from plotly.offline import get_plotlyjs
@@ -133,7 +141,7 @@ def _round(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
-def _clocks(comparison: Comparison) -> list[dict[str, Any]]:
+def _clocks(comparison: SideBySide) -> list[dict[str, Any]]:
     """Return for each row what maps steps to times and epochs; for a group, that of its first run."""
     clocks = []
     for run, read in comparison.clocks():
@@ -160,7 +168,7 @@ def _line(series: DownsampledSeries) -> list[list[Any]] | None:
     return [[step for step, _ in points], [value for _, value in points]] if any(value for _, value in points) else None
 
 
-def _columns(comparison: Comparison) -> list[tuple[str, str, str]]:
+def _columns(comparison: SideBySide) -> list[tuple[str, str, str]]:
     """Return the columns of the table: title, tag, and `"best"` or `"last"`."""
     columns = []
     for tag in comparison.metrics:
@@ -170,7 +178,7 @@ def _columns(comparison: Comparison) -> list[tuple[str, str, str]]:
     return columns
 
 
-def _row(comparison: Comparison, index: int, settings: Sequence[str]) -> dict[str, Any]:
+def _row(comparison: SideBySide, index: int, settings: Sequence[str]) -> dict[str, Any]:
     """Return a run or group for the list and the table."""
     rows = comparison.rows
     run = rows[index]
@@ -200,7 +208,7 @@ def _row(comparison: Comparison, index: int, settings: Sequence[str]) -> dict[st
     }
 
 
-def _pictures(comparison: Comparison, pictures: Pictures, entries: Sequence[int]) -> list[dict[str, Any]]:
+def _pictures(comparison: SideBySide, pictures: Pictures, entries: Sequence[int]) -> list[dict[str, Any]]:
     """Return the pictures of each tag, of all runs side by side, with those of earlier steps."""
     sections = []
     for tag, by_run in pictures.by_tag.items():

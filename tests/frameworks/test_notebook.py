@@ -41,7 +41,7 @@ def test_a_live_logger_has_one_output_in_its_own_cell(outputs: list[list[dict[st
     assert figure["data"][0]["y"][-1] == pytest.approx(1 / 50)
     assert "train/loss" in output["data"]["text/html"]
     assert "<svg" in output["data"]["text/html"]
-    assert [one for one in outputs[2] if one.output_type == "display_data"] == []
+    assert [one for one in outputs[2] if one["output_type"] == "display_data"] == []
 
 
 def test_stats_run_and_comparison_have_a_rich_display(outputs: list[list[dict[str, Any]]]) -> None:
