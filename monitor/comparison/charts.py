@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from monitor.comparison.groups import Aggregate
     from monitor.render.charts.style import Figure as Chart
 
-MAX_POINTS = 60_000  # of all charts together
+MAX_POINTS = 40_000  # of all charts together
 POINTS_PER_BUCKET = 4
 MIN_BUCKETS = 16
 MIN_PARALLEL_RUNS = 3  # two are seen in the table

@@ -117,7 +117,7 @@ def test_terminal_page_and_events_agree(seeds: Path, tmp_path: Path) -> None:
     result = run(seeds, "--group-by", "config", "--ignore", "seed", "--html", page, "--events", events)
     assert result.exit_code == 0, result.output
     cells = [line.split() for line in result.stdout.splitlines()]
-    assert ["test/loss", "lr=0.1", "0.075", "±", "0.066*", "0.075", "±", "0.066*", "3", "runs"] in cells
+    assert ["test/loss", "lr=0.1", "0.075", "±", "0.066*", "0.041667", "±", "0.072*", "3", "runs"] in cells
     assert "mean and standard deviation" in result.stdout
     written = read_scalars(events / "lr=0.2", ["test/loss", "test/loss/lower", "test/loss/upper"])
     center = [2 * np.mean(column) for column in zip(*VALUES.values())]

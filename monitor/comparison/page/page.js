@@ -115,25 +115,30 @@ function draw(plot) {
 }
 
 let isScheduled = false;
-function redraw() {
-  for (const plot of all('[data-chart]')) dirty.add(plot);
+function schedule() { // one chart per frame, so that the page stays quick and the first one is there soon
   if (isScheduled) return;
   isScheduled = true;
   requestAnimationFrame(() => {
     isScheduled = false;
-    for (const plot of visible) if (dirty.has(plot)) draw(plot);
+    const next = [...visible].find((plot) => dirty.has(plot));
+    if (!next) return;
+    draw(next);
+    schedule();
   });
+}
+
+function redraw() {
+  for (const plot of all('[data-chart]')) dirty.add(plot);
+  schedule();
 }
 
 function watchPlots() {
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (!isIntersecting) visible.delete(target);
-      else {
-        visible.add(target);
-        if (dirty.has(target)) draw(target);
-      }
+      if (isIntersecting) visible.add(target);
+      else visible.delete(target);
     }
+    schedule();
   }, { rootMargin: '200px' });
   for (const plot of all('[data-chart]')) {
     dirty.add(plot);
