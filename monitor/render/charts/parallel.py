@@ -66,7 +66,7 @@ def parallel_chart(metric: str, settings: Sequence[str], runs: Sequence[Parallel
     }  # fmt: skip
     figure_layout["yaxis"] |= {"visible": False, "range": [-0.16, 1.08], "fixedrange": True}
     figure_layout["margin"] = {"l": 30, "r": 60, "t": 70, "b": 16}
-    figure_layout |= {"showlegend": False, "hovermode": "closest", "dragmode": "select", "selectdirection": "v"}
+    figure_layout |= {"showlegend": False, "hovermode": "closest", "dragmode": "select", "selectdirection": "d"}
     figure_layout["shapes"] = [
         {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": {"color": "#9aa1ab", "width": 1}, "layer": "below"}
         for x in range(len(axes))
