@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from monitor.sinks.base import DashboardSink
 
 PARALLEL_TAG = "settings"  # names the window of the parallel coordinates
+PARALLEL_SIZE_PX = {"width": 830, "height": 320}
 
 
 class ComparisonView:
@@ -62,6 +63,7 @@ class ComparisonView:
                     self._show(tag, curve_chart(tag, own))
             figure = None if self._group_by else charts.parallel(compared, self._tags)
             if figure is not None:
+                figure["layout"] |= PARALLEL_SIZE_PX
                 self._show(PARALLEL_TAG, figure)
         self._sink.flush()
 

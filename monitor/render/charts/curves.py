@@ -170,12 +170,12 @@ def _scale_buttons(limits: tuple[float, float] | None) -> dict[str, Any]:
     return {
         "type": "buttons",
         "direction": "right",
-        "x": 0,
-        "xanchor": "left",
-        "y": 1.0,
-        "yanchor": "bottom",
-        "pad": {"b": 2},
-        "font": {"size": 10},
+        "x": 1,
+        "xanchor": "right",
+        "y": -0.11,  # beside the title of the x axis, where there is room whatever the legend holds
+        "yanchor": "top",
+        "pad": {"t": 0},
+        "font": {"size": 9},
         "showactive": True,
         "buttons": [
             {"label": "linear", "method": "relayout", "args": [linear]},
