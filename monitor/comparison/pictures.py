@@ -22,7 +22,9 @@ MAX_GRID_PX = 900  # width and height of a grid of pictures on the page
 MAX_STEPS = 12  # of a run and tag: the newest, and an even thinning of the rest
 MAX_PICTURE_BYTES = 2**26  # of all pictures while they are read
 MAX_ENCODED_BYTES = 1_800_000  # of all pictures of a page
-WEBP_QUALITY = 82
+WEBP_QUALITY = 70
+SIDES_PX = (800, 540, 360)  # widths of pictures, of which the largest is used at which the newest of all fit
+SMALL_PX = 128 * 128  # area of a picture that is kept without loss
 
 
 @dataclass
@@ -92,13 +94,18 @@ def read_pictures(runs: Sequence[Path], step: int | None, on_error: OnError = No
 def _encoded(histories: dict[tuple[str, int], _History], left_out: int, *, latest_only: bool) -> Pictures:
     """Encode the pictures, the newest of all first, as long as there is room."""
     pictures, size = Pictures(left_out=left_out), 0
+    newest = [history.kept[-1] for history in histories.values() if history.kept]
+    side = next(
+        (side for side in SIDES_PX[:-1] if sum(len(_encode(record, side)) for record in newest) <= MAX_ENCODED_BYTES),
+        SIDES_PX[-1],
+    )
     deepest = max((len(history.kept) for history in histories.values()), default=0)
     for age in range(1 if latest_only else deepest):
         for (tag, index), history in histories.items():
             if age >= len(history.kept):
                 continue
             record = history.kept[-1 - age]
-            encoded = _encode(record)
+            encoded = _encode(record, side)
             if size + len(encoded) > MAX_ENCODED_BYTES:
                 pictures.left_out += not age
                 continue
@@ -110,16 +117,18 @@ def _encoded(histories: dict[tuple[str, int], _History], left_out: int, *, lates
     return pictures
 
 
-def _encode(record: Images) -> bytes:
-    """Return the grid of pictures as a WebP file, without loss where the pictures are small."""
+def _encode(record: Images, side: int) -> bytes:
+    """Return the grid of pictures as a WebP file at most `side` pixels wide; a small one without loss."""
     from PIL import Image
 
     from monitor.render.images import image_grid
 
-    grid = Image.open(io.BytesIO(image_grid(record).png))
+    grid: Image.Image = Image.open(io.BytesIO(image_grid(record).png))
     file = io.BytesIO()
-    is_small = max(record.images.shape[2:]) <= 64 and record.images.nbytes <= 200_000
-    grid.save(file, "WEBP", lossless=is_small, quality=100 if is_small else WEBP_QUALITY, method=4)
+    is_small = grid.width * grid.height <= SMALL_PX
+    if grid.width > side:
+        grid = grid.resize((side, max(1, grid.height * side // grid.width)), Image.Resampling.LANCZOS)
+    grid.save(file, "WEBP", lossless=is_small, quality=100 if is_small else WEBP_QUALITY, method=3)
     return file.getvalue()
 
 
