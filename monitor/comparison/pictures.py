@@ -59,6 +59,9 @@ class _History:
             self._stride *= 2
             self.kept = [*self.kept[:-1][::2], self.kept[-1]]
 
+    def keep_newest(self) -> None:
+        self.kept = self.kept[-1:]
+
     @property
     def nbytes(self) -> int:
         return sum(record.images.nbytes for record in self.kept)
@@ -78,16 +81,19 @@ def read_pictures(runs: Sequence[Path], step: int | None, on_error: OnError = No
                 if not isinstance(record, Images) or (step is not None and record.step > step):
                     continue
                 record = record._replace(images=_shrink(record.images))
-                history = histories.get((record.tag, index)) or _History()
-                size = sum(other.nbytes for other in histories.values())
-                if size + record.images.nbytes > MAX_PICTURE_BYTES:
-                    if history.count:
-                        history.kept = []  # the newest one counts
-                    else:
-                        left_out.add((record.tag, index))
-                        continue
-                histories[record.tag, index] = history
-                history.add(record)
+                own = {tag: history for (tag, number), history in histories.items() if number == index}
+                room = MAX_PICTURE_BYTES // len(runs) - record.images.nbytes
+                if sum(history.nbytes for history in own.values()) > room:
+                    for history in own.values():
+                        history.keep_newest()
+                others = sum(history.nbytes for tag, history in own.items() if tag != record.tag)
+                if others > room:
+                    left_out.add((record.tag, index))
+                    continue
+                if record.tag in own and own[record.tag].nbytes + others > room:
+                    own[record.tag].kept = []  # the newer one takes its place
+                histories.setdefault((record.tag, index), _History()).add(record)
+    left_out -= histories.keys()
     return _encoded(histories, len(left_out), latest_only=step is not None)
 
 

@@ -121,7 +121,7 @@ def test_a_page_that_opens_offline(runs: Path, tmp_path: Path, page: Page) -> No
     page.context.set_offline(True)
     page.goto(file.as_uri())
     assert page.title() == "3 runs"
-    page.wait("() => document.querySelectorAll('.plots .js-plotly-plot').length === 3")
+    page.poll("() => document.querySelectorAll('.plots .js-plotly-plot').length === 3")
     assert page.hosts == set()
     assert page.problems == []
     row = page.locator("tbody tr[data-run=run0]").inner_text()
@@ -133,7 +133,7 @@ def test_a_page_that_opens_offline(runs: Path, tmp_path: Path, page: Page) -> No
     runs_drawn = "() => [...new Set(document.querySelector('[data-chart]').data.map(trace => trace.meta.run))].join()"
     assert page.evaluate(runs_drawn) == "0,1,2"
     page.locator("input[value=run1]").uncheck()
-    page.wait(f"() => ({runs_drawn})() === '0,2'")
+    page.poll(f"() => ({runs_drawn})() === '0,2'")
     assert page.locator("figcaption:visible").count() == 2
     assert page.locator("tbody tr:visible").count() == 2
 

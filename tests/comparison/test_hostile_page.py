@@ -142,8 +142,8 @@ def test_a_report_shows_notes_settings_and_changes_as_text(page_file: Path) -> N
 
 def test_a_browser_runs_nothing_of_it(page_file: Path, page: Page) -> None:
     page.goto(page_file.as_uri())
-    page.wait("() => document.readyState === 'complete'")
-    page.wait("() => document.querySelector('.js-plotly-plot')")
+    page.poll("() => document.readyState === 'complete'")
+    page.poll("() => document.querySelector('.js-plotly-plot')")
     for part in page.locator(".runs label, td, h3").all()[:20]:
         part.hover()
     assert page.evaluate("window.pwned === undefined")
@@ -159,7 +159,7 @@ def test_the_policy_of_the_page_stops_other_scripts(page_file: Path, page: Page,
     inserted = "<body><script>window.pwned=1</script><img src=x onerror=window.pwned=1>"
     changed.write_text(page_file.read_text().replace("<body>", inserted, 1))
     page.goto(changed.as_uri())
-    page.wait("() => document.readyState === 'complete'")
+    page.poll("() => document.readyState === 'complete'")
     assert page.evaluate("window.pwned === undefined")
     assert any("Content Security Policy" in problem for problem in page.problems)
 

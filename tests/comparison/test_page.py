@@ -51,12 +51,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def opened(file: Path, page: Page) -> Page:
     page.goto(file.as_uri())
-    page.wait(f"() => ({TRACES})() !== undefined")
+    page.poll(f"() => ({TRACES})() !== undefined")
     return page
 
 
 def runs_shown(page: Page, wanted: str) -> None:
-    page.wait(f"wanted => [...new Set(({TRACES})().map(trace => trace.meta.run))].join() === wanted", wanted)
+    page.poll(f"wanted => [...new Set(({TRACES})().map(trace => trace.meta.run))].join() === wanted", wanted)
 
 
 def test_axes_smoothing_and_spikes(opened: Page) -> None:
@@ -65,15 +65,15 @@ def test_axes_smoothing_and_spikes(opened: Page) -> None:
     cut = opened.evaluate(f"({TRACES})().filter(trace => trace.meta.part === 'cut').map(trace => trace.customdata[0])")
     assert cut == pytest.approx([5000.13], abs=0.01)
     opened.locator("#robust").uncheck()
-    opened.wait(f"() => {layout}.yaxis.range[1] > 4000")
+    opened.poll(f"() => {layout}.yaxis.range[1] > 4000")
     opened.locator("[data-y=log]").click()
-    opened.wait(f"() => {layout}.yaxis.type === 'log'")
+    opened.poll(f"() => {layout}.yaxis.type === 'log'")
     opened.locator("[data-x=relative]").click()
-    opened.wait(f"() => {layout}.xaxis.title.text.startsWith('seconds')")
+    opened.poll(f"() => {layout}.xaxis.title.text.startsWith('seconds')")
     opened.locator("[data-x=wall]").click()
-    opened.wait(f"() => {layout}.xaxis.type === 'date'")
+    opened.poll(f"() => {layout}.xaxis.type === 'date'")
     opened.locator("#smoothing").fill("0.9")
-    opened.wait(f"() => ({TRACES})().some(trace => trace.meta.part === 'raw')")
+    opened.poll(f"() => ({TRACES})().some(trace => trace.meta.part === 'raw')")
     smooth, raw = opened.evaluate(f"({TRACES})().filter(t => t.meta.run === 0).map(t => Array.from(t.y)).reverse()")
     assert raw[1] == pytest.approx(1 / 3, abs=1e-6)
     assert smooth[1] == pytest.approx((0.9 * 0.1 / 2 + 0.1 / 3) / (1 - 0.9**2), abs=1e-6)
@@ -92,7 +92,7 @@ def test_choosing_runs(opened: Page) -> None:
     runs_shown(opened, "1")
     opened.locator("#show-all").click()
     opened.locator("#parallel").scroll_into_view_if_needed()
-    opened.wait("() => document.querySelector('#parallel.js-plotly-plot')")
+    opened.poll("() => document.querySelector('#parallel.js-plotly-plot')")
     box = opened.locator("#parallel .nsewdrag").bounding_box()
     x = opened.evaluate("document.querySelector('#parallel')._fullLayout.xaxis.l2p(0)")
     opened.mouse.move(box["x"] + x - 15, box["y"] + box["height"] * 0.3)
@@ -124,7 +124,7 @@ def test_the_table_is_sorted_by_a_click(opened: Page) -> None:
 
 def test_hover_lists_the_values_of_all_runs(opened: Page) -> None:
     opened.evaluate("Plotly.Fx.hover(document.querySelector('[data-chart=\"0\"]'), {xval: 10})")
-    opened.wait("() => document.querySelector('[data-chart=\"0\"] .hoverlayer').textContent.includes('run2')")
+    opened.poll("() => document.querySelector('[data-chart=\"0\"] .hoverlayer').textContent.includes('run2')")
     text = opened.evaluate("document.querySelector('[data-chart=\"0\"] .hoverlayer').textContent")
     assert "run0 : 0.083333" in text
     assert "run1 : 0.18333" in text
