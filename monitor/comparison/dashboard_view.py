@@ -10,7 +10,7 @@ from monitor.comparison.compare import load_run
 from monitor.comparison.groups import group_runs
 from monitor.events.reader import EventReader
 from monitor.records import Figure, Restart, Scalar
-from monitor.render.charts.curves import ChartCurve, curve_chart
+from monitor.render.charts.curves import MAX_LEGEND_ABOVE, ChartCurve, curve_chart
 from monitor.render.downsampling import DownsampledSeries
 from monitor.render.plotly_json import encode_figure
 from monitor.runs.run import Run
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from monitor.sinks.base import DashboardSink
 
 PARALLEL_TAG = "settings"  # names the window of the parallel coordinates
+WIDE_SIZE_PX = {"width": 560, "height": 320}  # with a legend beside the chart
 PARALLEL_SIZE_PX = {"width": 830, "height": 320}
 
 
@@ -60,7 +61,9 @@ class ComparisonView:
                 curves = {tag: self._curves(list(runs), tag) for tag in self._tags}
             for tag, own in curves.items():
                 if own:
-                    self._show(tag, curve_chart(tag, own))
+                    chart = curve_chart(tag, own)
+                    chart["layout"] |= WIDE_SIZE_PX if len(own) > MAX_LEGEND_ABOVE else {}
+                    self._show(tag, chart)
             figure = None if self._group_by else charts.parallel(compared, self._tags)
             if figure is not None:
                 figure["layout"] |= PARALLEL_SIZE_PX

@@ -92,6 +92,7 @@ function layoutOf(figure) {
   const layout = JSON.parse(JSON.stringify(figure.layout));
   delete layout.title;
   delete layout.updatemenus;
+  delete layout.legend;
   const cut = layout.yaxis.range;
   layout.margin = { ...layout.margin, t: 8 };
   layout.showlegend = false;

@@ -14,6 +14,8 @@ MAX_POINTS_WITH_MARKERS = 30  # of a curve
 MAX_UNIFIED = 16  # curves whose values one hover label lists; with more, it is the nearest curve's
 MAX_MARKS = 8  # of a curve, where it is cut
 MARK_INSET = 0.002  # of the range, by which a mark is inside it
+MAX_LEGEND_ABOVE = 6  # curves whose legend is above the chart; that of more is beside it, and scrolls
+SIDE_LEGEND = {"x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top", "font": {"size": 10}}
 MAX_NOTES = 4
 MAX_LISTED_CHARS = 60  # of names in a note
 BAND_OPACITY = 0.18
@@ -71,6 +73,8 @@ def curve_chart(title: str, curves: Sequence[ChartCurve]) -> Figure:
     figure_layout = layout(title, "step", "")
     figure_layout["hovermode"] = "x unified" if len(curves) <= MAX_UNIFIED else "closest"
     figure_layout["showlegend"] = len(curves) > 1
+    if len(curves) > MAX_LEGEND_ABOVE:
+        figure_layout["legend"] = SIDE_LEGEND
     limits = robust_range([values for curve in curves for values in _values(curve)])
     if limits is not None:
         figure_layout["yaxis"] |= {"range": list(limits), "autorange": False}
