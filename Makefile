@@ -31,7 +31,7 @@ test-slow: .venv/installed-tests
 # The adapters, with the newest releases of their frameworks, in an environment of their own that no pin holds back.
 FRAMEWORKS := .venv-frameworks
 test-frameworks: $(FRAMEWORKS)/installed
-	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks
+	$(FRAMEWORKS)/bin/python -m pytest -n $(WORKERS) --dist loadgroup tests/frameworks
 
 coverage:
 	$(MAKE) test COVERAGE=1

@@ -42,15 +42,31 @@ class Rule:
     they are `inf` and `-inf`.
     """
 
-    def __init__(self, text: str, metric: str, test: Callable[[float, float, float], bool], count: int = 1) -> None:
+    def __init__(
+        self,
+        text: str,
+        metric: str,
+        test: Callable[[float, float, float], bool],
+        count: int = 1,
+        *,
+        has_best: bool = False,
+    ) -> None:
+        """Make a rule; `has_best` if `test` compares with one of the two, whichever is best."""
         self.text, self.metric, self.count = text, metric, count
+        self._has_best = has_best
         self._test = test
         self._streak = 0
         self._lowest, self._highest = math.inf, -math.inf
 
-    def fires(self, value: float) -> bool:
-        """Take in the next value; tell whether the rule fires at it."""
-        self._streak = self._streak + 1 if self._test(value, self._lowest, self._highest) else 0
+    def fires(self, value: float, goal: str | None = None) -> bool:
+        """Take in the next value; tell whether the rule fires at it.
+
+        `goal`, `"min"` or `"max"`, says which earlier value was the best; by default, the rule judges by its operator.
+        """
+        lowest, highest = self._lowest, self._highest
+        if self._has_best and goal is not None:
+            lowest = highest = lowest if goal == "min" else highest
+        self._streak = self._streak + 1 if self._test(value, lowest, highest) else 0
         if math.isfinite(value):
             self._lowest, self._highest = min(self._lowest, value), max(self._highest, value)
         return self._streak >= self.count
@@ -75,7 +91,9 @@ def parse_rule(text: str) -> Rule | StallRule:
         check = NON_FINITE_CHECKS[match["check"]]
         return Rule(normalized, match["tag"], lambda value, _lowest, _highest: check(value))
     if match := _BOUND_RULE.fullmatch(normalized):
-        return Rule(normalized, match["tag"], _bound_test(match), int(match["count"] or 1))
+        return Rule(
+            normalized, match["tag"], _bound_test(match), int(match["count"] or 1), has_best=not match["number"]
+        )
     raise AlertError(f"alert {text!r} is not a rule; {ACCEPTED_RULES}")
 
 

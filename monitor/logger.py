@@ -8,38 +8,43 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
+from monitor.capture.run_config import RunConfig
 from monitor.delivery.children.forwarding import logger_for_child
 from monitor.delivery.children.receiving import Receiver
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
+from monitor.delivery.recall import history_of
 from monitor.errors import SinkError
-from monitor.events.files import event_files
-from monitor.records import Checkpoint, Config, Record
+from monitor.recording.options import NOTHING, parse_record
+from monitor.recording.recorder import Recorder
+from monitor.records import Checkpoint, Config
+from monitor.runs.opening import open_run
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
-from monitor.runs.run import Run
 from monitor.runs.status import RunStatus, ending, exception_status
 from monitor.sinks import registry
 from monitor.sinks.run_status import RunStatusSink
 from monitor.stats import Stats
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from monitor.capture.null_logger import NullLogger
-    from monitor.delivery.recall import History
+    from monitor.runs.run import Run
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
 
 CHILDREN = ("off", "forward")
 SETTLE_TIMEOUT_S = 1.0  # the part of `close` that the alerts may take for the last values
+RECORD_TIMEOUT_S = 2.0  # the part of `close` that the files of a short run may take
 INTERRUPTED_CLOSE_S = 0.5  # for the second attempt, after an exception broke off the first
 _open_loggers: weakref.WeakSet[Logger] = weakref.WeakSet()
 
@@ -52,13 +57,14 @@ class Logger(LogMethods):
 
     Attributes:
         run: the run that is logged to.
+        config: its settings, which may be added to at any time: `log.config["lr"] = 0.1`, `log.config.update(lr=0.1)`.
     """
 
     def __init__(
         self,
-        run: str | os.PathLike[str] | Run,
+        run: str | os.PathLike[str] | Run | None = None,
         sinks: Iterable[str | Sink] | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: Any = None,
         *,
         alerts: Iterable[str | Rule | StallRule] = (),
         stop_on_alert: bool = False,
@@ -66,14 +72,17 @@ class Logger(LogMethods):
         strict: bool = False,
         close_timeout: float = 5.0,
         children: str = "off",
+        record: str | Iterable[str] | bool | None = None,
     ) -> None:
         """Make the run directory and start one worker thread per sink.
 
         Args:
-            run: a directory, or a `Run`.
+            run: a directory, or a `Run`. By default, a directory under `runs` with the name of the script and the
+                time, or under `monitor run` the one of the script's run.
             sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects; by default, `"tensorboard"` and
                 `"console"`, or in a notebook `"notebook"` in place of the console.
-            config: the run's settings, by name.
+            config: the run's settings: a mapping of names to values, a namespace, or an object of a dataclass, attrs,
+                OmegaConf, or pydantic. Nested settings are joined by dots (`model.layers`), and secrets are masked.
             alerts: rules such as `"test/loss > 2 * best for 3"`. The first NaN or infinity is an alert without a
                 rule. Each alert fires once: in the log, as a text in every sink, and in `run.json`.
             stop_on_alert: whether the first alert turns `should_stop` on.
@@ -84,27 +93,29 @@ class Logger(LogMethods):
                 the program.
             children: what happens to log calls in forked and spawned processes: "off" ignores them with a warning,
                 "forward" sends them to this process, and they block until they are sent.
+            record: what is recorded by itself, from other threads: "all", "none", or some of "system" (what the machine
+                and this process use, every 10 seconds; "system:30" every 30), "git" (uncommitted changes), and
+                "packages" (what is installed). By default what `MONITOR_RECORD` says, and all without it. Only rank 0
+                records.
 
         Raises:
-            SpecError: if a sink is unknown or its spec cannot be read.
+            SpecError: if a sink is unknown or its spec cannot be read, or if there is nothing to record of a name.
             MissingExtra: if a sink's packages are not installed.
             AlertError: if an alert is not a rule.
+            TypeError, ValueError: if a setting cannot be stored, or two have the same name; the message names them.
             OSError: if the directory cannot be written.
         """
         if isinstance(sinks, str):
             raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
-        if config is not None and not isinstance(config, Mapping):
-            raise TypeError(f"config is a mapping of names to values, not {type(config).__name__}")
         if children not in CHILDREN:
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
-        made, rules = registry.make_all(registry.default_specs() if sinks is None else sinks), parse_rules(alerts)
-        if isinstance(run, Run) and config is not None:
-            raise TypeError("config goes with a directory; a Run has its own")
+        made, rules, recorded = registry.make_all(sinks), parse_rules(alerts), parse_record(record)
         self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []
-        self.run = run if isinstance(run, Run) else Run(run, config, is_written=not self._silent)
+        self.run: Run = open_run(run, config, is_written=not self._silent)
+        self.config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
         self._closed = False
@@ -115,16 +126,20 @@ class Logger(LogMethods):
         self._status_sink = RunStatusSink(rules)
         self._stop_on_alert = stop_on_alert
         watch = None if self._silent else self._status_sink
-        self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=_history_of(self.run))
+        self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=history_of(self.run))
         self._status_sink.on_alert = self._pipeline.alert
         if stop_on_alert:
             self._status_sink.on_stall = interrupt_main_thread  # a loop that hangs never asks whether to stop
         is_forwarding = children == "forward"
-        self._receiver = Receiver(self._pipeline.receive) if is_forwarding and not self._silent else None
+        receive = partial(self.config.receive, self._pipeline.receive)
+        self._receiver = Receiver(receive) if is_forwarding and not self._silent else None
         self._drops_children = is_forwarding and self._silent
         self._put = _drop if self._silent else self._pipeline.inbox.append
         self._inbox, self._limit, self._hold = self._pipeline.inbox, INBOX_ENTRIES, self._pipeline.hold
         self._note_array = self._pipeline.note_array
+        self._watches_models = not self._silent
+        records = self.run.is_written and process_rank() == 0
+        self._recorder = Recorder(self.run, recorded if records else NOTHING, self._pipeline.alert)
         if not self.run.is_resumed:
             self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
@@ -187,9 +202,11 @@ class Logger(LogMethods):
     def _close(self, timeout: float, status: RunStatus, error: str | None) -> None:
         """Do what `close` does; if a signal handler's exception breaks it off, a second call continues."""
         status, error = self._outcome = self._outcome or (status, error)  # the first cause is the cause
+        self._recorder.stop_sampling()
         self._pipeline.seal()
         self._limit = -1  # so that a call of another thread that is on its way looks whether it came too late
         self._put = self._refuse
+        self.unwatch()
         if self._receiver is not None:
             self._receiver.close()
         self._ended = self._ended or perf_counter()
@@ -198,6 +215,7 @@ class Logger(LogMethods):
             status, error = RunStatus.STOPPED, self._status_sink.first_alert
         self.run.status = status
         self._pipeline.close(timeout)
+        self._recorder.close(min(timeout, RECORD_TIMEOUT_S))
         if self._closed:
             return  # a signal handler closed it meanwhile
         atexit.unregister(self._at_exit)
@@ -271,21 +289,6 @@ class Logger(LogMethods):
 
 def _drop(_record: Any) -> None:
     """Drop a record of a process that is not rank 0."""
-
-
-def _history_of(run: Run) -> History | None:
-    """Return a function that reads what a resumed run logged before; None for a new run."""
-    if not run.is_resumed:
-        return None
-
-    files = event_files(run.path)  # before a sink adds one
-
-    def read() -> Iterable[Sequence[Record]]:
-        from monitor.events.reader import read_history
-
-        return read_history(run.path, files=files)
-
-    return read
 
 
 def _after_fork() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -18,7 +21,11 @@ HIGHER_IS_BETTER = re.compile(
 # Held-out data comes first.
 SPLIT_ORDER = {"train": 2, "training": 2, "val": 1, "valid": 1, "validation": 1, "test": 0, "eval": 0}
 BEST_PREFIX = "best/"  # before a metric's tag, for its best value so far
+GOALS = ("min", "max")
 MAX_METRICS = 200  # per run; further metrics are not summarized
+SYSTEM_PREFIX = "system/"  # before the tags of system metrics, whose step is in seconds
+NORMS = ("norm/weights", "norm/gradients")  # what `Logger.watch` logs: the norm of all, and below it of each parameter
+_BACKGROUND = (SYSTEM_PREFIX, *(f"{norm}/" for norm in NORMS))
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 
@@ -43,59 +50,125 @@ def sort_key(tag: str) -> tuple[int, str, str]:
     return SPLIT_ORDER.get(split, 3), name, tag
 
 
+def is_system(tag: str) -> bool:
+    """Tell whether a curve shows the machine, not the training; its step is in seconds."""
+    return tag.startswith(SYSTEM_PREFIX)
+
+
+def is_background(tag: str) -> bool:
+    """Tell whether a curve is recorded beside the metrics, and is none: nothing is summarized or compared by it."""
+    return tag.startswith(_BACKGROUND) or tag in NORMS
+
+
 def is_held_out(tag: str) -> bool:
     """Tell whether a metric is measured on data that is not trained on."""
     return SPLIT_ORDER.get(tag.rpartition("/")[0], 9) < 2
 
 
-class MetricSummary:
-    """The last value of each metric, and the best value of those with a goal."""
+class Definition(NamedTuple):
+    """What a program says about a metric.
 
-    def __init__(self) -> None:
+    Attributes:
+        metric: its tag, or a pattern such as `val/*`.
+        goal: `"min"` or `"max"`.
+    """
+
+    metric: str
+    goal: str
+
+
+class Goals:
+    """Which metrics should be low or high: as the program defines it, and otherwise as their names tell.
+
+    Any thread may ask while another one defines.
+
+    Attributes:
+        defined: the goals by tag or pattern, the latest last. It is replaced as a whole.
+    """
+
+    def __init__(self, defined: Mapping[str, str] | None = None) -> None:
+        self.defined: dict[str, str] = dict(defined or {})
+
+    def define(self, definition: Definition) -> None:
+        """Set the goal of a metric, or of all whose tags match a pattern."""
+        metric, goal = definition
+        self.defined = {name: other for name, other in self.defined.items() if name != metric} | {metric: goal}
+
+    def defined_for(self, tag: str) -> str | None:
+        """Return the goal that was defined for a tag, or by the latest pattern that matches it; or None."""
+        defined = self.defined
+        if not defined or tag in defined:
+            return defined.get(tag)
+        return next((defined[pattern] for pattern in reversed(defined) if fnmatchcase(tag, pattern)), None)
+
+    def of(self, tag: str) -> str | None:
+        """Return the goal of a metric, `"min"` or `"max"`; None if it is neither defined nor known by name."""
+        return self.defined_for(tag) or goal(tag)
+
+
+class MetricSummary:
+    """The last value of each metric, and the best value of those with a goal.
+
+    Attributes:
+        goals: tells which of a metric's values is the best. What is defined later counts for earlier values too.
+        step: the highest step; None before the first value.
+    """
+
+    def __init__(self, goals: Goals | None = None) -> None:
+        self.goals = goals or Goals()
+        self.step: int | None = None
         self._last: dict[str, tuple[float, int]] = {}
-        self._best: dict[str, tuple[float, int]] = {}
-        self._signs: dict[str, int] = {}  # by tag: 1 if lower is better, -1 if higher is, 0 if unknown
-        self.step: int | None = None  # the highest
+        self._lowest: dict[str, tuple[float, int]] = {}  # finite values
+        self._highest: dict[str, tuple[float, int]] = {}
 
     def add(self, tag: str, value: float, step: int) -> None:
         """Take in a point. Of equal values the first is the best; NaN and infinity never are."""
-        sign = self._sign(tag)
-        if sign is None:
+        if is_background(tag):
+            self._advance(tag, step)
+            return
+        if not self._has_room(tag):
             return
         self._last[tag] = value, step
-        if self.step is None or step > self.step:
-            self.step = step
-        if sign and isfinite(value):
-            best = self._best.get(tag)
-            if best is None or (value - best[0]) * sign < 0:
-                self._best[tag] = value, step
+        self._advance(tag, step)
+        if isfinite(value):
+            if tag not in self._lowest or value < self._lowest[tag][0]:
+                self._lowest[tag] = value, step
+            if tag not in self._highest or value > self._highest[tag][0]:
+                self._highest[tag] = value, step
 
     def extend(self, tag: str, steps: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.intp]:
         """Take in points of one metric, as `add` does; return which of them were better than all before."""
         import numpy as np
 
         none = np.zeros(0, np.intp)
-        sign = self._sign(tag)
-        if sign is None or not len(values):
+        if not len(values):
+            return none
+        if is_background(tag):
+            self._advance(tag, int(steps.max()))
+            return none
+        if not self._has_room(tag):
             return none
         self._last[tag] = float(values[-1]), int(steps[-1])
-        highest = int(steps.max())
-        if self.step is None or highest > self.step:
-            self.step = highest
-        if not sign:
-            return none
-        before = self._best[tag][0] * sign if tag in self._best else np.inf
-        costs = np.where(np.isfinite(values), values * sign, np.inf)
-        lowest = np.minimum.accumulate(np.concatenate([[before], costs[:-1]]))
-        improved = np.flatnonzero(costs < lowest)
-        if len(improved):
-            last = improved[-1]
-            self._best[tag] = float(values[last]), int(steps[last])
+        self._advance(tag, int(steps.max()))
+        places = np.flatnonzero(np.isfinite(values))
+        if not len(places):
+            return places
+        finite = values[places]
+        improved = places[:0]
+        goal = self.goals.of(tag)
+        if goal is not None:
+            sign, best = (1 if goal == "min" else -1), self.best(tag)
+            costs = np.concatenate([[np.inf if best is None else best[0] * sign], finite * sign])
+            improved = places[np.flatnonzero(costs[1:] < np.minimum.accumulate(costs[:-1]))]
+        for extremes, place, sign in ((self._lowest, finite.argmin(), 1), (self._highest, finite.argmax(), -1)):
+            if tag not in extremes or finite[place] * sign < extremes[tag][0] * sign:
+                extremes[tag] = float(finite[place]), int(steps[places[place]])
         return improved
 
     def best(self, tag: str) -> tuple[float, int] | None:
         """Return the best value of a metric and its step, or None."""
-        return self._best.get(tag)
+        extremes = {"min": self._lowest, "max": self._highest}.get(self.goals.of(tag) or "", {})
+        return extremes.get(tag)
 
     def last(self, tag: str) -> tuple[float, int] | None:
         """Return the last value of a metric and its step, or None."""
@@ -106,13 +179,16 @@ class MetricSummary:
         entries: dict[str, dict[str, Any]] = {}
         for tag, (value, step) in self._last.items():
             entries[tag] = {"last": value, "step": step}
-            if tag in self._best:
-                entries[tag] |= {"best": self._best[tag][0], "best_step": self._best[tag][1], "goal": goal(tag)}
+            best = self.best(tag)
+            if best is not None:
+                entries[tag] |= {"best": best[0], "best_step": best[1], "goal": self.goals.of(tag)}
         return entries
 
-    def _sign(self, tag: str) -> int | None:
-        """Return 1 if lower is better, -1 if higher is, 0 if that is unknown; None if there are too many metrics."""
-        sign = self._signs.get(tag)
-        if sign is None and len(self._signs) < MAX_METRICS:
-            sign = self._signs[tag] = {"min": 1, "max": -1, None: 0}[goal(tag)]
-        return sign
+    def _advance(self, tag: str, step: int) -> None:
+        """Note the step of a curve, unless it counts something else."""
+        if (self.step is None or step > self.step) and not is_system(tag):
+            self.step = step
+
+    def _has_room(self, tag: str) -> bool:
+        """Tell whether a metric is summarized; further ones are not if there are too many."""
+        return tag in self._last or len(self._last) < MAX_METRICS

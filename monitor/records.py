@@ -86,15 +86,17 @@ class Text(NamedTuple):
 
     Attributes:
         tag: names the notes that belong together.
-        text: plain text, neither HTML nor Markdown.
+        text: plain text, or Markdown if `markdown` is true.
         step: when it was logged.
         time: seconds since the epoch.
+        markdown: whether a page renders the text as Markdown. HTML in it is text in either case.
     """
 
     tag: str
     text: str
     step: int
     time: float
+    markdown: bool = False
 
 
 class Histogram(NamedTuple):

@@ -13,10 +13,13 @@ from filelock import FileLock
 # One thread each, here and in the processes that tests start: small nets gain nothing from more, and on a busy machine
 # the threads' barriers cost ten times what the work does. Set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests make hundreds of loggers and count what is logged; what a run records by itself is tested in `recording`.
+os.environ["MONITOR_RECORD"] = "none"
 
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.assets import fetch
+from monitor.runs import environment, run
 from monitor.testing import wait_until
 from tests.support import fault_records
 from tests.support.browser import Page, chromium
@@ -49,6 +52,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in others]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def git_is_asked_once() -> Iterator[None]:
+    """Ask git about each directory once: most tests make runs, and would start a process for each."""
+    answers: dict[str, Any] = {}
+
+    def ask() -> Any:
+        where = os.getcwd()  # noqa: PTH109 - a key
+        if where not in answers:
+            answers[where] = environment.git_revision()
+        return answers[where]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "git_revision", ask)
+        yield
+
+
 @pytest.fixture
 def record_fault() -> fault_records.RecordFault:
     """Record a fault that the test has done, for the table in `docs/guarantees.md`."""
@@ -66,7 +85,7 @@ def leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 
     before = running()
     yield
-    wait_until(lambda: running() <= before, 5, f"the end of {running() - before}")
+    wait_until(lambda: running() <= before, 60, f"the end of {running() - before}")
 
 
 # Processes
@@ -162,6 +181,7 @@ def viewport() -> dict[str, int]:
 def page(browser: Any, viewport: dict[str, int]) -> Iterator[Page]:
     """Return a page that shares no state with other tests' pages."""
     context = browser.new_context(viewport=viewport)
+    context.set_default_timeout(60_000)
     yield Page(context.new_page())
     context.close()
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.support import event_reader
+from tests.support.snippets import section
 
 if TYPE_CHECKING:
     from tests.support.servers import VisdomServer
@@ -80,6 +81,20 @@ def test_the_docs_snippets(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     for name, value in list(names.items()):
         if name.startswith("test_"):
             value(tmp_path)
+
+
+def test_the_summary_writers_snippet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(section("integrations.md", "SummaryWriter"), "integrations.md", "exec"), {"__name__": "docs"})
+    assert len(event_reader.series(tmp_path / "runs" / "exp1", "train/loss")) == 100
+
+
+def test_each_frameworks_snippet_runs_in_a_test() -> None:
+    text = (ROOT / "docs" / "integrations.md").read_text()
+    titles = re.findall(r"^## (.+)\n(?:(?!^## )[^\n]*\n)*?```python\n", text, re.M)
+    assert len(titles) >= 10
+    tests = "".join(path.read_text() for path in (*(ROOT / "tests" / "frameworks").glob("*.py"), Path(__file__)))
+    assert [title for title in titles if f'section("integrations.md", "{title}")' not in tests] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -12,7 +12,7 @@ SCRIPT = ROOT / "docs" / "check_links.py"
 
 
 def check(site: Path) -> tuple[int, list[str]]:
-    done = subprocess.run([sys.executable, str(SCRIPT), str(site)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, str(SCRIPT), str(site)], capture_output=True, text=True, timeout=200)
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
 

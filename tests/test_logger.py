@@ -64,7 +64,6 @@ def test_a_scalar_is_any_one_real_number(tmp_path: Path, sink: MemorySink, value
         ("a", torch.tensor(1j), 0, TypeError, "a: must contain real numbers, not complex64"),
         ("a", 1.0, 0.5, TypeError, "step must be an int, not 0.5 of type float"),
         ("a", 1.0, "7", TypeError, "step must be an int, not '7' of type str"),
-        ("a", 1.0, None, TypeError, "step must be an int"),
         ("a", 1.0, True, TypeError, "step must be an int, not True of type bool"),
         ("a", 1.0, 2**63, ValueError, "step must be within 64 bits"),
     ],
@@ -265,7 +264,7 @@ def test_the_fifteen_lines_of_the_readme_take_a_run_object(tmp_path: Path, sink:
 def test_a_sinks_worker_delivers_by_itself(tmp_path: Path, sink: MemorySink) -> None:
     with make(tmp_path, sink) as log:
         log.scalar("a", 1.0, 0)
-        wait_until(lambda: sink.series("a"), 5, "delivery without a flush")
+        wait_until(lambda: sink.series("a"), 60, "delivery without a flush")
 
 
 def test_the_first_cause_of_a_broken_off_close_is_kept(tmp_path: Path) -> None:

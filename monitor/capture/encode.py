@@ -11,31 +11,33 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
-from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, to_uint8
+from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, PendingScalars, to_uint8
+from monitor.metrics import GOALS, Definition
 from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# What `Pipeline.inbox` takes. A tuple is several scalars of one step: None, the values by tag, the step, the time.
-Entries = Sequence[Record | PendingRecord | DeviceScalar | tuple[None, dict[str, float], int, float]]
+# What `Pipeline.inbox` takes. A tuple is several scalars of one step: None, the values by tag, the step, the time. A
+# step may be None everywhere: an automatic one, which is set where the inbox is moved.
+Entries = Sequence[Record | PendingRecord | PendingScalars | DeviceScalar | tuple[None, dict[str, float], Any, float]]
 
 MAX_IMAGES = 256  # per call; more cannot be told apart in one grid on a screen
 
 
-def scalar(known_tags: set[str], tag: str, value: Any, step: int) -> Entries:
+def scalar(known_tags: set[str], tag: str, value: Any, step: int | None) -> Entries:
     """Encode one scalar; a value on a GPU is cloned there and read later."""
-    tag, step = validation.tag(tag, known_tags), validation.step(step)
+    tag, step = validation.tag(tag, known_tags), validation.optional_step(step)
     number, now = validation.scalar(value, tag), time()
     return (Scalar(tag, number, step, now) if type(number) is float else DeviceScalar(tag, number, step, now),)
 
 
-def scalars(known_tags: set[str], values: Mapping[str, Any], step: int) -> Entries:
+def scalars(known_tags: set[str], values: Mapping[str, Any], step: int | None) -> Entries:
     """Encode several scalars of one step."""
     if not isinstance(values, Mapping):
         raise TypeError(f"scalars takes a mapping of tags to values, not {type(values).__name__}")
-    step, now = validation.step(step), time()
+    step, now = validation.optional_step(step), time()
     host_values: dict[str, float] = {}
     device_scalars: list[DeviceScalar] = []
     for tag, value in values.items():
@@ -46,21 +48,25 @@ def scalars(known_tags: set[str], values: Mapping[str, Any], step: int) -> Entri
             host_values[tag] = number
         else:
             device_scalars.append(DeviceScalar(tag, number, step, now))
+    if step is None and device_scalars:  # all of them get the same step
+        return (PendingScalars(host_values, device_scalars, now),)
     return [(None, host_values, step, now), *device_scalars] if host_values else device_scalars
 
 
-def images(known_tags: set[str], tag: str, images: Any, step: int) -> Entries:
+def images(known_tags: set[str], tag: str, images: Any, step: int | None) -> Entries:
     """Encode the first `MAX_IMAGES` images."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     snapshot = ArraySnapshot(validation.images(images, tag), MAX_IMAGES)
-    return (PendingRecord(Images, tag, snapshot.nbytes, lambda: Images(tag, to_uint8(snapshot.numpy()), step, now)),)
+    return (
+        PendingRecord(Images, tag, snapshot.nbytes, lambda: Images(tag, to_uint8(snapshot.numpy()), step, now), step),
+    )
 
 
 def predictions(
-    known_tags: set[str], tag: str, images: Any, predicted: Any, target: Any, step: int, names: Sequence[str]
+    known_tags: set[str], tag: str, images: Any, predicted: Any, target: Any, step: int | None, names: Sequence[str]
 ) -> Entries:
     """Encode the first `MAX_IMAGES` images with their predicted and true classes."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     images = validation.images(images, tag)
     predicted = ArraySnapshot(validation.labels(predicted, len(images), f"{tag}: predicted"), MAX_IMAGES)
     target = ArraySnapshot(validation.labels(target, len(images), f"{tag}: target"), MAX_IMAGES)
@@ -71,39 +77,51 @@ def predictions(
         classes = [labels.numpy().astype("int64") for labels in (predicted, target)]
         return Predictions(tag, to_uint8(snapshot.numpy()), classes[0], classes[1], names, step, now)
 
-    return (PendingRecord(Predictions, tag, snapshot.nbytes + predicted.nbytes + target.nbytes, build),)
+    return (PendingRecord(Predictions, tag, snapshot.nbytes + predicted.nbytes + target.nbytes, build, step),)
 
 
-def text(known_tags: set[str], tag: str, text: str, step: int) -> Entries:
+def text(known_tags: set[str], tag: str, text: str, step: int | None, markdown: bool) -> Entries:
     """Encode a text."""
-    tag, step = validation.tag(tag, known_tags), validation.step(step)
-    return (Text(tag, validation.text(text, tag), step, time()),)
+    if not isinstance(markdown, bool):
+        raise TypeError(f"markdown must be True or False, not {markdown!r}")
+    tag, step = validation.tag(tag, known_tags), validation.optional_step(step)
+    return (Text(tag, validation.text(text, tag), step, time(), markdown),)
 
 
-def histogram(known_tags: set[str], tag: str, values: Any, step: int) -> Entries:
+def histogram(known_tags: set[str], tag: str, values: Any, step: int | None) -> Entries:
     """Encode the values of a histogram; they are counted later, by the sinks."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     snapshot = ArraySnapshot(validation.numbers(values, tag))
-    return (PendingRecord(Histogram, tag, snapshot.nbytes, lambda: Histogram(tag, _to_float64(snapshot), step, now)),)
+    return (
+        PendingRecord(Histogram, tag, snapshot.nbytes, lambda: Histogram(tag, _to_float64(snapshot), step, now), step),
+    )
 
 
-def confusion_matrix(known_tags: set[str], tag: str, counts: Any, step: int, names: Sequence[str]) -> Entries:
+def confusion_matrix(known_tags: set[str], tag: str, counts: Any, step: int | None, names: Sequence[str]) -> Entries:
     """Encode a confusion matrix."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     snapshot = ArraySnapshot(validation.square(counts, tag))
     names = _check_class_names(names, tag)
 
     def build() -> ConfusionMatrix:
         return ConfusionMatrix(tag, snapshot.numpy().astype("int64"), names, step, now)
 
-    return (PendingRecord(ConfusionMatrix, tag, snapshot.nbytes, build),)
+    return (PendingRecord(ConfusionMatrix, tag, snapshot.nbytes, build, step),)
 
 
 def curve(
-    known_tags: set[str], tag: str, x: Any, y: Any, step: int, x_title: str, y_title: str, level: Any, points: Any
+    known_tags: set[str],
+    tag: str,
+    x: Any,
+    y: Any,
+    step: int | None,
+    x_title: str,
+    y_title: str,
+    level: Any,
+    points: Any,
 ) -> Entries:
     """Encode an x–y plot, with an optional horizontal line and optional points."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     x_title, y_title = validation.text(x_title, "x_title"), validation.text(y_title, "y_title")
     line = _copy_pair(x, y, tag)
     if points is not None and (not isinstance(points, tuple | list) or len(points) != 2):
@@ -116,7 +134,15 @@ def curve(
         marker_values = (_to_float64(markers[0]), _to_float64(markers[1])) if markers else None
         return Curve(tag, x, y, step, now, x_title, y_title, level, marker_values)
 
-    return (PendingRecord(Curve, tag, sum(snapshot.nbytes for snapshot in (*line, *(markers or ()))), build),)
+    return (PendingRecord(Curve, tag, sum(snapshot.nbytes for snapshot in (*line, *(markers or ()))), build, step),)
+
+
+def definition(_known_tags: set[str], metric: str, goal: str) -> Sequence[Definition]:
+    """Encode what the program says about a metric."""
+    metric = validation.tag(metric, set())
+    if goal not in GOALS:
+        raise ValueError(f"goal must be 'min' or 'max', not {goal!r}")
+    return (Definition(metric, goal),)
 
 
 def progress(_known_tags: set[str], epoch: int, epochs: int, step: int, steps: int) -> Entries:

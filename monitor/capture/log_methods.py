@@ -7,16 +7,17 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import encode
-from monitor.capture.media_methods import MediaMethods
+from monitor.capture.array_methods import ArrayMethods
+from monitor.capture.model_watch import WatchMethods
 from monitor.capture.snapshot import PendingRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence, Sized
+    from collections.abc import Callable, Mapping, Sized
 
 _STEP_LIMIT = 2**63
 
 
-class LogMethods(MediaMethods):
+class LogMethods(ArrayMethods, WatchMethods):
     """The log calls of a logger, one method per kind of record.
 
     Calls may come from any thread. None of them does I/O or waits for a GPU. Arrays and tensors are copied during the
@@ -36,7 +37,7 @@ class LogMethods(MediaMethods):
         self._sampled_calls = self._slow_calls = self._slow_tuples = 0
         self._sampled_seconds = self._slow_seconds = 0.0
 
-    def scalar(self, tag: str, value: Any, step: int) -> None:
+    def scalar(self, tag: str, value: Any, step: int | None = None) -> None:
         """Add a point to the curve `tag`.
 
         Does not block: a value on a GPU is cloned there, and read later by a worker thread.
@@ -45,7 +46,10 @@ class LogMethods(MediaMethods):
             tag: names the curve, such as `"train/loss"`. Visdom shows curves with the same prefix in one chart.
             value: a real number, or an array or tensor of one element, of any real dtype, on any device. NaN and
                 infinity are accepted.
-            step: an integer of at most 64 bits; usually the number of updates so far.
+            step: an integer of at most 64 bits; usually the number of updates so far. Without one, steps are counted
+                per group of tags, the part before the last `/`: a tag that is logged again begins the next step, from
+                0 on, and the other tags of the group join it. Counting continues after explicit steps, and after those
+                of a run that was resumed. The calls of child processes are counted together.
 
         Raises:
             TypeError: if the tag is not text, the step is not an int, or the value is not a real number.
@@ -55,7 +59,11 @@ class LogMethods(MediaMethods):
             number = value
             if type(value) is self._tensor_type and not value.is_cuda:
                 number = value.item()
-            if type(number) is float and type(step) is int and tag in self._tags and -_STEP_LIMIT <= step < _STEP_LIMIT:
+            if (
+                type(number) is float
+                and tag in self._tags
+                and ((type(step) is int and -_STEP_LIMIT <= step < _STEP_LIMIT) or step is None)
+            ):
                 if self._sampling:
                     self._sample(self.scalar, tag, value, step)
                     return
@@ -68,14 +76,14 @@ class LogMethods(MediaMethods):
             pass  # an unhashable tag, or a tensor of several elements: reported below
         self._measure(encode.scalar, tag, value, step)
 
-    def scalars(self, values: Mapping[str, Any], step: int) -> None:
+    def scalars(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Add a point to each of several curves at one step, or to none of them if one cannot be logged.
 
         Does not block.
 
         Args:
             values: a value per tag, each as in `scalar`.
-            step: as in `scalar`.
+            step: as in `scalar`. Without one, all values get the same, the highest of what each of them would get.
 
         Raises:
             TypeError: if `values` is not a mapping, and as in `scalar`.
@@ -83,7 +91,7 @@ class LogMethods(MediaMethods):
         """
         try:
             tags, tensor_type = self._tags, self._tensor_type
-            if type(values) is dict and type(step) is int and -_STEP_LIMIT <= step < _STEP_LIMIT:
+            if type(values) is dict and ((type(step) is int and -_STEP_LIMIT <= step < _STEP_LIMIT) or step is None):
                 numbers = values.copy()
                 for tag, value in values.items():
                     if type(value) is tensor_type and not value.is_cuda:
@@ -103,113 +111,38 @@ class LogMethods(MediaMethods):
             pass
         self._measure(encode.scalars, values, step)
 
-    def images(self, tag: str, images: Any, step: int) -> None:
-        """Show images in a grid. Does not block.
-
-        Args:
-            tag: names the grid.
-            images: an array or tensor, N×C×H×W with 1, 3, or 4 channels (gray, RGB, RGBA) or N×H×W; uint8, bool, or
-                float in [0, 1]. Floats are clipped to that range, and NaN is black. The first 256 images are shown.
-            step: as in `scalar`.
-
-        Raises:
-            TypeError: if `images` is not an array or has another dtype.
-            ValueError: if it has another shape or is empty.
-        """
-        self._measure(encode.images, tag, images, step)
-
-    def predictions(
-        self, tag: str, images: Any, predicted: Any, target: Any, step: int, names: Sequence[str] = ()
-    ) -> None:
-        """Show images with their predicted and true classes; incorrect predictions are marked. Does not block.
-
-        Args:
-            tag: names the grid.
-            images: N images, as in `images`.
-            predicted: the N predicted classes, integers.
-            target: the N true classes, integers.
-            step: as in `scalar`.
-            names: the names of the classes, in their order. A class without a name is shown as its number.
-
-        Raises:
-            TypeError: if an argument has another dtype, or a class name is not text.
-            ValueError: if an argument has another shape.
-        """
-        self._measure(encode.predictions, tag, images, predicted, target, step, names)
-
-    def text(self, tag: str, text: str, step: int) -> None:
+    def text(self, tag: str, text: str, step: int | None = None, *, markdown: bool = False) -> None:
         """Add a note. Does not block.
 
         Args:
             tag: names the notes that belong together.
-            text: shown as it is, not as HTML or Markdown.
-            step: as in `scalar`.
+            text: shown as it is, not as HTML or Markdown. TensorBoard alone renders every text as Markdown.
+            step: as in `images`.
+            markdown: whether `text` is Markdown, with tables. Visdom then renders it, up to 20,000 characters: HTML in
+                it is text, and pictures are links. The console shows the source.
 
         Raises:
-            TypeError: if `text` is not a string.
+            TypeError: if `text` is not a string, or `markdown` is not a bool.
             ValueError: if it contains a lone surrogate, which UTF-8 cannot encode.
         """
-        self._measure(encode.text, tag, text, step)
+        self._measure(encode.text, tag, text, step, markdown)
 
-    def histogram(self, tag: str, values: Any, step: int) -> None:
-        """Show the distribution of values. Does not block.
+    def define(self, metric: str, *, goal: str) -> None:
+        """Say whether a metric should be low or high, where its name does not tell. Does not block.
 
-        Args:
-            tag: names the histogram.
-            values: an array or tensor of real numbers, of any shape, not empty. NaN and infinity are left out of the
-                histogram.
-            step: as in `scalar`.
-
-        Raises:
-            TypeError: if `values` is not an array of real numbers.
-            ValueError: if it is empty.
-        """
-        self._measure(encode.histogram, tag, values, step)
-
-    def confusion_matrix(self, tag: str, counts: Any, step: int, names: Sequence[str] = ()) -> None:
-        """Show a confusion matrix. Does not block.
+        Lists and comparisons of runs then show its best value, and `best` in an alert is that one. Values that were
+        logged before count too. A resumed run knows it.
 
         Args:
-            tag: names the matrix.
-            counts: K×K integers: how many samples of the row's class were predicted as the column's class.
-            step: as in `scalar`.
-            names: the names of the classes, as in `predictions`.
+            metric: the tag, or a pattern such as `"val/*"`: `*` stands for any text, `?` for one character. A tag comes
+                before patterns, and a later pattern before an earlier one.
+            goal: `"min"` if low values are good, `"max"` if high ones are.
 
         Raises:
-            TypeError: if `counts` does not contain integers, or a class name is not text.
-            ValueError: if it is not a square matrix.
+            TypeError: if `metric` is not text.
+            ValueError: if it is empty, or `goal` is neither of them.
         """
-        self._measure(encode.confusion_matrix, tag, counts, step, names)
-
-    def curve(
-        self,
-        tag: str,
-        x: Any,
-        y: Any,
-        step: int,
-        x_title: str = "x",
-        y_title: str = "y",
-        *,
-        level: float | None = None,
-        points: tuple[Any, Any] | None = None,
-    ) -> None:
-        """Show an x–y plot; the next call with the same tag replaces it. Does not block.
-
-        Args:
-            tag: names the plot.
-            x: an array or tensor of real numbers.
-            y: the same number of values.
-            step: as in `scalar`.
-            x_title: the label of the x axis.
-            y_title: the label of the y axis.
-            level: draws a horizontal line at this height.
-            points: x and y of data points to show with the curve.
-
-        Raises:
-            TypeError: if `x`, `y`, `points`, or `level` are not real numbers, or a title is not text.
-            ValueError: if `x` and `y` are empty or differ in shape, or `level` is not finite.
-        """
-        self._measure(encode.curve, tag, x, y, step, x_title, y_title, level, points)
+        self._measure(encode.definition, metric, goal)
 
     def progress(self, epoch: int, epochs: int, step: int, steps: int) -> None:
         """Report how far the training is, for the console and for `monitor runs`. Does not block.

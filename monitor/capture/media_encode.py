@@ -38,21 +38,21 @@ MAX_THRESHOLDS = 127  # TensorBoard's own limit
 MAX_CURVE_POINTS = 1000  # of an ROC curve
 
 
-def figure(known_tags: set[str], tag: str, figure: Any, step: int) -> Entries:
+def figure(known_tags: set[str], tag: str, figure: Any, step: int | None) -> Entries:
     """Encode a figure of Matplotlib or Plotly; it is drawn later."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     snapshot = snapshot_figure(figure, tag)
 
     def build() -> Figure:
         png, plotly = snapshot.content()
         return Figure(tag, png, step, now, plotly)
 
-    return _pending(Figure, tag, snapshot.nbytes, build)
+    return _pending(Figure, tag, snapshot.nbytes, build, step)
 
 
-def audio(known_tags: set[str], tag: str, samples: Any, step: int, sample_rate: int) -> Entries:
+def audio(known_tags: set[str], tag: str, samples: Any, step: int | None, sample_rate: int) -> Entries:
     """Encode a sound."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     sample_rate = validation.step(sample_rate, "sample_rate")
     if not 1 <= sample_rate < 2**24:
         raise ValueError(f"sample_rate must be samples per second, at least 1, not {sample_rate}")
@@ -72,12 +72,12 @@ def audio(known_tags: set[str], tag: str, samples: Any, step: int, sample_rate: 
         frames, channels = array.shape
         return Audio(tag, encode_wav(array, sample_rate), step, now, "audio/wav", sample_rate, channels, frames)
 
-    return _pending(Audio, tag, snapshot.nbytes, build)
+    return _pending(Audio, tag, snapshot.nbytes, build, step)
 
 
-def video(known_tags: set[str], tag: str, frames: Any, step: int, fps: float) -> Entries:
+def video(known_tags: set[str], tag: str, frames: Any, step: int | None, fps: float) -> Entries:
     """Encode the first `MAX_FRAMES` frames of a film."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     fps = validation.number(fps, "fps")
     if not 0.01 <= fps <= 100:
         raise ValueError(f"fps must be frames per second, from 0.01 to 100, not {fps}")
@@ -89,14 +89,14 @@ def video(known_tags: set[str], tag: str, frames: Any, step: int, fps: float) ->
         frames = to_uint8(snapshot.numpy())
         return Video(tag, encode_gif(frames, fps), frames.shape[3], frames.shape[2], step, now)
 
-    return _pending(Video, tag, snapshot.nbytes, build)
+    return _pending(Video, tag, snapshot.nbytes, build, step)
 
 
 def detections(
-    known_tags: set[str], tag: str, image: Any, step: int, boxes: Any, labels: Sequence[str], masks: Any
+    known_tags: set[str], tag: str, image: Any, step: int | None, boxes: Any, labels: Sequence[str], masks: Any
 ) -> Entries:
     """Encode an image with the first `MAX_REGIONS` boxes and masks."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     image = validation.images(add_axis(image, 3), tag)
     if len(image) != 1:
         raise mistake(ValueError, tag, f"needs one image, C×H×W or H×W, not {list(image.shape)}")
@@ -133,12 +133,12 @@ def detections(
         return Detections(tag, to_uint8(image_copy.numpy())[0], found, names[: len(found)], regions, step, now)
 
     nbytes = sum(copy.nbytes for copy in (image_copy, box_copy, mask_copy) if copy is not None)
-    return _pending(Detections, tag, nbytes, build)
+    return _pending(Detections, tag, nbytes, build, step)
 
 
-def pr_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int, thresholds: int) -> Entries:
+def pr_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int | None, thresholds: int) -> Entries:
     """Encode the precision and recall of a binary classifier."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     thresholds = validation.step(thresholds, "thresholds")
     if not 2 <= thresholds <= MAX_THRESHOLDS:
         raise ValueError(f"thresholds must be from 2 to {MAX_THRESHOLDS}, not {thresholds}")
@@ -150,12 +150,12 @@ def pr_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int
         counts, precision, recall = precision_recall(*checked_output(pair), thresholds)
         return PRCurve(tag, counts, precision, recall, step, now)
 
-    return _pending(PRCurve, tag, pair[0].nbytes + pair[1].nbytes, build)
+    return _pending(PRCurve, tag, pair[0].nbytes + pair[1].nbytes, build, step)
 
 
-def roc_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int) -> Entries:
+def roc_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int | None) -> Entries:
     """Encode the true positive rate of a binary classifier over its false positive rate, as a plot."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     pair = classifier_output(target, scores, tag)
 
     def build() -> Curve:
@@ -164,14 +164,14 @@ def roc_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: in
         x, y, area = receiver_operating_characteristic(*checked_output(pair), MAX_CURVE_POINTS)
         return Curve(tag, x, y, step, now, "false positive rate", f"true positive rate (area {area:.4f})")
 
-    return _pending(Curve, tag, pair[0].nbytes + pair[1].nbytes, build)
+    return _pending(Curve, tag, pair[0].nbytes + pair[1].nbytes, build, step)
 
 
 def embedding(
-    known_tags: set[str], tag: str, vectors: Any, step: int, labels: Any, columns: Sequence[str], images: Any
+    known_tags: set[str], tag: str, vectors: Any, step: int | None, labels: Any, columns: Sequence[str], images: Any
 ) -> Entries:
     """Encode the first `MAX_POINTS` points of an embedding, with their labels and pictures."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     vectors = validation.numbers(vectors, tag)
     if len(vectors.shape) != 2:
         raise mistake(ValueError, tag, f"an embedding must be N×D, one row per point, not {list(vectors.shape)}")
@@ -190,12 +190,12 @@ def embedding(
         pictures = None if picture_copy is None else to_uint8(picture_copy.numpy())
         return Embedding(tag, copy.numpy().astype("float32"), step, now, found, names, pictures)
 
-    return _pending(Embedding, tag, copy.nbytes + (picture_copy.nbytes if picture_copy else 0), build)
+    return _pending(Embedding, tag, copy.nbytes + (picture_copy.nbytes if picture_copy else 0), build, step)
 
 
-def mesh(known_tags: set[str], tag: str, vertices: Any, step: int, faces: Any, colors: Any) -> Entries:
+def mesh(known_tags: set[str], tag: str, vertices: Any, step: int | None, faces: Any, colors: Any) -> Entries:
     """Encode triangles, or a cloud of points."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     copies = [ArraySnapshot(triples(vertices, tag, "vertices"))]
     for name, array in (("faces", faces), ("colors", colors)):
         is_there = array is not None and len(array) > 0
@@ -209,16 +209,16 @@ def mesh(known_tags: set[str], tag: str, vertices: Any, step: int, faces: Any, c
         points, triangles, shades = (copy.numpy() for copy in copies)
         return Mesh(tag, points.astype("float32"), triangles.astype("int64"), to_colors(shades), step, now)
 
-    return _pending(Mesh, tag, sum(copy.nbytes for copy in copies), build)
+    return _pending(Mesh, tag, sum(copy.nbytes for copy in copies), build, step)
 
 
-def table(known_tags: set[str], tag: str, rows: Any, step: int, columns: Sequence[str]) -> Entries:
+def table(known_tags: set[str], tag: str, rows: Any, step: int | None, columns: Sequence[str]) -> Entries:
     """Encode a table; its cells become texts at once."""
-    tag, step, now = validation.tag(tag, known_tags), validation.step(step), time()
+    tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     names, cells = read_table(rows, columns, tag)
     nbytes = sum(len(cell) for row in cells for cell in row)
-    return _pending(Table, tag, nbytes, lambda: Table(tag, names, cells, step, now))
+    return _pending(Table, tag, nbytes, lambda: Table(tag, names, cells, step, now), step)
 
 
-def _pending(kind: type, tag: str, nbytes: int, build: Callable[[], Record]) -> Entries:
-    return (PendingRecord(kind, tag, nbytes, build),)
+def _pending(kind: type, tag: str, nbytes: int, build: Callable[[], Record], step: int | None) -> Entries:
+    return (PendingRecord(kind, tag, nbytes, build, step),)

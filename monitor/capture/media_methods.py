@@ -17,7 +17,7 @@ class MediaMethods:
         """Make a call and record how long it took."""
         raise NotImplementedError
 
-    def figure(self, tag: str, figure: Any, step: int) -> None:
+    def figure(self, tag: str, figure: Any, step: int | None = None) -> None:
         """Show a figure of Matplotlib or Plotly. Does not block.
 
         The figure is copied, not drawn, and stays open; later changes of it have no effect. A figure of Matplotlib that
@@ -26,21 +26,21 @@ class MediaMethods:
         Args:
             tag: names the figure.
             figure: a figure of Matplotlib or Plotly, or a mapping with Plotly's `data` and `layout`.
-            step: as in `scalar`.
+            step: as in `images`.
 
         Raises:
             TypeError: if `figure` is neither.
         """
         self._measure(media_encode.figure, tag, figure, step)
 
-    def audio(self, tag: str, samples: Any, step: int, sample_rate: int = 44100) -> None:
+    def audio(self, tag: str, samples: Any, step: int | None = None, sample_rate: int = 44100) -> None:
         """Add a sound to listen to. Does not block.
 
         Args:
             tag: names the sound.
             samples: an array or tensor, T, T×C, or C×T with 1 or 2 channels; int16, or float in [-1, 1]. Floats are
                 clipped to that range, and NaN is silence.
-            step: as in `scalar`.
+            step: as in `images`.
             sample_rate: samples per second and channel.
 
         Raises:
@@ -49,14 +49,14 @@ class MediaMethods:
         """
         self._measure(media_encode.audio, tag, samples, step, sample_rate)
 
-    def video(self, tag: str, frames: Any, step: int, fps: float = 4) -> None:
+    def video(self, tag: str, frames: Any, step: int | None = None, fps: float = 4) -> None:
         """Show a film, as an animated GIF. Does not block.
 
         Args:
             tag: names the film.
             frames: an array or tensor, T×C×H×W with 1, 3, or 4 channels or T×H×W; values as in `images`. The first
                 1024 frames are shown.
-            step: as in `scalar`.
+            step: as in `images`.
             fps: frames per second, at most 100.
 
         Raises:
@@ -66,14 +66,20 @@ class MediaMethods:
         self._measure(media_encode.video, tag, frames, step, fps)
 
     def detections(
-        self, tag: str, image: Any, step: int, boxes: Any = None, labels: Sequence[str] = (), masks: Any = None
+        self,
+        tag: str,
+        image: Any,
+        step: int | None = None,
+        boxes: Any = None,
+        labels: Sequence[str] = (),
+        masks: Any = None,
     ) -> None:
         """Show an image with boxes and masks drawn into it. Does not block.
 
         Args:
             tag: names the image.
             image: an array or tensor, C×H×W or H×W; values as in `images`.
-            step: as in `scalar`.
+            step: as in `images`.
             boxes: N×4 numbers: left, top, right, and bottom in pixels. The first 256 are shown.
             labels: a text for each box.
             masks: bool or integers: K×H×W, not 0 where the image belongs to the region; or H×W, the class of each
@@ -85,14 +91,14 @@ class MediaMethods:
         """
         self._measure(media_encode.detections, tag, image, step, boxes, labels, masks)
 
-    def pr_curve(self, tag: str, target: Any, scores: Any, step: int, thresholds: int = 127) -> None:
+    def pr_curve(self, tag: str, target: Any, scores: Any, step: int | None = None, thresholds: int = 127) -> None:
         """Show the precision of a binary classifier over its recall. Does not block.
 
         Args:
             tag: names the curve.
             target: the N true classes, 0 or 1.
             scores: the N predicted probabilities of class 1, in [0, 1].
-            step: as in `scalar`.
+            step: as in `images`.
             thresholds: how many thresholds to count at, from 2 to 127, evenly spaced in [0, 1].
 
         Raises:
@@ -101,7 +107,7 @@ class MediaMethods:
         """
         self._measure(media_encode.pr_curve, tag, target, scores, step, thresholds)
 
-    def roc_curve(self, tag: str, target: Any, scores: Any, step: int) -> None:
+    def roc_curve(self, tag: str, target: Any, scores: Any, step: int | None = None) -> None:
         """Show the true positive rate of a binary classifier over its false positive rate, with the area below it.
 
         Does not block. The record is a `Curve`; all thresholds are used.
@@ -110,7 +116,7 @@ class MediaMethods:
             tag: names the curve.
             target: the N true classes, 0 or 1.
             scores: the N scores of class 1, of any scale.
-            step: as in `scalar`.
+            step: as in `images`.
 
         Raises:
             TypeError: if an argument does not contain numbers.
@@ -122,7 +128,7 @@ class MediaMethods:
         self,
         tag: str,
         vectors: Any,
-        step: int,
+        step: int | None = None,
         labels: Any = None,
         columns: Sequence[str] = (),
         images: Any = None,
@@ -132,7 +138,7 @@ class MediaMethods:
         Args:
             tag: names the embedding.
             vectors: an array or tensor, N×D: one row per point. The first 10,000 points are shown.
-            step: as in `scalar`.
+            step: as in `images`.
             labels: for each point an integer, a text, or a row of texts and numbers.
             columns: the names of the columns of `labels`, if they are rows.
             images: for each point a small picture, as in `images`; only TensorBoard shows them.
@@ -143,13 +149,13 @@ class MediaMethods:
         """
         self._measure(media_encode.embedding, tag, vectors, step, labels, columns, images)
 
-    def mesh(self, tag: str, vertices: Any, step: int, faces: Any = None, colors: Any = None) -> None:
+    def mesh(self, tag: str, vertices: Any, step: int | None = None, faces: Any = None, colors: Any = None) -> None:
         """Show triangles in space, or a cloud of points. Does not block.
 
         Args:
             tag: names the mesh.
             vertices: an array or tensor, V×3: x, y, and z.
-            step: as in `scalar`.
+            step: as in `images`.
             faces: F×3 integers: the vertices of each triangle, by their numbers. Without any, the vertices are points.
             colors: V×3: red, green, and blue of each vertex; integers in [0, 255], or float in [0, 1].
 
@@ -159,14 +165,14 @@ class MediaMethods:
         """
         self._measure(media_encode.mesh, tag, vertices, step, faces, colors)
 
-    def table(self, tag: str, rows: Any, step: int, columns: Sequence[str] = ()) -> None:
+    def table(self, tag: str, rows: Any, step: int | None = None, columns: Sequence[str] = ()) -> None:
         """Show a table. Does not block.
 
         Args:
             tag: names the table.
             rows: lists of cells, or mappings of columns to cells, or a data frame of pandas or polars. A cell is text,
                 shown as it is, or a number, a bool, or None. The first 1000 rows are shown.
-            step: as in `scalar`.
+            step: as in `images`.
             columns: the names of the columns; by default those of the mappings or of the data frame.
 
         Raises:

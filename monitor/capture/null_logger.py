@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
+from monitor.capture.run_config import RunConfig
 from monitor.runs.run import Run
 from monitor.runs.status import ending
 from monitor.stats import Stats
@@ -32,7 +33,10 @@ class NullLogger(LogMethods):
 
     Attributes:
         run: the run that the parent logs to; nothing is written to it from here.
+        config: its settings, as far as this process knows.
     """
+
+    _watches_models = False
 
     def __init__(
         self, directory: str | os.PathLike[str], config: Mapping[str, Any], *, is_silent: bool = False
@@ -40,6 +44,7 @@ class NullLogger(LogMethods):
         """Stand for the logger of the run in `directory`; `is_silent` if that one drops every call too."""
         super().__init__(self.take)
         self.run = Run(directory, config, is_written=False)
+        self.config = RunConfig(self.run, self._measure, is_child=True)
         self._is_silent = self._has_warned = is_silent
         self._tuples = 0  # how many entries were tuples
         self._calls: Callable[[int], tuple[int, float]] = self._cost  # counts the calls that lead here
@@ -61,6 +66,7 @@ class NullLogger(LogMethods):
         self._calls, self._measure_next = calls, measure_next
         for name in ("run", "stats", "flush", "checkpoint", "close"):
             setattr(logger, name, getattr(self, name))
+        logger.config = RunConfig(self.run, logger._measure, is_child=True)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def take(self, entry: Any) -> None:
         """Take an entry and drop it; the first time, say so."""

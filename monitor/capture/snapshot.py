@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.records import Record, Scalar
 
@@ -74,13 +74,14 @@ class PendingRecord:
         kind: the type of the record.
         tag: its tag.
         nbytes: bytes of memory that the copies take.
+        step: its step; None until an automatic one is set, and where the record knows its own.
     """
 
-    __slots__ = ("_build", "_error", "_lock", "_record", "kind", "nbytes", "tag")
+    __slots__ = ("_build", "_error", "_lock", "_record", "kind", "nbytes", "step", "tag")
 
-    def __init__(self, kind: type, tag: str, nbytes: int, build: Callable[[], Record]) -> None:
+    def __init__(self, kind: type, tag: str, nbytes: int, build: Callable[[], Record], step: int | None = None) -> None:
         """Make the record with `build`, which is called once, on a worker thread."""
-        self.kind, self.tag = kind, tag
+        self.kind, self.tag, self.step = kind, tag, step
         self.nbytes = nbytes
         self._build: Callable[[], Record] | None = build
         self._record: Record | None = None
@@ -92,7 +93,7 @@ class PendingRecord:
         with self._lock:
             if self._build is not None:
                 try:
-                    self._record = self._build()
+                    self._record = self._with_step(self._build())
                 except Exception as error:
                     self._error = error
                 self._build = None
@@ -101,11 +102,15 @@ class PendingRecord:
         assert self._record is not None
         return self._record
 
+    def _with_step(self, record: Any) -> Record:
+        return record._replace(step=self.step) if record.step is None else record  # type: ignore[no-any-return]
+
 
 class DeviceScalar:
     """A scalar that is still on a GPU, cloned there on the stream that was current at the call.
 
     Attributes:
+        step: its step; None until an automatic one is set.
         tensor: the clone; None after it was read.
         ready: a CUDA event after which the clone is complete; None on other devices.
         record: the record, after it was read.
@@ -115,11 +120,30 @@ class DeviceScalar:
     kind = Scalar
     nbytes = 0
 
-    def __init__(self, tag: str, tensor: Any, step: int, time: float) -> None:
+    def __init__(self, tag: str, tensor: Any, step: Any, time: float) -> None:
         self.tag, self.step, self.time = tag, step, time
         self.tensor = tensor.detach().clone()
         self.ready = _record_event(self.tensor)
         self.record: Scalar | None = None
+
+
+class PendingScalars(NamedTuple):
+    """Scalars of one call without a step, of which some are still on a GPU.
+
+    Attributes:
+        values: those that are not, by tag.
+        on_device: the others.
+        time: seconds since the epoch.
+    """
+
+    values: dict[str, float]
+    on_device: list[DeviceScalar]
+    time: float
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of all of them."""
+        return (*self.values, *(scalar.tag for scalar in self.on_device))
 
 
 _device_lock = threading.Lock()  # for workers that resolve the same scalars; the training thread never takes it

@@ -56,6 +56,11 @@ def step(value: Any, name: str = "step") -> int:
     return number
 
 
+def optional_step(value: Any) -> Any:
+    """Return a step as `step` does; None stands for an automatic one, which is set before a sink gets the record."""
+    return None if value is None else step(value)
+
+
 def scalar(value: Any, name: str) -> Any:
     """Return a number, or the only element of an array or tensor, as a float; return a tensor on a GPU unread."""
     if is_tensor(value):

@@ -139,7 +139,7 @@ def _show_on_dashboard(
         sinks: list[Sink] = [sink]
         shown_as = Run("comparison", is_written=False)
         servers = start_dashboards(
-            sinks, folder, lambda shown: shown.page_url(shown_as), cleanup, open_browser=open_browser
+            sinks, folder, lambda shown: shown.page_url(shown_as), cleanup, open_browser=open_browser, otherwise=""
         )
         if not sinks:
             fail(f"there is no {sink.title} server", 1)

@@ -8,6 +8,7 @@ import click
 
 from monitor.alerts import parse_rules
 from monitor.errors import MissingExtra, MonitorError
+from monitor.recording.options import parse_record
 from monitor.sinks import registry
 
 MAX_NAME_BYTES = 200  # in UTF-8
@@ -36,6 +37,15 @@ def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     """Check that alert rules can be parsed."""
     try:
         parse_rules(value)
+    except MonitorError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    return value
+
+
+def record(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Check what a run is to record by itself; without the option, what the environment says."""
+    try:
+        parse_record(value)
     except MonitorError as error:
         raise click.BadParameter(str(error), ctx, param) from error
     return value

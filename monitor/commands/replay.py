@@ -48,6 +48,7 @@ def replay(path: Path, specs: tuple[str, ...], follow: bool, logdir: Path | None
             lambda sink: sink.url if first is None else sink.page_url(first),
             cleanup,
             open_browser=open_browser and first is not None,
+            otherwise="the other sinks go on" if len(served) > 1 else "",
         )
         if not served:
             fail("none of the sinks is available", 1)

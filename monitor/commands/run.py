@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import tempfile
 from contextlib import ExitStack
-from datetime import datetime
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -19,8 +17,11 @@ import click
 from monitor.commands.base import MonitorCommand
 from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import check_sinks, is_installed, run_name
+from monitor.commands.option_values import record as check_record
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
 from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
+from monitor.recording.options import RECORD_VARIABLE, check_environment
+from monitor.runs.opening import default_name
 from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
 from monitor.runs.process import signals_as_exit
 from monitor.runs.rank import process_rank
@@ -52,6 +53,9 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
 @click.option(
     "--output/--no-output", "keeps_output", default=True, help="Keep stdout and stderr in the run's output.log."
 )
+@click.option("--record", "recorded", callback=check_record, metavar="WHAT",
+              help="What to record: all, none, or some of system, git, packages.  "
+              "[default: MONITOR_RECORD, or all]")  # fmt: skip
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 @click.option("-m", "is_module", is_flag=True, help="SCRIPT is the name of a module, as in python -m.")
 @click.argument("script")
@@ -62,6 +66,7 @@ def run(
     name: str | None,
     logdir: Path,
     keeps_output: bool,
+    recorded: str | None,
     open_browser: bool,
     is_module: bool,
     script: str,
@@ -80,7 +85,7 @@ def run(
         new_run = _new_run(script if is_module else Path(script).stem, name, logdir)
         session = ScriptSession(specs or tuple(filter(is_installed, DEFAULT_SINKS)), new_run, cleanup)
         session.start(logdir, open_browser=open_browser)
-        code = session.run(command, alerts, keeps_output=keeps_output)
+        code = session.run(command, alerts, keeps_output=keeps_output, recorded=recorded)
         session.show_results(logdir)
     exit_like(code)
 
@@ -120,13 +125,14 @@ class ScriptSession:
             raise
         self._sinks = {spec: sink for spec, sink in self._sinks.items() if sink in sinks}
 
-    def run(self, command: list[str], alerts: Sequence[str], *, keeps_output: bool) -> int:
+    def run(self, command: list[str], alerts: Sequence[str], *, keeps_output: bool, recorded: str | None) -> int:
         """Run the script, and return its return code, negative for a signal."""
         variables = {
             FOLDER_VARIABLE: str(self._folder),
             SUPERVISOR_VARIABLE: str(os.getpid()),
             DIRECTORY_VARIABLE: str(self._runs.path),
             ALERTS_VARIABLE: json.dumps(alerts),
+            RECORD_VARIABLE: recorded or check_environment() or "all",
             registry.SPECS_VARIABLE: ",".join(_spec_for_script(*item) for item in self._sinks.items()),
         }
         capture = open_capture(self._runs.path / OUTPUT_FILE) if keeps_output else None
@@ -184,9 +190,8 @@ def _become(command: list[str]) -> NoReturn:
 
 
 def _new_run(script: str, name: str | None, logdir: Path) -> Run:
-    stem = re.sub(r"[^\w.-]+", "-", script).strip(".-") or "script"
     try:
-        return Run(logdir / (name or f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"))
+        return Run(logdir / (name or default_name(script)))
     except OSError as error:
         reason = error.strerror or error
         raise click.BadParameter(f"{str(logdir)!r} cannot be written: {reason}", param_hint="'--logdir'") from error

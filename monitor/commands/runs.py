@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -108,13 +108,20 @@ def write_csv(infos: Sequence[RunInfo]) -> None:
     header = [*columns]
     for tag in tags:
         header += [tag, f"best:{tag}", f"best_step:{tag}"]
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow([*header, *(f"config:{key}" for key in settings)])
+    click.echo(csv_line([*header, *(f"config:{key}" for key in settings)]))
     for run in infos:
         row = [run.look_up(name) for name in columns]
         for tag in tags:
             row += [run.metrics.get(tag, {}).get(key) for key in ("last", "best", "best_step")]
-        out.writerow([*row, *(run.config.get(key) for key in settings)])
+        click.echo(csv_line([*row, *(run.config.get(key) for key in settings)]))
+
+
+def csv_line(values: Sequence[Any]) -> str:
+    """Return a row of CSV, without its end."""
+    line = io.StringIO()
+    end = "\r\n"  # so that a value with either of them is quoted
+    csv.writer(line, lineterminator=end).writerow(values)
+    return line.getvalue().removesuffix(end)
 
 
 def runs_table(infos: Sequence[RunInfo], metrics: Sequence[str], width: int) -> RenderableType:

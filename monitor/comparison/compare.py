@@ -14,6 +14,7 @@ from monitor.events.reader import read_history
 from monitor.records import Config, Scalar
 from monitor.runs.listing import load, scan
 from monitor.runs.run_file import RUN_FILE, parse_number
+from monitor.runs.settings.convert import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,13 +70,14 @@ def load_run(name: str, path: Path, on_error: OnError = None) -> ComparedRun:
     info = load(path, name)
     if info.metrics:
         return ComparedRun(name, path, info.status_text, info.config, info.metrics)
-    summary, config = metrics.MetricSummary(), dict(info.config)
+    summary = metrics.MetricSummary(metrics.Goals(info.fields.get("goals")))
+    config = dict(info.config)
     for records in read_history(path, on_error=on_error, kinds=frozenset({Scalar, Config})):
         for record in records:
             if isinstance(record, Scalar):
                 summary.add(record.tag, record.value, record.step)
             elif isinstance(record, Config):
-                config = config or dict(record.values)
+                config |= {} if info.config else read_settings(record.values)
     return ComparedRun(name, path, info.status_text if (path / RUN_FILE).exists() else "", config, summary.summary())
 
 
@@ -105,7 +107,8 @@ def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
 
     A metric without a goal has none.
     """
-    sign = {"min": 1, "max": -1}.get(metrics.goal(tag) or "", 0)
+    goal = next((goal for run in runs if (goal := run.metrics.get(tag, {}).get("goal"))), None) or metrics.goal(tag)
+    sign = {"min": 1, "max": -1}.get(goal or "", 0)
     values = {run.name: parse_number(run.metrics.get(tag, {}).get(which)) for run in runs}
     costs = {name: value * sign for name, value in values.items() if isinstance(value, int | float)}
     finite = {name: cost for name, cost in costs.items() if math.isfinite(cost)}

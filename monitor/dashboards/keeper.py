@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from monitor.dashboards.server_process import DashboardServer
 
@@ -22,11 +22,12 @@ MAX_RETRY_S = 60.0  # between two attempts to start a server that does not start
 class DashboardKeeper:
     """Check the servers once a second, on a thread of its own, from the start to `stop`.
 
-    The sinks send their windows again by themselves when a server is back.
+    The first failure to start one is reported in one line. The sinks send their windows again by themselves when a
+    server is back.
     """
 
-    def __init__(self, servers: Sequence[DashboardServer]) -> None:
-        self._servers = servers
+    def __init__(self, servers: Sequence[DashboardServer], report: Callable[[str], None]) -> None:
+        self._servers, self._report = servers, report
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._main, name="monitor-dashboards", daemon=True)
         self._thread.start()
@@ -46,11 +47,11 @@ class DashboardKeeper:
             for server in self._servers:
                 if time.monotonic() < due[server] or self._stopping.is_set():
                     continue
-                report = log.warning if delays[server] == CHECK_INTERVAL_S else log.debug
+                report = self._report if delays[server] == CHECK_INTERVAL_S else log.debug
                 try:
                     is_up = server.restart_if_gone(report)
                 except OSError as error:
-                    report("%s cannot be started again: %s", server.name, error)
+                    report(f"{server.name} could not be started again: {error}")
                     is_up = False
                 delays[server] = CHECK_INTERVAL_S if is_up else min(MAX_RETRY_S, delays[server] * 2)
                 due[server] = 0.0 if is_up else time.monotonic() + delays[server]

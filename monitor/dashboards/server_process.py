@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import select
 import socket
 import subprocess
 import tempfile
@@ -15,13 +14,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from monitor.dashboards.child_output import read_line
 from monitor.dashboards.leases import LEASE_VARIABLE, Lease, ServerEndingError, start_lock
 
 log = logging.getLogger("monitor")
 
 CommandFor = Callable[[int], Sequence[str] | None]  # returns the command line of a server on a port
-START_TIMEOUT_S = 10.0  # for a server's next line
-PREPARE_TIMEOUT_S = 150.0  # the same, once it has said what it is doing
+IDLE_TIMEOUT_S = 10.0  # for a server that stands still while it starts
+START_TIMEOUT_S = 120.0  # for one that gets on, however slowly
+PREPARE_TIMEOUT_S = 150.0  # for either, once it has said what it is doing
 STOP_TIMEOUT_S = 5.0
 EXIT_WAIT_S = 1.0
 CONNECT_TIMEOUT_S = 2.0
@@ -39,6 +40,7 @@ class DashboardServer:
         name: the dashboard's title.
         url: its address; known after `wait`.
         process: the child, or None if this process did not start the server.
+        is_shared: whether other runs may use it and start it again.
         last_restart: when it was last seen to be back after it was gone, on the monotonic clock.
     """
 
@@ -63,7 +65,7 @@ class DashboardServer:
         self.name, self.url = name, url
         self.process: subprocess.Popen[bytes] | None = None
         self._lease, self._command_for = lease, command_for
-        self._is_shared = lease is not None or bool(command)
+        self.is_shared = lease is not None or bool(command)
         self.last_restart = -math.inf
         self._restarting = threading.Lock()
         self._cancelled, self._is_restarting = threading.Event(), False
@@ -73,26 +75,29 @@ class DashboardServer:
     def wait(self, report: Callable[[str], None]) -> bool:
         """Wait until the server answers; tell whether it does, and if not, `report` why in one line.
 
-        Blocks for at most 10 s, or 150 s if the server says that it is preparing something.
+        Blocks for as long as the server gets on: at most 10 s if it uses no processor time, 120 s if it does, and 150 s
+        if it says that it is preparing something.
         """
         if self.process is None:
             return True
-        timeout = START_TIMEOUT_S
-        while line := _read_line(self.process, timeout):
+        started = time.monotonic()
+        timeouts = (IDLE_TIMEOUT_S, START_TIMEOUT_S)
+        while line := read_line(self.process, *timeouts):
             if line.startswith(f"{self.name}: http"):
                 self.url = line.partition(": ")[2]
                 return True
             level, _, message = line.partition(": ")
             log.log(LEVELS.get(level, logging.INFO), "%s", message if level in LEVELS else line)
-            timeout = PREPARE_TIMEOUT_S
+            timeouts = (PREPARE_TIMEOUT_S, PREPARE_TIMEOUT_S)
+            started = time.monotonic()
         with suppress(subprocess.TimeoutExpired):  # one that fails closes its output a moment before it is gone
             self.process.wait(EXIT_WAIT_S)
         ended = self.process.poll() is not None
         self._stderr.seek(0)
         errors = self._stderr.read().decode(errors="replace").strip().splitlines()
         self._discard_process()
-        reason = errors[-1] if ended and errors else f"it did not answer within {timeout:.0f} s"
-        report(f"{self.name} could not be started: {reason}; training goes on without it")
+        reason = errors[-1] if ended and errors else f"it did not answer within {time.monotonic() - started:.0f} s"
+        report(f"{self.name} could not be started: {reason}")
         return False
 
     def restart_if_gone(self, report: Callable[[str], None]) -> bool:
@@ -104,7 +109,7 @@ class DashboardServer:
             return self._restart_if_gone(report)
 
     def _restart_if_gone(self, report: Callable[[str], None]) -> bool:
-        if self._command_for is None or not self._is_shared:
+        if self._command_for is None or not self.is_shared:
             return True
         if not _is_gone(self.url):
             self._follow()
@@ -204,6 +209,7 @@ class DashboardServer:
                     if self._lease is not None:
                         self._lease.close()
                     self._lease = lease
+                    self.last_restart = time.monotonic()
 
 
 def wait_until_gone(url: str) -> bool:
@@ -226,18 +232,3 @@ def _is_gone(url: str) -> bool:
     except OSError:
         return False
     return False
-
-
-def _read_line(process: subprocess.Popen[bytes], timeout: float) -> str:
-    """Read a line from a process, waiting for at most `timeout` seconds; empty if none came."""
-    assert process.stdout is not None
-    deadline, line = time.monotonic() + timeout, b""
-    while not line.endswith(b"\n"):
-        remaining = deadline - time.monotonic()
-        if remaining <= 0 or not select.select([process.stdout], [], [], remaining)[0]:
-            return ""
-        byte = os.read(process.stdout.fileno(), 1)
-        if not byte:
-            return ""
-        line += byte
-    return line.decode(errors="replace").strip()

@@ -8,6 +8,7 @@ import sys
 import time
 import webbrowser
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
-RECENT_S = 5.0
+RECENT_S = 30.0  # a busy machine may need as long to send everything again
 
 
 def start_dashboards(
@@ -40,16 +41,19 @@ def start_dashboards(
     logdir: Path | None = None,
     open_browser: bool = False,
     err: bool = False,
+    otherwise: str = "training goes on without it",
 ) -> list[DashboardServer]:
     """Find or start the servers of the sinks, and print the addresses of their pages, on stderr with `err`.
 
     A started server keeps its data in `folder/SINK`. A dashboard sink whose server cannot be started is removed from
-    `sinks`. With a `logdir`, TensorBoard is served over it too. Until `cleanup`, servers that were started for a run
-    are started again if they are gone; `cleanup` ends those that no other run uses. Blocks for some seconds.
+    `sinks`; the warning ends with `otherwise`, if that is not empty. With a `logdir`, TensorBoard is served over it
+    too. Until `cleanup`, servers that were started for a run are started again if they are gone; `cleanup` ends those
+    that no other run uses. Blocks for some seconds.
     """
     starting: list[tuple[DashboardServer, DashboardSink | None]] = []
     pages: list[str] = []
     servers: list[DashboardServer] = []
+    report = partial(_warn, otherwise)
     has_dashboards = logdir is not None or any(isinstance(sink, DashboardSink) for sink in sinks)
     with (
         start_lock() if has_dashboards else nullcontext()
@@ -62,7 +66,7 @@ def start_dashboards(
             starting.append((serve_tensorboard(logdir), None))
             cleanup.callback(starting[-1][0].stop)
         for server, shown in starting:  # by now all of them are starting, at the same time
-            if not server.wait(log.warning):
+            if not server.wait(report):
                 if shown is not None:
                     sinks.remove(shown)
                 continue
@@ -72,21 +76,25 @@ def start_dashboards(
             pages.append(server.url if shown is None else page_of(shown))
             echo(f"{server.name}: {pages[-1]}", err=err)
     if servers:
-        cleanup.callback(DashboardKeeper(servers).stop)
+        cleanup.callback(DashboardKeeper(servers, report).stop)
     if open_browser and pages:
         webbrowser.open(pages[0])
     return servers
 
 
+def _warn(otherwise: str, problem: str) -> None:
+    log.warning("%s", f"{problem}; {otherwise}" if otherwise else problem)
+
+
 def recover_dashboards(servers: Sequence[DashboardServer]) -> bool:
     """Before a run closes, start its servers again that are gone right now.
 
-    Blocks for some seconds if one is gone. Returns whether one was away during the last seconds, so that its sink may
-    still be behind.
+    Blocks for some seconds if one is gone. Returns whether the sink of one may still be behind: it was away during the
+    last seconds, or other runs use it too, one of which may have started it again unnoticed.
     """
     for server in servers:
         server.restart_if_gone(log.debug)
-    return any(time.monotonic() - server.last_restart < RECENT_S for server in servers)
+    return any(server.is_shared or time.monotonic() - server.last_restart < RECENT_S for server in servers)
 
 
 def save_pages(sinks: Iterable[Sink], folder: Path) -> list[DashboardSink]:

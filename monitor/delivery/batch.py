@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
 from monitor.delivery.inbox import record_type
+from monitor.delivery.unpacking import Unpacked
 from monitor.errors import DataError
 from monitor.scalar_block import ScalarBlock
 
@@ -13,15 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from monitor.delivery.queue import Slot
+    from monitor.delivery.unpacking import Unpacker
     from monitor.records import Record
 
     Report = Callable[[BaseException, str], None]
 
-Part = ScalarBlock | list["Record"]  # what one call of a sink takes
+Part = ScalarBlock | list["Record | Unpacked"]  # what one call of a sink takes
 
 
 def describe(record: object) -> str:
     """Return what kind of record it is, with its tag and step if it has them."""
+    record = record.summary if isinstance(record, Unpacked) else record
     tag, step = getattr(record, "tag", None), getattr(record, "step", None)
     kind = record.kind if isinstance(record, PendingRecord) else type(record)
     name = kind.__name__ + (f" {tag!r}" if tag is not None else "")
@@ -55,12 +58,15 @@ def halve(part: Part, refused: Part) -> tuple[Part, int]:
     return list(part.records()), max(1, len(refused) // 2)
 
 
-def build_parts(slots: Sequence[Slot], report: Report, *, in_blocks: bool) -> tuple[list[Part], int, int]:
+def build_parts(
+    slots: Sequence[Slot], report: Report, unpacker: Unpacker, *, in_blocks: bool
+) -> tuple[list[Part], int, int]:
     """Build what is written for a batch. Blocks until values on a GPU are on the host.
 
     Args:
         slots: the batch.
         report: called with the exception and a description for each record that cannot be built.
+        unpacker: replaces summaries by what they hold, if the sink takes none.
         in_blocks: whether the sink takes blocks of scalars; otherwise they become records too.
 
     Returns:
@@ -87,7 +93,7 @@ def build_parts(slots: Sequence[Slot], report: Report, *, in_blocks: bool) -> tu
                 _last_list(parts).extend(block.records())
             continue
         try:
-            record = _build(slot.item)
+            record = unpacker.unpack(_build(slot.item))
         except Exception as error:
             report(error, f"a {record_type(slot.item).__name__} record could not be read")  # type: ignore[arg-type]
             failed += 1
@@ -96,11 +102,11 @@ def build_parts(slots: Sequence[Slot], report: Report, *, in_blocks: bool) -> tu
     return [part for part in parts if len(part)], failed, unread
 
 
-def _last_list(parts: list[Part]) -> list[Record]:
+def _last_list(parts: list[Part]) -> list[Record | Unpacked]:
     """Return the list at the end of `parts`; append one if there is none."""
     if not parts or isinstance(parts[-1], ScalarBlock):
         parts.append([])
-    return cast("list[Record]", parts[-1])
+    return cast("list[Record | Unpacked]", parts[-1])
 
 
 def _build(item: object) -> Record:

@@ -6,12 +6,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.capture.snapshot import PendingRecord
+from monitor.delivery.unpacking import Unpacked, Unpacker
+from monitor.records import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.delivery.clock import Clock, Mailbox
     from monitor.delivery.queue import Slot
+    from monitor.records import Record
     from monitor.sinks.base import Sink
 
 
@@ -20,7 +23,8 @@ class Drawn(NamedTuple):
 
     Attributes:
         slot: its slot.
-        result: what `Sink.prepare` returned; None if it raised an exception.
+        result: what `Sink.prepare` returned, for each record of a summary if the sink takes none; None if it raised
+            an exception.
         error: the exception.
     """
 
@@ -34,6 +38,7 @@ class Drawer:
 
     def __init__(self, name: str, sink: Sink, clock: Clock, done: Mailbox) -> None:
         self._name, self._sink, self._clock, self._done = name, sink, clock, done
+        self._unpacker = Unpacker(sink.accepts)
         self._waiting: deque[Slot] = deque()
         self._drawn: deque[Drawn] = deque()
         self._mailbox = clock.mailbox()
@@ -68,8 +73,15 @@ class Drawer:
             slot = self._waiting.popleft()
             assert isinstance(slot.item, PendingRecord)
             try:
-                drawn = Drawn(slot, self._sink.prepare(slot.item.resolve()), None)
+                drawn = Drawn(slot, self._prepare(slot.item.resolve()), None)
             except BaseException as error:
                 drawn = Drawn(slot, None, error)
             self._drawn.append(drawn)
             self._done.put()
+
+    def _prepare(self, record: Record) -> Any:
+        prepare = self._sink.prepare
+        unpacked = self._unpacker.unpack(record)
+        if not isinstance(unpacked, Unpacked):
+            return prepare(unpacked)
+        return unpacked._replace(records=[item if type(item) is Scalar else prepare(item) for item in unpacked.records])

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import DeviceScalar, PendingRecord
+from monitor.capture.snapshot import DeviceScalar, PendingRecord, PendingScalars
+from monitor.delivery.steps import AutomaticSteps
+from monitor.metrics import Definition, Goals
 from monitor.records import Record, Scalar
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from monitor.scalar_block import TagGroup
 
@@ -26,20 +28,24 @@ class Inbox:
 
     Attributes:
         entries: `(tag, value, step, time)`, where the tag may be None and the value a dict of values by tag; or a
-            record; or a record that is still to be built.
+            record; or a record that is still to be built. A step that is None is counted when the entry is taken. A
+            `Definition` becomes no item.
         tuples: how many entries were taken that were tuples.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last_steps: Mapping[str, int] | None = None, goals: Goals | None = None) -> None:
+        """Count steps on from the last ones, by tag; add what is defined to `goals`."""
         self.entries: deque[Any] = deque()
         self.tuples = 0
+        self._steps = AutomaticSteps(last_steps)
+        self._goals = goals or Goals()
 
     def take(self) -> list[Item]:
         """Remove the entries that are there now; return them with the scalars in blocks. One thread at a time."""
         entries = self.entries
         popleft = entries.popleft
         items: list[Item] = []
-        columns = _Columns()
+        columns = _Columns(self._steps)
         for _ in range(len(entries)):  # what is logged meanwhile waits for the next call
             try:
                 entry = popleft()
@@ -48,9 +54,15 @@ class Inbox:
             kind = type(entry)
             if kind is tuple:
                 self.tuples += 1
+            elif kind is PendingScalars:
+                columns.add_pending(entry, items)
+                continue
+            elif kind is Definition:
+                self._goals.define(entry)
+                continue
             elif kind is not Scalar:
                 columns.move_to(items)
-                items.append(entry)
+                items.append(self._steps.complete(entry))
                 continue
             columns.add(*entry)
             if len(columns.values) >= BLOCK_SCALARS:
@@ -71,6 +83,8 @@ def count_records(entries: Iterable[Any]) -> dict[type, int]:
         if type(entry) is tuple:
             kind: type = Scalar
             number = 1 if entry[0] is not None else len(entry[1])
+        elif isinstance(entry, PendingScalars):
+            kind, number = Scalar, len(entry.tags)
         elif isinstance(entry, ScalarBlock):
             kind, number = Scalar, len(entry)
         else:
@@ -89,7 +103,8 @@ def record_type(item: Item) -> type:
 class _Columns:
     """A block in the making."""
 
-    def __init__(self) -> None:
+    def __init__(self, automatic: AutomaticSteps) -> None:
+        self._automatic = automatic
         self._clear()
 
     def _clear(self) -> None:
@@ -99,8 +114,8 @@ class _Columns:
         self.times: list[float] = []
         self.values: list[float] = []
 
-    def add(self, tag: Any, value: Any, step: int, time: float) -> None:
-        """Add one entry."""
+    def add(self, tag: Any, value: Any, step: int | None, time: float) -> None:
+        """Add one entry; without a step, it gets its automatic one."""
         if tag is not None:
             self.values.append(value)
         else:
@@ -108,6 +123,10 @@ class _Columns:
                 return
             tag = tuple(value)
             self.values.extend(value.values())
+        if step is None:
+            step = self._next_step(tag)
+        elif self._automatic.is_used:
+            self._note(tag, step)
         groups = self.groups
         number = groups.get(tag)
         if number is None:
@@ -116,6 +135,28 @@ class _Columns:
         self.steps.append(step)
         self.times.append(time)
 
+    def add_pending(self, scalars: PendingScalars, items: list[Item]) -> None:
+        """Add the scalars of one call, of which some are on a GPU and become items of their own."""
+        step = self._next_step(scalars.tags)
+        self.add(None, scalars.values, step, scalars.time)
+        self.move_to(items)
+        for scalar in scalars.on_device:
+            scalar.step = step
+            items.append(scalar)
+
+    def _next_step(self, tag: Any) -> int:
+        """Return the automatic step of a scalar, or of several that were logged together."""
+        if not self._automatic.is_used:  # so far, only whole blocks were noted
+            self._automatic.is_used = True
+            keys = list(self.groups)
+            for number, step in zip(self.group, self.steps):
+                self._note(keys[number], step)
+        return self._automatic.next_together(tag) if type(tag) is tuple else self._automatic.next(tag)
+
+    def _note(self, tag: Any, step: int) -> None:
+        for name in tag if type(tag) is tuple else (tag,):
+            self._automatic.note(name, step)
+
     def move_to(self, items: list[Item]) -> None:
         """Append what was added so far, as a block."""
         if not self.group:
@@ -123,13 +164,10 @@ class _Columns:
         import numpy as np
 
         groups: list[TagGroup] = [key if type(key) is tuple else (key,) for key in self.groups]
+        group, steps = np.array(self.group, np.int32), np.array(self.steps, np.int64)
         items.append(
-            ScalarBlock(
-                groups,
-                np.array(self.group, np.int32),
-                np.array(self.steps, np.int64),
-                np.array(self.times, np.float64),
-                np.array(self.values, np.float64),
-            )
+            ScalarBlock(groups, group, steps, np.array(self.times, np.float64), np.array(self.values, np.float64))
         )
+        if not self._automatic.is_used:
+            self._automatic.note_calls(groups, group, steps)
         self._clear()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from monitor.capture.snapshot import PendingRecord
 from monitor.delivery.clock import CLOCK, Clock
 from monitor.delivery.inbox import Inbox
 from monitor.delivery.worker import SinkWorker
@@ -60,7 +61,7 @@ class Pipeline:
             clock: time, threads, locks, and waiting.
         """
         self._clock, self._tick = clock, tick
-        self._inbox = Inbox()
+        self._inbox = Inbox(run.steps, run.goals)
         self.inbox = self._inbox.entries
         self.is_sealed = False
         self._feeding = clock.lock()
@@ -136,7 +137,7 @@ class Pipeline:
                 break
             self._clock.sleep(0.001)
         for worker in self.workers:
-            count = sum(count for kind, count in waiting.items() if kind in worker.sink.accepts)
+            count = sum(count for kind, count in waiting.items() if kind in worker.accepts)
             found = stats[worker.name]
             stats[worker.name] = found._replace(logged=found.logged + count, pending=found.pending + count)
         return stats
@@ -202,8 +203,10 @@ class Pipeline:
             try:
                 items = self._inbox.take()
                 if items:
-                    for worker in self._all_workers:
+                    for worker in self.workers:
                         worker.put(items)
+                    if self._watch is not None:  # it wants scalars, which are no pending records
+                        self._watch.put([item for item in items if not isinstance(item, PendingRecord)])
                 self._is_final = is_last
             finally:
                 self._moves += 1

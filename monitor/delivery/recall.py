@@ -7,12 +7,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from monitor.delivery.counters import RETRY
+from monitor.events.files import event_files
 from monitor.records import Record
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
     from monitor.delivery.clock import Clock
     from monitor.delivery.counters import Attempts
+    from monitor.runs.run import Run
 
 History = Callable[[], Iterable[Sequence[Record]]]
 RECALL_TIMEOUT_S = 60.0
@@ -49,3 +51,18 @@ class Recall:
         for records in islice(self._history(), self._count, None):
             self._sink.recall(records)
             self._count += 1
+
+
+def history_of(run: Run) -> History | None:
+    """Return a function that reads what a resumed run logged before; None for a new run."""
+    if not run.is_resumed:
+        return None
+
+    files = event_files(run.path)  # before a sink adds one
+
+    def read() -> Iterable[Sequence[Record]]:
+        from monitor.events.reader import read_history
+
+        return read_history(run.path, files=files)
+
+    return read

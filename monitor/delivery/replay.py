@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from monitor.delivery.pipeline import Pipeline
 from monitor.records import Audio, Config, Embedding, Figure, Images, Mesh, Restart, Video
+from monitor.runs.settings.convert import read_settings
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ RECORD_NAMES = {
     "Config": "config",
     "Audio": "sound",
     "Video": "film",
+    "Figure": "figure",
     "PRCurve": "PR curve",
     "Mesh": "mesh",
     "Embedding": "embedding",
@@ -66,7 +68,8 @@ class Replay:
         waiting = 0
         for records in self.source.records():
             self.counts.update(RECORD_NAMES.get(type(record).__name__, "") for record in records)
-            self._write_settings(records)
+            if any(isinstance(record, Config) for record in records):
+                records = self._keep_settings(records)
             self._pipeline.inbox.extend(records)
             waiting += 1
             if waiting >= LISTS_PER_FLUSH or any(isinstance(record, FLUSHED_TYPES) for record in records):
@@ -103,12 +106,13 @@ class Replay:
         left_out = f"; skipped: {', '.join(skipped)}" if skipped else ""
         return f"{self.name}: {', '.join(sent) or 'nothing'}{left_out}{ended}"
 
-    def _write_settings(self, records: Sequence[Record]) -> None:
-        """Put the last settings among the records into `run.json`, so that runs can be listed and compared by them."""
-        settings = next((record for record in reversed(records) if isinstance(record, Config)), None)
-        if settings is not None:
-            with suppress(OSError, TypeError, ValueError):  # of unknown origin, so they may not fit
-                self.run.update(config=settings.values)
+    def _keep_settings(self, records: Sequence[Record]) -> list[Record]:
+        """Return the records with secrets masked; put the last settings into `run.json`, for lists and comparisons."""
+        masked = [r._replace(values=read_settings(r.values)) if isinstance(r, Config) else r for r in records]
+        settings = next(record for record in reversed(masked) if isinstance(record, Config))
+        with suppress(OSError, TypeError, ValueError):  # of unknown origin, so they may not fit
+            self.run.update(config=settings.values)
+        return masked
 
     def _flush(self) -> None:
         while self._pipeline.flush(FLUSH_TIMEOUT_S):

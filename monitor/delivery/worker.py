@@ -20,6 +20,7 @@ from monitor.delivery.inbox import record_type
 from monitor.delivery.queue import WorkQueue
 from monitor.delivery.recall import Recall
 from monitor.delivery.requests import Requests
+from monitor.delivery.unpacking import Unpacker
 from monitor.delivery.writing import BatchWriter
 from monitor.sinks.base import Sink
 
@@ -45,6 +46,7 @@ class SinkWorker:
     Attributes:
         name: how messages and counters call the sink.
         sink: the sink; only the worker's thread calls it.
+        accepts: the types of record that are queued for it.
         run: the run that is logged.
         counters: what happened to the records. They do not include what still waits in the inbox.
         requests: how other threads ask for a delivery and wait for it.
@@ -72,6 +74,8 @@ class SinkWorker:
         """
         self.name, self.sink, self.run = name, sink, run
         self._feed, self._clock = feed, clock
+        self._unpacker = Unpacker(sink.accepts)
+        self.accepts = self._unpacker.accepts
         self._mailbox = clock.mailbox()
         self.counters = Counters(clock)
         self._attempts = Attempts(name, self.counters, clock)
@@ -96,8 +100,7 @@ class SinkWorker:
 
     def put(self, items: Sequence[Item]) -> None:
         """Queue the items that the sink accepts. Does not wait for I/O."""
-        accepts = self.sink.accepts
-        wanted = [item for item in items if record_type(item) in accepts]
+        wanted = [item for item in items if record_type(item) in self.accepts]
         if not wanted:
             return
         with self._lock:
@@ -218,7 +221,9 @@ class SinkWorker:
 
     def _build(self) -> None:
         """Build the records of the batch. Raises `OSError` if scalars cannot be read back now."""
-        parts, failed, unread = build_parts(self._slots, self._attempts.report, in_blocks=self._in_blocks)
+        parts, failed, unread = build_parts(
+            self._slots, self._attempts.report, self._unpacker, in_blocks=self._in_blocks
+        )
         self._slots = []
         self._writer.parts += parts
         self.counters.add(failed=failed, dropped=unread)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from monitor.delivery.batch import Part, cut, describe_piece, halve
 from monitor.delivery.counters import RETRY
+from monitor.delivery.unpacking import flat
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
@@ -68,4 +69,4 @@ class BatchWriter:
         if isinstance(piece, ScalarBlock):
             self._sink.write_scalars(piece)
         else:
-            self._sink.write(piece)
+            self._sink.write(flat(piece))

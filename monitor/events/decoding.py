@@ -13,6 +13,7 @@ from monitor.events.media.decoding import (
     decode_table,
     decode_video,
 )
+from monitor.events.media.markdown_cells import MARKDOWN
 from monitor.events.media.pictures import decode_images
 from monitor.records import (
     RECORD_TYPES,
@@ -103,7 +104,7 @@ def _decode_tensor_value(value: Any, plugin: str | None, step: int, wall_time: f
         tag, strings, sizes = tag.removesuffix(TEXT_SUFFIX), value.tensor.string_val, _sizes(value.tensor)
         if len(sizes) == 2:
             return decode_table(tag, strings, sizes, step, wall_time)
-        return Text(tag, _decode_text(strings), step, wall_time)
+        return Text(tag, _decode_text(strings), step, wall_time, value.metadata.summary_description == MARKDOWN)
     if plugin == "scalars":
         array = decode_tensor(value.tensor, 1)
         return Scalar(tag, float(array.reshape(())), step, wall_time)

@@ -24,6 +24,7 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import (
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
+from monitor.events.media.markdown_cells import MARKDOWN
 from monitor.metrics import SPLIT_ORDER
 
 if TYPE_CHECKING:
@@ -55,12 +56,14 @@ def image(tag: str, encoded_image: bytes, width: int, height: int, channels: int
     return Summary.Value(tag=tag, image=encoded)
 
 
-def text(tag: str, markdown: str) -> Value:
-    """Return a text, which TensorBoard renders as Markdown."""
+def text(tag: str, text: str, *, is_markdown: bool = False) -> Value:
+    """Return a text. TensorBoard renders any as Markdown; that one was meant as such is noted in its description."""
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
-    tensor = TensorProto(dtype=DT_STRING, string_val=[markdown.encode()], tensor_shape=shape)
-    content = TextPluginData(version=0).SerializeToString()
-    return Summary.Value(tag=f"{tag}/text_summary", tensor=tensor, metadata=_metadata("text", content))
+    tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode()], tensor_shape=shape)
+    metadata = _metadata("text", TextPluginData(version=0).SerializeToString())
+    if is_markdown:
+        metadata.summary_description = MARKDOWN
+    return Summary.Value(tag=f"{tag}/text_summary", tensor=tensor, metadata=metadata)
 
 
 def table(tag: str, rows: Sequence[Sequence[str]]) -> Value:

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.imports.block_log import BlockLogReader
 from monitor.imports.plain_text import markdown_table
+from monitor.imports.wandb_media import Unsupported, checked_text
 from monitor.imports.wandb_messages import KIND, parse_record
 from monitor.imports.wandb_settings import Settings
 from monitor.imports.wandb_values import (
     MAX_NESTING,
-    Unsupported,
-    checked_text,
     collect_media,
     decode_json,
     decode_value,
     flatten,
 )
-from monitor.records import Config, Histogram, Images, Record, Scalar, Text
+from monitor.records import Config, Record, Scalar, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -204,17 +203,17 @@ class WandbReader:
             self._add(tag, part, step, records)
 
     def _add(self, tag: str, value: Any, step: int, records: list[Record]) -> None:
-        """Append the record of a value, or count it as skipped."""
+        """Append the records of a value, or count it as skipped."""
         if len(tag) > MAX_TAG_CHARS:
             self._skip_tag()
             return
         try:
-            record = decode_value(tag, value, step, self._time, self._files)
+            found = decode_value(tag, value, step, self._time, self._files)
         except Unsupported as reason:
             self.skipped[str(reason)[:MAX_KIND_CHARS]] += 1
         else:
-            self._large_bytes += len(tag) + _size(record)
-            records.append(record)
+            self._large_bytes += sum(map(_size, found))
+            records += found
 
     def _note(self, tag: str) -> None:
         if len(self._logged) < MAX_LOGGED_KEYS:
@@ -269,13 +268,13 @@ def _valid_time(time: float) -> float:
     return time if 0 <= time < MAX_TIME_S else 0.0  # NaN is neither
 
 
-def _size(record: Record) -> int:
-    """Return about how many bytes a record takes that may be a large one."""
-    if isinstance(record, Images):
-        return record.images.nbytes
-    if isinstance(record, Histogram) and record.buckets is not None:
-        return record.buckets[0].nbytes + record.buckets[1].nbytes
-    return 4 * len(record.text) if isinstance(record, Text) else 0
+def _size(value: Any) -> int:
+    """Return about how many bytes a record takes, or one of its parts."""
+    if isinstance(value, tuple):
+        return sum(map(_size, value))
+    if isinstance(value, str | bytes):
+        return (4 if isinstance(value, str) else 1) * len(value)
+    return int(getattr(value, "nbytes", 0))
 
 
 def read_run_name(path: Path) -> str:

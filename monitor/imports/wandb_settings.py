@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.imports.wandb_values import Unsupported, decode_json, flatten
+from monitor.imports.wandb_media import Unsupported
+from monitor.imports.wandb_values import decode_json, flatten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,6 +17,7 @@ from accelerate.tracking import GeneralTracker, on_main_process
 from monitor.integrations import common
 from monitor.integrations.reported import log_reported
 from monitor.integrations.session import Session
+from monitor.runs.script_session import script_run
 
 if TYPE_CHECKING:
     import os
@@ -40,7 +41,7 @@ class MonitorTracker(GeneralTracker):  # type: ignore[misc]  # Accelerate has no
 
     def __init__(
         self,
-        run_name: str = "accelerate",
+        run_name: str | None = None,
         logger: Logger | None = None,
         *,
         logdir: str | os.PathLike[str] = "runs",
@@ -50,9 +51,9 @@ class MonitorTracker(GeneralTracker):  # type: ignore[misc]  # Accelerate has no
         """Log to `logger`, which the caller closes, or else to a new one for the run `logdir/run_name`.
 
         Args:
-            run_name: the run's name; `init_trackers` passes the name of the project.
+            run_name: the run's name, by default "accelerate"; `init_trackers` passes the name of the project.
             logger: a logger of the caller's own.
-            logdir: the folder of the runs.
+            logdir: the folder of the runs. Under `monitor run`, a run without a name or folder is as that says.
             sinks: as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
             alerts: as in `Logger`.
 
@@ -60,7 +61,7 @@ class MonitorTracker(GeneralTracker):  # type: ignore[misc]  # Accelerate has no
             TypeError, SpecError, MissingExtra, AlertError: as in `Logger`.
         """
         super().__init__()
-        self._session = Session(logger, name=run_name, logdir=logdir, sinks=sinks, alerts=alerts)
+        self._session = Session(logger, name=run_name, default="accelerate", logdir=logdir, sinks=sinks, alerts=alerts)
         self._next_step = 0
 
     @property
@@ -126,5 +127,18 @@ def channels_first(images: Any) -> Any:
     return images
 
 
-if hasattr(tracking, "register_tracker_class"):  # older releases take a `MonitorTracker` instead of its name
-    tracking.register_tracker_class(MonitorTracker)
+def register() -> None:
+    """Let `log_with` accept `"monitor"`, also as one of `"all"`. Importing this module has done it.
+
+    Under `monitor run`, `"all"` has us in TensorBoard's tracker already: its `SummaryWriter` is ours.
+    """
+    if not hasattr(tracking, "register_tracker_class"):  # older releases take a `MonitorTracker` instead of its name
+        return
+    if tracking.LOGGER_TYPE_TO_CLASS.get(MonitorTracker.name) is not MonitorTracker:
+        tracking.register_tracker_class(MonitorTracker)
+    available = tracking.get_available_trackers()
+    if MonitorTracker.name not in available and not (script_run() and "tensorboard" in map(str, available)):
+        available.append(MonitorTracker.name)
+
+
+register()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -12,15 +13,19 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from monitor.alerts import parse_rules
 from monitor.logger import Logger
 from monitor.metrics import SPLIT_ORDER
-from monitor.records import Config, Summary
-from monitor.runs.jsonable import to_jsonable
+from monitor.records import Summary
+from monitor.runs.rank import process_rank
+from monitor.runs.reuse import take_over
+from monitor.runs.run import Run
+from monitor.runs.script_session import alerts_from_environment, default_directory, script_run
+from monitor.runs.settings.convert import as_mapping, to_settings
 from monitor.runs.status import RunStatus, exception_status
-from monitor.sinks.registry import specs_from_environment
+from monitor.sinks.registry import make_all, specs_from_environment
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from monitor.alerts import Rule, StallRule
@@ -28,69 +33,92 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
+LOGDIR = "runs"
+
 
 def default_sinks() -> list[str]:
     """Return the sinks of a logger that nobody passed sinks to: TensorBoard, and those in `MONITOR_SINKS`."""
     return list(dict.fromkeys(["tensorboard", *specs_from_environment()]))
 
 
+def place(name: str | None, logdir: str | os.PathLike[str]) -> tuple[str | None, Path]:
+    """Return the name and the folder of a run; under `monitor run`, its name and folder where none were chosen.
+
+    A folder that is the default was not chosen, and a name goes with its folder.
+    """
+    started = script_run() if os.fspath(logdir) == LOGDIR else None
+    return (name, Path(logdir)) if started is None else (name or started.name, started.parent)
+
+
 def open_logger(
     logger: Logger | None,
     *,
-    name: str,
-    logdir: str | os.PathLike[str] = "runs",
+    name: str | None,
+    default: str = "run",
+    logdir: str | os.PathLike[str] = LOGDIR,
     sinks: Iterable[str | Sink] | None = None,
-    config: Mapping[str, Any] | None = None,
+    config: Any = None,
     alerts: Iterable[str | Rule | StallRule] = (),
     children: str = "off",
 ) -> Logger:
-    """Return `logger` with `config` added to its settings; without one, a new logger for the run `logdir/name`.
+    """Return `logger` with `config` added to its settings; without one, a new logger for a run.
 
     Settings that cannot be stored are left out with a warning: a framework's hyperparameters hold any object.
 
     Args:
         logger: a logger of the caller's own, or None.
-        name: the run's name. If `logdir` already holds such a run, a number is added.
-        logdir: the folder of the runs.
+        name: the run's name, or None. If there is such a run already, a number is added.
+        default: the name if there is none, and no `monitor run` that has one.
+        logdir: the folder of the runs; under `monitor run`, its default is the folder that was chosen there.
         sinks: as in `Logger`; by default those of `default_sinks`.
-        config: settings by name.
-        alerts: as in `Logger`.
+        config: settings, as in `Logger`.
+        alerts: as in `Logger`; without any, those in `MONITOR_ALERTS`.
         children: as in `Logger`.
 
     Raises:
         TypeError: if `logger` comes with sinks or alerts: it has its own.
         SpecError, MissingExtra, AlertError, OSError: as in `Logger`.
     """
+    alerts = list(alerts)
     if logger is None:
         chosen = default_sinks() if sinks is None else sinks
-        return Logger(Path(logdir) / name, chosen, storable(config or {}), alerts=alerts, children=children)
-    alerts = list(alerts)
+        made, rules = make_all(chosen), parse_rules(alerts or alerts_from_environment())  # before anything is written
+        chosen_name, folder = place(name, logdir)
+        run = _new_run(folder / (chosen_name or default), storable(config))
+        return Logger(run, made, alerts=rules, children=children)
     if sinks is not None or alerts:
         raise TypeError("sinks and alerts go with a new logger; the one that was passed has its own")
-    if config:
-        add_config(logger, config)
+    add_config(logger, config)
     return logger
 
 
-def add_config(logger: Logger, config: Mapping[str, Any]) -> None:
-    """Add settings to those of the run, in `run.json` and in every sink. Nothing is logged if nothing changes."""
-    config = {**logger.run.config, **storable(config)}
-    if config == logger.run.config:
-        return
-    logger.run.config = config
-    try:
-        logger.run.update(config=config)
-    except OSError as error:
-        log.warning("%s: settings could not be written: %s", logger.run.path / "run.json", error)
-    logger._put(Config(config, time()))  # noqa: SLF001 - there is no log call for settings
+def _new_run(directory: Path, config: Mapping[str, Any]) -> Run:
+    """Return a new run; in the directory that `monitor run` keeps for this script, the run that is there."""
+    if process_rank() > 0:
+        return Run(directory, config, is_written=False)
+    if directory != script_run():
+        return Run(directory, config)
+    directory = Path(default_directory() or directory)  # a writer without a directory gets another one then
+    return take_over(directory, config) or Run(directory, config)
 
 
-def storable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that `run.json` can hold, as it holds them; warn about each of the others."""
-    settings = {}
-    for name, value in config.items():
+def add_config(logger: Logger, config: Any) -> None:
+    """Add settings to those of the run; those that cannot be stored are left out with a warning."""
+    logger.config.update(storable(config))
+
+
+def storable(config: Any) -> dict[str, Any]:
+    """Return the settings that `run.json` can hold, as it holds them; warn about each of the others.
+
+    Raises `TypeError` if `config` holds no settings.
+    """
+    settings: dict[str, Any] = {}
+    for name, value in as_mapping(config).items():
         try:
-            settings[str(name)] = to_jsonable(value, str(name))
+            found = to_settings({name: value}, "config")
+            if both := sorted(settings.keys() & found.keys()):
+                raise ValueError(f"config has two settings that are {both[0]!r}")
+            settings |= found
         except (TypeError, ValueError) as error:
             log.warning("a setting is not recorded: %s", error)
     return settings
@@ -149,11 +177,6 @@ def current_outcome() -> tuple[RunStatus, str | None]:
     """Return the status and the error of a run that ends now: those of the exception being handled, if there is one."""
     kind, value, _ = sys.exc_info()
     return exception_status(kind, value) if kind is not None else (RunStatus.FINISHED, None)
-
-
-def as_mapping(settings: Any) -> Mapping[str, Any]:
-    """Return a mapping, a namespace, or None as a mapping of names to values."""
-    return settings if isinstance(settings, Mapping) else dict(vars(settings)) if settings is not None else {}
 
 
 def log_graph(logger: Logger, model: Any, inputs: Any) -> None:

@@ -51,7 +51,8 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Hydra is not there whe
 
         Args:
             name: the run's name; by default that of the job, which is the script's.
-            logdir: the folder of the runs, from where Hydra was started.
+            logdir: the folder of the runs, from where Hydra was started. Under `monitor run`, a run without a name or
+                folder is as that says.
             sinks: as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
             alerts: as in `Logger`.
         """
@@ -62,15 +63,14 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Hydra is not there whe
     def on_job_start(self, config: Any, **kwargs: Any) -> None:
         """Start the run."""
         job = config.hydra.job
-        name = self._name or job.name
         number = OmegaConf.select(config, "hydra.job.num", throw_on_missing=False)
-        if number is not None:
-            name = f"{name}/{number}"
+        name, logdir = common.place(self._name, self._logdir)
+        name = name or job.name
         settings = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
         logger = common.open_logger(
             None,
-            name=name,
-            logdir=Path(config.hydra.runtime.cwd) / self._logdir,
+            name=name if number is None else f"{name}/{number}",
+            logdir=Path(config.hydra.runtime.cwd) / logdir,
             sinks=self._sinks,
             config=OmegaConf.to_container(settings, resolve=True),
             alerts=self._alerts,

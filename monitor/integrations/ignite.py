@@ -59,7 +59,7 @@ class MonitorLogger(BaseLogger):  # type: ignore[misc]  # Ignite is not there wh
         self,
         logger: Logger | None = None,
         *,
-        name: str = "ignite",
+        name: str | None = None,
         logdir: str | os.PathLike[str] = "runs",
         sinks: Iterable[str | Sink] | None = None,
         config: Mapping[str, Any] | None = None,
@@ -71,8 +71,8 @@ class MonitorLogger(BaseLogger):  # type: ignore[misc]  # Ignite is not there wh
 
         Args:
             logger: a logger of the caller's own.
-            name: the run's name. If `logdir` already holds such a run, a number is added.
-            logdir: the folder of the runs.
+            name: the run's name, by default "ignite". If `logdir` already holds such a run, a number is added.
+            logdir: the folder of the runs. Under `monitor run`, a run without a name or folder is as that says.
             sinks: as in `monitor.Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
             config: the run's settings, by name.
             alerts: as in `monitor.Logger`.
@@ -81,7 +81,9 @@ class MonitorLogger(BaseLogger):  # type: ignore[misc]  # Ignite is not there wh
             TypeError, SpecError, MissingExtra, AlertError, OSError: as in `monitor.Logger`.
         """
         self._owns = logger is None
-        self.logger = common.open_logger(logger, name=name, logdir=logdir, sinks=sinks, config=config, alerts=alerts)
+        self.logger = common.open_logger(
+            logger, name=name, default="ignite", logdir=logdir, sinks=sinks, config=config, alerts=alerts
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name == "logger":  # a copy that is still empty

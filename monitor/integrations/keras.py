@@ -43,7 +43,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
         self,
         logger: Logger | None = None,
         *,
-        name: str = "keras",
+        name: str | None = None,
         logdir: str | os.PathLike[str] = "runs",
         sinks: Iterable[str | Sink] | None = None,
         config: Mapping[str, Any] | None = None,
@@ -54,8 +54,8 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
 
         Args:
             logger: a logger of the caller's own. If it has `stop_on_alert`, an alert ends the training.
-            name: the run's name. If `logdir` already holds such a run, a number is added.
-            logdir: the folder of the runs.
+            name: the run's name, by default "keras". If `logdir` already holds such a run, a number is added.
+            logdir: the folder of the runs. Under `monitor run`, a run without a name or folder is as that says.
             sinks: as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
             config: settings, beside those of the model, its optimizer, and `fit`.
             alerts: as in `Logger`.
@@ -68,7 +68,9 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
         super().__init__()
         if every < 1:
             raise ValueError(f"every must be at least 1, not {every}")
-        self._session = Session(logger, name=name, logdir=logdir, sinks=sinks, config=config, alerts=alerts)
+        self._session = Session(
+            logger, name=name, default="keras", logdir=logdir, sinks=sinks, config=config, alerts=alerts
+        )
         self._every = every
         self._is_training = False
         self._step = self._logged_step = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +24,7 @@ from monitor.runs.status import RunStatus
 from monitor.sinks.registry import specs_from_environment
 
 if TYPE_CHECKING:
+    import os
     from argparse import Namespace
     from collections.abc import Iterable, Mapping
 
@@ -43,7 +43,7 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
 
     def __init__(
         self,
-        name: str = "lightning",
+        name: str | None = None,
         logdir: str | os.PathLike[str] = "runs",
         save_dir: str | os.PathLike[str] | None = None,
         *,
@@ -57,8 +57,8 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
         """Log to a new run `logdir/name`, or to `logger`, which the caller closes. Nothing is written yet.
 
         Args:
-            name: the run's name. If `logdir` already holds such a run, a number is added.
-            logdir: the folder of the runs.
+            name: the run's name, by default "lightning". If `logdir` already holds such a run, a number is added.
+            logdir: the folder of the runs. Under `monitor run`, a run without a name or folder is as that says.
             save_dir: the same, under the name that Lightning's other loggers have for it.
             sinks: as in `monitor.Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
             config: settings, beside the hyperparameters that Lightning logs.
@@ -72,8 +72,11 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
         """
         super().__init__()
         logdir = logdir if save_dir is None else save_dir
-        self._session = Session(logger, name=name, logdir=logdir, sinks=sinks, config=config, alerts=alerts)
-        self._name, self._logdir = name, os.fspath(logdir)
+        self._session = Session(
+            logger, name=name, default="lightning", logdir=logdir, sinks=sinks, config=config, alerts=alerts
+        )
+        chosen, folder = common.place(name, logdir)
+        self._name, self._logdir = chosen or "lightning", str(folder)
         self._prefix, self._log_graph = prefix, log_graph
         self._next_step = 0  # after all steps so far
 
@@ -136,7 +139,7 @@ class MonitorLogger(LightningLogger):  # type: ignore[misc]  # Lightning is not 
         **_kwargs: Any,
     ) -> None:
         """Add hyperparameters to the settings of the run, and log `metrics`, if there are any."""
-        self._session.add_config(common.as_mapping(params))
+        self._session.add_config(params)
         if metrics:
             self.log_metrics(metrics, step)
 

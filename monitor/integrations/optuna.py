@@ -72,9 +72,9 @@ class MonitorCallback:
         Raises:
             TypeError, SpecError, MissingExtra, AlertError: as in `Logger`.
         """
-        self._name, self._logdir, self._alerts = name, logdir, list(alerts)
-        self._sinks = sinks if sinks is None or isinstance(sinks, str) else list(sinks)  # a session refuses a text
-        self._session = self._make(logger, name or UNNAMED_RUN)
+        sinks = sinks if sinks is None or isinstance(sinks, str) else list(sinks)  # a session refuses a text
+        self._session = Session(logger, name=name, default=UNNAMED_RUN, logdir=logdir, sinks=sinks, alerts=alerts)
+        self._logdir, self._sinks = logdir, sinks
         self._trials = trials
         self._counts = dict.fromkeys(STATUSES, 0)
         self._lock = threading.Lock()  # with `n_jobs`, several threads run trials
@@ -110,13 +110,11 @@ class MonitorCallback:
         """End the run, unless the logger is the caller's. Blocks, and raises, as `Logger.close` does."""
         self._session.end(status, error)
 
-    def _make(self, logger: Logger | None, name: str) -> Session:
-        return Session(logger, name=name, logdir=self._logdir, sinks=self._sinks, alerts=self._alerts)
-
     def _begin(self, study: Study) -> None:
         """Add the settings of the study, before the run is opened with its name."""
-        if self._session.path is None and self._name is None:
-            self._session = self._make(None, run_name(study))
+        if self._session.path is None:
+            name = run_name(study)
+            self._session.suggest(name, is_chosen=name != UNNAMED_RUN)
         if not any(self._counts.values()):
             self._session.add_config(settings(study))
 

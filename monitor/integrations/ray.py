@@ -12,6 +12,7 @@ Both can be named in the environment instead, so that the script stays as it is:
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,11 @@ from ray.tune.result import AUTO_RESULT_KEYS
 from monitor.alerts import parse_rules
 from monitor.integrations import common
 from monitor.integrations.reported import log_reported
+from monitor.runs.script_session import alerts_from_environment
 from monitor.runs.status import RunStatus, exception_status
 from monitor.sinks import registry
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
 
     from monitor.alerts import Rule, StallRule
@@ -37,37 +38,64 @@ log = logging.getLogger("monitor")
 
 NOT_MEASURED = {*AUTO_RESULT_KEYS, "done", "should_checkpoint", "trial_id", "experiment_tag"}  # what Ray Tune adds
 STEP_NAMES = ("global_step", "step")  # of what a training with Ray Train may report for the x axis
+TRAINING = "training"  # the key of the one run of Ray Train
 UNFINISHED = "the experiment ended before the trial"
 
 
-class _Opener:
+class _OpensRuns:
     """Open the runs of a callback. It is pickled with the callback, so it holds the specs of sinks, and no sinks."""
 
     def __init__(
         self,
-        logdir: str | os.PathLike[str],
-        sinks: Iterable[str] | None,
-        alerts: Iterable[str | Rule | StallRule],
+        *,
+        name: str | None = None,
+        logdir: str | os.PathLike[str] = common.LOGDIR,
+        sinks: Iterable[str] | None = None,
+        alerts: Iterable[str | Rule | StallRule] = (),
     ) -> None:
-        self._logdir = Path(logdir).absolute()  # Ray Train logs from another process
+        """Say where the runs go.
+
+        Args:
+            name: the run's name, or the folder of the trials' runs in `logdir`; by default that of Ray's `RunConfig`.
+            logdir: the folder of the runs, on the machine that starts Ray's. Under `monitor run`, runs without a name
+                or folder are where that says.
+            sinks: specs, as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
+            alerts: as in `Logger`, for each run.
+
+        Raises:
+            TypeError: if a sink is not a spec.
+            SpecError, MissingExtra, AlertError: as in `Logger`.
+        """
+        super().__init__()
+        self._name, folder = common.place(name, logdir)
+        self._logdir = folder.absolute()  # Ray Train logs from another process
         if isinstance(sinks, str):
             raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
         self._sinks = common.default_sinks() if sinks is None else list(sinks)
-        self._alerts = parse_rules(alerts)
+        self._alerts = parse_rules(alerts) or parse_rules(alerts_from_environment())
         for sink in self._sinks:
             if not isinstance(sink, str):
                 raise TypeError(
                     f"a sink must be a spec such as 'visdom' here, because each run has its own, not {sink!r}"
                 )
         registry.make_all(self._sinks)
+        self._loggers: dict[str, Logger] = {}  # of the open runs, by the trial's id
 
-    def open(self, name: str, config: Mapping[str, Any]) -> Logger:
-        return common.open_logger(
+    def _open(self, key: str, name: str, config: Mapping[str, Any]) -> None:
+        self._loggers[key] = common.open_logger(
             None, name=name, logdir=self._logdir, sinks=self._sinks, config=config, alerts=self._alerts
         )
 
+    def _close(self, key: str, status: RunStatus, error: str | None) -> None:
+        logger = self._loggers.pop(key, None)
+        if logger is not None:
+            logger.close(status=status, error=error)
 
-class MonitorLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's types are not checked here
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_loggers": {}}
+
+
+class MonitorLoggerCallback(_OpensRuns, LoggerCallback):  # type: ignore[misc]  # Ray's types are not checked here
     """Log the trials of Ray Tune, each as a run `logdir/EXPERIMENT/TRIAL`, from the process that drives the experiment.
 
     Tags are the names that the trial reports; nested ones are joined by a `/`. The step is `timesteps_total` if the
@@ -75,35 +103,11 @@ class MonitorLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's type
     the host's name, is left out. A run ends with its trial.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        logdir: str | os.PathLike[str] = "runs",
-        sinks: Iterable[str] | None = None,
-        alerts: Iterable[str | Rule | StallRule] = (),
-    ) -> None:
-        """Say where the runs go.
-
-        Args:
-            name: the folder of the trials' runs in `logdir`; by default the experiment's name.
-            logdir: the folder of the runs.
-            sinks: specs, as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
-            alerts: as in `Logger`, for each trial.
-
-        Raises:
-            TypeError: if a sink is not a spec.
-            SpecError, MissingExtra, AlertError: as in `Logger`.
-        """
-        self._opener = _Opener(logdir, sinks, alerts)
-        self._name = name
-        self._loggers: dict[str, Logger] = {}  # by the trial's id
-
     def log_trial_start(self, trial: Any) -> None:
         """Start the run of a trial, unless it has been started: a paused trial goes on in its run."""
         if trial.trial_id not in self._loggers:
             folder = self._name or trial.storage.experiment_dir_name
-            self._loggers[trial.trial_id] = self._opener.open(f"{folder}/{trial}", trial.config)
+            self._open(trial.trial_id, f"{folder}/{trial}", trial.config)
 
     def log_trial_result(self, iteration: int, trial: Any, result: Mapping[str, Any]) -> None:
         """Log what a trial reported. Does not block."""
@@ -124,16 +128,8 @@ class MonitorLoggerCallback(LoggerCallback):  # type: ignore[misc]  # Ray's type
         for trial_id in list(self._loggers):
             self._close(trial_id, RunStatus.INTERRUPTED, UNFINISHED)
 
-    def _close(self, trial_id: str, status: RunStatus, error: str | None) -> None:
-        logger = self._loggers.pop(trial_id, None)
-        if logger is not None:
-            logger.close(status=status, error=error)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_loggers": {}}
-
-
-class MonitorTrainCallback(ReportCallback, ControllerCallback):  # type: ignore[misc]
+class MonitorTrainCallback(_OpensRuns, ReportCallback, ControllerCallback):  # type: ignore[misc]
     """Log a training with Ray Train as a run `logdir/NAME`, from the process that controls the training.
 
     What rank 0 reports with `ray.train.report` is logged; nested names are joined by a `/`. The step is `global_step`
@@ -143,57 +139,35 @@ class MonitorTrainCallback(ReportCallback, ControllerCallback):  # type: ignore[
     callback uses the interface underneath, which Ray accepts in the same places.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        logdir: str | os.PathLike[str] = "runs",
-        sinks: Iterable[str] | None = None,
-        alerts: Iterable[str | Rule | StallRule] = (),
-    ) -> None:
-        """Say where the run goes. The arguments and errors are those of `MonitorLoggerCallback`.
-
-        Args:
-            name: the run's name; by default that of Ray's `RunConfig`.
-            logdir: the folder of the runs, on the machine that starts the training.
-            sinks: specs, as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
-            alerts: as in `Logger`.
-        """
-        self._opener = _Opener(logdir, sinks, alerts)
-        self._name = name
-        self._logger: Logger | None = None
-        self._reports = 0
+    _reports = 0
 
     def after_controller_start(self, train_run_context: Any) -> None:
         """Start the run."""
         name = self._name or train_run_context.run_config.name or "ray-train"
-        self._logger = self._opener.open(name, train_run_context.train_loop_config or {})
+        self._open(TRAINING, name, train_run_context.train_loop_config or {})
 
     def after_report(self, training_report: Any, metrics: Sequence[Mapping[str, Any]]) -> None:
         """Log what rank 0 reported. Does not block."""
-        if self._logger is None or not metrics:
+        logger = self._loggers.get(TRAINING)
+        if logger is None or not metrics:
             return
         reported = dict(metrics[0])
         steps = [reported.get(name) for name in STEP_NAMES]
         step = next((step for step in steps if isinstance(step, int)), self._reports)
-        log_reported(self._logger, reported, step)
+        log_reported(logger, reported, step)
         self._reports += 1
 
     def after_controller_finish(self, result: Any) -> None:
         """End the run. Blocks as `Logger.close` does."""
         if result.error is None:
-            self._close(RunStatus.FINISHED, None)
+            self._close(TRAINING, RunStatus.FINISHED, None)
             return
         failures = getattr(result.error, "worker_failures", None) or {}
-        self._close(RunStatus.FAILED, _one_line(next(iter(failures.values()), result.error)))
+        self._close(TRAINING, RunStatus.FAILED, _one_line(next(iter(failures.values()), result.error)))
 
     def before_controller_abort(self) -> None:
         """End the run of a training that Ctrl-C interrupted."""
-        self._close(RunStatus.INTERRUPTED, "KeyboardInterrupt")
-
-    def _close(self, status: RunStatus, error: str | None) -> None:
-        if self._logger is not None:
-            self._logger.close(status=status, error=error)
+        self._close(TRAINING, RunStatus.INTERRUPTED, "KeyboardInterrupt")
 
 
 def _error_of(trial: Any) -> Any:
@@ -212,3 +186,8 @@ def _one_line(error: BaseException | None) -> str | None:
     """Return an exception of a worker as one line, without the traceback that Ray puts into it."""
     cause = getattr(error, "cause", None) or error
     return None if cause is None else exception_status(type(cause), cause)[1]
+
+
+def register() -> None:
+    """Let Ray Train find our callback in the environment, unless another one is there. For `monitor run`."""
+    os.environ.setdefault("RAY_TRAIN_CALLBACKS", f"{__name__}.{MonitorTrainCallback.__name__}")

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import parse_rules
 from monitor.errors import DataError
-from monitor.integrations.common import add_config, default_sinks, open_logger
+from monitor.integrations.common import LOGDIR, add_config, default_sinks, open_logger
 from monitor.logger import Logger
 from monitor.runs.resume import continue_run, refuse_running
+from monitor.runs.script_session import alerts_from_environment
+from monitor.runs.settings.convert import as_mapping
 from monitor.runs.status import RunStatus
 from monitor.sinks.base import Sink
 from monitor.sinks.registry import make_all
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from monitor.alerts import Rule, StallRule
@@ -47,14 +49,17 @@ class Session:
         self,
         logger: Logger | None = None,
         *,
-        name: str,
-        logdir: str | os.PathLike[str] = "runs",
+        name: str | None = None,
+        default: str = "run",
+        logdir: str | os.PathLike[str] = LOGDIR,
         sinks: Iterable[str | Sink] | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: Any = None,
         alerts: Iterable[str | Rule | StallRule] = (),
     ) -> None:
         """Check the arguments, which are those of `open_logger`; nothing is written yet. Raises what it raises."""
         alerts = list(alerts)
+        if sinks is not None and not isinstance(sinks, str):
+            sinks = list(sinks)
         if logger is not None:
             open_logger(logger, name=name, sinks=sinks, config=config, alerts=alerts)
         if isinstance(sinks, str):
@@ -62,10 +67,11 @@ class Session:
         self.owns = logger is None
         self.path: Path | None = None if logger is None else logger.run.path
         self._logger = logger
-        self._name, self._logdir = name, logdir
+        self._name, self._default, self._logdir = name, default, logdir
+        self._is_named = name is not None
         self._sinks = default_sinks() if sinks is None else list(sinks)
         self._alerts = alerts
-        self._config = dict(config or {})
+        self._config = dict(as_mapping(config))
         make_all(self._sinks)
         parse_rules(alerts)
         self._key = secrets.token_hex(8)
@@ -84,12 +90,26 @@ class Session:
             self.path = self._logger.run.path
         return self._logger
 
-    def add_config(self, config: Mapping[str, Any]) -> None:
+    def add_config(self, config: Any) -> None:
         """Add settings, to the run if it is open, and otherwise to those that it will start with."""
         if self.is_open or self.path is not None:
             add_config(self.logger, config)
         else:
-            self._config.update(config)
+            self._config.update(as_mapping(config))
+
+    def suggest(self, name: str, *, is_chosen: bool = False) -> None:
+        """Name a run that is not open yet, unless the arguments have named it.
+
+        Under `monitor run`, such a name counts only if `is_chosen`: the user has chosen it, in the framework's terms.
+        """
+        if not self._is_named:
+            self._default, self._name = name, name if is_chosen else None
+
+    def start_over(self) -> None:
+        """Forget the run, which has ended: what follows goes into another one."""
+        if self.owns and not self.is_open:
+            self._logger = self.path = None
+            self._config = {}
 
     def end(self, status: str = RunStatus.FINISHED, error: str | None = None) -> None:
         """End the run if the session has opened it. Blocks as `Logger.close` does."""
@@ -101,6 +121,7 @@ class Session:
         return open_logger(
             None,
             name=self._name,
+            default=self._default,
             logdir=self._logdir,
             sinks=self._sinks,
             config=self._config,
@@ -117,7 +138,8 @@ class Session:
         for sink in self._sinks:
             if isinstance(sink, Sink):  # it still has what it took in; the others are made anew
                 sink.recall = _recall_nothing  # type: ignore[method-assign, assignment]
-        return Logger(run, self._sinks, alerts=self._alerts, children="forward")
+        alerts = self._alerts or alerts_from_environment()
+        return Logger(run, self._sinks, alerts=alerts, children="forward")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Become the same session in this process, and one that forwards to it in another."""

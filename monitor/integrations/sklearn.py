@@ -41,7 +41,7 @@ class MonitorCallback:
         self,
         logger: Logger | None = None,
         *,
-        name: str = "sklearn",
+        name: str | None = None,
         logdir: str | os.PathLike[str] = "runs",
         sinks: Iterable[str | Sink] | None = None,
         alerts: Iterable[str | Rule | StallRule] = (),
@@ -53,8 +53,8 @@ class MonitorCallback:
 
         Args:
             logger: a logger of the caller's own; with `children="forward"` if other processes fit.
-            name: the run's name. If `logdir` already holds such a run, a number is added.
-            logdir: the folder of the runs.
+            name: the run's name, by default "sklearn". If `logdir` already holds such a run, a number is added.
+            logdir: the folder of the runs. Under `monitor run`, a run without a name or folder is as that says.
             sinks: as in `Logger`; by default TensorBoard, and those in `MONITOR_SINKS`.
             alerts: as in `Logger`.
             scoring: as in scikit-learn's `check_scoring`; None for the estimator's own score, False for no scores.
@@ -81,6 +81,7 @@ class MonitorCallback:
         self._loggers[context.root_uuid] = common.open_logger(
             self._given,
             name=self._name,
+            default="sklearn",
             logdir=self._logdir,
             sinks=self._sinks,
             config={"estimator": type(estimator).__name__, **_parameters(estimator)},

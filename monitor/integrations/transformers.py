@@ -9,16 +9,18 @@ To choose the sinks or the alerts, pass a callback instead: `Trainer(callbacks=[
 from __future__ import annotations
 
 import atexit
+import functools
 import math
 import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, integrations
 from transformers.integrations import integration_utils
 
 from monitor.integrations.reported import directory_name, log_reported
 from monitor.integrations.session import Session
+from monitor.runs.script_session import script_run
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -65,10 +67,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         Raises:
             TypeError, SpecError, MissingExtra, AlertError: as in `Logger`.
         """
-        self._name = name
-        sinks = sinks if sinks is None or isinstance(sinks, str) else list(sinks)  # a session refuses a text
-        self._arguments: dict[str, Any] = {"logdir": logdir, "sinks": sinks, "alerts": list(alerts)}
-        self._session = Session(logger, name=name or "trainer", **self._arguments)
+        self._session = Session(logger, name=name, logdir=logdir, sinks=sinks, alerts=alerts)
         self._is_training = self._has_trained = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -76,8 +75,8 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         if not state.is_world_process_zero:
             return
         self.close()  # a training that raised
-        if self._has_trained and self._session.owns:
-            self._session = self._new_session(args, state)
+        if self._has_trained:
+            self._session.start_over()
         self._begin(args, state, kwargs.get("model"))
         self._is_training = self._has_trained = True
         atexit.register(self._at_exit)
@@ -125,12 +124,10 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
     def _begin(self, args: Any, state: Any, model: Any) -> None:
         """Open the run, or continue it, with the settings that are known."""
         if self._session.path is None:
-            self._session = self._new_session(args, state)
+            is_chosen = bool(args.run_name) and args.run_name != args.output_dir  # older releases make them equal
+            self._session.suggest(run_name(args, state), is_chosen=is_chosen)
         self._session.add_config(settings(args, state, model))
         self._session.logger  # noqa: B018 - opens the run
-
-    def _new_session(self, args: Any, state: Any) -> Session:
-        return Session(name=self._name or run_name(args, state), **self._arguments)
 
 
 def tag(name: str) -> str:
@@ -157,8 +154,21 @@ def settings(args: Any, state: Any, model: Any) -> dict[str, Any]:
 
 
 def register() -> None:
-    """Let `report_to` accept `"monitor"`. Importing this module has done it."""
+    """Let `report_to` accept `"monitor"`, also as one of `"all"`. Importing this module has done it."""
     integration_utils.INTEGRATION_TO_CALLBACK["monitor"] = MonitorCallback
+    list_others = integration_utils.get_available_reporting_integrations
+    if getattr(list_others, "lists_monitor", False):
+        return
+
+    @functools.wraps(list_others)
+    def list_all() -> list[str]:
+        found: list[str] = list_others()
+        # Under `monitor run`, the callback for TensorBoard logs to our `SummaryWriter`.
+        return found if script_run() and "tensorboard" in found else [*found, "monitor"]
+
+    list_all.lists_monitor = True  # type: ignore[attr-defined]
+    integration_utils.get_available_reporting_integrations = list_all
+    integrations.get_available_reporting_integrations = list_all  # it keeps what somebody has asked for before
 
 
 register()

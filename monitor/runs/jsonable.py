@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.runs.run_schema import MAX_DEPTH, MAX_FILE_BYTES, MAX_NUMBER
+from monitor.runs.settings.objects import name_of, parts_of
 
 MAX_BYTES = MAX_FILE_BYTES // 2  # of one value in the file; the rest is for the other fields
 MAX_NESTING = MAX_DEPTH - 2  # of lists and objects in a setting: the file and its `config` are two levels
@@ -17,8 +18,10 @@ MAX_PATH_PARTS, MAX_PART_CHARS, MAX_REASON_CHARS = 6, 40, 120  # in an error
 def to_jsonable(value: Any, name: str = "value") -> Any:
     r"""Return `value` as JSON holds it: numbers, text, lists, and objects stay, anything else becomes text.
 
-    NaN, infinity, and integers that fit no float become text. An array or tensor of one element becomes its element.
-    In text and in keys, surrogates, which UTF-8 does not have, are written as `\ud800`. `value` is not changed.
+    Namespaces, named tuples, dataclasses, and the objects of attrs, OmegaConf, and pydantic become objects. A class, a
+    function, or a member of an enum becomes its name, unless that member is itself a text or a number. NaN, infinity,
+    and integers that fit no float become text. An array or tensor of one element becomes its element. In text and in
+    keys, surrogates, which UTF-8 does not have, are written as `\ud800`. `value` is not changed.
 
     Raises:
         TypeError: if converting a part of it to text fails.
@@ -40,9 +43,12 @@ class _Converter:
     def convert(self, value: Any, path: tuple[Any, ...]) -> Any:
         """Return a part of the value as JSON holds it."""
         try:
-            if isinstance(value, Mapping):
-                items: Any = list(value.items())
-            elif isinstance(value, list | tuple | set | frozenset):
+            parts = parts_of(value)
+            if isinstance(parts, Mapping):
+                items: Any = list(parts.items())
+            elif isinstance(parts, list):
+                items = parts
+            elif isinstance(value, set | frozenset):
                 items = list(value)
             else:
                 return self._convert_single(value, path)
@@ -55,7 +61,7 @@ class _Converter:
         if len(self._parents) >= MAX_NESTING:
             raise self._error(ValueError, path, f"is nested more than {MAX_NESTING} levels deep")
         self._parents.append(id(value))
-        if isinstance(value, Mapping):
+        if isinstance(parts, Mapping):
             converted: Any = self._convert_items(items, path)
         else:
             converted = [self.convert(item, (*path, index)) for index, item in enumerate(items)]
@@ -90,11 +96,12 @@ class _Converter:
             return self._count(value, path)
         if isinstance(value, int | float):
             return self._count(_plain_number(value), path)
-        element = _only_element(value)
+        named = name_of(value)
+        element = None if named else _only_element(value)
         if isinstance(element, str | bool | int | float):
             return self._convert_single(element, path)
         is_bytes = isinstance(value, bytes | bytearray)
-        return self._count(_plain_text(repr(value) if is_bytes else str(value)), path)
+        return self._count(_plain_text(named or (repr(value) if is_bytes else str(value))), path)
 
     def _count(self, value: Any, path: tuple[Any, ...]) -> Any:
         """Return a value that has no parts, if there is still room for it."""

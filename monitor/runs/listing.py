@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,15 @@ from monitor.errors import DataError
 from monitor.metrics import sort_key
 from monitor.runs.run_file import RUN_FILE, parse_number, parse_time, read_run_file
 from monitor.runs.run_html import run_html
+from monitor.runs.settings.convert import read_settings
 from monitor.runs.status import RunStatus, true_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 STARTUP_S = 5.0  # for this long, an empty `run.json` is a run that is just starting
+MAX_NESTED_DEPTH = 4  # levels below a run where another one is found
+MAX_FOLDERS_WITHOUT_RUN = 1000  # that the search below a run looks into in a row
 COLUMNS = ("name", "status", "epoch", "epochs", "step", "steps", "start", "duration", "age", "error", "path")
 
 
@@ -56,10 +61,10 @@ class RunInfo:
         error = [self.error] if self.error and self.status != RunStatus.FINISHED else []
         return "; ".join([*error, *missing]) or None
 
-    @property
+    @cached_property
     def config(self) -> dict[str, Any]:
-        """The settings."""
-        return self.fields.get("config") or {}
+        """The settings by their full names, such as `model.layers`."""
+        return read_settings(self.fields.get("config") or {})
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
@@ -128,14 +133,57 @@ def load(path: Path, name: str | None = None) -> RunInfo:
 
 
 def scan(logdir: Path) -> Iterator[RunInfo]:
-    """Yield the runs under `logdir`, at any depth, in name order."""
-    for folder, below, files in os.walk(logdir):
-        below.sort()
-        if RUN_FILE in files:
-            below.clear()
-            path = Path(folder)
-            if not _is_being_made(path / RUN_FILE):
-                yield load(path, str(path.relative_to(logdir)) if path != logdir else path.name)
+    """Yield the runs under `logdir`, in name order.
+
+    They may be at any depth, and one may be in the directory of another, up to four levels below it. The search below
+    a run ends at 1,000 directories in a row without another one: a run may have a whole data set in its directory.
+    """
+    for path in sorted(_run_folders(logdir), key=lambda found: found.parts):
+        if not _is_being_made(path / RUN_FILE):
+            yield load(path, str(path.relative_to(logdir)) if path != logdir else path.name)
+
+
+@dataclass
+class _Nested:
+    """The search below a run."""
+
+    folders_left: int = MAX_FOLDERS_WITHOUT_RUN
+
+
+def _run_folders(logdir: Path) -> Iterator[Path]:
+    """Yield the directories with a `run.json`, the upper ones first. No link is followed."""
+    waiting: deque[tuple[str, int, _Nested | None]] = deque([(os.fspath(logdir), 0, None)])
+    while waiting:
+        folder, depth, nested = waiting.popleft()  # depth: below the run whose search this is
+        if nested is not None and not nested.folders_left:
+            continue
+        is_run, below = _look_into(folder)
+        if is_run:
+            yield Path(folder)
+            if nested is not None:
+                nested.folders_left = MAX_FOLDERS_WITHOUT_RUN
+            depth, nested = 0, _Nested()
+        elif nested is not None:
+            nested.folders_left -= 1
+        if nested is None:
+            waiting.extend((entry.path, 0, None) for entry in below)
+        elif depth < MAX_NESTED_DEPTH:
+            waiting.extend((entry.path, depth + 1, nested) for entry in below if not entry.name.startswith("."))
+
+
+def _look_into(folder: str) -> tuple[bool, list[os.DirEntry[str]]]:
+    """Return whether a directory has a `run.json`, and the directories in it, sorted by name."""
+    is_run, below = False, []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry)
+                elif entry.name == RUN_FILE:
+                    is_run = True
+    except OSError:  # it is gone, or not ours to read
+        pass
+    return is_run, sorted(below, key=lambda entry: entry.name)
 
 
 def sort_runs(runs: list[RunInfo], by: str) -> list[RunInfo]:

@@ -23,6 +23,7 @@ from monitor.runs import process
 from monitor.runs.listing import load, scan
 from monitor.runs.run import Run
 from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
+from monitor.runs.script_session import is_held_by_supervisor
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
     for file in files:
         if file.is_symlink():
             raise DataError(f"{str(file)!r} is a symbolic link; a run is resumed from its own event files only")
+    steps: dict[str, int] = {}
     try:
-        repeated = list(_logged_before(path, checkpoint, step)) if checkpoint else []
+        repeated = list(_logged_before(path, checkpoint, step, steps)) if checkpoint else []
     except OSError as error:
         raise DataError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
     fields = _next_life(path, step)
@@ -57,7 +59,7 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
         _drop_session_end(file)
     _write_file(path, [_session_start(step)], repeated)
     run = Run(path, previous=fields)
-    run.is_resumed = bool(checkpoint)
+    run.is_resumed, run.steps = bool(checkpoint), steps
     return run
 
 
@@ -79,15 +81,22 @@ def continue_run(directory: str | os.PathLike[str]) -> Run:
 def _next_life(path: Path, step: int | None) -> dict[str, Any]:
     """Return the fields of `run.json` for a run that goes on at `step`, with how it ended before."""
     fields, info = read_run_file(path), load(path)
+    if is_held_by_supervisor(fields):
+        return fields  # it has not ended: the script goes on
     life = {"status": info.status, "error": fields.get("error"), "until": fields.get("end"), "step": step}
     lives = [*(fields.get("lives") or []), life]
     return {**fields, "resumed": timestamp(time.time()), "spent": info.duration or 0.0, "lives": lives}
 
 
 def refuse_running(path: Path) -> None:
-    """Raise `DataError` if the run in `path` is still running in another process, or if there is no run."""
+    """Raise `DataError` if the run in `path` is still running in another process, or if there is no run.
+
+    A run that `monitor run` keeps for the script of this process is not running elsewhere.
+    """
     fields = read_run_file(path)
-    if load(path).status == RunStatus.RUNNING and fields.get("process") != process.identity():
+    if fields.get("process") == process.identity() or is_held_by_supervisor(fields):
+        return
+    if load(path).status == RunStatus.RUNNING:
         where = f"in process {fields.get('pid')} on {fields.get('host')}"
         raise DataError(f"the run {str(path)!r} is still running, {where}")
 
@@ -120,10 +129,11 @@ def record_end(
     atomic_write(path / RUN_FILE, json.dumps({**fields, **last}, indent=2, ensure_ascii=False) + "\n")
 
 
-def _logged_before(path: Path, checkpoint: str, step: int) -> Iterator[bytes | FileRange]:
+def _logged_before(path: Path, checkpoint: str, step: int, last_steps: dict[str, int]) -> Iterator[bytes | FileRange]:
     """Yield the events at `step` or above that were logged before the checkpoint and are not superseded.
 
-    Of a large one, its place is yielded, so that they need not all fit into memory.
+    Of a large one, its place is yielded, so that they need not all fit into memory. `last_steps` gets the highest step
+    of each scalar at the checkpoint.
     """
     files_by_rank: dict[str, list[Path]] = {}
     for file in event_files(path):
@@ -132,15 +142,22 @@ def _logged_before(path: Path, checkpoint: str, step: int) -> Iterator[bytes | F
     found = False
     for files in files_by_rank.values():
         pending: list[tuple[int, bytes | FileRange]] = []
+        steps: dict[str, int] = {}
         for event, data in _events(files):
             session = event.session_log if event.HasField("session_log") else None
             if session is not None and session.status == SESSION_CHECKPOINT and session.checkpoint_path == checkpoint:
                 found = True
+                last_steps |= {tag: max(last, last_steps.get(tag, last)) for tag, last in steps.items()}
                 yield from (event_data for _, event_data in pending)
                 break
             if session is not None and session.status == SESSION_START:
                 pending = [(at_step, event_data) for at_step, event_data in pending if at_step < event.step]
-            elif session is None and event.step >= step and event.WhichOneof("what") == "summary":
+                steps = {tag: min(last, event.step - 1) for tag, last in steps.items()}
+                continue
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    steps[value.tag] = max(event.step, steps.get(value.tag, event.step))
+            if session is None and event.step >= step and event.WhichOneof("what") == "summary":
                 pending.append((event.step, data))
     if not found:
         raise DataError(f"the event files in {str(path)!r} do not contain the checkpoint {checkpoint!r}")

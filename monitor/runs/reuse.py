@@ -9,15 +9,19 @@ import os
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from monitor.events.files import event_files
 from monitor.runs import process
 from monitor.runs.listing import STARTUP_S, load
 from monitor.runs.run import Run, process_fields
 from monitor.runs.run_file import RUN_FILE, timestamp
 from monitor.runs.script_session import is_held_by_supervisor
 from monitor.runs.status import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_LIVES = 100  # that are kept in `run.json`
 _owned: WeakValueDictionary[str, Run] = WeakValueDictionary()  # the runs of this process, by directory
@@ -40,6 +44,23 @@ def reuse(directory: str | os.PathLike[str]) -> Run:
         run.is_written = True
         run.update(**{**_process_fields(os.getpid()), "heartbeat": timestamp(time.time())})
         _owned[str(path.resolve())] = run
+    return run
+
+
+def take_over(directory: str | os.PathLike[str], config: Mapping[str, Any]) -> Run | None:
+    """Return the run in `directory` if the `monitor run` of this process keeps it and nobody has logged to it.
+
+    Its settings become `config`, as JSON holds them, and its seed the one in there. Returns None for any other
+    directory. Raises `OSError`.
+    """
+    path = Path(directory)
+    fields = load(path).fields
+    is_used = fields.get("config") or fields.get("metrics") or event_files(path)
+    if is_used or not is_held_by_supervisor(fields):
+        return None
+    settings = {"config": dict(config), "seed": config.get("seed", fields.get("seed"))}
+    run = Run(directory, previous={**fields, **settings})
+    run.is_resumed = False
     return run
 
 

@@ -8,18 +8,23 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.files import atomic_write
+from monitor.metrics import Goals
 from monitor.runs import process
 from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import RUN_FILE, timestamp
 from monitor.runs.run_html import run_html
 from monitor.runs.script_session import announce
+from monitor.runs.settings.convert import read_settings, to_settings, warn_of_missing
+from monitor.runs.settings.masking import mask_command, mask_text
 from monitor.runs.status import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Run:
@@ -30,20 +35,24 @@ class Run:
     Attributes:
         path: the run directory.
         name: its last part.
-        config: the settings, as JSON can hold them.
+        config: the settings by their full names, such as `model.layers`, as JSON can hold them, without secrets.
         status: how the run is, as far as this process knows.
         started: seconds since the epoch.
         is_resumed: whether it continues what an earlier process logged.
         is_written: whether `run.json` is written.
         alerts: the alerts that fired so far, as in `run.json`.
         metrics: those of an earlier process, as in `run.json`.
+        steps: by metric, the last step of an earlier process, after which automatic steps continue.
+        goals: which metrics should be low or high.
         incomplete: at the end, how many records each durable sink is missing, by its name.
+        spent: seconds that earlier processes of a resumed run took.
+        first_step: the step at which a resumed run goes on; 0 for a new one.
     """
 
     def __init__(
         self,
         directory: str | os.PathLike[str],
-        config: Mapping[str, Any] | None = None,
+        config: Any = None,
         *,
         seed: int | None = None,
         is_written: bool = True,
@@ -53,19 +62,20 @@ class Run:
 
         Args:
             directory: where the run goes.
-            config: its settings, by name.
+            config: its settings, as in `Logger`.
             seed: recorded as the run's seed; by default `config["seed"]`.
             is_written: false for a run that writes nothing, as in a replay or in a process that is not rank 0.
             previous: the fields of the `run.json` that is in `directory`, to continue that run; its config is kept.
 
         Raises:
             OSError: if the directory cannot be made or written.
-            TypeError: if a setting cannot be converted to text; the message names it, as in `config['model']`.
-            ValueError: if a setting contains itself, is nested more than 30 levels deep, or is too large; the message
-                names it too. Nothing has been made by then.
+            TypeError: if `config` holds no settings, or if one cannot be converted to text; the message names it, as in
+                `config['model']`.
+            ValueError: if a setting contains itself, is nested more than 30 levels deep, or is too large, or if two
+                have the same name; the message names them too. Nothing has been made by then.
         """
         self.path = Path(directory)
-        self.config = _settings(config) if previous is None else dict(previous.get("config") or {})
+        self.config = to_settings(config) if previous is None else read_settings(previous.get("config") or {})
         seed = self.config.get("seed") if seed is None else to_jsonable(seed, "seed")
         if is_written and previous is None:
             self.path = _claim(self.path)
@@ -76,7 +86,13 @@ class Run:
         self.is_written = is_written
         self.alerts: list[dict[str, Any]] = list((previous or {}).get("alerts") or [])
         self.metrics: dict[str, Any] = dict((previous or {}).get("metrics") or {})
+        self.steps = {tag: entry["step"] for tag, entry in self.metrics.items()}
+        self.goals = Goals((previous or {}).get("goals"))
         self.incomplete: dict[str, int] = {}
+        self.spent = float((previous or {}).get("spent") or 0.0)
+        lives = (previous or {}).get("lives") or []
+        step = lives[-1].get("step") if lives and previous and previous.get("resumed") else None
+        self.first_step = step if isinstance(step, int) else 0
         self._is_announced = False
         self._lock = threading.RLock()  # a signal handler may finish the run while it is being written
         self._fields: dict[str, Any] = {
@@ -89,10 +105,16 @@ class Run:
         }
         if previous is not None:
             earlier = {name: value for name, value in previous.items() if name not in ("error", "incomplete")}
-            self._fields = {**earlier, "status": self.status, "end": None}
+            self._fields = {**earlier, "status": self.status, "end": None, "config": self.config}
         if is_written:
+            warn_of_missing(self.config)
             self._fields |= to_jsonable(process_fields())  # arguments need not be UTF-8
             self._write()
+
+    @property
+    def written_config(self) -> dict[str, Any]:
+        """The settings that are in `run.json`; `config` may have newer ones."""
+        return self._fields["config"]  # type: ignore[no-any-return]
 
     def finish(self, status: str, error: str | None = None, **fields: Any) -> None:
         """Write how the run ended, and more fields; `error` says why. Raises `OSError`, and what `update` raises."""
@@ -100,7 +122,7 @@ class Run:
             self.status = RunStatus(status)
             self._fields.update(_as_json(fields), status=self.status, end=timestamp(time.time()))
             if error is not None:
-                self._fields["error"] = to_jsonable(error, "error")
+                self._fields["error"] = mask_text(to_jsonable(error, "error"))
             if self.incomplete:
                 self._fields["incomplete"] = self.incomplete
             self._write()
@@ -126,16 +148,6 @@ class Run:
             announce(self.path)
 
 
-def _settings(config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the config as JSON holds it."""
-    if config is None:
-        return {}
-    if not isinstance(config, Mapping):
-        raise TypeError(f"config is a mapping of names to values, not {type(config).__name__}")
-    settings: dict[str, Any] = to_jsonable(config, "config")
-    return settings
-
-
 def _as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: to_jsonable(value, name) for name, value in fields.items()}
 
@@ -143,7 +155,7 @@ def _as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
 def process_fields() -> dict[str, Any]:
     """Return the fields that say which process owns the run, and where it runs."""
     return {
-        "command": list(sys.orig_argv),
+        "command": mask_command(sys.orig_argv),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "process": process.identity(),

@@ -9,6 +9,7 @@ import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from monitor.metrics import GOALS
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _is_metric(value: Any) -> bool:
         return False
     if "best" not in value:
         return True
-    return _is_measured(value["best"]) and _is_count(value.get("best_step")) and value.get("goal") in ("min", "max")
+    return _is_measured(value["best"]) and _is_count(value.get("best_step")) and value.get("goal") in GOALS
 
 
 def _is_progress(value: Any) -> bool:
@@ -131,6 +132,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("start", "end", "heartbeat", "resumed"), _is_time),
     "config": _is_object,
     "metrics": _is_object_of(_is_metric),
+    "goals": _is_object_of(lambda value: value in GOALS),
     "progress": _is_progress,
     "error": _is_text,
     "alerts": _is_list_of(_is_object),

@@ -51,6 +51,7 @@ class ScriptRuns:
         self._file = folder / RUNS_FILE
         self._file.touch()
         self._offset = 0
+        self._finished: dict[str, Any] | None = None  # the fields of the main run when it finished and went on
         self._last_heartbeat = time.monotonic()
 
     @property
@@ -68,6 +69,8 @@ class ScriptRuns:
                 follow(path)
                 self._remove_own()
                 self.path = path
+            if path != self.path:
+                self._give_back()
             self._announced[path] = started
         if time.monotonic() - self._last_heartbeat >= HEARTBEAT_INTERVAL_S:
             self._last_heartbeat = time.monotonic()
@@ -113,13 +116,28 @@ class ScriptRuns:
             (self.path / RUN_FILE).unlink()
             self.path.rmdir()
 
+    def _give_back(self) -> None:
+        """Write the end of the main run that it had before it went on: another run of the script has begun."""
+        finished, self._finished = self._finished, None
+        with suppress(OSError, DataError):
+            if finished is not None and read_run_file(self.path).get("process") == process.identity():
+                _write(self.path, finished)
+
     def _keep_running(self) -> None:
-        """Write the heartbeat of the main run, unless a writer of the script does."""
+        """Write the heartbeat of the main run, unless a writer of the script does.
+
+        A run that has finished goes on with the script, unless it is one of several. One that ended otherwise keeps its
+        end.
+        """
         try:
             fields = read_run_file(self.path)
             owner = fields.get("process")
             is_ours = owner == process.identity()
-            if is_ours or fields["status"] != RunStatus.RUNNING or process.is_alive(owner) is False:
+            goes_on = fields["status"] == RunStatus.FINISHED and len(self._announced) == 1
+            is_orphan = fields["status"] == RunStatus.RUNNING and process.is_alive(owner) is False
+            if goes_on:
+                self._finished = fields
+            if is_ours or goes_on or is_orphan:
                 taken = {} if is_ours else {"status": RunStatus.RUNNING, "end": None, "process": process.identity()}
                 _write(self.path, fields | taken | {"heartbeat": timestamp(time.time())})
         except (OSError, DataError):

@@ -7,13 +7,13 @@ import os
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.runs import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 FOLDER_VARIABLE = "MONITOR_RUN_SESSION"  # a folder for what the script's processes tell `monitor run`
 SUPERVISOR_VARIABLE = "MONITOR_RUN_SUPERVISOR"  # the process number of `monitor run`
@@ -49,6 +49,12 @@ def default_directory(comment: str = "") -> str | None:
     directory += comment
     _defaults[directory] += 1
     return directory if _defaults[directory] == 1 else f"{directory}-{_defaults[directory]}"
+
+
+def script_run() -> Path | None:
+    """Return the directory that `monitor run` has made for the script; None without `monitor run`."""
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    return Path(directory) if directory else None
 
 
 def alerts_from_environment() -> list[str]:

@@ -10,6 +10,7 @@ from rich.text import Text as RichText
 
 from monitor import records as r
 from monitor.alerts import ALERT_TAG
+from monitor.metrics import is_background
 from monitor.render.escaping import escape_control_chars
 from monitor.sinks.base import Sink
 
@@ -45,7 +46,7 @@ class _Bar(Progress):
 
 
 class ConsoleSink(Sink):
-    """Show how far the run is and the latest value of each scalar; print texts when they are logged."""
+    """Show how far the run is and the latest value of each metric; print texts when they are logged."""
 
     name = "console"
     accepts = frozenset({r.Scalar, r.Text, r.Progress})
@@ -80,6 +81,8 @@ class ConsoleSink(Sink):
         """Take in the values, and queue the lines to print."""
         for record in records:
             if isinstance(record, r.Scalar):
+                if is_background(record.tag):
+                    continue
                 self._latest[record.tag] = record.value
                 self._step = max(self._step, record.step)
             elif isinstance(record, r.Text) and record.tag == ALERT_TAG:
@@ -100,6 +103,8 @@ class ConsoleSink(Sink):
     def write_scalars(self, block: ScalarBlock) -> None:
         """Take in the last value of each tag, and the highest step."""
         for tag, calls, places in block.places():
+            if is_background(tag):
+                continue
             self._latest[tag] = float(block.values[places[-1]])
             self._step = max(self._step, int(block.steps[calls].max()))
 

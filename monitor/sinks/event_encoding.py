@@ -90,7 +90,7 @@ ENCODERS: dict[type, Callable[[Any], Values]] = {
     Images: lambda record: [_image(record.tag, images.image_grid(record))],
     Predictions: _predictions,
     ConfusionMatrix: lambda record: [_image(record.tag, images.confusion_matrix_image(record))],
-    Text: lambda record: [summaries.text(record.tag, record.text)],
+    Text: lambda record: [summaries.text(record.tag, record.text, is_markdown=record.markdown)],
     Histogram: _histogram,
     Curve: lambda record: [_image(record.tag, images.curve_image(record))],
     Config: _config,

@@ -74,9 +74,9 @@ def make(spec: str | Sink) -> Sink:
     return load(name).from_spec(parts)
 
 
-def make_all(specs: Iterable[str | Sink]) -> list[Sink]:
-    """Make several sinks, in the same order."""
-    return [make(spec) for spec in specs]
+def make_all(specs: Iterable[str | Sink] | None) -> list[Sink]:
+    """Make several sinks, in the same order; None stands for the default ones."""
+    return [make(spec) for spec in (default_specs() if specs is None else specs)]
 
 
 def default_specs() -> list[str]:

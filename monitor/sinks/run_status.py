@@ -1,4 +1,4 @@
-"""Keep `run.json` current while a run goes on: heartbeat, progress, last and best of each metric, alerts.
+"""Keep `run.json` current while a run goes on: heartbeat, settings, progress, last and best of each metric, alerts.
 
 It is in the pipeline like any sink, with its own thread, so none of this touches the training thread.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import ALERT_TAG, Rule, StallRule
 from monitor.metrics import MetricSummary
-from monitor.records import Progress, Record, Scalar, Text
+from monitor.records import Config, Progress, Record, Scalar, Text
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import timestamp
 from monitor.sinks.base import Sink
@@ -34,7 +34,7 @@ class RunStatusSink(Sink):
     """Update `run.json` and watch the metrics. If the disk fails, the next heartbeat tries again."""
 
     name = "run status"
-    accepts = frozenset({Scalar, Progress})
+    accepts = frozenset({Scalar, Progress, Config})
 
     def __init__(self, rules: Iterable[Rule | StallRule] = (), summary: MetricSummary | None = None) -> None:
         self.summary = summary or MetricSummary()
@@ -53,6 +53,7 @@ class RunStatusSink(Sink):
         self._run: Run | None = None
         self._progress: Progress | None = None
         self._alerts: list[dict[str, Any]] = []
+        self._config: dict[str, Any] | None = None  # if it is not that with which the run was made
         self._changed = False
         self._last_write = -math.inf
         self._last_advance = time.monotonic()  # when the step last grew
@@ -60,6 +61,7 @@ class RunStatusSink(Sink):
     def open(self, run: Run) -> None:
         """Take over the alerts that fired before the run was resumed."""
         self._run = run
+        self.summary.goals = run.goals
         self._alerts = list(run.alerts)
         fired = {alert.get("rule") for alert in self._alerts}
         self._all_finite = FIRST_NON_FINITE not in fired
@@ -81,6 +83,8 @@ class RunStatusSink(Sink):
         for record in records:
             if isinstance(record, Progress):
                 self._progress = record
+            elif isinstance(record, Config):
+                self._add_config(record.values)
         self._changed = True
 
     def write_scalars(self, block: ScalarBlock) -> None:
@@ -133,7 +137,10 @@ class RunStatusSink(Sink):
             progress = {"epoch": epoch, "epochs": epochs, "step": max(step, self.summary.step or 0), "steps": steps}
         metrics = to_jsonable(self.summary.summary())
         fields = {"heartbeat": timestamp(time.time()), "progress": progress, "metrics": metrics}
-        return fields | ({"alerts": self._alerts} if self._alerts else {})
+        goals = self.summary.goals.defined
+        fields |= {"goals": goals} if goals else {}
+        fields |= {"alerts": self._alerts} if self._alerts else {}
+        return fields | ({"config": self._config} if self._config is not None else {})
 
     def _save(self) -> None:
         if self._run is not None:
@@ -142,12 +149,22 @@ class RunStatusSink(Sink):
             except OSError as error:
                 log.debug("run status: %s", error)
 
+    def _add_config(self, settings: dict[str, Any]) -> None:
+        """Take in settings; those that the run has besides stay."""
+        if self._config is None:
+            self._config = dict(self._run.written_config) if self._run is not None else {}
+        config = {**self._config, **settings}
+        if config != self._config:
+            self._config = config
+            self._last_write = -math.inf  # write it at the next flush
+
     def _try_rules(self, tag: str, values: list[float]) -> list[tuple[int, Rule]]:
         """Try the rules of a metric on its next values; return those that fired, with the number of the value."""
         self._seen.add(tag)
         fired: list[tuple[int, Rule]] = []
+        goal = self.summary.goals.defined_for(tag)
         for rule in list(self._rules[tag]):
-            number = next((number for number, value in enumerate(values) if rule.fires(value)), None)
+            number = next((number for number, value in enumerate(values) if rule.fires(value, goal)), None)
             if number is not None:
                 self._rules[tag].remove(rule)
                 fired.append((number, rule))

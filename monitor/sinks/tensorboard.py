@@ -17,7 +17,7 @@ from monitor.events.framing import frame
 from monitor.events.media.projector import ProjectorFiles, encode_embedding, write_embedding
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
-from monitor.metrics import BEST_PREFIX, SPLIT_ORDER, MetricSummary, goal, is_held_out
+from monitor.metrics import BEST_PREFIX, SPLIT_ORDER, MetricSummary, is_held_out
 from monitor.records import RECORD_TYPES, Config, Embedding, Progress, Record, Scalar
 from monitor.scalar_block import ScalarBlock
 from monitor.sinks.base import Sink
@@ -66,12 +66,13 @@ class TensorBoardSink(Sink):
     def open(self, run: Run) -> None:
         """Prepare a writer; the file itself is made at the first flush."""
         self._run = run
+        self._summary.goals = run.goals
         self._file = EventFileWriter(run.path, f".rank{self._rank}" if self._rank else "")
 
     def recall(self, records: Sequence[Record]) -> None:
         """Take in the best values so far."""
         for record in records:
-            if type(record) is Scalar and is_held_out(record.tag):
+            if type(record) is Scalar and self._has_best(record.tag):
                 self._summary.add(record.tag, record.value, record.step)
 
     def prepare(self, record: Record) -> PreparedEvent | ProjectorFiles:
@@ -131,7 +132,7 @@ class TensorBoardSink(Sink):
         numbers = np.flatnonzero(np.bincount(block.group)).tolist()
         new = [number for number in numbers if block.groups[number] not in self._known_groups]
         derived = b"".join([self._chart_layout(block, number) for number in new])
-        if any(_has_best(tag) for number in numbers for tag in block.groups[number]):
+        if any(self._has_best(tag) for number in numbers for tag in block.groups[number]):
             derived += encode_scalars(self._best_values(block))
         return derived
 
@@ -154,6 +155,11 @@ class TensorBoardSink(Sink):
         event = summaries.event([summaries.chart_layout(self._splits)], step, wall_time)
         return frame(event.SerializeToString())
 
+    def _has_best(self, tag: str) -> bool:
+        """Tell whether the best value of a metric is written."""
+        goals = self._summary.goals
+        return goals.of(tag) is not None if is_held_out(tag) else goals.defined_for(tag) is not None
+
     def _best_values(self, block: ScalarBlock) -> ScalarBlock:
         """Return the values that were the best of their metrics so far, under tags of their own.
 
@@ -164,7 +170,7 @@ class TensorBoardSink(Sink):
         calls: list[np.ndarray] = []
         places: list[np.ndarray] = []
         for tag, at, found in block.places():
-            if _has_best(tag):
+            if self._has_best(tag):
                 improved = self._summary.extend(tag, block.steps[at], block.values[found])
                 groups.append(np.full(len(improved), len(tags), np.int32))
                 tags.append((f"{BEST_PREFIX}{tag}",))
@@ -176,11 +182,6 @@ class TensorBoardSink(Sink):
         return ScalarBlock(
             tags, np.concatenate(groups)[order], block.steps[call], block.times[call], block.values[place[order]]
         )
-
-
-def _has_best(tag: str) -> bool:
-    """Tell whether the best value of a metric is written."""
-    return is_held_out(tag) and goal(tag) is not None
 
 
 def set_stored(block: ScalarBlock, length: int, place: FileRange) -> None:

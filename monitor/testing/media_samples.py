@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +22,8 @@ TETRAHEDRON = np.array([[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]])
 def media_records(step: int, time: float) -> list[Record]:
     """Return a record of each kind of media."""
     rng = np.random.default_rng(step)
-    picture = encode_png(Image.fromarray(rng.integers(0, 256, (40, 60, 3), np.uint8)))
+    picture, sound, film = _encoded(step)
     plotly = '{"data":[{"type":"bar","x":["a","b"],"y":[1,2]}],"layout":{"title":{"text":"bars"}}}'
-    samples = np.sin(np.arange(800) / 9)[:, None]
-    frames = rng.integers(0, 256, (3, 1, 12, 16), np.uint8)
     image = rng.integers(0, 256, (3, 20, 30), np.uint8)
     masks = np.zeros((1, 20, 30), np.uint8)
     masks[0, 5:9, 5:25] = 1
@@ -36,16 +35,25 @@ def media_records(step: int, time: float) -> list[Record]:
     vertices = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32)
     colors = np.full((4, 3), 40 + step, np.uint8)
     return [
-        Figure("drawn", picture.png, step, time),
+        Figure("drawn", picture, step, time),
         Figure("bars", b"", step, time, plotly),
-        Audio("sound", encode_wav(samples, 8000), step, time, "audio/wav", 8000, 1, 800),
-        Video("film", encode_gif(frames, 10), 16, 12, step, time),
+        Audio("sound", sound, step, time, "audio/wav", 8000, 1, 800),
+        Video("film", film, 16, 12, step, time),
         Detections("boxes", image, np.array([[2.0, 2.0, 20.0, 12.0]]), ("<b>cat</b>",), masks, step, time),
         PRCurve("precision", *counts, step, time),
         Embedding("space", vectors, step, time, labels, ("name", "group"), tiles),
         Mesh("tetrahedron", vertices, TETRAHEDRON, colors, step, time),
         Table("table", ("name", "value"), (("<b>a</b> | *b*", "1.5"), ("", "-2e-05")), step, time),
     ]
+
+
+@lru_cache
+def _encoded(step: int) -> tuple[bytes, bytes, bytes]:
+    """Return a picture, a sound, and a film, in their files' formats."""
+    rng = np.random.default_rng(step)
+    picture = encode_png(Image.fromarray(rng.integers(0, 256, (40, 60, 3), np.uint8))).png
+    sound = encode_wav(np.sin(np.arange(800) / 9)[:, None], 8000)
+    return picture, sound, encode_gif(rng.integers(0, 256, (3, 1, 12, 16), np.uint8), 10)
 
 
 def hostile_media(time: float) -> dict[str, Record]:

@@ -14,6 +14,7 @@ from monitor import Logger, Run
 from monitor.errors import JobError
 from monitor.runs.process import parent_identity
 from monitor.runs.resume import reopen
+from monitor.runs.settings.convert import to_settings
 from monitor.runs.status import SIGNAL_EXIT_CODES
 from monitor.sinks.tensorboard import TensorBoardSink
 from runners.launch.options import TrainOptions
@@ -98,9 +99,14 @@ class Job(Generic[OptionsT]):
                 run.state = state
                 restore_random_state(resume_point.checkpoint, distributed.rank)  # opening the run may have drawn
             if options.checkpoint_every:
+                settings = to_settings(config)  # without what the run adds to its own
                 run.checkpoints = Checkpoints(
                     every=options.checkpoint_every,
-                    metadata={"config": log.run.config, "options": options_to_save(options), "data": data_fingerprint},
+                    metadata={
+                        "config": settings,
+                        "options": options_to_save(options),
+                        "data": data_fingerprint,
+                    },
                     model=model,
                     optimizer=optimizer,
                     scheduler=scheduler,

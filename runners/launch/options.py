@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.commands.option_values import alerts, run_name
+from monitor.commands.option_values import alerts, record, run_name
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,6 +43,7 @@ class RunOptions(SinkOptions):
     alerts: tuple[str, ...] = ()
     stop_on_alert: bool = False
     output: bool = True
+    record: str | None = None
     in_group: bool = False  # the dashboards are those of a group of runs
 
 
@@ -96,6 +97,9 @@ def run_options(command: F) -> F:
                      help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),
         click.option("--stop-on-alert", is_flag=True, help="End the run at the first alert."),
         click.option("--output/--no-output", default=True, help="Keep stdout and stderr in the run's output.log."),
+        click.option("--record", callback=record, metavar="WHAT",
+                     help="What to record: all, none, or some of system, git, packages.  "
+                     "[default: MONITOR_RECORD, or all]"),
         click.option("--in-group", is_flag=True, hidden=True),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ import click
 from monitor.errors import DataError
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import RUN_FILE, read_run_file
+from monitor.runs.settings.convert import read_settings, to_settings
 from runners.launch.resume_trust import confirm_outside_options, is_given
 from runners.launch.saved_options import check_saved_options
 
@@ -26,7 +27,17 @@ CHANGEABLE_OPTIONS = (
     "log_ranks",
 )  # fmt: skip
 # They concern one process, so a checkpoint does not keep them.
-UNSAVED_OPTIONS = ("resume", "name", "logdir", "open_browser", "device", "in_group", "trust_options", "output")
+UNSAVED_OPTIONS = (
+    "resume",
+    "name",
+    "logdir",
+    "open_browser",
+    "device",
+    "in_group",
+    "trust_options",
+    "output",
+    "record",
+)
 PATH_OPTIONS = ("data_dir", "csv")
 
 OptionsT = TypeVar("OptionsT", bound="RunOptions")
@@ -137,7 +148,8 @@ def check_config(point: ResumePoint, config: Mapping[str, Any], fingerprint: lis
 
     if point.checkpoint is None:
         return
-    before, now = ({k: v for k, v in c.items() if k != "device"} for c in (point.checkpoint["config"], config))
+    configs = (read_settings(point.checkpoint["config"]), to_settings(config))
+    before, now = ({k: v for k, v in c.items() if k != "device"} for c in configs)
     changes = differences(before, now)
     if not changes and to_jsonable(point.checkpoint["data"]) != to_jsonable(fingerprint):
         changes = f"the data were {point.checkpoint['data']}, now {fingerprint}"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from monitor.dashboards.server_process import DashboardServer
     from runners.launch.options import RunOptions, SinkOptions
 
-RECOVERY_TIMEOUT_S = 10.0  # for the windows of a server that was killed just before the end
+RECOVERY_TIMEOUT_S = 30.0  # for the windows of a server that was killed just before the end
 
 
 @contextmanager
@@ -69,7 +69,8 @@ def open_logger(
             run.finish(status, f"{type(error).__name__} while the dashboards started")
             raise
         try:
-            logger = Logger(run, sinks, alerts=options.alerts, stop_on_alert=options.stop_on_alert)
+            stops = options.stop_on_alert
+            logger = Logger(run, sinks, alerts=options.alerts, stop_on_alert=stops, record=options.record)
             with logger, _recovered_at_end(logger, servers):
                 yield logger
         except KeyboardInterrupt:

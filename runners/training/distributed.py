@@ -6,6 +6,7 @@ all processes before rank 0 logs them. Shares are weighted by their size, so une
 
 from __future__ import annotations
 
+import importlib
 import os
 from contextlib import contextmanager
 from datetime import timedelta
@@ -113,6 +114,9 @@ def init_distributed(device_name: str) -> Iterator[DistributedContext]:
     store, rank, size = next(rendezvous("env://", timeout=COLLECTIVE_TIMEOUT))
     store = PrefixStore(f"restart {restart_count()}", store)
     backend = "nccl" if uses_gpu else "gloo"
+    # Imported later, as DistributedDataParallel does, it would keep the group: Gloo's threads would outlive the
+    # interpreter, and abort the process when they need it.
+    importlib.import_module("torch.distributed.nn")
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=COLLECTIVE_TIMEOUT)
     try:
         device = torch.device("cuda", local_rank) if uses_gpu else torch.device("cpu")

@@ -1,4 +1,7 @@
-"""`make bench`: two tables, printed and written to `docs/benchmarks.md`; with `SECTION=faults`, the second alone."""
+"""`make bench`: two tables, printed and written to `docs/benchmarks.md`; with `SECTION=faults`, the second alone.
+
+What comes after them on the page stays: the results of other projects' test suites.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from monitor.runs.environment import versions
 from tests.benchmarks import calls, faults, loops, scale, serving, throughput, wholes
 from tests.benchmarks.measure import COLUMNS, Row
 
+SUITES = "## Other projects' test suites"
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
@@ -26,9 +30,11 @@ reached in the median, not in every pair.
 
 def main() -> int:
     """Measure everything, or the section that is named; write the page, and return how many bounds were missed."""
+    page, heading, suites = PAGE.read_text().partition(SUITES)
+    suites = "\n" + heading + suites if heading else ""
     if sys.argv[1:] == ["faults"]:
         text, missed = faults.section()
-        PAGE.write_text(PAGE.read_text().partition("## Faults")[0].rstrip() + "\n\n" + text)
+        PAGE.write_text(page.partition("## Faults")[0].rstrip() + "\n\n" + text + suites)
         return missed
     found: list[Row] = []
     parts = (
@@ -50,7 +56,7 @@ def main() -> int:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     tail = f"\nMeasured on {date.today().isoformat()}: {machine}, {gpu}; {packages}.\n"
     text, missed = faults.section()
-    PAGE.write_text(HEAD + "\n" + "\n".join(lines) + "\n" + tail + "\n" + text)
+    PAGE.write_text(HEAD + "\n" + "\n".join(lines) + "\n" + tail + "\n" + text + suites)
     return missed + sum(not row.reached for row in found)
 
 

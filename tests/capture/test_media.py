@@ -3,116 +3,22 @@
 from __future__ import annotations
 
 import io
-import json
-import threading
 import wave
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.figure
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
-from monitor import Audio, Curve, Detections, Embedding, Figure, Images, Logger, Mesh, PRCurve, Table, Video
+from monitor import Audio, Curve, Detections, Embedding, Images, Logger, Mesh, PRCurve, Table, Video
 from monitor.sinks.memory import MemorySink
 from tests.support import event_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-@pytest.fixture
-def logged(tmp_path: Path) -> Callable[..., Any]:
-    """Return a function that makes log calls and returns the only record that they make."""
-
-    def log_and_read(kind: type, call: Callable[[Logger], None]) -> Any:
-        sink = MemorySink()
-        with Logger(tmp_path / "run", [sink], strict=True) as log:
-            call(log)
-        (record,) = (record for record in sink.records if isinstance(record, kind))
-        return record
-
-    return log_and_read
-
-
-def pixels(png: bytes) -> np.ndarray[Any, Any]:
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-
-
-def red_figure() -> Any:
-    figure = matplotlib.figure.Figure(figsize=(3, 2), dpi=100, facecolor="red")
-    figure.add_subplot().plot([1, 2, 3])
-    return figure
-
-
-def test_a_figure_is_drawn_as_it_was_at_the_call(logged: Callable[..., Any]) -> None:
-    figure = red_figure()
-
-    def call(log: Logger) -> None:
-        log.figure("f", figure, 3)
-        figure.set_facecolor("blue")
-        figure.clear()
-
-    record = logged(Figure, call)
-    drawn = pixels(record.png)
-    assert (record.step, record.plotly, drawn.shape) == (3, "", (200, 300, 3))
-    assert tuple(drawn[0, 0]) == (255, 0, 0)
-    assert (drawn != drawn[0, 0]).any()
-
-
-def test_a_figure_of_pyplot_stays_open_and_opens_no_second_one(logged: Callable[..., Any]) -> None:
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots()
-    axes.plot([1, 2])
-    try:
-        assert logged(Figure, lambda log: log.figure("f", figure, 0)).png.startswith(b"\x89PNG")
-        assert pyplot.get_fignums() == [figure.number]
-    finally:
-        pyplot.close(figure)
-
-
-def test_a_figure_that_cannot_be_pickled_is_drawn_during_the_call(logged: Callable[..., Any]) -> None:
-    figure = red_figure()
-    figure.axes[0].xaxis.set_major_formatter(lambda value, _: str(value))
-    canvas = figure.canvas
-
-    def call(log: Logger) -> None:
-        log.figure("f", figure, 0)
-        figure.set_facecolor("blue")
-
-    assert tuple(pixels(logged(Figure, call).png)[0, 0]) == (255, 0, 0)
-    assert figure.canvas is canvas
-
-
-def test_a_huge_figure_is_drawn_smaller(logged: Callable[..., Any]) -> None:
-    figure = matplotlib.figure.Figure(figsize=(100, 50), dpi=1000)
-    record = logged(Figure, lambda log: log.figure("f", figure, 0))
-    assert pixels(record.png).shape == (2048, 4096, 3)
-
-
-def test_a_mapping_and_an_object_with_plotlys_methods(logged: Callable[..., Any]) -> None:
-    values = np.array([1.0, np.nan, 3.0])
-    encoded = {"dtype": "f8", "bdata": "AAAAAAAA8D8AAAAAAAAAQA==", "shape": "2"}  # as Plotly 6 writes 1.0 and 2.0
-
-    class PlotlyLike:
-        def to_dict(self) -> dict[str, Any]:
-            return {"data": [{"type": "scatter", "y": values.copy(), "x": encoded}], "layout": {"title": {"text": "t"}}}
-
-        to_plotly_json = to_dict
-
-    for figure in (PlotlyLike(), PlotlyLike().to_dict()):
-        record = logged(Figure, lambda log, figure=figure: log.figure("f", figure, 0))
-        assert record.png == b""
-        content = json.loads(record.plotly)
-        assert content["data"] == [{"type": "scatter", "y": [1.0, None, 3.0], "x": [1.0, 2.0]}]
-        assert content["layout"] == {"title": {"text": "t"}}
 
 
 @pytest.mark.parametrize("shape", [(100,), (100, 1), (1, 100), (100, 2), (2, 100)])
@@ -262,72 +168,6 @@ def test_tables_of_lists_mappings_arrays_and_data_frames(logged: Callable[..., A
     numbers = logged(Table, lambda log: log.table("t", np.arange(4000).reshape(2000, 2), 0))
     assert len(numbers.rows) == 1000
     assert numbers.rows[-1] == ("1998", "1999")
-
-
-MISTAKES: dict[str, tuple[Callable[[Logger], None], type[Exception], str]] = {
-    "figure": (lambda log: log.figure("x", [1], 0), TypeError, "must be one of Matplotlib or Plotly, not list"),
-    "sound shape": (lambda log: log.audio("x", np.zeros((9, 5)), 0), ValueError, "T×C, or C×T with 1 or 2 channels"),
-    "sound dtype": (lambda log: log.audio("x", np.zeros(9, np.int32), 0), TypeError, "float in .* or int16, not int32"),
-    "sample rate": (lambda log: log.audio("x", np.zeros(9), 0, sample_rate=0), ValueError, "sample_rate"),
-    "frames": (lambda log: log.video("x", np.zeros((2, 2, 5, 5)), 0), ValueError, "3, or 4 channels"),
-    "fps": (lambda log: log.video("x", np.zeros((2, 1, 5, 5)), 0, fps=0), ValueError, "fps must be"),
-    "two images": (lambda log: log.detections("x", np.zeros((2, 3, 5, 5)), 0), ValueError, "needs one image"),
-    "boxes": (lambda log: log.detections("x", np.zeros((5, 5)), 0, boxes=[[1, 2, 3]]), ValueError, "must be N×4"),
-    "labels": (lambda log: log.detections("x", np.zeros((5, 5)), 0, labels=["a"]), ValueError, "one label per box"),
-    "masks": (lambda log: log.detections("x", np.zeros((5, 5)), 0, masks=np.ones((4, 5), int)), ValueError, "be H"),
-    "soft masks": (lambda log: log.detections("x", np.zeros((5, 5)), 0, masks=np.ones((5, 5))), TypeError, "float64"),
-    "classes": (lambda log: log.pr_curve("x", [0, 1], [0.5], 0), ValueError, "must have the same shape"),
-    "thresholds": (lambda log: log.pr_curve("x", [0, 1], [0.5, 1], 0, thresholds=128), ValueError, "from 2 to 127"),
-    "vectors": (lambda log: log.embedding("x", [1.0, 2.0], 0), ValueError, "one row per point"),
-    "point labels": (lambda log: log.embedding("x", [[1.0]], 0, labels=["a", "b"]), ValueError, "per point, 1"),
-    "vertices": (lambda log: log.mesh("x", np.zeros((4, 2)), 0), ValueError, "vertices: must be N×3"),
-    "faces": (lambda log: log.mesh("x", np.zeros((4, 3)), 0, faces=np.zeros((1, 3))), TypeError, "must be integers"),
-    "colors": (lambda log: log.mesh("x", np.zeros((4, 3)), 0, colors=np.zeros((1, 3))), ValueError, "color per vertex"),
-    "ragged": (lambda log: log.table("x", [[1], [1, 2]], 0), ValueError, "one length"),
-    "flat": (lambda log: log.table("x", [1, 2], 0), TypeError, "a row of a table must be a list of cells, not int"),
-    "cell": (lambda log: log.table("x", [[object()]], 0), TypeError, "must be text or a number, not object"),
-    "tensor": (lambda log: log.table("x", torch.zeros(2, 2), 0), TypeError, r"convert it with tolist\(\)"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_raises_at_the_call_and_logs_nothing(name: str, tmp_path: Path) -> None:
-    call, kind, message = MISTAKES[name]
-    sink = MemorySink()
-    with Logger(tmp_path / "run", [sink]) as log:
-        with pytest.raises(kind, match=message) as raised:
-            call(log)
-        assert "\n" not in str(raised.value)
-    assert [record for record in sink.records if hasattr(record, "tag")] == []
-
-
-def test_classes_other_than_0_and_1_cost_only_their_record(tmp_path: Path) -> None:
-    sink = MemorySink()
-    with Logger(tmp_path / "run", [sink]) as log:
-        log.pr_curve("p", [0, 2], [0.5, 0.5], 0)
-        log.roc_curve("r", [0, 1], [0.5, float("nan")], 0)
-        log.scalar("a", 1.0, 0)
-        assert log.flush()
-        assert log.stats().sinks["memory"].failed == 2
-    assert sink.series("a") == [(0, 1.0)]
-
-
-def test_nothing_is_drawn_on_the_training_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    threads = []
-    draw = FigureCanvasAgg.draw
-
-    def watched(self: Any) -> None:
-        threads.append(threading.current_thread())
-        draw(self)
-
-    monkeypatch.setattr(FigureCanvasAgg, "draw", watched)
-    with Logger(tmp_path / "run", ["tensorboard"]) as log:
-        log.figure("f", red_figure(), 0)
-        log.roc_curve("r", [0, 1], [0.1, 0.9], 0)
-    assert threads
-    assert threading.main_thread() not in threads
 
 
 def test_the_graph_of_a_model_changes_neither_it_nor_the_random_numbers(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_torch_that_does_not_match(tmp_path: Path) -> None:
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
     done = subprocess.run(
         [sys.executable, "-m", "monitor", "doctor", "--logdir", str(tmp_path)],
-        capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=200, env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 1
     assert "failure  torch: cannot be loaded: operator torchvision::nms does not exist → install" in done.stdout

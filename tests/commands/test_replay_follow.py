@@ -47,12 +47,12 @@ class Following:
 
     def wait_for_steps(self, env: str, steps: list[int]) -> None:
         """Wait until the page shows exactly these steps."""
-        wait_until(lambda: [step for step, _ in self.points(env)] == steps, 20, f"{len(steps)} steps of {env}")
+        wait_until(lambda: [step for step, _ in self.points(env)] == steps, 60, f"{len(steps)} steps of {env}")
 
     def end(self) -> list[str]:
         """End it with Ctrl-C; return the lines that it still printed."""
         self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=200)
         assert (self.process.returncode, err) == (0, "")
         return out.splitlines()
 
@@ -92,7 +92,7 @@ def test_a_script_with_torchs_writer_that_starts_later(
         script.stdin.flush()
         assert script.stdout.readline() == "flushed\n"
         following.wait_for_steps("deep_one", list(range(50 * epoch)))
-    script.communicate("\n", timeout=20)
+    script.communicate("\n", timeout=200)
     assert following.end() == ["deep/one: 100 scalars"]
 
 
@@ -163,7 +163,7 @@ def test_where_to_look_after_the_end(tmp_path: Path, start: Start, files: Path) 
     assert process.stdout.readline().endswith("/env/one\n")
     assert process.stdout.readline().startswith("one: http")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     saved = tmp_path / "data" / "training-monitor" / "visdom"
     assert out.splitlines()[-1] == f"Look at it with: monitor serve visdom --env-dir {saved}"

@@ -113,11 +113,11 @@ def test_following_a_run_until_its_end(
         file.write_bytes(data[:10])
         file.write_bytes(data[: len(data) // 2])
         assert lines.readline() == f"live: {visdom_server.url}/env/live\n"
-        wait_until(lambda: "train loss" in visdom_server.windows("live"), 20, "the first half")
+        wait_until(lambda: "train loss" in visdom_server.windows("live"), 60, "the first half")
         file.write_bytes(data)
         assert lines.readline() == "live: 400 scalars\n"
         assert [step for step, _ in visdom_server.trace("live", "train loss", "loss")] == list(range(200))
     finally:
         following.send_signal(signal.SIGINT)
-    out, err = following.communicate(timeout=30)
+    out, err = following.communicate(timeout=200)
     assert (following.returncode, out) == (0, ""), err

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,10 +21,6 @@ from tests.support.scripts import (
     start_script,
     write_script,
 )
-from tests.support.servers import free_port
-
-if TYPE_CHECKING:
-    from tests.support.servers import VisdomServer
 
 SITUATION = """
 import json, os, sys
@@ -94,7 +89,7 @@ def test_the_status_is_true_however_the_script_ends(code: str, tmp_path: Path) -
         assert event_reader.series(info.path, "loss") == ([(5, 1.0)] if before else [])
 
 
-WAIT = "import signal, time\nprint('ready', flush=True)\ntime.sleep(100)\n"
+WAIT = "import signal, time\nprint('ready', flush=True)\ntime.sleep(600)\n"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +100,7 @@ def test_signals_are_passed_on(number: signal.Signals, status: str, tmp_path: Pa
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert process.returncode == -number
     assert only_run(tmp_path).fields["status"] == status
 
@@ -132,7 +127,7 @@ while True:
         if number is not None:
             process.send_signal(number)
         assert process.stdout.readline().strip() == line
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert process.returncode == 0
     assert only_run(tmp_path).status == "finished"
 
@@ -147,13 +142,13 @@ def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
 
 
 def test_the_script_ends_when_monitor_run_is_killed(tmp_path: Path) -> None:
-    code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(100)\n"
+    code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
     process = start_script(write_script(tmp_path, code), "script.py")
     assert process.stdout is not None
     script = int(process.stdout.readline())
     process.kill()
-    process.communicate(timeout=60)  # until nobody holds its output anymore
-    wait_until(lambda: _is_gone(script), 10, "the end of the script")
+    process.communicate(timeout=200)  # until nobody holds its output anymore
+    wait_until(lambda: _is_gone(script), 60, "the end of the script")
     assert only_run(tmp_path).status == "lost"
 
 
@@ -206,74 +201,11 @@ raise ValueError("in the end")
     assert not (tmp_path / "runs" / "a").exists()
 
 
-def test_alerts_watch_what_the_writers_log(tmp_path: Path) -> None:
-    code = (
-        WRITER
-        + """
-with SummaryWriter() as w:
-    for step in range(10):
-        w.add_scalar("loss", step, step)
-"""
-    )
-    done = run_script(write_script(tmp_path, code), "--alert", "loss > 5", "--alert", "loss > 100", "script.py")
-    (alert,) = only_run(tmp_path).fields["alerts"]
-    assert alert["rule"] == "loss > 5"
-    assert "alert: loss > 5: 6 at step 6" in done.stderr
-
-
-@pytest.mark.parametrize("package", ["tensorboardX", "torch.utils.tensorboard"])
-def test_the_writers_of_both_packages_show_in_visdom(package: str, visdom_server: VisdomServer, tmp_path: Path) -> None:
-    code = f"""
-def late():
-    from {package} import SummaryWriter
-    return SummaryWriter()
-w = late()
-for step in range(10):
-    w.add_scalar("train/loss", 1 / (step + 1), step)
-w.add_text("note", "text")
-w.close()
-"""
-    done = run_script(write_script(tmp_path, code), "--sink", visdom_server.spec(), "--name", "a", "script.py")
-    assert done.returncode == 0, done.stderr
-    assert f"Visdom: {visdom_server.url}\n" in done.stderr
-    assert f"Visdom: {visdom_server.url}/env/a\n" in done.stderr
-    assert {"train loss", "note"} <= set(visdom_server.windows("a"))
-    assert len(visdom_server.trace("a", "train loss", "loss")) == 10
-    assert len(event_reader.series(tmp_path / "runs" / "a", "train/loss")) == 10
-    assert only_run(tmp_path).status == "finished"
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("assets")
-def test_dashboards_are_started_and_end_with_the_script(tmp_path: Path) -> None:
-    """On ports of their own; the script asks them what they show."""
-    code = (
-        WRITER
-        + """
-import json, os, time, urllib.request
-w = SummaryWriter()
-w.add_scalar("loss", 1.0, 0)
-url = f"http://127.0.0.1:{os.environ['MONITOR_TENSORBOARD_PORT']}/data/runs"
-for _ in range(300):
-    runs = json.load(urllib.request.urlopen(url))
-    if runs:
-        break
-    time.sleep(0.1)
-print(json.dumps([runs, os.environ["MONITOR_SINKS"]]))
-"""
-    )
-    ports = {"MONITOR_TENSORBOARD_PORT": str(free_port()), "MONITOR_VISDOM_PORT": str(free_port())}
-    done = run_script(
-        write_script(tmp_path, code), "--sink", "visdom", "--sink", "tensorboard", "--name", "a", "script.py", **ports
-    )
-    assert printed(done) == [["a"], f"console,visdom://127.0.0.1:{ports['MONITOR_VISDOM_PORT']},tensorboard"]
-
-
 def test_other_ranks_get_writers_but_no_run(tmp_path: Path) -> None:
-    code = "import os, sys\nprint(os.getpid(), any(type(f).__name__ == 'WriterFinder' for f in sys.meta_path))\n"
+    code = "import os, sys\nprint(os.getpid(), any(type(f).__module__ == '_monitor_hook' for f in sys.meta_path))\n"
     ranks = {"RANK": "1", "WORLD_SIZE": "2"}
     process = start_script(write_script(tmp_path, code), "script.py", environment=ranks)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=200)
     assert output == f"{process.pid} True\n"
     assert errors == ""
     assert not (tmp_path / "runs").exists()
@@ -289,7 +221,7 @@ def test_under_torchrun_there_is_one_run(tmp_path: Path) -> None:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     done = subprocess.run(
         [sys.executable, *torchrun, "monitor", "run", "--sink", "console", "--name", "a", "script.py"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert {name: info.status for name, info in runs_of(tmp_path).items()} == {"runs/a": "finished"}

@@ -115,7 +115,7 @@ print("script is done", flush=True)
 def test_a_script_notices_that_nobody_reads(tmp_path: Path) -> None:
     write_script(tmp_path, "while True:\n    print('line')\n")
     line = f"{sys.executable} {' '.join(command('script.py'))} | head -1"
-    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True)
     assert done.stdout == "line\n"
     assert only_run(tmp_path).error == "BrokenPipeError: [Errno 32] Broken pipe"
 
@@ -131,7 +131,7 @@ def test_training_keeps_its_output(tmp_path: Path, small_mnist: Path) -> None:
     """Also that of its children, and not with the switch off."""
     for name, *more in (("a",), ("b", "--no-output")):
         arguments = ["-m", "monitor", "train", *mlp_arguments(tmp_path, small_mnist, name), *more]
-        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=100, check=True)
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=200, check=True)
         assert "Run: " in done.stdout
         log = tmp_path / "runs" / name / "output.log"
         if more:

@@ -103,11 +103,11 @@ main()
 def test_without_the_visdom_extra(runs: Path, tmp_path: Path, start: Start) -> None:
     page = ("--html", str(tmp_path / "x.html"))
     plain = start("-c", WITHOUT, "compare", "mlp-a", "mlp-b", "--logdir", str(runs), *page, fresh=True)
-    out, err = plain.communicate(timeout=60)
+    out, err = plain.communicate(timeout=200)
     assert plain.returncode == 0, err
     assert "Page: " in out
     shown = start("-c", WITHOUT, "compare", "mlp-a", "--logdir", str(runs), "--sink", "visdom", fresh=True)
-    _, err = shown.communicate(timeout=60)
+    _, err = shown.communicate(timeout=200)
     assert shown.returncode == 2
     assert "pip install 'training-monitor[visdom]'" in err
 
@@ -159,19 +159,19 @@ def test_in_visdom_while_runs_go_on(
         return next((list(zip(line["x"], line["y"])) for line in data if line["name"] == name), [])
 
     try:
-        wait_until(lambda: trace("two") == [(0, 5.0)], 30, "the comparison")
+        wait_until(lambda: trace("two") == [(0, 5.0)], 60, "the comparison")
         assert len(trace("one")) == 30
         for step in range(1, 4):
             going.scalar("train/loss", 5.0 - step, step)
         assert going.flush()
-        wait_until(lambda: trace("two")[-1:] == [(3, 2.0)], 20, "the run's next points")
+        wait_until(lambda: trace("two")[-1:] == [(3, 2.0)], 60, "the run's next points")
         make(tmp_path / "runs", "three", {"lr": 3}, 0.1)
-        wait_until(lambda: len(trace("three")) == 30, 20, "a run that came later")
+        wait_until(lambda: len(trace("three")) == 30, 60, "a run that came later")
         page.goto(f"{visdom_server.url}/env/both")
         page.wait("() => document.querySelectorAll('.js-plotly-plot').length === 4")  # and the settings
     finally:
         going.close()
         following.send_signal(signal.SIGINT)
-    _, err = following.communicate(timeout=30)
+    _, err = following.communicate(timeout=200)
     assert following.returncode == 0, err
     assert (tmp_path / "data" / "training-monitor" / "visdom" / "both.json").exists()

@@ -27,10 +27,10 @@ def test_another_sites_page_is_kept_out(tmp_path: Path, serve: Callable[..., Ser
     server = serve("visdom", "--port", "0", "--env-dir", str(tmp_path / "envs"))
     try:
         own = {"Origin": server.url}
-        assert requests.post(f"{server.url}/env_state", json={}, headers=own, timeout=5).ok
+        assert requests.post(f"{server.url}/env_state", json={}, headers=own, timeout=60).ok
         for headers in ({"Origin": "http://evil.example"}, {"Host": f"evil.example:{server.port}"}, {"Origin": "null"}):
             for path in ("/", "/env_state", "/socket", "/vis_socket_wrap"):
-                refused = requests.post(f"{server.url}{path}", json={}, headers=headers, timeout=5)
+                refused = requests.post(f"{server.url}{path}", json={}, headers=headers, timeout=60)
                 assert refused.status_code == 403, (headers, path)
     finally:
         server.stop()
@@ -47,13 +47,13 @@ def test_every_route_is_behind_the_login(tmp_path: Path, serve: Callable[..., Se
             "win_hash env_state fork_env user/style.css error/x"
         )
         for path in (f"/{route}" for route in routes.split()):
-            answer = requests.post(f"{server.url}{path}", json={"data": [], "win": None, "eid": "main"}, timeout=5)
+            answer = requests.post(f"{server.url}{path}", json={"data": [], "win": None, "eid": "main"}, timeout=60)
             assert answer.status_code == 401, path
         for path in ("/socket", "/vis_socket"):
             upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
                        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}  # fmt: skip
-            assert requests.get(f"{server.url}{path}", headers=upgrade, timeout=5).status_code == 401, path
-        assert "Visdom Login" in requests.get(f"{server.url}/env/main", timeout=5).text
+            assert requests.get(f"{server.url}{path}", headers=upgrade, timeout=60).status_code == 401, path
+        assert "Visdom Login" in requests.get(f"{server.url}/env/main", timeout=60).text
         with Logger(tmp_path / "run", [f"visdom://127.0.0.1:{server.port}"]) as log:
             log.scalar("a", 1.0, 0)
             wait_until(lambda: log.stats().sinks["visdom"].retries)

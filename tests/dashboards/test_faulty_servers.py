@@ -35,7 +35,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory, small_mnist: Path, fork_serve
     """Return a run without a Visdom server."""
     logdir = tmp_path_factory.mktemp("calm")
     process = fork_server.start(*mlp(small_mnist, logdir, "calm", *STEADY))
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     return logdir / "calm"
 
@@ -50,7 +50,7 @@ def test_a_server_in_trouble_changes_nothing(
 ) -> None:
     sink = ("--sink", f"visdom://127.0.0.1:{faulty_server.port}/trouble")
     troubled = start(*mlp(small_mnist, tmp_path, "troubled", *STEADY, *sink))
-    _, err = troubled.communicate(timeout=100)
+    _, err = troubled.communicate(timeout=200)
     assert troubled.returncode == 0, err
     assert "Traceback" not in err
     assert event_reader.series(tmp_path / "troubled", "train/loss") == event_reader.series(calm, "train/loss")

@@ -98,7 +98,7 @@ class BoardSink(DashboardSink):
 
     def flush(self) -> None:
         request = urllib.request.Request(f"{self._url}/{self._page}", data=json.dumps(self._points).encode())
-        urllib.request.urlopen(request, timeout=5).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
     def close(self) -> None:
         pass
@@ -137,7 +137,7 @@ def server(tmp_path: Path, port: int) -> Iterator[str]:
 
 
 def page(url: str) -> list[list[Any]]:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         found: list[list[Any]] = json.loads(answer.read())
     return found
 

@@ -125,18 +125,18 @@ def test_following_a_run_that_goes_on_and_is_restarted(
     try:
         assert writing.stdout is not None
         assert writing.stdout.readline() == "half\n"
-        wait_until(lambda: last() == 500, 20, "the first half")
-        writing.communicate("\n", timeout=20)
-        wait_until(lambda: last() == 999, 20, "the second half")
+        wait_until(lambda: last() == 500, 60, "the first half")
+        writing.communicate("\n", timeout=200)
+        wait_until(lambda: last() == 999, 60, "the second half")
         foreign.write(
             run / "z.tfevents",
             foreign.restart(400),
             foreign.event(400, foreign.simple("a", -1)),
         )
-        wait_until(lambda: last() == -1, 20, "the restart")
+        wait_until(lambda: last() == -1, 60, "the restart")
     finally:
         following.send_signal(signal.SIGINT)
-    out, err = following.communicate(timeout=30)
+    out, err = following.communicate(timeout=200)
     assert following.returncode == 0, err
     assert "a: 1,001 scalars" in out
     xs = visdom_server.windows("a")["a"]["content"]["data"][0]["x"]

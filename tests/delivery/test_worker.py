@@ -108,7 +108,7 @@ def test_a_sink_that_hangs_stops_neither_the_others_nor_the_end(
     other = MemorySink()
     gated.gate.clear()
     log = Logger(tmp_path / "run", [gated, other])
-    assert gated.entered.wait(5)
+    assert gated.entered.wait(60)
     log.scalar("a", 1.0, 0)
     started = time.monotonic()
     assert not log.flush(timeout=0.2)
@@ -135,7 +135,7 @@ def test_where_too_much_waits_pictures_go_first_and_are_counted(
     monkeypatch.setattr(queue, "MAX_ARRAY_BYTES", 100_000)
     gated.gate.clear()
     log = Logger(tmp_path / "run", [gated])
-    assert gated.entered.wait(5)
+    assert gated.entered.wait(60)
     for step in range(20):
         log.images("i", np.full((1, 1, 100, 100), step, np.uint8), step)
         log.histogram("h", np.ones(10), step)

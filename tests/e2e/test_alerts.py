@@ -102,7 +102,7 @@ def test_rules_in_code(tmp_path: Path) -> None:
     with Logger(tmp_path / "a", [], alerts=[rule], stop_on_alert=True) as log:
         for step, value in enumerate([1.0, 7.0, 2.0]):
             log.scalar("a", value, step)
-        wait_until(lambda: log.should_stop, 5, "the alert")
+        wait_until(lambda: log.should_stop, 60, "the alert")
     facts = json.loads((tmp_path / "a" / "run.json").read_text())
     assert (facts["status"], facts["error"]) == ("stopped", "too wide: 2 at step 2")
 
@@ -131,13 +131,13 @@ import sys, time
 from monitor import Logger
 with Logger(sys.argv[1], [], alerts=["no progress for 1 seconds"], stop_on_alert=True) as log:
     log.scalar("a", 1.0, 0)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
 def test_a_loop_that_hangs_is_stopped_too(tmp_path: Path, start: Start) -> None:
     hanging = start("-c", HANGS, str(tmp_path / "a"))
-    hanging.wait(30)
+    hanging.wait(200)
     facts = json.loads((tmp_path / "a" / "run.json").read_text())
     assert facts["status"] == "stopped"
     assert facts["error"] == "no progress for 1 seconds: the last step was 0"

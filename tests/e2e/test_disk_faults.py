@@ -167,7 +167,7 @@ def test_no_file_descriptors_left(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 
     class Waiting(TensorBoardSink):
         def open(self, run: Run) -> None:
-            assert exhausted.wait(10)
+            assert exhausted.wait(60)
             super().open(run)
 
     log = Logger(tmp_path / "run", [Waiting()])

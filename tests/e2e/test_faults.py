@@ -101,7 +101,7 @@ class _Tail:
 
     def wait_for_age(self, seconds: float) -> None:
         """Wait until the first line is as old as that."""
-        wait_until(lambda: self.lines and time.time() - self.lines[0][1] > seconds, 30, "the moment of the kill")
+        wait_until(lambda: self.lines and time.time() - self.lines[0][1] > seconds, 60, "the moment of the kill")
 
     def kill(self, run: Path) -> tuple[int, int]:
         """Kill the process; return how many points are in the file, in order, and how many must be."""
@@ -169,7 +169,7 @@ def test_a_bad_sink_is_alone_with_its_trouble(
         log.scalar("a", float(step), step)
         took.append(time.perf_counter() - began)
         if step % 300 == 0:
-            wait_until(partial(has_points, good, step), 10)  # several batches, not one
+            wait_until(partial(has_points, good, step), 60)  # several batches, not one
     assert sorted(took)[int(len(took) * 0.99)] < 1e-3
     began = time.monotonic()
     complete = bad.fault in ("sleeps", "raises at close")

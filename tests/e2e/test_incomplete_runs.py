@@ -55,7 +55,7 @@ main(["train", "logistic", "--epochs", "3000", "--sink", "tensorboard", "--logdi
 """
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     process = start("-c", script, str(tmp_path), fresh=True)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == 1, (out, err)
     assert "Records are missing in: tensorboard" in err
     fields = json.loads((tmp_path / "a" / "run.json").read_text())

@@ -45,6 +45,40 @@ def test_visdoms_page_draws_every_kind(page: Page, visdom_server: VisdomServer, 
     assert page.problems == []
 
 
+def test_markdown_is_rendered_and_does_nothing(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
+    attacks = [
+        "<script>window.hit='script'</script> <img src=x onerror=\"window.hit='img'\"> <svg/onload=window.hit='svg'>",
+        "[link](javascript:window.hit='link') [entity](&#106;avascript:window.hit='entity') [l2](JAVASCRIPT:hit())",
+        "![picture](http://127.0.0.1:9/picture.png) ![data](data:image/svg+xml,<svg/onload=hit()>) [f](file:///etc)",
+        '[title](https://a.example \'x" onmouseover="window.hit=1\') <https://b.example/"onclick=hit()> [r]',
+        "[r]: javascript:window.hit='ref'\n\n```\"><img src=x onerror=hit()>\n<b>code</b>\n```",
+    ]
+    table = "# Results\n\nThe **best** of `all`:\n\n| model | acc |\n|---|--:|\n| a <b>1</b> | 0.9 |\n"
+    with Logger(tmp_path / "markdown", [visdom_server.spec("markdown")], strict=True) as log:
+        log.text("report", "plain **text** <b>", markdown=False)
+        log.text("report", table, markdown=True)
+        log.text("attacks", "\n\n".join(attacks), markdown=True)
+    page.goto(f"{visdom_server.url}/env/markdown")
+    report = f"() => ({FIND_WINDOW})('report')"
+    page.wait(f"{report} && ({FIND_WINDOW})('attacks')?.querySelector('code')")
+    assert page.evaluate(f"() => ({report})().querySelector('h1').textContent") == "Results"
+    assert page.evaluate(f"() => ({report})().querySelector('strong').textContent") == "best"
+    cells = page.evaluate(f"() => [...({report})().querySelectorAll('th, td')].map(cell => cell.textContent)")
+    assert cells == ["model", "acc", "a <b>1</b>", "0.9"]
+    assert "plain **text** <b>" in page.evaluate(f"() => ({report})().textContent")
+    content = f"({FIND_WINDOW})('attacks')"
+    page.evaluate(f"() => {content}.querySelectorAll('*').forEach(e => {{ e.onmouseover?.(); e.onclick?.(); }})")
+    assert page.evaluate("() => window.hit") is None
+    assert (
+        page.evaluate(f"() => {content}.querySelectorAll('img, script, svg, iframe, [onerror], [onclick]').length") == 0
+    )
+    links = page.evaluate(f"() => [...{content}.querySelectorAll('a[target]')].map(a => [a.textContent, a.href])")
+    assert links[:2] == [["picture", "http://127.0.0.1:9/picture.png"], ["title", "https://a.example/"]]
+    assert all(address.startswith(("http://", "https://")) for _, address in links)
+    assert page.hosts == {visdom_server.url.removeprefix("http://")}, "no picture of another host is loaded"
+    assert page.problems == []
+
+
 def test_hostile_texts_of_media_are_text(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
     bad = "<img src=x onerror=\"window.hit='img'\"></script><script>window.hit='script'</script>"
     link = {

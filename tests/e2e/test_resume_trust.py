@@ -7,8 +7,6 @@ import os
 import pty
 import select
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -24,6 +22,8 @@ from tests.runners.test_checkpoints import save_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.support.processes import Start
 
 OTHER_HOST = "127.0.0.2"  # reached on this machine, but none of its usual names
 
@@ -225,12 +225,12 @@ def test_whom_a_client_tells_the_login(here: Recorder, elsewhere: Recorder) -> N
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 2), ("\n", 2)])
-def test_on_a_terminal_it_is_a_question(make_run: Callable[..., Path], answer: str, status: int) -> None:
+def test_on_a_terminal_it_is_a_question(make_run: Callable[..., Path], answer: str, status: int, start: Start) -> None:
     run = make_run(data_dir="/nowhere")
     before = files_of(run)
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "monitor", "train", "logistic", "--resume", str(run)]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=Path(__file__).parents[2])
+    command = ("-m", "monitor", "train", "logistic", "--resume", str(run))
+    process = start(*command, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = b""
     deadline = time.monotonic() + 60

@@ -73,7 +73,7 @@ while True:
 
 def test_a_signal_every_thirteen_milliseconds(tmp_path: Path, start: Start) -> None:
     process = start("-c", BUSY, str(tmp_path / "run"))
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert "'tensorboard': 0" in out
     assert "'memory': 0" in out
@@ -90,7 +90,7 @@ def test_sigterm_closes_the_logger_at_any_moment(tmp_path: Path, start: Start) -
         assert process.stdout.readline() == "ready\n"
         wait_until(lambda run=run: list(run.glob("events*")), what="the first values on disk")  # type: ignore[misc]
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=200)
         assert process.returncode == 143, err
         missing, logged = map(int, out.split())
         assert missing == 0

@@ -22,6 +22,7 @@ from monitor.testing import wait_until
 from runners.training import checkpoints
 from runners.training.distributed import DistributedContext
 from tests.support import event_reader
+from tests.support.servers import free_port
 
 if TYPE_CHECKING:
     from tests.support.processes import Process, Start
@@ -40,12 +41,12 @@ def torchrun(start: Start, *arguments: str, fresh: bool = False) -> Process:
     return start("-m", "torch.distributed.run", *how, "-m", "runners.mlp", *arguments, fresh=fresh)
 
 
-def finish(process: Process, timeout: float = 75) -> tuple[str, str]:
+def finish(process: Process, timeout: float = 200) -> tuple[str, str]:
     try:
         return process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         process.terminate()  # torchrun ends its processes with it
-        _, err = process.communicate(timeout=40)
+        _, err = process.communicate(timeout=200)
         raise AssertionError(f"the job did not end within {timeout} s: {err}") from None
 
 
@@ -63,7 +64,7 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path, small_mnist: Path, 
     # 345 samples in batches of 50: the last has 45, which two processes cannot share evenly.
     alone = CliRunner().invoke(main, ["train", "mlp", *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "one")])
     assert alone.exit_code == 0, alone.output
-    job = torchrun(start, *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "two", "--log-ranks"), fresh=True)
+    job = torchrun(start, *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "two", "--log-ranks"))
     out, err = finish(job)
     assert job.returncode == 0, err
     assert out.count("Run: ") == 1, "only rank 0 speaks"
@@ -81,6 +82,28 @@ def test_two_processes_have_the_curve_of_one(tmp_path: Path, small_mnist: Path, 
     assert [e.encoded_image_string for e in first] == [e.encoded_image_string for e in second], "all samples count once"
     fields = json.loads((tmp_path / "two" / "run.json").read_text())
     assert (fields["status"], fields["processes"]) == ("finished", 2)
+
+
+TRAIN_AND_LOOK = """
+import pathlib, sys
+from runners.mlp import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+print([path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")])
+"""
+
+
+def test_no_thread_of_the_process_group_outlives_the_training(tmp_path: Path, small_mnist: Path, start: Start) -> None:
+    """One that needs the interpreter after its end aborts the process."""
+    job = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    arguments = settings(tmp_path, small_mnist, "--epochs", 1, "--name", "two")
+    processes = [start("-c", TRAIN_AND_LOOK, *arguments, env={**job, "RANK": str(rank)}) for rank in (0, 1)]
+    for process in processes:
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+        assert "gloo" not in out.splitlines()[-1]
 
 
 @pytest.mark.slow

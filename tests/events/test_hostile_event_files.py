@@ -68,7 +68,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], l
         foreign.write(folder / "good" / "tfevents", *(foreign.event(n, foreign.simple("good", n)) for n in range(3)))
     names = list(hostile_events.FILES)
     command = [sys.executable, "-c", CHILD, *(str(root / str(number)) for number in range(len(names)))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {(names[int(folder)], what): rest for folder, what, *rest in lines}

@@ -2,7 +2,11 @@
 
     FOREIGN_SUITE=path/to/tensorboardX python -m tests.frameworks.foreign_suites tests/test_writer.py …
 
-The folder is a checkout; by default its files `tests/*test*.py` are run. Only the class is replaced, from outside.
+The folder is a checkout; by default its files `tests/*test*.py` are run. Only the class is replaced, from outside. For
+Lightning's loggers, where ours takes the place of `CSVLogger`:
+
+    FOREIGN_SUITE=path/to/pytorch-lightning/tests FOREIGN_PLUGIN=swapped_loggers python -m
+        tests.frameworks.foreign_suites tests_pytorch/loggers/test_all.py
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-FOLDER = "FOREIGN_SUITE"
+FOLDER, PLUGIN = "FOREIGN_SUITE", "FOREIGN_PLUGIN"
 TIMEOUT_S = 900
 HERE = Path(__file__).parent  # a suite may have a package `tests` too, so the plugin is found by its own name
 WORSE = {"passed": 0, "skipped": 1, "failed": 2, "missing": 3}
@@ -23,7 +27,7 @@ WORSE = {"passed": 0, "skipped": 1, "failed": 2, "missing": 3}
 
 def results(folder: Path, file: str, *, is_swapped: bool) -> dict[str, str]:
     """Run one file of the suite in a process of its own; return how each test ended."""
-    plugin = ["-p", "swapped_writers"] if is_swapped else []
+    plugin = ["-p", os.environ.get(PLUGIN, "swapped_writers")] if is_swapped else []
     with tempfile.TemporaryDirectory() as reports:
         report = Path(reports, "report.xml")
         command = [

@@ -38,7 +38,7 @@ def test_a_job_is_a_run_without_an_import_in_the_script(start: Start, tmp_path: 
     status, errors = run_script(start, tmp_path, code)
     assert status == 0, errors
     run = tmp_path / "runs" / "script"
-    assert run_file(run)["config"] == {"model": {"layers": [4, 2]}, "lr": 0.1, "rate": 0.1}
+    assert run_file(run)["config"] == {"model.layers": [4, 2], "lr": 0.1, "rate": 0.1}
     assert event_reader.series(run, "result/value") == [(0, 0.25)]
     assert ending(run) == ("finished", None)
 

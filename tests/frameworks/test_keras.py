@@ -92,7 +92,7 @@ def test_what_is_logged(callback: MonitorCallback, memory: MemorySink, tmp_path:
     config = run_file(tmp_path / "run")["config"]
     assert (config["model"], config["loss"], config["epochs"], config["steps"]) == ("linear", "mse", 2, 4)
     assert config["parameters"] == 5
-    assert config["optimizer"]["learning_rate"] == 0.125
+    assert config["optimizer.learning_rate"] == 0.125
 
 
 def test_every_third_batch(tmp_path: Path, memory: MemorySink) -> None:

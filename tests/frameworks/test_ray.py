@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]  # Ray's warnings; it starts slowly
+pytestmark = [  # for Ray's warnings, and because it starts slowly
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("ray"),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -101,7 +101,7 @@ def test_a_search(tmp_path: Path, memory: MemorySink) -> None:
     assert memory.series("train/score")[-1][1] == pytest.approx(search.score(X, Y))  # of the last fit, to all data
     config = run_file(tmp_path / "fit")["config"]
     assert config["estimator"] == "GridSearchCV"
-    assert config["best_params"] == search.best_params_
+    assert {name: config[f"best_params.{name}"] for name in search.best_params_} == search.best_params_
 
 
 PARALLEL = f"""

@@ -87,7 +87,7 @@ def test_report_to_monitor_logs_the_training_and_its_evaluations(tmp_path: Path)
     fields = run_file(run)
     assert fields["status"] == "finished"
     assert fields["config"]["learning_rate"] == 0.01
-    assert fields["config"]["model"]["hidden_size"] == 8
+    assert fields["config"]["model.hidden_size"] == 8
     assert fields["progress"]["step"] == 6
     assert "loss" not in "".join(name for name in event_reader.read(run).Tags()["scalars"] if "/" not in name)
 

@@ -25,6 +25,8 @@ from tests.support.wandb_server import synced_rows
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.xdist_group("wandb")  # they share the logs of some runs
+
 PRELUDE = """
 import os, signal, sys
 import numpy as np

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pytest
-
-from monitor import Config, Histogram, Images, Scalar, Text
+from monitor import Config, Scalar, Text
 from monitor.imports.wandb_log import WandbReader, read_run_name
-from tests.support import foreign, hostile_events, wandb_logs
+from tests.support import hostile_events, wandb_logs
 from tests.support.wandb_logs import config, end, other, row, run, summary, write
 
 if TYPE_CHECKING:
@@ -30,14 +26,6 @@ def read(path: Path) -> tuple[list[Record], WandbReader]:
 def values(path: Path, **logged: Any) -> tuple[list[Record], WandbReader]:
     """Read what was logged in one row."""
     return read(write(path / FILE, run(), row(3, logged, 12.5)))
-
-
-def media(path: Path, name: str, content: bytes | str) -> str:
-    file = path / FILE
-    target = file.parent / "files" / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return name
 
 
 def test_numbers(tmp_path: Path) -> None:
@@ -117,109 +105,6 @@ def test_the_summary_is_shown_where_it_says_more_than_the_history(tmp_path: Path
     assert [type(record).__name__ for record in read(path)[0]] == ["Scalar", "Scalar"]
     path = write(tmp_path / FILE, run(), row(5, {"loss": 1}), summary(loss=1, best="a|b"), summary(best=0.5), end())
     assert read(path)[0][-1] == Text("summary", "| name | value |\n| --- | --- |\n| best | 0.5 |", 5, 1000.0)
-
-
-def test_pictures(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3), np.uint8)
-    paths = [media(tmp_path, f"media/images/p_{n}.png", foreign.png(pixels[n])) for n in range(2)]
-    one = {"_type": "image-file", "path": paths[0], "width": 5, "height": 6}
-    both = {"_type": "images/separated", "filenames": paths, "count": 2}
-    found, reader = values(tmp_path, one=one, both=both)
-    assert not reader.skipped
-    for record, expected in zip(found, (pixels[:1], pixels)):
-        assert isinstance(record, Images)
-        assert (record.images == np.moveaxis(expected, 3, 1)).all()
-
-
-def test_media_that_are_written_as_nested_items(tmp_path: Path) -> None:
-    """Newer versions of W&B write one item for each part of a dict."""
-    picture = media(tmp_path, "media/images/p.png", foreign.png(np.zeros((4, 3), np.uint8)))
-    found, reader = values(
-        tmp_path,
-        **{
-            "val.picture.path": picture, "val.picture._type": "image-file", "val.picture.size": 10, "val.loss": 0.5,
-            "h._type": "histogram", "h.values": [1, 2],
-            "h.packedBins.min": 0, "h.packedBins.size": 1, "h.packedBins.count": 2,
-            "cut._type": b"{", "cut.path": picture, "odd._type": "html-file", "odd._type.path": 3,
-        },
-    )  # fmt: skip
-    assert {record.tag: type(record) for record in found if isinstance(record, Images | Scalar | Histogram)} == {
-        "val.picture": Images, "val.loss": Scalar, "h": Histogram,
-    }  # fmt: skip
-    assert reader.skipped == {"damaged value": 1, "damaged html-file": 1}
-
-
-@pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd", "media/../../secret.png", "media/none.png"])
-def test_pictures_outside_the_run_and_missing_ones(tmp_path: Path, path: str) -> None:
-    media(tmp_path, "../secret.png", foreign.png(np.zeros((4, 4), np.uint8)))
-    found, reader = values(tmp_path, p={"_type": "image-file", "path": path})
-    assert found == []
-    expected = "image-file without its file" if path == "media/none.png" else "damaged image-file"
-    assert reader.skipped == {expected: 1}
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"_type": "image-file"},
-        {"_type": "image-file", "path": 7},
-        {"_type": "image-file", "path": "media/bomb.png"},
-        {"_type": "image-file", "path": "media/fifo"},
-        {"_type": "images/separated", "filenames": []},
-        {"_type": "images/separated", "filenames": None},
-        {"_type": "histogram", "values": [1, 2], "bins": [0, 1]},
-        {"_type": "histogram", "values": [1, -2], "bins": [0, 1, 2]},
-        {"_type": "histogram", "values": [1, 2], "bins": [0, 2, 1]},
-        {"_type": "histogram", "values": [1, 2], "bins": ["NaN", 2, 1]},
-        {"_type": "histogram", "values": [[1]], "bins": [0, 1]},
-        {"_type": "histogram", "values": [], "bins": [0]},
-        {"_type": "histogram", "values": [1], "packedBins": {"min": 0}},
-        {"_type": "table-file", "path": "media/list.json"},
-        {"_type": "table-file", "path": "media/large.json"},
-    ],
-    ids=str,
-)
-def test_damaged_media(tmp_path: Path, value: dict[str, Any]) -> None:
-    import os
-
-    media(tmp_path, "media/bomb.png", hostile_events.bomb(60_000, 60_000))
-    media(tmp_path, "media/list.json", "[1]")
-    media(tmp_path, "media/large.json", b" " * (2**23 + 1))
-    os.mkfifo((tmp_path / FILE).parent / "files" / "media" / "fifo")
-    found, reader = values(tmp_path, x=value, good=1)
-    assert found == [Scalar("good", 1, 3, 12.5)]
-    assert reader.skipped == {f"damaged {value['_type']}": 1}
-
-
-def test_histograms(tmp_path: Path) -> None:
-    found, _ = values(
-        tmp_path,
-        plain={"_type": "histogram", "values": [1, 2], "bins": [0, 1, 3]},
-        packed={"_type": "histogram", "values": [1, 2], "packedBins": {"min": -1, "size": 0.5, "count": 2}},
-    )
-    edges = []
-    for record in found:
-        assert isinstance(record, Histogram)
-        assert record.buckets is not None
-        assert record.buckets[0].tolist() == [1, 2]
-        edges.append(record.buckets[1].tolist())
-    assert edges == [[0, 1, 3], [-1, -0.5, 0]]
-
-
-def test_tables_and_html(tmp_path: Path) -> None:
-    table = {"columns": ["id", "pic"], "data": [[n, {"_type": "image-file", "path": "x"}] for n in range(150)]}
-    html = "<html><head><title>no</title></head><body><p>a &lt; b</p><script>var x = '<p>no'</script><b>bold</b> 1 < 2"
-    found, reader = values(
-        tmp_path,
-        table={"_type": "table-file", "path": media(tmp_path, "media/table/t.json", json.dumps(table))},
-        html={"_type": "html-file", "path": media(tmp_path, "media/html/h.html", html)},
-        plot={"_type": "plotly-file", "path": media(tmp_path, "media/plotly/p.json", "{}")},
-    )
-    texts = {record.tag: record.text.splitlines() for record in found if isinstance(record, Text)}
-    assert texts["table"][:3] == ["| id | pic |", "| --- | --- |", "| 0 | (image-file) |"]
-    assert texts["table"][-1] == "50 more rows"
-    assert texts["html"] == ["a < b", "bold 1 < 2"]
-    assert reader.skipped == {"plotly-file": 1}
 
 
 def test_records_of_other_kinds(tmp_path: Path) -> None:

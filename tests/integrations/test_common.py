@@ -68,7 +68,7 @@ def test_settings_that_cannot_be_stored_are_left_out(tmp_path: Path, caplog: pyt
     ):
         pass
     assert run_file(tmp_path / "run")["config"] == {"lr": 0.5, "3": "three"}
-    assert "a setting is not recorded: odd cannot be stored: Odd raises RuntimeError: no text" in caplog.text
+    assert "a setting is not recorded: config['odd'] cannot be stored: Odd raises RuntimeError: no text" in caplog.text
 
 
 def test_what_is_a_number() -> None:
@@ -124,9 +124,9 @@ def test_no_value_takes_the_tag_of_another() -> None:
 
 
 def test_settings_of_any_kind() -> None:
-    assert common.as_mapping(argparse.Namespace(lr=0.1)) == {"lr": 0.1}
-    assert common.as_mapping({"lr": 0.1}) == {"lr": 0.1}
-    assert common.as_mapping(None) == {}
+    assert common.storable(argparse.Namespace(lr=0.1)) == {"lr": 0.1}
+    assert common.storable({"lr": 0.1, "model": {"layers": [1]}}) == {"lr": 0.1, "model.layers": [1]}
+    assert common.storable(None) == {}
 
 
 def test_the_outcome_is_that_of_the_exception() -> None:

@@ -160,7 +160,7 @@ def test_a_child_logs_into_the_run_of_its_parent(tmp_path: Path, start: Start, p
     script = tmp_path / "child.py"
     script.write_text(CHILD)
     process = start(str(script), str(tmp_path / "runs"), parent)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
     assert (process.returncode, err) == (0, "")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run"]
     assert event_reader.series(tmp_path / "runs" / "run", "loss") == [(step, 0.5) for step in steps]
@@ -176,7 +176,7 @@ session.logger.scalar("loss", 0.5, 1)
 Path(sys.argv[2]).write_bytes(pickle.dumps(session))
 """
     process = start("-c", code, str(tmp_path / "runs"), str(tmp_path / "session"))
-    assert process.communicate(timeout=60)[1] == ""
+    assert process.communicate(timeout=200)[1] == ""
     session = pickle.loads((tmp_path / "session").read_bytes())
     log_one(session, 2)
     session.end()
@@ -196,5 +196,5 @@ with Logger(sys.argv[1], []) as log:
     assert process.stdout.readline() == "open\n"
     with pytest.raises(DataError, match="still running, in process"):
         continue_run(tmp_path / "run")
-    process.communicate("", timeout=60)
+    process.communicate("", timeout=200)
     assert continue_run(tmp_path / "run").is_resumed

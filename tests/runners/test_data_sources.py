@@ -46,6 +46,6 @@ def test_a_run_on_local_files_imports_only_what_it_uses(tmp_path: Path, small_mn
     )
     arguments = ["--data", "mnist", "--data-dir", str(small_mnist), "--epochs", "1", "--hidden", "8", "--sink",
                  "console", "--logdir", str(tmp_path)]  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "['test/accuracy', 'test/loss'] []"

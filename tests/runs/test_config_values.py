@@ -5,7 +5,10 @@ from __future__ import annotations
 import collections
 import decimal
 import enum
+import fractions
+import functools
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -34,6 +37,11 @@ class Shade(enum.Enum):
 
 class Speed(str, enum.Enum):
     FAST = "fast"
+
+
+class Bits(enum.Flag):
+    A = 1
+    B = 2
 
 
 class Level(enum.IntEnum):
@@ -78,9 +86,9 @@ class EndlessItem:
 STORED = {
     "surrogate text": ("a\ud800b", "a\\ud800b"),
     "surrogate in a subclass": (Text("\udfff"), "\\udfff"),
-    "surrogate key": ({"\ud800": 1}, {"\\ud800": 1}),
+    "surrogate key": ([{"\ud800": 1}], [{"\\ud800": 1}]),
     "keys of other types": (
-        {1: "a", None: "b", (2, 3): "c", 0.5: "d"}, {"1": "a", "None": "b", "(2, 3)": "c", "0.5": "d"},
+        [{1: "a", None: "b", (2, 3): "c", 0.5: "d"}], [{"1": "a", "None": "b", "(2, 3)": "c", "0.5": "d"}],
     ),
     "400 digits": (10**400, "1" + "0" * 400),
     "nan": (float("nan"), "nan"),
@@ -90,7 +98,7 @@ STORED = {
     "bytes": (b"\xff\x00", "b'\\xff\\x00'"),
     "path": (pathlib.PurePosixPath("a/b"), "a/b"),
     "path that is not UTF-8": (pathlib.PurePosixPath("a\udcff"), "a\\udcff"),
-    "enum": (Shade.DARK, "Shade.DARK"),
+    "enum": (Shade.DARK, "DARK"),
     "text enum": (Speed.FAST, "fast"),
     "int enum": (Level.HIGH, 3),
     "numpy float": (np.float32(0.5), 0.5),
@@ -108,8 +116,18 @@ STORED = {
     "tensor without data": (torch.empty((), device="meta"), "tensor(..., device='meta', size=())"),
     "torch dtype": (torch.float32, "torch.float32"),
     "decimal": (decimal.Decimal("1.50"), "1.50"),
-    "class": (types.SimpleNamespace(a=1), "namespace(a=1)"),
-    "read-only mapping": (types.MappingProxyType({"a": (1, [2])}), {"a": [1, [2]]}),
+    "class": (Silent, "tests.runs.test_config_values.Silent"),
+    "class of Python": (dict, "dict"),
+    "function": (json.dumps, "json.dumps"),
+    "function of C": (math.sqrt, "math.sqrt"),
+    "function of torch": (torch.nn.functional.relu, "torch.nn.functional.relu"),
+    "partial": (functools.partial(torch.nn.LeakyReLU, 0.1, inplace=True),
+                "partial(torch.nn.modules.activation.LeakyReLU, 0.1, inplace=True)"),
+    "flags": (Bits.A | Bits.B, "A|B"),
+    "torch device": (torch.device("cuda:1"), "cuda:1"),
+    "object without settings": (fractions.Fraction(1, 3), "1/3"),
+    "namespace in a list": ([types.SimpleNamespace(a=1)], [{"a": 1}]),
+    "read-only mapping": ([types.MappingProxyType({"a": (1, [2])})], [{"a": [1, [2]]}]),
     "endless item": (EndlessItem(), "endless"),
     "shared, but no cycle": ([shared := [1], shared], [[1], [1]]),
 }  # fmt: skip
@@ -218,7 +236,7 @@ def test_the_config_of_the_caller_is_not_changed() -> None:
 
 def test_what_is_no_mapping(tmp_path: Path) -> None:
     config: Any = [("a", 1)]
-    with pytest.raises(TypeError, match="config is a mapping of names to values, not list"):
+    with pytest.raises(TypeError, match=r"config is a mapping of names to values, a namespace, or .* not list"):
         Run(tmp_path / "run", config)
     assert list(tmp_path.iterdir()) == []
 
@@ -230,12 +248,12 @@ def test_fields_that_are_added_later(tmp_path: Path) -> None:
         run.update(model=Silent())
     run.finish("failed", "a\ud800")
     fields = read_run_file(run.path)
-    assert (fields["seed"], fields["note"], fields["rate"], fields["error"]) == (3, "Shade.DARK", "nan", "a\\ud800")
+    assert (fields["seed"], fields["note"], fields["rate"], fields["error"]) == (3, "DARK", "nan", "a\\ud800")
 
 
 def test_arguments_that_are_not_utf_8(tmp_path: Path) -> None:
     script = "import sys; from monitor import Run; Run(sys.argv[1]).finish('finished')"
     command: list[str | bytes] = [sys.executable, "-c", script, str(tmp_path / "run"), b"\xff"]
-    done = subprocess.run(command, capture_output=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["command"][-1] == "\\udcff"

@@ -53,7 +53,7 @@ def test_the_env_is_the_runs_name_and_another_is_left_alone(run: Run, visdom_ser
     import requests
 
     other = {"eid": "other", "win": "mine", "data": [{"type": "text", "content": "mine"}], "opts": {"title": "mine"}}
-    requests.post(f"{visdom_server.url}/events", json=other, timeout=5).raise_for_status()
+    requests.post(f"{visdom_server.url}/events", json=other, timeout=60).raise_for_status()
     check_sink(lambda: VisdomSink(port=visdom_server.port), run)
     assert set(visdom_server.envs()) == {"main", "other", "run"}
     assert visdom_server.windows("other")["mine"]["content"] == "mine"

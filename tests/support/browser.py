@@ -34,7 +34,7 @@ class Page:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.page, name)
 
-    def wait(self, script: str, argument: Any = None, timeout: float = 20.0) -> None:
+    def wait(self, script: str, argument: Any = None, timeout: float = 60.0) -> None:
         """Wait until a JavaScript expression, or function of `argument`, is true."""
         self.page.wait_for_function(script, arg=argument, timeout=timeout * 1000)
 
@@ -44,7 +44,7 @@ class Page:
 
     def plot(self, title: str) -> Any:
         """Return a handle to the plot in the window with this title."""
-        self.page.wait_for_function(FIND_PLOT, arg=title, timeout=20_000)
+        self.page.wait_for_function(FIND_PLOT, arg=title, timeout=60_000)
         return self.page.evaluate_handle(FIND_PLOT, title)
 
     def points(self, title: str, trace: int = 0) -> list[tuple[float, float | None]]:

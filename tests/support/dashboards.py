@@ -21,6 +21,6 @@ def mlp(data: Path, logdir: Path, name: str, *more: str) -> list[str]:
 def answers(url: str) -> bool:
     """Tell whether a page answers."""
     try:
-        return requests.get(url, timeout=5).ok
+        return requests.get(url, timeout=60).ok
     except requests.RequestException:
         return False

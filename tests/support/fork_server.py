@@ -146,4 +146,4 @@ class ForkServer:
     def close(self) -> None:
         """End the server; children that still run are left alone."""
         self._requests.close()
-        self.process.wait(30)
+        self.process.wait(60)

@@ -20,9 +20,9 @@ def run_script(
     (folder / "script.py").write_text(code)
     process = start(*launcher, "script.py", cwd=folder, fresh=True, env=environment)
     try:
-        _, errors = process.communicate(timeout=100)
+        _, errors = process.communicate(timeout=200)
     except subprocess.TimeoutExpired:
         process.terminate()  # so that torchrun ends its processes
-        process.communicate(timeout=10)
+        process.communicate(timeout=200)
         raise
     return int(process.returncode or 0), errors

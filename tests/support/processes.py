@@ -40,4 +40,4 @@ class Start:
         """Kill what still runs, and wait for it."""
         for process in self._started:
             process.kill()
-            process.communicate(timeout=60)  # a grandchild may hold its output
+            process.communicate(timeout=200)  # a grandchild may hold its output

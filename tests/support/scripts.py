@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-TIMEOUT_S = 100
+TIMEOUT_S = 200
 # What the import hook puts in place of both packages' writers; importing those takes seconds, because of torch.
 WRITER = "from monitor import SummaryWriter\n"
 

@@ -55,7 +55,7 @@ class Served:
         """End the process, if it runs; return what it wrote to stderr."""
         if not self.errors.closed:
             self.process.send_signal(number)
-            self.process.communicate(timeout=20)
+            self.process.communicate(timeout=200)
             self.errors.seek(0)
             self._written = self.errors.read().decode()
             self.errors.close()
@@ -102,16 +102,16 @@ class VisdomServer:
         """Remove all windows and all envs but `main`, which is always there."""
         for env in set(self.envs()) - {"main"}:
             (self.folder / f"{env}.json").touch()  # the server fails where it has no file to remove
-            requests.post(f"{self.url}/delete_env", json={"eid": env}, timeout=5).raise_for_status()
-        requests.post(f"{self.url}/close", json={"eid": "main", "win": None}, timeout=5).raise_for_status()
+            requests.post(f"{self.url}/delete_env", json={"eid": env}, timeout=60).raise_for_status()
+        requests.post(f"{self.url}/close", json={"eid": "main", "win": None}, timeout=60).raise_for_status()
 
     def envs(self) -> list[str]:
         """Return the names of the envs."""
-        return list(requests.post(f"{self.url}/env_state", json={}, timeout=5).json())
+        return list(requests.post(f"{self.url}/env_state", json={}, timeout=60).json())
 
     def windows(self, env: str) -> dict[str, dict[str, Any]]:
         """Return the windows of an env by their titles."""
-        answer = requests.post(f"{self.url}/win_data", json={"win": None, "eid": env}, timeout=5)
+        answer = requests.post(f"{self.url}/win_data", json={"win": None, "eid": env}, timeout=60)
         return {window["title"]: window for window in answer.json().values()} if answer.ok else {}
 
     def trace(self, env: str, title: str, name: str) -> list[tuple[int, float]]:

@@ -75,5 +75,5 @@ def synced_rows(run: Path, scratch: Path) -> list[dict[str, Any]]:
     with _server(lines) as url:
         environment = {**os.environ, "WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40, "WANDB_ERROR_REPORTING": "false"}
         command = [sys.executable, "-m", "wandb", "sync", "--include-online", str(copy)]
-        subprocess.run(command, env=environment, cwd=scratch, timeout=100, check=True, capture_output=True)
+        subprocess.run(command, env=environment, cwd=scratch, timeout=200, check=True, capture_output=True)
     return [json.loads(line) for line in lines]

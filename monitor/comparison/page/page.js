@@ -295,6 +295,11 @@ function watchTables() {
 }
 
 function watchPictures() {
+  for (const image of all('figure img')) { // a small one is enlarged without blur
+    image.decode().then(() => {
+      image.style.imageRendering = image.naturalWidth < 260 ? 'pixelated' : '';
+    }, () => {});
+  }
   for (const section of all('[data-pictures]')) {
     const slider = section.querySelector('.slider input');
     if (!slider) continue;

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
 from monitor.capture.null_logger import NullLogger
-from monitor.capture.snapshot import DeviceScalar, PendingRecord, read_together
+from monitor.capture.snapshot import DeviceScalar, PendingRecord, PendingScalars, read_together
 from monitor.delivery.children import local_socket, wire
 from monitor.delivery.children.fork_hooks import ForkAware
 from monitor.delivery.children.receiving import SENDER_BYTES, Receiver
@@ -66,9 +66,10 @@ class Sender(ForkAware):
 
         In a signal handler that interrupts a send, the entry waits for the end of that one.
         """
-        count = len(entry[1]) if type(entry) is tuple and entry[0] is None else 1
+        count = len(entry.tags) if isinstance(entry, PendingScalars) else 1
+        count = len(entry[1]) if type(entry) is tuple and entry[0] is None else count
         try:
-            frame = wire.encode(_resolve(entry))
+            frame = wire.encode(resolve_entry(entry))
         except Exception as error:
             self._note_loss(count, error, f"a record cannot be sent to the parent process: {error}")
             return
@@ -136,6 +137,8 @@ class ForwardingLogger(NullLogger):
     `should_stop` is always False here.
     """
 
+    _watches_models = True
+
     def __init__(self, directory: str | os.PathLike[str], config: Mapping[str, Any], address: Address | None) -> None:
         """Stand for the logger of the run in `directory`, whose process listens at `address`."""
         super().__init__(directory, config)
@@ -179,12 +182,16 @@ class ForwardingLogger(NullLogger):
         return type(self), (str(self.run.path), self.run.config, self._address)
 
 
-def _resolve(entry: Any) -> Any:
+def resolve_entry(entry: Any) -> Any:
     """Build what is still to be built. Blocks until a value on a GPU is on the host."""
     if isinstance(entry, PendingRecord):
         return entry.resolve()
     if isinstance(entry, DeviceScalar):  # not through the lock that workers share: a fork may have copied it locked
         return Scalar(entry.tag, read_together([entry.tensor], [entry.ready])[0], entry.step, entry.time)
+    if isinstance(entry, PendingScalars):
+        on_device = entry.on_device
+        values = read_together([scalar.tensor for scalar in on_device], [scalar.ready for scalar in on_device])
+        return (None, entry.values | dict(zip([scalar.tag for scalar in on_device], values)), None, entry.time)
     return entry
 
 

@@ -9,7 +9,8 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-from monitor.records import RECORD_TYPES, Config, Restart
+from monitor.metrics import Definition
+from monitor.records import RECORD_TYPES, Restart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 PREFIX = struct.Struct("<QQ")  # bytes of the header, and of the arrays
 MAX_HEADER_BYTES = 2**28
 MAX_ARRAY_BYTES = 2**34
-KINDS = frozenset(kind.__name__ for kind in RECORD_TYPES - {Config, Restart})
+KINDS = frozenset(kind.__name__ for kind in RECORD_TYPES - {Restart} | {Definition})
 
 # What the inbox takes for scalars: (tag, value, step, time), or None and the values by tag in place of the first two.
-ScalarEntry = tuple[str, float, int, float] | tuple[None, dict[str, float], int, float]
+# An automatic step is None, in records too: the parent counts it.
+ScalarEntry = tuple[str, float, int | None, float] | tuple[None, dict[str, float], int | None, float]
 
 
-def encode(entry: Record | ScalarEntry) -> bytes:
+def encode(entry: Record | Definition | ScalarEntry) -> bytes:
     """Return the frame of an entry. Raises `TypeError` for what no child logs, `ValueError` for what is too large."""
     arrays: list[NDArray[Any]] = []
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture import validation
+from monitor.capture import encode, validation
 from monitor.delivery.children.wire_media import MEDIA_DECODERS
 from monitor.delivery.children.wire_reader import FieldReader, read_float
 from monitor.records import (
     Checkpoint,
+    Config,
     ConfusionMatrix,
     Curve,
     Histogram,
@@ -20,6 +21,7 @@ from monitor.records import (
     Summary,
     Text,
 )
+from monitor.runs.settings.convert import to_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.delivery.children.wire import ScalarEntry
+    from monitor.metrics import Definition
 
 
-def decode(header: bytes, arrays: bytes, known_tags: set[str]) -> Record | ScalarEntry:
+def decode(header: bytes, arrays: bytes, known_tags: set[str]) -> Record | Definition | ScalarEntry:
     """Return the entry of a frame.
 
     Args:
@@ -44,7 +47,7 @@ def decode(header: bytes, arrays: bytes, known_tags: set[str]) -> Record | Scala
     fields = json.loads(header)
     if type(fields) is not list or not fields or type(fields[0]) is not str or fields[0] not in _DECODERS:
         raise ValueError("this is not a record that a child process may log")
-    entry: Record | ScalarEntry = _DECODERS[fields[0]](FieldReader(fields[1:], arrays, known_tags))
+    entry: Record | Definition | ScalarEntry = _DECODERS[fields[0]](FieldReader(fields[1:], arrays, known_tags))
     return entry
 
 
@@ -56,6 +59,12 @@ def _scalars(r: FieldReader) -> ScalarEntry:
         values = {validation.tag(name, r.known_tags): read_float(number) for name, number in value.items()}
         return (None, values, r.step(), r.time())
     return (validation.tag(tag, r.known_tags), read_float(value), r.step(), r.time())
+
+
+def _settings(field: Any) -> dict[str, Any]:
+    if type(field) is not dict:
+        raise TypeError("settings must be a mapping")
+    return to_settings(field)
 
 
 def _images(r: FieldReader) -> Images:
@@ -96,6 +105,10 @@ def _curve(r: FieldReader) -> Curve:
     return Curve(tag, x, y, r.step(), r.time(), r.text(), r.text(), r.level(), r.pair())
 
 
+def _definition(r: FieldReader) -> Definition:
+    return encode.definition(r.known_tags, r.field(), r.field())[0]
+
+
 def _checked(read: Callable[[FieldReader], Any]) -> Callable[[FieldReader], Any]:
     def decoder(r: FieldReader) -> Any:
         entry = read(r)
@@ -111,13 +124,15 @@ _DECODERS = {
         "Scalar": _scalars,
         "Images": _images,
         "Predictions": _predictions,
-        "Text": lambda r: Text(r.tag(), r.text(), r.step(), r.time()),
+        "Text": lambda r: Text(r.tag(), r.text(), r.step(), r.time(), r.flag()),
         "Histogram": _histogram,
         "ConfusionMatrix": _confusion_matrix,
         "Curve": _curve,
-        "Progress": lambda r: Progress(r.step(), r.step(), r.step(), r.step(), r.time()),
-        "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.step(), r.time()),
-        "Checkpoint": lambda r: Checkpoint(r.text(), r.step(), r.time()),
+        "Definition": _definition,
+        "Progress": lambda r: Progress(r.integer(), r.integer(), r.integer(), r.integer(), r.time()),
+        "Summary": lambda r: Summary(r.text(), r.array("u1").tobytes(), r.integer(), r.time()),
+        "Config": lambda r: Config(_settings(r.field()), r.time()),
+        "Checkpoint": lambda r: Checkpoint(r.text(), r.integer(), r.time()),
         **MEDIA_DECODERS,
     }.items()
 }

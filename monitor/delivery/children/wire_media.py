@@ -93,7 +93,7 @@ def _table(r: FieldReader) -> Table:
 
 
 def _summary(r: FieldReader) -> Summary:
-    summary = Summary(r.tag(), r.content(), r.step(), r.time())
+    summary = Summary(r.tag(), r.content(), r.integer(), r.time())
     if parse_event(summary.event) is None:
         raise ValueError("this is not an event")
     return summary

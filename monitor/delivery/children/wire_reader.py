@@ -37,6 +37,12 @@ class FieldReader:
         """Return a text."""
         return validation.text(self.field(), "a text")
 
+    def flag(self) -> bool:
+        """Return true or false."""
+        if type(value := self.field()) is not bool:
+            raise TypeError(f"this must be true or false, not {type(value).__name__}")
+        return value
+
     def names(self) -> tuple[str, ...]:
         """Return a list of texts."""
         return tuple(validation.text(name, "a class name") for name in read_list(self.field()))
@@ -54,8 +60,12 @@ class FieldReader:
             raise ValueError("bytes must be flat")
         return array.tobytes()
 
-    def step(self) -> int:
-        """Return a step."""
+    def step(self) -> Any:
+        """Return a step, or None for an automatic one."""
+        return validation.optional_step(self.field())
+
+    def integer(self) -> int:
+        """Return an integer, such as a step that is not automatic."""
         return validation.step(self.field())
 
     def number(self) -> float:
@@ -75,7 +85,7 @@ class FieldReader:
 
     def count(self) -> int:
         """Return an integer that is not negative."""
-        if (number := self.step()) < 0:
+        if (number := self.integer()) < 0:
             raise ValueError("a count must not be negative")
         return number
 

@@ -1,10 +1,11 @@
-"""Tables of plain text as TensorBoard's cells of Markdown, and back."""
+"""Tables of plain text as TensorBoard's cells of Markdown, and back; and how a text says that it is Markdown."""
 
 from __future__ import annotations
 
 import html
 import re
 
+MARKDOWN = "Markdown"  # the description of a text that was logged as such; TensorBoard renders any
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|")
 SPECIAL = re.compile(r"([\\`*_{}\[\]()>#+\-.!|])")  # what has a meaning in Markdown
 ESCAPED = re.compile(r"\\([\\`*_{}\[\]()>#+\-.!|])")

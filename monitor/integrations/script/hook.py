@@ -1,7 +1,8 @@
-"""What `monitor run` does inside the processes of a script: it replaces the summary writers when they are imported.
+"""What `monitor run` does inside the processes of a script: it changes what the script imports to log with.
 
 `startup/sitecustomize.py` runs this file at the start of each Python process, before anything else is imported, so it
-uses the standard library alone and imports this package only when a script imports a summary writer.
+uses the standard library alone. It imports this package only when a script imports a summary writer, or a framework
+that accepts a logger by its name.
 """
 
 from __future__ import annotations
@@ -18,15 +19,32 @@ if TYPE_CHECKING:
 
 # As in `monitor.runs.script_session`.
 FOLDER_VARIABLE, SUPERVISOR_VARIABLE = "MONITOR_RUN_SESSION", "MONITOR_RUN_SUPERVISOR"
-# The packages import from these.
-WRITER_MODULES = ("tensorboardX.writer", "tensorboardX.global_writer", "torch.utils.tensorboard.writer")
+WRITERS = ("monitor.integrations.writer.flavors", "install", "the script keeps its own SummaryWriter")
+# What is called once one of these modules is executed, and what it means if that is not possible. The packages import
+# their writers from the first three.
+AFTER = {
+    "tensorboardX.writer": WRITERS,
+    "tensorboardX.global_writer": WRITERS,
+    "torch.utils.tensorboard.writer": WRITERS,
+    "transformers.integrations.integration_utils": (
+        "monitor.integrations.transformers",
+        "register",
+        "report_to does not take 'monitor'",
+    ),
+    "accelerate.tracking": ("monitor.integrations.accelerate", "register", "log_with does not take 'monitor'"),
+    "ray.train.v2.api.data_parallel_trainer": (
+        "monitor.integrations.ray",
+        "register",
+        "trainings of Ray Train are not watched",
+    ),
+}
 PR_SET_PDEATHSIG = 1
 MAX_ERROR_CHARS = 2000
 
 
 def install() -> None:
-    """Replace the summary writers that are imported from now on; tell `monitor run` how this process ends."""
-    sys.meta_path.insert(0, WriterFinder())
+    """Watch for the imports in `AFTER` from now on; tell `monitor run` how this process ends."""
+    sys.meta_path.insert(0, Finder())
     folder, supervisor = os.environ.get(FOLDER_VARIABLE), os.environ.get(SUPERVISOR_VARIABLE)
     if folder:
         atexit.register(_report_ending, folder)  # the first to be registered runs last
@@ -34,42 +52,42 @@ def install() -> None:
         _end_with(int(supervisor))
 
 
-class WriterFinder:
-    """Finds the modules of the summary writers like the other finders, and changes them once they are executed."""
+class Finder:
+    """Finds the modules in `AFTER` like the other finders, and makes the call that belongs to them after them."""
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return the spec of a writer's module, None for any other module."""
-        if name not in WRITER_MODULES:
+        """Return the spec of a module in `AFTER`, None for any other module."""
+        if name not in AFTER:
             return None
         for finder in sys.meta_path:
             find = None if finder is self else getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find(name, path, target) if find is not None else None
             if spec is not None:
-                _replace_after_execution(spec)
+                _call_after_execution(spec)
                 return spec
         return None
 
 
-def _replace_after_execution(spec: ModuleSpec) -> None:
+def _call_after_execution(spec: ModuleSpec) -> None:
     loader: Any = spec.loader
     execute = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
         execute(module)
-        _replace_writers()
+        _call(*AFTER[spec.name])
 
     loader.exec_module = exec_module
 
 
-def _replace_writers() -> None:
-    """Replace the writers of the modules that are loaded; if that is not possible here, say so in a line on stderr."""
+def _call(module: str, function: str, consequence: str) -> None:
+    """Call a function of this package; if that is not possible here, say so in a line on stderr."""
     from importlib import import_module
 
     try:
         _check_package()
-        import_module("monitor.integrations.writer.flavors").install()
-    except ImportError as error:
-        print(f"monitor run: the script keeps its own SummaryWriter: {error}", file=sys.stderr)
+        getattr(import_module(module), function)()
+    except (ImportError, AttributeError) as error:  # another environment, or a release that has other names
+        print(f"monitor run: {consequence}: {error}", file=sys.stderr)
 
 
 def _check_package() -> None:

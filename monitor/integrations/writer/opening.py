@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from monitor.events.files import event_files
 from monitor.integrations.writer.loggers import WriterLogger
-from monitor.integrations.writer.sink import WriterFileSink, show_summaries
+from monitor.integrations.writer.sink import WriterFileSink
+from monitor.recording.recorder import record_of_a_writer
 from monitor.runs.reuse import reuse
 from monitor.runs.script_session import alerts_from_environment
 from monitor.sinks import registry
@@ -47,12 +48,18 @@ def open_logger(
     run = reuse(directory)
     if not run.is_written and sinks is None:
         others = []  # whoever logs to this directory already has its page
-    for sink in others:
-        show_summaries(sink)
     earlier = run.is_written and bool(event_files(run.path))
     run.is_resumed = earlier and bool(others)  # so that pages show it all, as TensorBoard does
     rules = list(alerts) or alerts_from_environment()
-    log = WriterLogger(run, [*([files] if files else []), *others], alerts=rules, every_rank=True, children=children)
+    record = record_of_a_writer()
+    log = WriterLogger(
+        run,
+        [*([files] if files else []), *others],
+        alerts=rules,
+        every_rank=True,
+        children=children,
+        record=record,
+    )
     if earlier and not run.is_resumed:
         log.remember(run.metrics)
     _close_at_the_end_of_a_child(log)

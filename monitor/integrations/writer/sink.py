@@ -74,8 +74,6 @@ class WriterFileSink(TensorBoardSink):
         for item in others:  # these may raise an OSError, and are then done again; framed events must not be
             if isinstance(item, ProjectorFiles):
                 item.write()
-            elif isinstance(item, Config):
-                self._note_config(item)
         for item in others:
             if isinstance(item, Prepared):
                 self._writer(item.directory).add_framed(item.frame)
@@ -124,28 +122,3 @@ class WriterFileSink(TensorBoardSink):
 
     def _note_path(self, place: FileRange) -> None:
         self.path = place.path
-
-    def _note_config(self, config: Config) -> None:
-        """Put hyperparameters into `run.json`, where `monitor runs` looks."""
-        if self._run is None:
-            return
-        self._run.config = {**self._run.config, **config.values}
-        try:
-            self._run.update(config=self._run.config)
-        except OSError as error:
-            log.debug("%s: the settings could not be written: %s", self._run.path, error)
-
-
-def show_summaries(sink: Sink) -> None:
-    """Let a sink that does not take `Summary` records get what they hold, as records of the kinds that it takes."""
-    if Summary in sink.accepts or sink.scalars_first:
-        return
-    from monitor.integrations.writer.unpacking import Unpacker
-
-    unpacker, write = Unpacker(sink.accepts), sink.write
-    sink.accepts = sink.accepts | {Summary}
-
-    def write_unpacked(records: Sequence[Record]) -> None:
-        write(unpacker.unpack(records))
-
-    sink.write = write_unpacked  # type: ignore[method-assign]

@@ -6,6 +6,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING
 
+from monitor.metrics import is_system
 from monitor.records import (
     Audio,
     Config,
@@ -203,6 +204,8 @@ class PageState:
         """Return what the windows are sorted by: kind, group, and number."""
         kind, _, tag = key.partition(" ")
         group_rank = FIRST_GROUPS.index(tag) if tag in FIRST_GROUPS else len(FIRST_GROUPS)
+        if is_system(f"{tag}/"):
+            group_rank += 1  # together, behind the curves of the training
         if kind == "curves" and tag not in FIRST_GROUPS and not MAIN_METRIC.search(tag):
             kind = "others"
         return WINDOW_ORDER.index(kind), group_rank, self._numbers[key]

@@ -16,8 +16,6 @@ from urllib.parse import quote, unquote
 import orjson
 
 from monitor.errors import BadRecord, SpecError
-from monitor.events.event_decoder import EventDecoder
-from monitor.events.framing import parse_event
 from monitor.files import atomic_write
 from monitor.network import is_visdom, visdom_port
 from monitor.records import RECORD_TYPES, Checkpoint, Config, Progress, Record, Scalar, Summary, Text
@@ -49,7 +47,7 @@ class VisdomSink(DashboardSink):
 
     name = "visdom"
     title = "Visdom"
-    accepts = RECORD_TYPES - {Progress, Checkpoint}
+    accepts = RECORD_TYPES - {Progress, Checkpoint, Summary}
     max_interval = 3.0
 
     def __init__(
@@ -69,7 +67,6 @@ class VisdomSink(DashboardSink):
         self._sent: set[str] = set()  # keys of the windows that this server has, in whatever state
         self._bad: dict[str, str] = {}  # what could not be shown since the last flush that succeeded, and why
         self._connections = 0
-        self._decoder: EventDecoder | None = None
         self._last_answer = 0.0  # when the server last answered, on the monotonic clock
 
     @classmethod
@@ -159,7 +156,7 @@ class VisdomSink(DashboardSink):
 
     def write(self, records: Sequence[Record]) -> None:
         """Take in the records. Nothing is drawn or sent yet."""
-        self._state.add(self._decoded(records))
+        self._state.add(records)
 
     def write_scalars(self, block: ScalarBlock) -> None:
         """Take in the scalars. Nothing is drawn or sent yet."""
@@ -195,20 +192,6 @@ class VisdomSink(DashboardSink):
     def forget(self, trace: str, step: int) -> None:
         """Remove the points at `step` and above from all traces of this name."""
         self._state.forget(trace, step)
-
-    def _decoded(self, records: Sequence[Record]) -> list[Record]:
-        """Return the records, with those that the event of a `Summary` holds in its place."""
-        decoded: list[Record] = []
-        for record in records:
-            if isinstance(record, Summary):
-                self._decoder = self._decoder or EventDecoder(self.accepts - {Summary})
-                event = parse_event(record.event)
-                if event is None:
-                    raise ValueError(f"the event of {record.tag!r} cannot be decoded")
-                self._decoder.decode(event, decoded)
-            else:
-                decoded.append(record)
-        return decoded
 
     def _show(self, key: str) -> None:
         """Draw and send a window, without what cannot be shown. Raises `OSError`."""

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
+from monitor.metrics import is_system
 from monitor.render import histograms, images
 from monitor.render.escaping import PALETTE, escape_control_chars
+from monitor.render.markdown import to_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +61,8 @@ def curves(group: str, traces: dict[str, DownsampledSeries]) -> Message:
             notes.append(f"{escape_html(name)} is {value} at step {step}")
     names = list(traces)
     title = group if len(names) > 3 else group if names == [group] else f"{group} {' & '.join(names)}"
-    figure_layout = layout(title, "step", names[0] if len(names) == 1 else "value")
+    x_title = "seconds" if is_system(f"{group}/") else "step"
+    figure_layout = layout(title, x_title, names[0] if len(names) == 1 else "value")
     if notes:
         figure_layout["annotations"] = [
             {
@@ -128,8 +131,17 @@ def html_window(title: str, content: str, width: int, height: int) -> Message:
 
 
 def texts(tag: str, records: Sequence[Text]) -> Message:
-    """Show the texts of a tag, the latest first."""
+    """Show the texts of a tag, the latest first; those that are Markdown are rendered."""
+    if any(record.markdown for record in records):
+        parts = [f'<p style="color:#777">step {record.step}</p>{_text_html(record)}' for record in reversed(records)]
+        return html_window(tag, "<hr>".join(parts), **TEXT_SIZE_PX)
     return text_window(tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
+
+
+def _text_html(record: Text) -> str:
+    if record.markdown:
+        return to_html(record.text)
+    return f'<pre style="border:0;background:none">{escape_html(record.text)}</pre>'
 
 
 def config(record: Config) -> Message:

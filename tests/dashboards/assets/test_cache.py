@@ -100,7 +100,7 @@ def test_two_processes_fetch_at_a_time(
     shutil.rmtree(cache / "fonts")
     both = [start("-c", "from monitor.cli import main; main()", "assets", "fetch") for _ in range(2)]
     for process in both:
-        assert process.communicate(timeout=60) == (f"18 files in {cache}\n", "")
+        assert process.communicate(timeout=200) == (f"18 files in {cache}\n", "")
         assert process.returncode == 0
     assert tree(cache) == tree(files)
 

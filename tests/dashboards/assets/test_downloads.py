@@ -31,7 +31,7 @@ def test_an_npm_that_hangs_is_killed_with_its_children(bin_folder: Path, tmp_pat
     assert lines == ["npm: not done after 3 s, stopped", "visdom's downloader: no time left"]
     pids = (tmp_path / "pids").read_text().split()
     assert len(pids) == 2
-    wait_until(lambda: not any(map(runs, pids)), 10, f"the end of {pids}")
+    wait_until(lambda: not any(map(runs, pids)), 60, f"the end of {pids}")
     assert list((tmp_path / "tmp").iterdir()) == []
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from monitor.integrations.writer.methods.base import WriterMethods
 from monitor.integrations.writer.summaries import capture
 from monitor.records import Config
-from monitor.runs.jsonable import to_jsonable
+from monitor.runs.settings.convert import to_settings
+from monitor.runs.settings.masking import mask_settings
 
 
 class HParamsMethods(WriterMethods):
@@ -29,7 +30,7 @@ class HParamsMethods(WriterMethods):
         hold: hyperparameters that differ from those of an earlier call, and those of a run that the call names.
 
         Args:
-            hparam_dict: hyperparameters by name: bool, str, float, int, or None.
+            hparam_dict: hyperparameters by name: bool, str, float, int, or None. Secrets are masked.
             metric_dict: values by tag, each as in `add_scalar`.
             hparam_domain_discrete: by name, all values that a hyperparameter can have.
             run_name: names the run in a subdirectory.
@@ -45,11 +46,14 @@ class HParamsMethods(WriterMethods):
         if isinstance(hparam_domain_discrete, str):  # tensorboardX's third and fourth
             global_step = run_name if global_step is None else global_step
             name, hparam_domain_discrete, run_name = hparam_domain_discrete, None, None
-        options = {} if hparam_domain_discrete is None else {"hparam_domain_discrete": hparam_domain_discrete}
+        hparam_dict = mask_settings(hparam_dict)
+        options = (
+            {} if hparam_domain_discrete is None else {"hparam_domain_discrete": mask_settings(hparam_domain_discrete)}
+        )
         summaries = self._builders.call("hparams", hparam_dict, metric_dict, **options)
         writer = self._get_file_writer()
         step, now = writer.step_and_time(global_step, None)
-        settings = to_jsonable(hparam_dict, "hparam_dict")
+        settings = to_settings(hparam_dict, "hparam_dict")
         run_name = run_name or name
         if run_name is None and writer.settings not in (None, settings):
             run_name = str(time.time())

@@ -130,7 +130,7 @@ class MediaMethods(WriterMethods):
         walltime: float | None = None,
         dataformats: str = "NTCHW",
     ) -> None:
-        """Add an animation: uint8, or float in [0, 1]. Needs moviepy."""
+        """Add an animation: uint8, or float in [0, 1]. With moviepy, it is the packages' own."""
         builders, options = self._builders, {"fps": fps}
         if builders.names != (TORCH,):
             builders = Builders((TENSORBOARDX,))  # it knows moviepy 2, and other data formats

@@ -10,9 +10,12 @@ from monitor.integrations.writer.methods.projector import Projector
 from monitor.integrations.writer.records import ProjectorFiles
 from monitor.integrations.writer.summaries import capture
 from monitor.integrations.writer.summaries.builders import TORCH
+from monitor.records import Embedding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from monitor.capture.encode import Entries
 
 
 class ModelMethods(WriterMethods):
@@ -56,7 +59,7 @@ class ModelMethods(WriterMethods):
         tag: Any = "default",
         metadata_header: Sequence[str] | None = None,
     ) -> None:
-        """Add points for TensorBoard's projector, in files beside the event files.
+        """Add points for TensorBoard's projector, in files beside the event files; other sinks show a scatter plot.
 
         Args:
             mat: N×D.
@@ -79,10 +82,18 @@ class ModelMethods(WriterMethods):
         projector.describe(tag, step, previous)
         number, now = writer.step_and_time(global_step, None)
 
-        def resolve() -> ProjectorFiles:
-            return ProjectorFiles(str(tag), projector.write, number, now)
+        name = str(tag)
 
-        writer.put(capture.later, ProjectorFiles, str(tag), nbytes, resolve)
+        def entries(known_tags: set[str]) -> Entries:
+            files = capture.later(
+                known_tags, ProjectorFiles, name, nbytes, lambda: ProjectorFiles(name, projector.write, number, now)
+            )
+            if not len(mat):
+                return files
+            points = capture.later(known_tags, Embedding, name, nbytes, lambda: projector.record(name, number, now))
+            return (*files, *points)
+
+        writer.put(entries)
 
     @staticmethod
     def _encode(rawstr: str) -> str:

@@ -6,10 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import ArraySnapshot, is_tensor
+from monitor.capture.media_checks import MAX_POINTS
+from monitor.capture.snapshot import ArraySnapshot, is_tensor, to_uint8
 from monitor.files import atomic_write
 from monitor.integrations.writer.summaries.builders import TORCH
 from monitor.integrations.writer.summaries.capture import as_array
+from monitor.records import Embedding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +87,15 @@ class Projector:
         earlier.append(entry)
         config = ProjectorConfig(embeddings=earlier if self._is_torch else [entry])
         self._config = text_format.MessageToString(config).encode()
+
+    def record(self, tag: str, step: int, time: float) -> Embedding:
+        """Return the first points for sinks that show embeddings and read no files; for workers only."""
+        assert self._points is not None
+        points = self._points.numpy()[:MAX_POINTS].astype("float32")
+        images = None if self._images is None else to_uint8(self._images.numpy()[: len(points)])
+        found = self._labels.numpy().tolist() if isinstance(self._labels, ArraySnapshot) else self._labels or []
+        rows = [label if self._header else [str(label)] for label in found[: len(points)]]
+        return Embedding(tag, points, step, time, tuple(map(tuple, rows)), tuple(self._header or ()), images)
 
     def write(self) -> None:
         """Write the files. Blocks; raises `OSError`. A second call writes the same ones."""

@@ -11,6 +11,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from monitor.integrations.writer.summaries import films
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -36,13 +38,18 @@ class Builders:
         return self.names[0]
 
     def candidates(self, function: str) -> list[Callable[..., Any]]:
-        """Return the functions of this name in `summary`, of each package that has one."""
+        """Return the functions of this name in `summary`, of each package that has one; for films one that works."""
+        if function == "video" and not films.is_moviepy_there():
+            return [self._film]
         found = [getattr(_module(_SUMMARIES[name]), function, None) for name in self.names]
         return [candidate for candidate in found if candidate is not None]
 
     def call(self, function: str, *arguments: Any, **options: Any) -> Any:
         """Build a summary now. Raises what the first package raises, if each of them refuses the arguments."""
         return first_that_accepts(self.candidates(function), *arguments, **options)
+
+    def _film(self, tag: str, tensor: Any, *arguments: Any, **options: Any) -> Any:
+        return films.video(self.clean_tag(tag), self.make_np(tensor), *arguments, **options)
 
     def make_np(self, value: Any) -> Any:
         """Convert a value to a NumPy array, as the packages do. Waits for a GPU. Raises what they raise."""

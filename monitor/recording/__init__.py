@@ -1,0 +1,1 @@
+"""What a run records by itself, off the training thread: system metrics, the state of the checkout, packages."""

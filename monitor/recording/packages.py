@@ -1,0 +1,70 @@
+"""List the installed packages with their versions, in the form of a `requirements.txt`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import lru_cache
+from importlib.metadata import distributions
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from monitor.recording.run_files import add_file
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+    from pathlib import Path
+
+PACKAGES_FILE = "packages.txt"
+
+
+def record_packages(directory: Path) -> dict[str, Any]:
+    """Write the list into `directory`; return what `run.json` says about it. Raises `OSError`."""
+    return {"packages": {"file": add_file(directory, PACKAGES_FILE, package_list(_state_of_the_path()).encode())}}
+
+
+def _state_of_the_path() -> tuple[tuple[str, int], ...]:
+    """Return the folders on the path, and when something was last installed there."""
+    folders = [folder or "." for folder in sys.path]
+    return tuple((folder, os.stat(folder).st_mtime_ns) for folder in folders if os.path.isdir(folder))  # noqa: PTH112, PTH116
+
+
+@lru_cache(1)
+def package_list(_state: tuple[tuple[str, int], ...] = ()) -> str:
+    """Return one line per installed package, sorted by name, with a comment on those that no index has.
+
+    Reads a file for each, which takes some tenths of a second for hundreds of them.
+    """
+    lines: dict[str, str] = {}
+    for found in distributions():
+        try:
+            name, version = found.metadata["Name"], found.version
+            if name and version and name.lower() not in lines:  # the first one on the path is the one imported
+                lines[name.lower()] = f"{name}=={version}{_origin(found)}"
+        except Exception:
+            continue
+    return "".join(f"{lines[name]}\n" for name in sorted(lines))
+
+
+def _origin(found: Distribution) -> str:
+    """Return a comment for a package that was not installed from an index; credentials are masked."""
+    text = found.read_text("direct_url.json")
+    if not text:
+        return ""
+    origin = json.loads(text)
+    if origin.get("dir_info", {}).get("editable"):
+        return "  # editable"
+    url = mask_credentials(str(origin.get("url", "")))
+    if url.startswith("file:"):
+        return "  # from a local file"
+    commit = str(origin.get("vcs_info", {}).get("commit_id", ""))
+    return f"  # from {url}{'@' if commit else ''}{commit}"
+
+
+def mask_credentials(url: str) -> str:
+    """Return a URL with its user, its password, and its query, which may hold a token, replaced by stars."""
+    parts = urlsplit(" ".join(url.split()))
+    login, at, host = parts.netloc.rpartition("@")
+    masked = f"***@{host}" if at and login else host
+    return urlunsplit((parts.scheme, masked, parts.path, "***" if parts.query else "", ""))

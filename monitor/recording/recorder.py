@@ -1,0 +1,115 @@
+"""The threads that record what nobody logs; they end with the run, and a forked child has none of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monitor.delivery.clock import CLOCK
+from monitor.recording.options import NOTHING, check_environment
+from monitor.records import Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.recording.options import RecordOptions
+    from monitor.runs.run import Run
+
+log = logging.getLogger("monitor")
+
+FIRST_SAMPLE_S = 1.0  # after the start; rates need an earlier reading
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def record_of_a_writer() -> str:
+    """Return what a logger records that stands behind a `SummaryWriter`, of which a script may open hundreds.
+
+    That is what `MONITOR_RECORD` says, which `monitor run` sets, for one writer or logger at a time; nothing without
+    it, so that a directory holds what the stock writers leave there. Raises `SpecError` if it cannot be read.
+    """
+    is_recording = any(recorder.pid == os.getpid() and not recorder.is_closed for recorder in list(_recorders))
+    return "none" if is_recording else check_environment() or "none"
+
+
+class Recorder:
+    """Record on threads of its own: files of the run directory at the start, system metrics all the time.
+
+    Whatever goes wrong there is a line in the log at most.
+
+    Attributes:
+        pid: the process whose threads record.
+        is_closed: whether the run has ended, after which nothing is recorded.
+    """
+
+    def __init__(self, run: Run, options: RecordOptions, put: Callable[[Scalar], None]) -> None:
+        """Start the threads that `options` ask for. `put` gets the scalars of the system metrics."""
+        self.pid, self.is_closed = os.getpid(), False
+        self._run, self._put = run, put
+        self._path = Path(os.path.abspath(run.path))  # noqa: PTH100 - keeps links as they are
+        self._started = time.monotonic()
+        self._wake_up, self._files_done = CLOCK.mailbox(), CLOCK.mailbox()
+        self._samples = options.system is not None
+        self._is_writing = options.git or options.packages
+        if options == NOTHING:
+            return
+        _recorders.add(self)
+        if self._is_writing:
+            try:
+                folder = os.getcwd()  # noqa: PTH109 - the program may change it while the thread starts
+            except OSError:
+                folder = ""  # it was removed
+            CLOCK.start("monitor-recorder", lambda: self._record_files(options, folder))
+        if options.system is not None:
+            interval = options.system
+            CLOCK.start("monitor-system", lambda: self._record_system(interval))
+
+    def close(self, timeout: float) -> None:
+        """End the threads; wait for files that are being written, for at most `timeout` seconds."""
+        self.stop_sampling()
+        deadline = time.monotonic() + timeout
+        while self._is_writing and self.pid == os.getpid() and (left := deadline - time.monotonic()) > 0:
+            self._files_done.wait(left)
+        self.is_closed = True
+
+    def stop_sampling(self) -> None:
+        """Log no more system metrics. Does not block."""
+        self._samples = False
+        self._wake_up.put()
+
+    # Called by the threads
+
+    def _record_files(self, options: RecordOptions, folder: str) -> None:
+        recorded: dict[str, Any] = {}
+        try:
+            if options.git and folder:
+                from monitor.recording.git_state import record_git
+
+                recorded |= record_git(Path(folder), self._path, lambda: self.is_closed)
+            if options.packages and not self.is_closed:
+                from monitor.recording.packages import record_packages
+
+                recorded |= record_packages(self._path)
+            if recorded and not self.is_closed:
+                self._run.update(recorded=recorded)
+        except Exception as error:  # the disk may be full, or the directory gone
+            log.warning("%s: git and packages are not recorded: %s", self._path, " ".join(str(error).split()))
+        finally:
+            self._is_writing = False
+            self._files_done.put()
+
+    def _record_system(self, interval: float) -> None:
+        from monitor.recording.system_metrics import SystemMetrics
+
+        metrics = SystemMetrics(self._path)
+        self._wake_up.wait(min(FIRST_SAMPLE_S, interval))
+        while self._samples:
+            values, now = metrics.read(), time.time()
+            step = int(self._run.spent + time.monotonic() - self._started)
+            for tag, value in values.items():
+                self._put(Scalar(tag, value, step, now))
+            self._wake_up.wait(interval)
+        metrics.close()

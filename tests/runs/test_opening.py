@@ -1,0 +1,77 @@
+"""`Logger()` without a name: its run is named after the program and the time, or is that of `monitor run`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from monitor import Logger, Run
+from monitor.runs.run_file import read_run_file
+from tests.support.scripts import only_run, run_script, runs_of, write_script
+
+LOOP = """
+from monitor import Logger
+with Logger(sinks=["tensorboard"], config={"lr": 0.1, "seed": 7}) as log:
+    for _ in range(3):
+        log.scalar("train/loss", 0.5)
+    print(log.run.path)
+"""
+TIME = r"-\d{8}-\d{6}"
+
+
+@pytest.mark.parametrize(
+    ("how", "name"),
+    [
+        (["my loop.py"], "my-loop"),
+        (["-m", "package.script"], "package.script"),
+        (["-c", LOOP], "python"),
+        (["-c", f"import sys; sys.modules['ipykernel'] = sys\n{LOOP}"], "notebook"),
+    ],
+    ids=["script", "module", "code", "notebook"],
+)
+def test_the_name_is_the_programs_and_the_time(how: list[str], name: str, tmp_path: Path) -> None:
+    (tmp_path / "my loop.py").write_text(LOOP)
+    write_script(tmp_path / "package", LOOP)
+    done = subprocess.run([sys.executable, *how], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert re.fullmatch(f"runs/{name}{TIME}", done.stdout.strip())
+    fields = read_run_file(tmp_path / done.stdout.strip())
+    assert (fields["status"], fields["config"], fields["metrics"]["train/loss"]["step"]) == (
+        "finished",
+        {"lr": 0.1, "seed": 7},
+        2,
+    )
+
+
+def test_loggers_of_the_same_second_are_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(4) as threads:
+        logs = list(threads.map(lambda _: Logger(sinks=[]), range(4)))
+    for log in logs:
+        log.close()
+    assert len({log.run.path for log in logs}) == len(list(Path("runs").iterdir())) == 4
+    with pytest.raises(TypeError, match="config goes with a directory"):
+        Logger(Run("runs/a"), [], {"lr": 1})
+
+
+def test_under_monitor_run_it_is_the_run_of_the_script(tmp_path: Path) -> None:
+    write_script(tmp_path, LOOP + "log = Logger(sinks=[])\nlog.close()\nprint(log.run.path)")
+    done = run_script(tmp_path, "--name", "mine", "script.py")
+    assert done.returncode == 0, done.stderr
+    found = runs_of(tmp_path / "runs")
+    assert sorted(found) == ["mine", "mine-2"], "a second one goes beside it"
+    first = read_run_file(tmp_path / "runs" / "mine")
+    assert (first["status"], first["config"], first["seed"]) == ("finished", {"lr": 0.1, "seed": 7}, 7)
+    assert first["metrics"]["train/loss"] == {"last": 0.5, "step": 2, "best": 0.5, "best_step": 0, "goal": "min"}
+
+
+def test_one_logger_is_one_run(tmp_path: Path) -> None:
+    write_script(tmp_path, LOOP + "raise ValueError('no')")
+    assert run_script(tmp_path, "script.py").returncode == 1
+    fields = only_run(tmp_path / "runs").fields
+    assert re.fullmatch(f"script{TIME}", fields["name"])
+    assert (fields["status"], fields["error"]) == ("failed", "ValueError: no")
