@@ -72,6 +72,15 @@ def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_bu
     return curves
 
 
+def find_tags(run: Path, prefix: str, on_error: OnError = None) -> set[str]:
+    """Return the tags of the scalars that begin with `prefix`. Blocks while it reads."""
+    tags: set[str] = set()
+    kinds = frozenset({Scalar})
+    for records in read_history(run, lambda tag: tag.startswith(prefix), on_error=on_error, kinds=kinds):
+        tags.update(record.tag for record in records if isinstance(record, Scalar))
+    return tags
+
+
 def read_series(run: Path, tags: Iterable[str], on_error: OnError = None) -> dict[str, DownsampledSeries]:
     """Return the downsampled points of each tag, without those that a restart supersedes. Blocks while it reads."""
     return read_curves(run, tags, on_error).series

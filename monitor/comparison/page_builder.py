@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from monitor.comparison.compare import best_runs, differing_settings
+from monitor.comparison.compare import SYSTEM_PREFIX, best_runs, differing_settings
 from monitor.comparison.pictures import Pictures, read_pictures
 from monitor.comparison.run_details import run_details
 from monitor.render.charts.style import color
@@ -68,10 +68,10 @@ def build_page(comparison: SideBySide, title: str, step: int | None = None, *, i
         value_name=next((name for name, *_ in _columns(comparison)), ""),
         columns=[name for name, *_ in _columns(comparison)],
         charts=[
-            {"number": number, "title": tag, "is_system": tag in comparison.system_metrics}
+            {"number": number, "title": tag, "is_system": tag.startswith(SYSTEM_PREFIX)}
             for number, tag in enumerate(figures)
         ],
-        has_system=any(tag in comparison.system_metrics for tag in figures),
+        has_system=any(tag.startswith(SYSTEM_PREFIX) for tag in figures),
         has_parallel=parallel is not None,
         pictures=shown_pictures,
         pictures_left_out=f"{pictures.left_out:,}" if pictures.left_out else "",

@@ -12,7 +12,7 @@ from monitor.comparison.compare import (
     differing_settings,
     main_metrics,
 )
-from monitor.comparison.event_data import read_curves
+from monitor.comparison.event_data import find_tags, read_curves
 from monitor.comparison.groups import SPREADS, RunGroup, aggregate_metrics, group_runs, spread_note
 from monitor.errors import DataError
 
@@ -35,7 +35,6 @@ class SideBySide:
         groups: the groups of runs, if they were grouped.
         rows: what is compared: the runs, or for each group its common settings and mean metrics.
         spread: what the bands of groups show.
-        system_metrics: what was measured of the machine.
         on_error: called for an event file that cannot be read, which is then left out.
     """
 
@@ -64,7 +63,6 @@ class SideBySide:
         self._is_chosen = bool(metrics)
         self.groups: list[RunGroup] = group_runs(runs, group_by, ignore) if group_by else []
         self.rows = [_row_of_group(group) for group in self.groups] or self.runs
-        self.system_metrics = [tag for tag in known if tag.startswith(SYSTEM_PREFIX)]
         self._read: list[RunCurves] | None = None
         self._curves: dict[str, list[ChartCurve]] = {}
 
@@ -87,8 +85,13 @@ class SideBySide:
         takes each of them.
         """
         tags = self.metrics if self._is_chosen else [*self.metrics, *all_metrics(self.runs)]
-        tags = list(dict.fromkeys(tags))[:MAX_CHARTS] + (self.system_metrics[:MAX_CHARTS] if with_system else [])
+        tags = list(dict.fromkeys(tags))[:MAX_CHARTS] + (self._system_metrics() if with_system else [])
         return charts.charts(self.curves(tags))
+
+    def _system_metrics(self) -> list[str]:
+        """Return the metrics of the machine, which only the event files name. Blocks while it reads them."""
+        tags = {tag for run in self.runs for tag in find_tags(run.path, SYSTEM_PREFIX, self.on_error)}
+        return sorted(tags)[:MAX_CHARTS]
 
     def parallel(self) -> Figure | None:
         """Return the parallel coordinates of the settings that differ, or None if none differ."""
