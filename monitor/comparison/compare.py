@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from monitor.comparison.event_data import OnError
 
 DEFAULT_METRIC_COUNT = 6  # metrics that are compared, unless they are named
-SYSTEM_PREFIX = "system/"  # of what is measured of the machine, which says little about a run
 
 
 class ComparedRun(NamedTuple):
@@ -91,7 +90,7 @@ def all_metrics(runs: Sequence[ComparedRun]) -> list[str]:
     """Return all metrics: those that most runs share first, of these those with a goal, of these held-out data."""
     counts = Counter(tag for run in runs for tag in run.metrics)
     with_goal = {tag for run in runs for tag, entry in run.metrics.items() if "goal" in entry}
-    tags = [tag for tag in counts if not tag.startswith(SYSTEM_PREFIX)]
+    tags = [tag for tag in counts if not tag.startswith(metrics.SYSTEM_PREFIX)]
     return sorted(tags, key=lambda tag: (-counts[tag], tag not in with_goal, metrics.sort_key(tag)))
 
 

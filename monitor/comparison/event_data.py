@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.events.reader import read_history
+from monitor.metrics import SYSTEM_PREFIX
 from monitor.records import Scalar
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
 
@@ -66,7 +67,7 @@ def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_bu
                 series[record.tag].add(record.step, record.value)
             if record.tag == EPOCH_TAG:
                 curves.epochs.add(record.step, record.value)
-            if record.step > last_step:
+            if record.step > last_step and not record.tag.startswith(SYSTEM_PREFIX):
                 last_step = record.step
                 curves.clock.add(record.step, record.time)
     return curves

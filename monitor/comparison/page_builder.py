@@ -10,9 +10,10 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from monitor.comparison.compare import SYSTEM_PREFIX, best_runs, differing_settings
+from monitor.comparison.compare import best_runs, differing_settings
 from monitor.comparison.pictures import Pictures, read_pictures
 from monitor.comparison.run_details import run_details
+from monitor.metrics import SYSTEM_PREFIX
 from monitor.render.charts.style import color
 from monitor.render.escaping import escape_control_chars
 from monitor.runs.listing import load

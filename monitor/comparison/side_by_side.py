@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.comparison import charts
 from monitor.comparison.compare import (
-    SYSTEM_PREFIX,
     ComparedRun,
     all_metrics,
     differing_settings,
@@ -15,6 +14,7 @@ from monitor.comparison.compare import (
 from monitor.comparison.event_data import find_tags, read_curves
 from monitor.comparison.groups import SPREADS, RunGroup, aggregate_metrics, group_runs, spread_note
 from monitor.errors import DataError
+from monitor.metrics import SYSTEM_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

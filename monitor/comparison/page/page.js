@@ -33,6 +33,7 @@ function interpolate([xs, ys], x) {
   return ys[low] + ((ys[high] - ys[low]) * (x - xs[low])) / (xs[high] - xs[low]);
 }
 
+const SECONDS = { title: 'seconds since the start', has: () => true, map: (run, x) => x }; // of system metrics
 const X_AXES = {
   step: { title: 'step', has: () => true, map: (run, x) => x },
   epoch: {
@@ -65,8 +66,7 @@ function smooth(values, weight) {
   });
 }
 
-function tracesOf(figure) {
-  const axis = X_AXES[state.x];
+function tracesOf(figure, axis) {
   const isCut = state.robust && !state.log && figure.layout.yaxis.range;
   const traces = [];
   for (const trace of figure.data) {
@@ -88,7 +88,7 @@ function tracesOf(figure) {
   return traces;
 }
 
-function layoutOf(figure) {
+function layoutOf(figure, axis) {
   const layout = JSON.parse(JSON.stringify(figure.layout));
   delete layout.title;
   delete layout.updatemenus;
@@ -96,8 +96,8 @@ function layoutOf(figure) {
   const cut = layout.yaxis.range;
   layout.margin = { ...layout.margin, t: 8 };
   layout.showlegend = false;
-  layout.xaxis.title.text = X_AXES[state.x].title;
-  layout.xaxis.type = state.x === 'wall' ? 'date' : 'linear';
+  layout.xaxis.title.text = axis.title;
+  layout.xaxis.type = axis === X_AXES.wall ? 'date' : 'linear';
   layout.yaxis.type = state.log ? 'log' : 'linear';
   layout.yaxis.autorange = state.log || !state.robust || !cut;
   if (layout.yaxis.autorange) delete layout.yaxis.range;
@@ -112,7 +112,8 @@ const dirty = new Set();
 function draw(plot) {
   dirty.delete(plot);
   const figure = data.charts[plot.dataset.chart];
-  Plotly.react(plot, tracesOf(figure), layoutOf(figure), CONFIG);
+  const axis = plot.dataset.system ? SECONDS : X_AXES[state.x];
+  Plotly.react(plot, tracesOf(figure, axis), layoutOf(figure, axis), CONFIG);
 }
 
 let isScheduled = false;
