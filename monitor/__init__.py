@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from monitor import testing as testing
     from monitor.alerts import Rule as Rule
     from monitor.alerts import StallRule as StallRule
+    from monitor.comparison.comparison import Comparison as Comparison
+    from monitor.comparison.comparison import compare as compare
     from monitor.errors import AlertError as AlertError
     from monitor.errors import BadRecord as BadRecord
     from monitor.errors import DataError as DataError
@@ -68,6 +70,7 @@ __all__ = [
     "Audio",
     "BadRecord",
     "Checkpoint",
+    "Comparison",
     "Config",
     "ConfusionMatrix",
     "Curve",
@@ -109,6 +112,7 @@ __all__ = [
     "Text",
     "Video",
     "__version__",
+    "compare",
     "reopen",
     "testing",
 ]
@@ -116,6 +120,7 @@ __all__ = [
 # Where the names come from; those that are not listed come from `monitor.records` or `monitor.errors`.
 _MODULES = {
     "BadRecord": "monitor.errors",
+    "Comparison": "monitor.comparison.comparison",
     "DashboardSink": "monitor.sinks.base",
     "GlobalSummaryWriter": "monitor.integrations.writer.global_writer",
     "Logger": "monitor.logger",
@@ -131,6 +136,7 @@ _MODULES = {
     "StallRule": "monitor.alerts",
     "SummaryWriter": "monitor.integrations.writer.summary_writer",
     "Stats": "monitor.stats",
+    "compare": "monitor.comparison.comparison",
     "reopen": "monitor.runs.resume",
 }
 

@@ -17,6 +17,7 @@ from monitor.commands.lazy import LazyGroup
         "mv": ("monitor.commands.edit:mv", "Give a run another name."),
         "note": ("monitor.commands.edit:note", "Add a note to a run."),
         "replay": ("monitor.commands.replay:replay", "Show TensorBoard logs and W&B runs in any sink."),
+        "report": ("monitor.commands.report:report", "Write a report of runs as one HTML page."),
         "rm": ("monitor.commands.edit:rm", "Move runs to the trash, or restore them."),
         "run": ("monitor.commands.run:run", "Run a script as it is, and watch what it logs."),
         "runs": ("monitor.commands.runs:runs", "List runs, with their status and metrics."),

@@ -19,6 +19,7 @@ from monitor.capture.run_config import RunConfig
 from monitor.dashboards.announcement import say_where_to_look
 from monitor.delivery.children.forwarding import logger_for_child
 from monitor.delivery.children.receiving import Receiver
+from monitor.delivery.ending import record_end
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
 from monitor.delivery.recall import history_of
 from monitor.errors import SinkError
@@ -64,7 +65,7 @@ class Logger(LogMethods):
     def __init__(
         self,
         run: str | os.PathLike[str] | Run | None = None,
-        sinks: Iterable[str | Sink] = ("tensorboard", "console"),
+        sinks: Iterable[str | Sink] | None = None,
         config: Any = None,
         *,
         alerts: Iterable[str | Rule | StallRule] = (),
@@ -80,7 +81,8 @@ class Logger(LogMethods):
         Args:
             run: a directory, or a `Run`. By default, a directory under `runs` with the name of the script and the
                 time, or under `monitor run` the one of the script's run.
-            sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects.
+            sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects; by default, `"tensorboard"` and
+                `"console"`, or in a notebook `"notebook"` in place of the console.
             config: the run's settings: a mapping of names to values, a namespace, or an object of a dataclass, attrs,
                 OmegaConf, or pydantic. Nested settings are joined by dots (`model.layers`), and secrets are masked.
             alerts: rules such as `"test/loss > 2 * best for 3"`. The first NaN or infinity is an alert without a
@@ -222,18 +224,8 @@ class Logger(LogMethods):
             return  # a signal handler closed it meanwhile
         atexit.unregister(self._at_exit)
         _open_loggers.discard(self)
-        stats = self.stats()
-        self._undelivered = stats.undelivered()
-        missing = {w.name: stats.sinks[w.name].missing for w in self._pipeline.workers if w.sink.durable}
-        self.run.incomplete = {name: count for name, count in missing.items() if count}
-        try:
-            self.run.finish(status, error, logged={name: s._asdict() for name, s in stats.sinks.items()})
-        except OSError as failure:
-            log.warning("%s: its end could not be written: %s", self.run.path / "run.json", failure)
-        for line in self._undelivered:
-            log.warning("%s", line)
-        if self.run.is_written:
-            log.info("%s: %s%s; %s", self.run.label, status, ", incomplete" if self.run.incomplete else "", stats.brief)
+        durable = [worker.name for worker in self._pipeline.workers if worker.sink.durable]
+        self._undelivered = record_end(self.run, self.stats(), durable, status, error)
 
     def __enter__(self) -> Logger:
         return self

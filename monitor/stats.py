@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import NamedTuple
 
 SHOWN_IF_NONZERO = ("pending", "dropped", "failed", "superseded", "retries", "slowdowns")
@@ -72,6 +73,13 @@ class Stats(NamedTuple):
     def brief(self) -> str:
         """What the line at the end of a run says: the counters of sinks that are missing records, and the cost."""
         return "; ".join([*(_counters(name, stats) for name, stats in self.sinks.items() if stats.missing), self.cost])
+
+    def _repr_html_(self) -> str:
+        """Return a table of the counters, for a notebook."""
+        rows = [(name, *map(str, stats[:-1]), stats.last_error or "") for name, stats in self.sinks.items()]
+        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in ("sink", *SinkStats._fields))
+        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{self.cost}</p>"
 
     def __str__(self) -> str:
         return "; ".join([*(_counters(name, stats) for name, stats in self.sinks.items()), self.cost])

@@ -9,37 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.commands.base import MonitorCommand, as_text, fail
+from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
-from monitor.comparison.compare import (
-    ComparedRun,
-    ComparisonView,
-    best_runs,
-    differing_settings,
-    find_runs,
-    load_run,
-    main_metrics,
-)
-from monitor.comparison.event_data import LeftOut
-from monitor.render.escaping import escape_control_chars
+from monitor.comparison.compare import find_runs, load_run
 from monitor.runs.process import signals_as_exit
-from monitor.runs.run_file import parse_number
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.table import Table
-
+    from monitor.comparison.comparison import Comparison
     from monitor.comparison.event_data import OnError
     from monitor.sinks.base import Sink
 
 POLL_INTERVAL_S = 1.0  # between two looks at the event files
-PLOT_LINES = 16
-MAX_PLOT_COLUMNS = 110
-MAX_TEXT_CHARS = 200  # of a name or a setting
-MAX_SETTINGS = 30  # columns of the table
-MARKERS = "•x+o*#%@"  # one per run, where there are no colors
+SPREADS = ("std", "sem", "minmax", "quantiles")
 
 
 @click.command(cls=MonitorCommand)
@@ -48,16 +32,19 @@ MARKERS = "•x+o*#%@"  # one per run, where there are no colors
               help="Where to look for runs.")  # fmt: skip
 @click.option("--metric", "wanted", multiple=True, metavar="TAG", shell_complete=complete_metrics,
               help="Compare by this metric; the first is plotted. Repeatable.")  # fmt: skip
-@click.option(
-    "--sink",
-    "spec",
-    metavar="SPEC",
-    shell_complete=complete_sinks,
-    help="Also on a dashboard: visdom, or visdom://host:port/env.",
-)
+@click.option("--group-by", multiple=True, metavar="SETTING",
+              help="One curve with a band for runs with the same SETTING; config: all of them.")  # fmt: skip
+@click.option("--ignore", multiple=True, metavar="SETTING",
+              help="With --group-by config, a setting that may differ, such as seed. Repeatable.")  # fmt: skip
+@click.option("--band", "spread", type=click.Choice(SPREADS), default="std", show_default=True,
+              help="With --group-by, what the band shows.")  # fmt: skip
+@click.option("--sink", "spec", metavar="SPEC", shell_complete=complete_sinks,
+              help="Also on a dashboard: visdom, or visdom://host:port/env.")  # fmt: skip
 @click.option("--follow", is_flag=True, help="With --sink, keep it up to date until Ctrl-C.")
 @click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Also write one page that needs no network.")  # fmt: skip
+@click.option("--events", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="With --group-by, also write means and bands as event files, for TensorBoard.")  # fmt: skip
 @click.option(
     "--step", type=click.IntRange(min=0), help="With --html, show the pictures of this step.  [default: the last]"
 )
@@ -67,9 +54,13 @@ def compare(
     names: tuple[str, ...],
     logdir: Path,
     wanted: tuple[str, ...],
+    group_by: tuple[str, ...],
+    ignore: tuple[str, ...],
+    spread: str,
     spec: str | None,
     follow: bool,
     page: Path | None,
+    events: Path | None,
     step: int | None,
     open_browser: bool,
     wait: bool,
@@ -79,109 +70,49 @@ def compare(
         raise click.UsageError("--follow needs --sink visdom.")
     if step is not None and page is None:
         raise click.UsageError("--step needs --html FILE.")
-    paths = find_runs(names, logdir)
+    if not group_by and (ignore or events is not None):
+        raise click.UsageError(f"{'--ignore' if ignore else '--events'} needs --group-by config, or a setting.")
+    from monitor.commands.compare_text import show
+    from monitor.comparison.comparison import Comparison
+    from monitor.comparison.event_data import LeftOut
+
     left_out = LeftOut()
-    runs = [load_run(name, path, left_out) for name, path in paths.items()]
+    runs = [load_run(name, path, left_out) for name, path in find_runs(names, logdir).items()]
     known = sorted({tag for run in runs for tag in run.metrics})
     for tag in wanted:
         if tag not in known:
             raise click.BadParameter(f"no run has {tag!r}{hint(tag, known)}", param_hint="'--metric'")
-    tags = list(wanted) or main_metrics(runs)
-    show(runs, tags, left_out)
+    grouping: dict[str, Any] = {"group_by": group_by, "ignore": ignore, "spread": spread}
+    comparison = Comparison(runs, wanted, on_error=left_out, **grouping)
+    show(comparison)
     if page is not None:
-        from monitor.comparison.html_report import write_report
-
-        try:
-            write_report(page, runs, tags, step, left_out)
-        except OSError as error:
-            fail(f"{str(page)!r} cannot be written: {error.strerror or error}", 2)
-        click.echo(f"Page: {page}")
+        write_page(page, comparison.to_html(step=step))
+    if events is not None:
+        _write_events(events, comparison)
     if spec is not None:
-        _show_on_dashboard(spec, names, logdir, tags, left_out, follow=follow, open_browser=open_browser, wait=wait)
+        options: dict[str, Any] = {"follow": follow, "open_browser": open_browser, "wait": wait}
+        _show_on_dashboard(spec, names, logdir, comparison.metrics, left_out, grouping, **options)
 
 
-def show(runs: Sequence[ComparedRun], tags: Sequence[str], on_error: OnError = None) -> None:
-    """Print the settings that differ, the metrics, and a plot of the first metric."""
-    from rich.console import Console
+def write_page(file: Path, page: str) -> None:
+    """Write a page and say so; if that fails, exit with status 2 and one line."""
+    from monitor.files import atomic_write
 
-    console = Console()
-    settings = differing_settings(runs)
-    if len(runs) > 1 and not settings:
-        console.print("The settings are the same in all runs.", highlight=False)
-    elif settings:
-        console.print(settings_table(runs, settings[:MAX_SETTINGS]))
-        if len(settings) > MAX_SETTINGS:
-            console.print(f"{len(settings) - MAX_SETTINGS:,} more settings differ.", highlight=False)
-    if not tags:
-        console.print("No scalars were logged.", highlight=False)
-        return
-    console.print(metrics_table(runs, tags))
-    console.print()
-    console.file.write(plot(runs, tags[0], min(console.width, MAX_PLOT_COLUMNS), on_error, colors=console.is_terminal))
+    try:
+        atomic_write(file, page)
+    except OSError as error:
+        fail(f"{str(file)!r} cannot be written: {error.strerror or error}", 2)
+    click.echo(f"Page: {file}")
 
 
-def settings_table(runs: Sequence[ComparedRun], settings: Sequence[str]) -> Table:
-    """Return a table of the settings that differ, one row per run."""
-    from rich.table import Table
+def _write_events(folder: Path, comparison: Comparison) -> None:
+    from monitor.comparison.margin_events import write_margin_events
 
-    table = Table("run", title="settings that differ", title_justify="left", box=None, pad_edge=False)
-    for name in settings:
-        table.add_column(as_text(_short(name)))
-    for run in runs:
-        table.add_row(as_text(_short(run.name)), *(as_text(_short(run.config.get(name))) for name in settings))
-    return table
-
-
-def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str]) -> Table:
-    """Return a table of last and best values with their steps, one row per metric and run; stars mark the best."""
-    from rich.table import Table
-
-    table = Table("metric", "run", title="\nmetrics, the best with a *", title_justify="left", box=None, pad_edge=False)
-    for name in ("last", "at step", "best", "at step"):
-        table.add_column(name, justify="right")
-    table.add_column("status")
-    for tag in tags:
-        for index, run in enumerate(runs):
-            entry = run.metrics.get(tag, {})
-            cells = []
-            for which, step in (("last", "step"), ("best", "best_step")):
-                star = "*" if run.name in best_runs(runs, tag, which) else " "
-                value = parse_number(entry.get(which))
-                cells += ["" if value is None else f"{value:.5g}{star}", str(entry.get(step, ""))]
-            label = as_text(_short(tag) if index == 0 else "")
-            table.add_row(
-                label, as_text(_short(run.name)), *cells, as_text(run.status), end_section=index == len(runs) - 1
-            )
-    return table
-
-
-def plot(runs: Sequence[ComparedRun], tag: str, width: int, on_error: OnError = None, *, colors: bool = False) -> str:
-    """Return a plot of one metric of all runs, drawn with characters."""
-    import plotext
-
-    from monitor.comparison.event_data import read_series
-
-    plotext.clear_figure()
-    plotext.plotsize(width, PLOT_LINES)
-    plotext.title(escape_control_chars(_short(tag)))
-    drawn = False
-    for index, run in enumerate(runs):
-        series = read_series(run.path, [tag], on_error)[tag]
-        points = [(step, value) for step, value in zip(*series.points()) if value is not None]
-        if points:
-            drawn = True
-            marker = "hd" if colors else MARKERS[index % len(MARKERS)]
-            plotext.plot(*zip(*points), label=escape_control_chars(_short(run.name)), marker=marker)
-    if not drawn:
-        return f"{escape_control_chars(_short(tag))}: no finite value to plot\n"
-    drawing = str(plotext.build())
-    return (drawing if colors else plotext.uncolorize(drawing)).rstrip() + "\n"
-
-
-def _short(value: Any) -> str:
-    """Return a name or a setting on one line of bounded length."""
-    text = "" if value is None else " ".join(str(value)[: 2 * MAX_TEXT_CHARS].split())
-    return text if len(text) <= MAX_TEXT_CHARS else f"{text[:MAX_TEXT_CHARS]}…"
+    try:
+        for written in write_margin_events(folder, comparison):
+            click.echo(f"Events: {written}")
+    except OSError as error:
+        fail(f"{str(folder)!r} cannot be written: {error.strerror or error}", 2)
 
 
 def _show_on_dashboard(
@@ -190,6 +121,7 @@ def _show_on_dashboard(
     logdir: Path,
     tags: Sequence[str],
     on_error: OnError,
+    grouping: dict[str, Any],
     *,
     follow: bool,
     open_browser: bool,
@@ -198,6 +130,7 @@ def _show_on_dashboard(
     """Put the comparison on a dashboard; with `follow`, keep it current until Ctrl-C."""
     from platformdirs import user_data_path
 
+    from monitor.comparison.dashboard_view import ComparisonView
     from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
     from monitor.runs.run import Run
     from monitor.sinks import registry
@@ -219,7 +152,7 @@ def _show_on_dashboard(
         )
         if not sinks:
             fail(f"there is no {sink.title} server", 1)
-        view = ComparisonView(sink, tags, on_error=on_error)
+        view = ComparisonView(sink, tags, on_error=on_error, **grouping)
         try:
             while True:
                 try:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor import metrics
 from monitor.errors import DataError
 from monitor.events.files import event_files, runs_under
-from monitor.events.reader import EventReader, read_history
-from monitor.records import Config, Restart, Scalar
+from monitor.events.reader import read_history
+from monitor.records import Config, Scalar
 from monitor.runs.listing import load, scan
-from monitor.runs.run import Run
 from monitor.runs.run_file import RUN_FILE, parse_number
 from monitor.runs.settings.convert import read_settings
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from monitor.comparison.event_data import OnError
-    from monitor.sinks.base import DashboardSink
 
 DEFAULT_METRIC_COUNT = 6  # metrics that are compared, unless they are named
 
@@ -88,11 +87,19 @@ def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
     return [name for name in names if any(run.config.get(name) != runs[0].config.get(name) for run in runs)]
 
 
-def main_metrics(runs: Sequence[ComparedRun]) -> list[str]:
-    """Return the metrics to compare by: those with a goal, held-out data first."""
+def all_metrics(runs: Sequence[ComparedRun]) -> list[str]:
+    """Return all metrics: those that most runs share first, of these those with a goal, of these held-out data."""
+    counts = Counter(tag for run in runs for tag in run.metrics)
     with_goal = {tag for run in runs for tag, entry in run.metrics.items() if "goal" in entry}
-    tags = with_goal or {tag for run in runs for tag in run.metrics}
-    return sorted(tags, key=metrics.sort_key)[:DEFAULT_METRIC_COUNT]
+    tags = [tag for tag in counts if not tag.startswith(metrics.SYSTEM_PREFIX)]
+    return sorted(tags, key=lambda tag: (-counts[tag], tag not in with_goal, metrics.sort_key(tag)))
+
+
+def main_metrics(runs: Sequence[ComparedRun]) -> list[str]:
+    """Return the metrics to compare by: those with a goal that most runs share, held-out data first."""
+    tags = all_metrics(runs)
+    with_goal = {tag for run in runs for tag, entry in run.metrics.items() if "goal" in entry}
+    return ([tag for tag in tags if tag in with_goal] or tags)[:DEFAULT_METRIC_COUNT]
 
 
 def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
@@ -108,34 +115,6 @@ def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
     if not sign or len(costs) < 2 or not finite:
         return []
     return [name for name, cost in finite.items() if cost == min(finite.values())]
-
-
-class ComparisonView:
-    """A page on a dashboard that shows each metric in one chart, with one curve per run."""
-
-    def __init__(
-        self, sink: DashboardSink, tags: Iterable[str], title: str = "comparison", on_error: OnError = None
-    ) -> None:
-        self._sink, self._tags, self._on_error = sink, set(tags), on_error
-        self._readers: dict[str, EventReader] = {}
-        sink.open(Run(title, is_written=False))
-
-    def update(self, runs: Mapping[str, Path]) -> None:
-        """Show what is new in the runs' event files. Blocks; raises `OSError` if the server does not answer."""
-        for name, path in runs.items():
-            trace = name.replace("/", "_")  # the last part of a tag names its curve
-            reader = self._readers.setdefault(name, self._reader(path))
-            for records in reader.records():
-                for record in records:
-                    if isinstance(record, Restart):
-                        self._sink.forget(trace, record.step)
-                    elif isinstance(record, Scalar):
-                        self._sink.write([record._replace(tag=f"{record.tag}/{trace}")])
-        self._sink.flush()
-
-    def _reader(self, path: Path) -> EventReader:
-        kinds = frozenset({Scalar, Restart})
-        return EventReader(path, self._tags.__contains__, on_error=self._on_error, kinds=kinds)
 
 
 def _matching(pattern: str, logdir: Path) -> list[Path]:

@@ -6,23 +6,24 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from monitor.events.reader import read_history
-from monitor.records import Images, Scalar
-from monitor.render.downsampling import DownsampledSeries
+from monitor.metrics import SYSTEM_PREFIX
+from monitor.records import Scalar
+from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     OnError = Callable[[Path, OSError], None] | None
 
 log = logging.getLogger("monitor")
 
-MAX_GRID_PX = 1000  # width and height of a grid of pictures on the page, which shows it half as wide
-MAX_PICTURE_BYTES = 2**26  # of all pictures of a page
+EPOCH_TAG = "epoch"  # under which some frameworks log at which epoch a step is
 
 
 class LeftOut:
@@ -38,62 +39,69 @@ class LeftOut:
             log.warning("%s cannot be read and is left out: %s", path, error.strerror or error)
 
 
-def read_series(run: Path, tags: Iterable[str], on_error: OnError = None) -> dict[str, DownsampledSeries]:
-    """Return the downsampled points of each tag, without those that a restart supersedes. Blocks while it reads."""
-    series = {tag: DownsampledSeries() for tag in tags}
-    for records in read_history(run, series.__contains__, on_error=on_error, kinds=frozenset({Scalar})):
-        for record in records:
-            if isinstance(record, Scalar):
-                series[record.tag].add(record.step, record.value)
-    return series
-
-
 @dataclass
-class Pictures:
-    """The pictures of a page.
+class RunCurves:
+    """The curves of one run.
 
     Attributes:
-        by_tag: by tag and by the run's index, the pictures that were logged last.
-        left_out: how many there was no room for.
+        series: the downsampled points by tag.
+        clock: the time of the steps, in seconds since the epoch, as a series.
+        epochs: the epoch of the steps, if the run logged it.
     """
 
-    by_tag: dict[str, dict[int, Images]] = field(default_factory=dict)
-    left_out: int = 0
+    series: dict[str, DownsampledSeries]
+    clock: DownsampledSeries = field(default_factory=lambda: DownsampledSeries(MAX_BUCKETS // 4))
+    epochs: DownsampledSeries = field(default_factory=lambda: DownsampledSeries(MAX_BUCKETS // 4))
 
 
-def latest_pictures(runs: Sequence[Path], step: int | None, on_error: OnError = None) -> Pictures:
-    """Return the latest pictures of each run up to `step`, large ones made smaller. Blocks while it reads."""
-    pictures, left_out, size = Pictures(), set(), 0
-    for index, run in enumerate(runs):
-        for records in read_history(run, on_error=on_error, kinds=frozenset({Images})):
-            while records:
-                record = records.pop(0)
-                if not isinstance(record, Images) or (step is not None and record.step > step):
-                    continue
-                previous = pictures.by_tag.get(record.tag, {}).get(index)
-                if previous is not None and previous.step > record.step:
-                    continue
-                record = record._replace(images=_shrink(record.images))
-                grown = record.images.nbytes - (0 if previous is None else previous.images.nbytes)
-                if size + grown > MAX_PICTURE_BYTES:
-                    left_out.add((record.tag, index))
-                    continue
-                size += grown
-                pictures.by_tag.setdefault(record.tag, {})[index] = record
-    pictures.left_out = len(left_out)
-    return pictures
+def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_buckets: int = MAX_BUCKETS) -> RunCurves:
+    """Return the downsampled points of each tag, without those that a restart supersedes. Blocks while it reads."""
+    curves = RunCurves({tag: DownsampledSeries(max_buckets) for tag in tags})
+    series, last_step = curves.series, -1
+    wanted = {*series, EPOCH_TAG}
+    for records in read_history(run, wanted.__contains__, on_error=on_error, kinds=frozenset({Scalar})):
+        for record in records:
+            if not isinstance(record, Scalar):
+                continue
+            if record.tag in series:
+                series[record.tag].add(record.step, record.value)
+            if record.tag == EPOCH_TAG:
+                curves.epochs.add(record.step, record.value)
+            if record.step > last_step and not record.tag.startswith(SYSTEM_PREFIX):
+                last_step = record.step
+                curves.clock.add(record.step, record.time)
+    return curves
 
 
-def _shrink(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return N×C×H×W pictures with a width and height divided by a whole number, so that their grid fits the page."""
-    import numpy as np
-    from PIL import Image
+def find_tags(run: Path, prefix: str, on_error: OnError = None) -> set[str]:
+    """Return the tags of the scalars that begin with `prefix`. Blocks while it reads."""
+    tags: set[str] = set()
+    kinds = frozenset({Scalar})
+    for records in read_history(run, lambda tag: tag.startswith(prefix), on_error=on_error, kinds=kinds):
+        tags.update(record.tag for record in records if isinstance(record, Scalar))
+    return tags
 
-    count, channels, height, width = images.shape
-    factor = max(1, round((count * height * width) ** 0.5 / MAX_GRID_PX), -(-max(height, width) // (2 * MAX_GRID_PX)))
-    if factor == 1:
-        return images
-    small = np.empty((count, channels, -(-height // factor), -(-width // factor)), np.uint8)
-    for source, target in zip(images.reshape(-1, height, width), small.reshape(-1, *small.shape[2:])):
-        target[:] = Image.fromarray(np.ascontiguousarray(source)).reduce(factor)
-    return small
+
+def read_series(run: Path, tags: Iterable[str], on_error: OnError = None) -> dict[str, DownsampledSeries]:
+    """Return the downsampled points of each tag, without those that a restart supersedes. Blocks while it reads."""
+    return read_curves(run, tags, on_error).series
+
+
+def read_points(
+    run: Path, tags: Iterable[str], on_error: OnError = None
+) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Return all points of each tag: ascending steps and values, the last one of a step. Blocks while it reads."""
+    found: dict[str, tuple[list[int], list[float]]] = {tag: ([], []) for tag in tags}
+    for records in read_history(run, found.__contains__, on_error=on_error, kinds=frozenset({Scalar})):
+        for record in records:
+            if isinstance(record, Scalar):
+                steps, values = found[record.tag]
+                steps.append(record.step)
+                values.append(record.value)
+    return {tag: _last_by_step(steps, values) for tag, (steps, values) in found.items()}
+
+
+def _last_by_step(steps: list[int], values: list[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    array = np.array(steps[::-1], np.int64)
+    unique, first = np.unique(array, return_index=True)
+    return unique, np.array(values[::-1], np.float64)[first]

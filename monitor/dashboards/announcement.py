@@ -6,8 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from monitor.dashboards.leases import served_urls
-from monitor.network import is_loopback, listens
 from monitor.render.escaping import escape_control_chars
 from monitor.sinks.base import DashboardSink
 
@@ -43,6 +41,8 @@ def where_to_look(run: Run, sinks: Iterable[Sink]) -> str:
 
 def _is_up(url: str) -> bool:
     """Tell whether a server is there, as far as that is known without waiting for a network."""
+    from monitor.network import is_loopback, listens
+
     address = urlsplit(url)
     host = address.hostname or ""
     return not is_loopback(host) or listens(host, address.port or 80)
@@ -50,6 +50,8 @@ def _is_up(url: str) -> bool:
 
 def _board(path: Path) -> str:
     """Return the address of a TensorBoard that a run started over a folder above `path`, or the command for one."""
+    from monitor.dashboards.leases import served_urls
+
     for folder in path.resolve().parents:
         for url in served_urls("TensorBoard", logdir=str(folder)):
             return url

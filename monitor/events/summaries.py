@@ -14,7 +14,13 @@ from tensorboard.compat.proto.histogram_pb2 import HistogramProto
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.plugins.custom_scalar.layout_pb2 import Category, Chart, Layout, MultilineChartContent
+from tensorboard.plugins.custom_scalar.layout_pb2 import (
+    Category,
+    Chart,
+    Layout,
+    MarginChartContent,
+    MultilineChartContent,
+)
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboard.plugins.text.plugin_data_pb2 import TextPluginData
 
@@ -142,7 +148,26 @@ def chart_layout(splits_by_metric: Mapping[str, Sequence[str]]) -> Value:
         for metric, splits in splits_by_metric.items()
         if len(splits) > 1
     ]
-    layout = Layout(category=[Category(title="train and test", chart=charts)])
+    return _layout(Layout(category=[Category(title="train and test", chart=charts)]))
+
+
+def margin_layout(tags: Sequence[str], lower: str, upper: str) -> Value:
+    """Return the layout of CUSTOM SCALARS with one margin chart for each metric: a line within a band.
+
+    The ends of the band of `TAG` are `TAG/lower` and `TAG/upper`, where these are the last parts of their tags.
+    """
+    series = MarginChartContent.Series
+    charts = [
+        Chart(
+            title=tag,
+            margin=MarginChartContent(series=[series(value=tag, lower=f"{tag}/{lower}", upper=f"{tag}/{upper}")]),
+        )
+        for tag in tags
+    ]
+    return _layout(Layout(category=[Category(title="groups", chart=charts)]))
+
+
+def _layout(layout: Layout) -> Value:
     tensor = TensorProto(dtype=DT_STRING, string_val=[layout.SerializeToString()], tensor_shape=TensorShapeProto())
     return Summary.Value(tag=LAYOUT_TAG, tensor=tensor, metadata=_metadata("custom_scalars"))
 

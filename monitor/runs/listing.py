@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.errors import DataError
 from monitor.metrics import sort_key
 from monitor.runs.run_file import RUN_FILE, parse_number, parse_time, read_run_file
+from monitor.runs.run_html import run_html
 from monitor.runs.settings.convert import read_settings
 from monitor.runs.status import RunStatus, true_status
 
@@ -115,6 +116,10 @@ class RunInfo:
             end = self.now
         earlier = self.fields.get("spent") or 0.0
         return None if start is None or end is None else float(earlier + max(0.0, end - start))
+
+    def _repr_html_(self) -> str:
+        """Return a table of status, metrics, and settings, for a notebook."""
+        return run_html(self.name, {**self.fields, "status": self.status_text, "error": self.problem})
 
     def look_up(self, name: str) -> Any:
         """Return the value of a column, a setting, a metric's last value, `best:METRIC` or `config:SETTING`."""

@@ -17,6 +17,7 @@ from monitor.runs import process
 from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import RUN_FILE, timestamp
+from monitor.runs.run_html import run_html
 from monitor.runs.script_session import announce
 from monitor.runs.settings.convert import read_settings, to_settings, warn_of_missing
 from monitor.runs.settings.masking import mask_command, mask_text
@@ -134,6 +135,10 @@ class Run:
         with self._lock:
             self._fields.update(_as_json(fields))
             self._write()
+
+    def _repr_html_(self) -> str:
+        """Return a table of status, metrics, and settings, for a notebook."""
+        return run_html(self.name, self._fields)
 
     def _write(self) -> None:
         if not self.is_written:

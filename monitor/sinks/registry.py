@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -74,9 +75,16 @@ def make(spec: str | Sink) -> Sink:
     return load(name).from_spec(parts)
 
 
-def make_all(specs: Iterable[str | Sink]) -> list[Sink]:
-    """Make several sinks, in the same order."""
-    return [make(spec) for spec in specs]
+def make_all(specs: Iterable[str | Sink] | None) -> list[Sink]:
+    """Make several sinks, in the same order; None stands for the default ones."""
+    return [make(spec) for spec in (default_specs() if specs is None else specs)]
+
+
+def default_specs() -> list[str]:
+    """Return the specs of a logger that is given none: event files, and the console or the output of a notebook."""
+    ipython = sys.modules.get("IPython")  # a notebook's process has imported it
+    shell = None if ipython is None else ipython.get_ipython()
+    return ["tensorboard", "console" if getattr(shell, "kernel", None) is None else "notebook"]
 
 
 def specs_from_environment() -> list[str]:

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from monitor.comparison.compare import ComparisonView
+from monitor.comparison.dashboard_view import ComparisonView
 from monitor.dashboards.session import keep_dashboards_up
 from runners import logistic, mlp
 from runners.course.worked_examples import WORKED_EXAMPLES

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from monitor import Logger
 from monitor.cli import main
 from monitor.comparison.compare import ComparedRun
-from monitor.comparison.html_report import write_report
+from monitor.comparison.comparison import Comparison
 from monitor.render.escaping import CONTROL_CHARS
 
 if TYPE_CHECKING:
@@ -38,10 +38,9 @@ EVIL = (
     "line\nbreak\ttab",
 )
 ELEMENTS = {
-    "html", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "label", "input", "span", "div", "table", "tr",
-    "th", "td", "figure", "img", "figcaption", "script",
-    "svg", "metadata", "defs", "g", "path", "use", "text", "clippath", "rect", "rdf:rdf", "cc:work", "dc:type",
-    "dc:format", "dc:creator", "cc:agent", "dc:title", "dc:date",
+    "html", "head", "meta", "title", "style", "body", "aside", "main", "header", "section", "h1", "h2", "h3", "p",
+    "label", "input", "output", "button", "span", "div", "table", "thead", "tbody", "tr", "th", "td", "figure", "img",
+    "figcaption", "details", "summary", "pre", "script",
 }  # fmt: skip
 
 
@@ -83,11 +82,15 @@ def check(page: str, names: list[str]) -> Parsed:
     """Check that a page has the elements that we write, and the names as text."""
     parsed = Parsed(page)
     assert {tag for tag, _ in parsed.elements} <= ELEMENTS
-    assert len(parsed.scripts) == 1
+    data, packed, script = parsed.scripts  # the first two are not run
+    assert json.loads(data).keys() == {"runs", "charts", "parallel", "pictures"}
+    assert not set(data) & set("<>&")
+    assert re.fullmatch("[A-Za-z0-9+/=]*", packed)
+    assert script.startswith("'use strict';")
     for tag, attributes in parsed.elements:
         assert not any(name.startswith("on") for name in attributes), (tag, attributes)
         for name in ("src", "href", "xlink:href"):
-            assert attributes.get(name, "#").startswith(("#", "data:image/png;base64,")), attributes
+            assert attributes.get(name, "#").startswith(("#", "data:image/webp;base64,")), attributes
     for name in names:
         assert shown(name) in parsed.text, name
     assert not set(page) & set("\x1b\x07\u202e\u2066")
@@ -124,10 +127,24 @@ def test_every_name_is_text(page_file: Path) -> None:
     assert all(set(attributes) == {"alt", "src"} for attributes in pictures)
 
 
+def test_a_report_shows_notes_settings_and_changes_as_text(page_file: Path) -> None:
+    runs = [page_file.parent / evil.replace("/", "|") for evil in EVIL[:2]]
+    (runs[0] / "diff.patch").write_text("".join(f"+{evil}\n" for evil in EVIL))
+    file = page_file.parent / "report.html"
+    title = EVIL[2]
+    arguments = [*map(str, runs), "--html", str(file), "--title", title, "--metric", f"test/loss{EVIL[0]}"]
+    done = CliRunner().invoke(main, ["report", *arguments])
+    assert done.exit_code == 0, done.output
+    names = [title, *(f"{evil} {tag}" for evil in EVIL[:2] for tag in EVIL if "\n" not in tag)]
+    parsed = check(file.read_text(), names)
+    assert sum(attributes.get("class") == "added" for _, attributes in parsed.elements) >= len(EVIL)
+
+
 def test_a_browser_runs_nothing_of_it(page_file: Path, page: Page) -> None:
     page.goto(page_file.as_uri())
-    page.wait("() => document.readyState === 'complete'")
-    for part in page.locator("label, td, figure, h3").all()[:20]:
+    page.poll("() => document.readyState === 'complete'")
+    page.poll("() => document.querySelector('.js-plotly-plot')")
+    for part in page.locator(".runs label, td, h3").all()[:20]:
         part.hover()
     assert page.evaluate("window.pwned === undefined")
     assert page.problems == []
@@ -142,7 +159,7 @@ def test_the_policy_of_the_page_stops_other_scripts(page_file: Path, page: Page,
     inserted = "<body><script>window.pwned=1</script><img src=x onerror=window.pwned=1>"
     changed.write_text(page_file.read_text().replace("<body>", inserted, 1))
     page.goto(changed.as_uri())
-    page.wait("() => document.readyState === 'complete'")
+    page.poll("() => document.readyState === 'complete'")
     assert page.evaluate("window.pwned === undefined")
     assert any("Content Security Policy" in problem for problem in page.problems)
 
@@ -163,5 +180,5 @@ def test_any_name_is_text(tmp_path: Path, five: list[str], tag: str) -> None:
         ComparedRun(first, tmp_path / "none", status, {key: value}, {tag: {"last": 1.0, "step": 1}}),
         ComparedRun(second, tmp_path / "none", status, {key: f"{value}2"}, {}),
     ]
-    write_report(tmp_path / "page.html", runs, [tag])
+    Comparison(runs, [tag]).save(tmp_path / "page.html")
     check((tmp_path / "page.html").read_text(), [first, second, key, value, status, tag])

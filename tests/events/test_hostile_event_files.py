@@ -34,7 +34,7 @@ from pathlib import Path
 from click.testing import CliRunner
 from monitor.cli import main
 warnings.simplefilter("error")
-import matplotlib.figure, rich.console, monitor.comparison.html_report, monitor.sinks.tensorboard
+import matplotlib.figure, rich.console, monitor.comparison.page_builder, monitor.sinks.tensorboard
 for folder in map(Path, sys.argv[1:]):
     child = os.fork()  # each file finds the memory as it was before
     if child:

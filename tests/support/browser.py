@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from monitor.testing import wait_until
 from tests.support.requirements import skip_or_fail
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Page:
     def wait(self, script: str, argument: Any = None, timeout: float = 60.0) -> None:
         """Wait until a JavaScript expression, or function of `argument`, is true."""
         self.page.wait_for_function(script, arg=argument, timeout=timeout * 1000)
+
+    def poll(self, script: str, argument: Any = None, timeout: float = 20.0) -> None:
+        """Do what `wait` does, on a page whose policy forbids it to evaluate text, as Playwright's waiting does."""
+        wait_until(lambda: self.page.evaluate(script, argument), timeout, script)
 
     def plot(self, title: str) -> Any:
         """Return a handle to the plot in the window with this title."""

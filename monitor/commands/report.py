@@ -1,0 +1,51 @@
+"""`monitor report RUN…`: curves, pictures, notes, settings, alerts, and changes of the code as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from monitor.commands.base import MonitorCommand
+from monitor.commands.compare import SPREADS, write_page
+from monitor.comparison.compare import find_runs, load_run
+
+
+@click.command(cls=MonitorCommand)
+@click.argument("names", nargs=-1, required=True, metavar="RUN...")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              default=Path("report.html"), show_default=True, help="Where to write the page.")  # fmt: skip
+@click.option("--title", default="", metavar="TEXT", help="The heading.  [default: the run's name]")
+@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+              help="Where to look for runs.")  # fmt: skip
+@click.option("--metric", "wanted", multiple=True, metavar="TAG", help="Show only this metric. Repeatable.")
+@click.option("--group-by", multiple=True, metavar="SETTING",
+              help="One curve with a band for runs with the same SETTING; config: all of them.")  # fmt: skip
+@click.option("--ignore", multiple=True, metavar="SETTING",
+              help="With --group-by config, a setting that may differ, such as seed. Repeatable.")  # fmt: skip
+@click.option("--band", "spread", type=click.Choice(SPREADS), default="std", show_default=True,
+              help="With --group-by, what the band shows.")  # fmt: skip
+def report(
+    names: tuple[str, ...],
+    page: Path,
+    title: str,
+    logdir: Path,
+    wanted: tuple[str, ...],
+    group_by: tuple[str, ...],
+    ignore: tuple[str, ...],
+    spread: str,
+) -> None:
+    """Write a report of runs: names, paths, or patterns such as 'mlp-*'.
+
+    It is one file that works offline and in an email: the comparison of `monitor compare`, and for each run its notes,
+    config, alerts, system metrics, and the changes of its code since the commit.
+    """
+    if ignore and not group_by:
+        raise click.UsageError("--ignore needs --group-by config, or a setting.")
+    from monitor.comparison.comparison import Comparison
+    from monitor.comparison.event_data import LeftOut
+
+    left_out = LeftOut()
+    runs = [load_run(name, path, left_out) for name, path in find_runs(names, logdir).items()]
+    comparison = Comparison(runs, wanted, group_by=group_by, ignore=ignore, spread=spread, on_error=left_out)
+    write_page(page, comparison.to_html(title, is_report=True))

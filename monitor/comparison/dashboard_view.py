@@ -1,0 +1,99 @@
+"""A comparison on a dashboard such as Visdom: one window per metric, kept up to date while the runs go on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from monitor.comparison import charts
+from monitor.comparison.compare import load_run
+from monitor.comparison.groups import group_runs
+from monitor.events.reader import EventReader
+from monitor.records import Figure, Restart, Scalar
+from monitor.render.charts.curves import MAX_LEGEND_ABOVE, ChartCurve, curve_chart
+from monitor.render.downsampling import DownsampledSeries
+from monitor.render.plotly_json import encode_figure
+from monitor.runs.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from monitor.comparison.event_data import OnError
+    from monitor.render.charts.style import Figure as Chart
+    from monitor.sinks.base import DashboardSink
+
+PARALLEL_TAG = "settings"  # names the window of the parallel coordinates
+WIDE_SIZE_PX = {"width": 560, "height": 320}  # with a legend beside the chart
+PARALLEL_SIZE_PX = {"width": 830, "height": 320}
+
+
+class ComparisonView:
+    """A page on a dashboard that shows each metric in one chart, with one curve per run, or per group of runs."""
+
+    def __init__(
+        self,
+        sink: DashboardSink,
+        tags: Iterable[str],
+        title: str = "comparison",
+        on_error: OnError = None,
+        *,
+        group_by: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+        spread: str = "std",
+    ) -> None:
+        self._sink, self._tags, self._on_error = sink, list(dict.fromkeys(tags)), on_error
+        self._group_by, self._ignore, self._spread = group_by, ignore, spread
+        self._readers: dict[str, EventReader] = {}
+        self._series: dict[str, dict[str, DownsampledSeries]] = {}  # by run and tag
+        self._shown: dict[str, str] = {}  # the figures that the sink has, by tag
+        sink.open(Run(title, is_written=False))
+
+    def update(self, runs: Mapping[str, Path]) -> None:
+        """Show what is new in the runs' event files. Blocks; raises `OSError` if the server does not answer."""
+        has_news = [self._read(name, path) for name, path in runs.items()]
+        if any(has_news) or not self._shown:
+            compared = [load_run(name, path, self._on_error) for name, path in runs.items()]
+            if self._group_by:
+                groups = group_runs(compared, self._group_by, self._ignore)
+                curves = charts.group_curves(groups, self._tags, self._spread, self._on_error)
+            else:
+                curves = {tag: self._curves(list(runs), tag) for tag in self._tags}
+            for tag, own in curves.items():
+                if own:
+                    chart = curve_chart(tag, own)
+                    chart["layout"] |= WIDE_SIZE_PX if len(own) > MAX_LEGEND_ABOVE else {}
+                    self._show(tag, chart)
+            figure = None if self._group_by else charts.parallel(compared, self._tags)
+            if figure is not None:
+                figure["layout"] |= PARALLEL_SIZE_PX
+                self._show(PARALLEL_TAG, figure)
+        self._sink.flush()
+
+    def _read(self, name: str, path: Path) -> bool:
+        """Take in the new points of a run; tell whether there were any."""
+        reader = self._readers.get(name)
+        if reader is None:
+            kinds = frozenset({Scalar, Restart})
+            reader = EventReader(path, set(self._tags).__contains__, on_error=self._on_error, kinds=kinds)
+            self._readers[name] = reader
+        series, has_news = self._series.setdefault(name, {}), False
+        for records in reader.records():
+            for record in records:
+                has_news = True
+                if isinstance(record, Restart):
+                    for curve in series.values():
+                        curve.restart(record.step)
+                elif isinstance(record, Scalar):
+                    series.setdefault(record.tag, DownsampledSeries()).add(record.step, record.value)
+        return has_news
+
+    def _curves(self, names: Sequence[str], tag: str) -> list[ChartCurve]:
+        found = [(index, name, self._series[name].get(tag)) for index, name in enumerate(names)]
+        return [charts.series_curve(name, index, series) for index, name, series in found if series is not None]
+
+    def _show(self, tag: str, figure: Chart) -> None:
+        content = encode_figure(figure)
+        if self._shown.get(tag) != content:
+            self._sink.write([Figure(tag, b"", 0, time.time(), content)])
+            self._shown[tag] = content

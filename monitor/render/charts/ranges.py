@@ -1,0 +1,65 @@
+"""The range of y values that shows what curves do, even if some of them have spikes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+QUANTILES = (0.02, 0.98)  # of a curve: its core, which is always shown
+MARGIN_SPANS = 1.5  # spans of the core beyond it that are shown, where there are values
+START_SPANS = 20  # for the first values of a curve, which are often high without being a spike
+FEW = 0.02  # the share of a curve's first points that count as its start, at least one
+CUT_FROM = 3.0  # the full range is at least this many times the shown one; otherwise nothing is cut
+MIN_POINTS = 20  # of all curves together
+PADDING = 0.06  # of the range, above and below
+
+
+def robust_range(curves: Sequence[Sequence[float | None]]) -> tuple[float, float] | None:
+    """Return the range of y that shows the curves, or None if nothing needs to be cut.
+
+    A few values far from the others, or one curve of at least four that is far from them, are outside of it.
+    """
+    arrays = [_finite(values) for values in curves]
+    arrays = [values for values in arrays if len(values)]
+    if sum(map(len, arrays)) < MIN_POINTS:
+        return None
+    cores = np.array([np.quantile(values, QUANTILES) for values in arrays])
+    cores = cores[_is_near(cores)]
+    low, high = float(cores[:, 0].min()), float(cores[:, 1].max())
+    span = high - low
+    if not span > 0:
+        return None
+    shown_low, shown_high = low, high
+    for values in arrays:
+        start = values[: max(1, int(len(values) * FEW))]
+        for part, spans in ((values, MARGIN_SPANS), (start, START_SPANS)):
+            near = part[(part >= low - spans * span) & (part <= high + spans * span)]
+            if len(near):
+                shown_low, shown_high = min(shown_low, float(near.min())), max(shown_high, float(near.max()))
+    full = max(float(values.max()) for values in arrays) - min(float(values.min()) for values in arrays)
+    if not full > CUT_FROM * (shown_high - shown_low):
+        return None
+    padding = PADDING * (shown_high - shown_low)
+    return shown_low - padding, shown_high + padding
+
+
+def _is_near(cores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell for each curve's core whether it is near those of most curves."""
+    if len(cores) < 4:
+        return np.ones(len(cores), np.bool_)
+    span = float(np.median(cores[:, 1] - cores[:, 0]))
+    low, high = float(np.median(cores[:, 0])), float(np.median(cores[:, 1]))
+    room = 5 * max(span, high - low)
+    near: NDArray[np.bool_] = (cores[:, 1] <= high + room) & (cores[:, 0] >= low - room)
+    return near if near.any() and room > 0 else np.ones(len(cores), np.bool_)
+
+
+def _finite(values: Sequence[float | None]) -> NDArray[np.float64]:
+    array = np.array([np.nan if value is None else value for value in values], np.float64)
+    return array[np.isfinite(array)]

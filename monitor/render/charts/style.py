@@ -1,0 +1,93 @@
+"""How all charts look: layout, colors, and names that stay apart."""
+
+from __future__ import annotations
+
+import colorsys
+import html
+from typing import TYPE_CHECKING, Any
+
+from monitor.render.escaping import PALETTE, escape_control_chars
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Figure = dict[str, Any]  # `data`, a list of traces, and `layout`
+
+MAX_NAME_CHARS = 40  # of a name in a legend or a hover label
+GOLDEN_RATIO = 0.618034
+GRID = {"gridcolor": "#ebedf0", "zeroline": False, "linecolor": "#c8ccd2", "automargin": True}
+
+
+def color(index: int) -> str:
+    """Return the color of curve `index`: the palette's, then others that are never the same."""
+    if index < len(PALETTE):
+        return PALETTE[index]
+    number = index - len(PALETTE)
+    hue, lightness = (0.08 + number * GOLDEN_RATIO) % 1, (0.42, 0.6, 0.3)[number % 3]
+    red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(hue, lightness, 0.6))
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def with_opacity(hex_color: str, opacity: float) -> str:
+    """Return a color such as `#1f77b4` as `rgba(…)`."""
+    red, green, blue = (int(hex_color[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def as_text(text: object) -> str:
+    """Escape text for Plotly, which reads tags of HTML in titles, names, and labels."""
+    return html.escape(escape_control_chars(str(text)))
+
+
+def layout(title: str, x: str, y: str) -> dict[str, Any]:
+    """Return the layout of a chart with a title and labels for its axes."""
+    return {
+        "title": {
+            "text": as_text(title), "font": {"size": 13}, "x": 0.03, "xanchor": "left", "y": 0.98, "yanchor": "top",
+        },
+        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#333"},
+        "xaxis": {"title": {"text": as_text(x), "standoff": 6}, **GRID},
+        "yaxis": {"title": {"text": as_text(y), "standoff": 6}, **GRID},
+        "margin": {"l": 52, "r": 14, "t": 40, "b": 42},
+        "plot_bgcolor": "#fff",
+        "paper_bgcolor": "#fff",
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        "hoverlabel": {"bgcolor": "rgba(255,255,255,0.9)", "font": {"size": 11, "color": "#222"}, "namelength": 40},
+        "uirevision": "keep",  # an update does not change the user's zoom
+    }  # fmt: skip
+
+
+def distinct_names(names: Sequence[str], max_chars: int = MAX_NAME_CHARS) -> list[str]:
+    """Shorten names to `max_chars` characters so that those which differ still do.
+
+    Most of what all long names begin with is left out first, then the middle of each; a number tells the rest apart.
+    """
+    long = [name for name in names if len(name) > max_chars]
+    shared = _common_length(long) if len(set(long)) > 1 else 0
+    word_start = max((at + 1 for at, char in enumerate(long[0][:shared]) if char in "-_/. "), default=0) if long else 0
+    shared = word_start or shared
+    head = max_chars // 3
+    short: dict[str, str] = {}
+    taken: set[str] = {name for name in names if len(name) <= max_chars}
+    for name in dict.fromkeys(long):
+        text = _shorten(f"{name[:head]}…{name[shared:]}" if shared > head + 1 else name, max_chars)
+        number = 1
+        while text in taken:
+            number += 1
+            text = f"{_shorten(name, max_chars - len(str(number)) - 1)}~{number}"
+        taken.add(text)
+        short[name] = text
+    return [short.get(name, name) for name in names]
+
+
+def _shorten(text: str, max_chars: int) -> str:
+    if len(text) <= max_chars:
+        return text
+    head = (max_chars - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (max_chars - 1 - head) :]}"
+
+
+def _common_length(texts: Sequence[str]) -> int:
+    """Return how many characters all texts begin with."""
+    first, last = min(texts), max(texts)  # these two have the least in common
+    return next((at for at, (a, b) in enumerate(zip(first, last)) if a != b), min(len(first), len(last)))
