@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.comparison.event_data import OnError
+    from monitor.records import Record
     from monitor.render.charts.style import Figure as Chart
     from monitor.sinks.base import DashboardSink
 
@@ -29,7 +30,10 @@ PARALLEL_SIZE_PX = {"width": 830, "height": 320}
 
 
 class ComparisonView:
-    """A page on a dashboard that shows each metric in one chart, with one curve per run, or per group of runs."""
+    """A page on a dashboard that shows each metric in one chart, with one curve per run, or per group of runs.
+
+    A dashboard that takes no figures gets the scalars of each run, under `METRIC/RUN`.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class ComparisonView:
         spread: str = "std",
     ) -> None:
         self._sink, self._tags, self._on_error = sink, list(dict.fromkeys(tags)), on_error
+        self._draws = Figure in sink.accepts
         self._group_by, self._ignore, self._spread = group_by, ignore, spread
         self._readers: dict[str, EventReader] = {}
         self._series: dict[str, dict[str, DownsampledSeries]] = {}  # by run and tag
@@ -52,7 +57,7 @@ class ComparisonView:
     def update(self, runs: Mapping[str, Path]) -> None:
         """Show what is new in the runs' event files. Blocks; raises `OSError` if the server does not answer."""
         has_news = [self._read(name, path) for name, path in runs.items()]
-        if any(has_news) or not self._shown:
+        if self._draws and (any(has_news) or not self._shown):
             compared = [load_run(name, path, self._on_error) for name, path in runs.items()]
             if self._group_by:
                 groups = group_runs(compared, self._group_by, self._ignore)
@@ -81,12 +86,20 @@ class ComparisonView:
         for records in reader.records():
             for record in records:
                 has_news = True
-                if isinstance(record, Restart):
+                if not self._draws:
+                    self._pass_on(name.replace("/", "_"), record)  # the last part of a tag names its curve
+                elif isinstance(record, Restart):
                     for curve in series.values():
                         curve.restart(record.step)
                 elif isinstance(record, Scalar):
                     series.setdefault(record.tag, DownsampledSeries()).add(record.step, record.value)
         return has_news
+
+    def _pass_on(self, curve: str, record: Record) -> None:
+        if isinstance(record, Restart):
+            self._sink.forget(curve, record.step)
+        elif isinstance(record, Scalar):
+            self._sink.write([record._replace(tag=f"{record.tag}/{curve}")])
 
     def _curves(self, names: Sequence[str], tag: str) -> list[ChartCurve]:
         found = [(index, name, self._series[name].get(tag)) for index, name in enumerate(names)]

@@ -30,7 +30,7 @@ import select, sys
 from pathlib import Path
 from runners.launch.options import RunOptions
 from runners.launch.session import open_logger
-options = RunOptions(sinks=("tensorboard", "visdom"), all_dashboards=True, open_browser=False,
+options = RunOptions(sinks=("tensorboard", "visdom"), all_dashboards=True, open_browser=False, wait=False,
                      logdir=Path(sys.argv[1]), name=sys.argv[2])
 with open_logger("mlp", {}, options) as log:
     step = 0

@@ -12,7 +12,11 @@ import pytest
 from tests.support.train_command import invoke, train
 
 BAD = [
-    (["--sink", "wandb"], "--sink", "unknown sink 'wandb'; known sinks: console, memory, tensorboard, visdom"),
+    (
+        ["--sink", "wandb"],
+        "--sink",
+        "unknown sink 'wandb'; known sinks: console, memory, notebook, tensorboard, visdom",
+    ),
     (["--sink", "visdom://127.0.0.1:99999"], "--sink", "Port out of range 0-65535"),
     (["--sink", "visdom://127.0.0.1:http"], "--sink", "'http'"),
     (["--sink", "visdom://127.0.0.1:0"], "--sink", "port 1 to 65535"),

@@ -136,7 +136,7 @@ def test_a_groups_runs_share_a_window_a_metric_in_visdom(tmp_path: Path, visdom_
     assert said.exit_code == 0, said.output
     assert {f"init-matters_{env}" for env in ("normal", "kaiming", "comparison")} <= set(visdom_server.envs())
     windows = visdom_server.windows("init-matters_comparison")
-    shown = windows["test/accuracy normal & kaiming"]["content"]["data"]
+    shown = windows["test/accuracy"]["content"]["data"]
     assert [trace["name"] for trace in shown] == ["normal", "kaiming"]
     for trace in shown:
         wanted = event_reader.series(tmp_path / "init-matters" / trace["name"], "test/accuracy")
