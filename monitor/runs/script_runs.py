@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_INTERVAL_S = 5.0
 INTERRUPTED_EXIT_CODE = 130  # by convention, 128 and the number of SIGINT
-COPIED = "driver_artifacts"  # below a folder of this name, Ray Tune keeps trials; it copies each once it has ended
+COPIED = "driver_artifacts"  # the folder of trials of Ray Tune; it copies them to its results now and then
 CRASH_SIGNALS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS", "SIGTRAP")
 
 

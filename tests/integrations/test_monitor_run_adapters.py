@@ -102,7 +102,7 @@ def test_a_script_that_goes_on_keeps_its_run_running_unless_it_failed(
 
 
 def test_a_trial_of_ray_tune_ends_before_the_script(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray copies its directory then, and nobody would write the end into the copy."""
+    """Ray copies its directory, maybe before the script ends, and nobody would write the end into the copy."""
     monkeypatch.setattr(script_runs, "HEARTBEAT_INTERVAL_S", 0.0)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     watched = script_runs.ScriptRuns(run, tmp_path)
