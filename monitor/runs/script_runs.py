@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_INTERVAL_S = 5.0
 INTERRUPTED_EXIT_CODE = 130  # by convention, 128 and the number of SIGINT
+COPIED = "driver_artifacts"  # the folder of trials of Ray Tune; it copies them to its results now and then
 CRASH_SIGNALS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS", "SIGTRAP")
 
 
@@ -126,14 +127,15 @@ class ScriptRuns:
     def _keep_running(self) -> None:
         """Write the heartbeat of the main run, unless a writer of the script does.
 
-        A run that has finished goes on with the script, unless it is one of several. One that ended otherwise keeps its
-        end.
+        A run that has finished goes on with the script, unless it is one of several, or a trial of Ray Tune: the copy
+        that Ray leaves to the user would never get its end back. One that ended otherwise keeps its end.
         """
         try:
             fields = read_run_file(self.path)
             owner = fields.get("process")
             is_ours = owner == process.identity()
-            goes_on = fields["status"] == RunStatus.FINISHED and len(self._announced) == 1
+            is_alone = len(self._announced) == 1 and COPIED not in self.path.parts
+            goes_on = is_alone and fields["status"] == RunStatus.FINISHED
             is_orphan = fields["status"] == RunStatus.RUNNING and process.is_alive(owner) is False
             if goes_on:
                 self._finished = fields

@@ -14,7 +14,7 @@ import pytest
 import wandb  # noqa: F401 - the scripts below need it
 from click.testing import CliRunner
 
-from monitor import Config, Histogram, Images, Record, Scalar, Text
+from monitor import Config, Histogram, Images, Record, Scalar, Table, Text
 from monitor.cli import main
 from monitor.imports.sources import find_logs
 from monitor.imports.wandb_log import WandbReader
@@ -118,7 +118,7 @@ def values(records: list[Record]) -> list[Value]:
             found.append((record.step, record.time, record.tag, "number", value))
         elif isinstance(record, Text) and record.tag == "text":
             found.append((record.step, record.time, record.tag, "text", record.text))
-        elif isinstance(record, Images | Histogram | Text) and record.tag not in ("alert", "summary"):
+        elif isinstance(record, Images | Histogram | Table | Text) and record.tag not in ("alert", "summary"):
             found.append((record.step, record.time, record.tag, "media", ""))
     return sorted(found, key=repr)
 
@@ -175,7 +175,7 @@ def test_a_torn_log(runs: dict[str, Path], share: float, tmp_path: Path) -> None
 
 def test_media_settings_and_notes(runs: dict[str, Path]) -> None:
     records, reader = read(runs["finish"])
-    by_tag = {record.tag: record for record in records if isinstance(record, Images | Histogram | Text)}
+    by_tag = {record.tag: record for record in records if isinstance(record, Images | Histogram | Table | Text)}
     for tag, count in (("image", 1), ("images", 2)):
         pictures = by_tag[tag]
         assert isinstance(pictures, Images)
@@ -185,8 +185,10 @@ def test_media_settings_and_notes(runs: dict[str, Path]) -> None:
     assert isinstance(histogram, Histogram)
     assert histogram.buckets is not None
     assert histogram.buckets[0].sum() == 1000
+    table = by_tag["table"]
+    assert isinstance(table, Table)
+    assert (table.columns, table.rows) == (("x", "y"), (("1", "a"), ("2.5", "b")))
     texts = {tag: record.text for tag, record in by_tag.items() if isinstance(record, Text)}
-    assert texts["table"] == "| x | y |\n| --- | --- |\n| 1 | a |\n| 2.5 | b |"
     assert texts["html"] == "hello you"
     assert texts["alert"] == "careful: the loss is high"
     assert texts["summary"] == "| name | value |\n| --- | --- |\n| best | 0.25 |"

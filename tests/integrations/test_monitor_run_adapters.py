@@ -92,11 +92,32 @@ def test_a_script_that_goes_on_keeps_its_run_running_unless_it_failed(
     session = Session(default="keras", sinks=[])
     session.logger.scalar("loss", 0.1, 1)
     session.end(status)
-    fields = run_file(run.path)
-    fields["process"] = {**fields["process"], "pid": 1}  # the script's process is another one
-    (run.path / "run.json").write_text(json.dumps(fields))
+    end = run_file(run.path)["end"]
+    _give_to_another_process(run)
     watched.update(lambda _path: None)
     assert ending(watched.path) == (kept, None)
     Run(run.path.with_name("next"))  # the script goes on to another run
     watched.update(lambda _path: None)
-    assert (ending(run.path), run_file(run.path)["end"]) == ((status, None), fields["end"])
+    assert (ending(run.path), run_file(run.path)["end"]) == ((status, None), end)
+
+
+def test_a_trial_of_ray_tune_ends_before_the_script(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray copies its directory, maybe before the script ends, and nobody would write the end into the copy."""
+    monkeypatch.setattr(script_runs, "HEARTBEAT_INTERVAL_S", 0.0)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    watched = script_runs.ScriptRuns(run, tmp_path)
+    trial = Run(tmp_path / "search" / "driver_artifacts" / "trial")
+    watched.update(lambda _path: None)
+    assert (watched.path, ending(trial.path)) == (trial.path, ("running", None))
+    trial.finish("finished")
+    end = run_file(trial.path)["end"]
+    _give_to_another_process(trial)
+    watched.update(lambda _path: None)
+    assert (ending(trial.path), run_file(trial.path)["end"]) == (("finished", None), end)
+
+
+def _give_to_another_process(run: Run) -> None:
+    """Let the script's process, which wrote `run.json`, be another one than that of `monitor run`."""
+    fields = run_file(run.path)
+    fields["process"] = {**fields["process"], "pid": 1}
+    (run.path / "run.json").write_text(json.dumps(fields))
