@@ -13,7 +13,7 @@ from monitor.sinks.notebook import PLOTLY_TYPE
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 CELLS = (
     "from monitor import Logger, compare, reopen",
