@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -54,6 +55,7 @@ LAYERS = (
 NAMESPACES = {"monitor": "monitor.logger", "runners": "runners.mlp"}  # what `from monitor import …` counts as
 
 
+@cache
 def modules() -> dict[str, Path]:
     files = [path for package in ("monitor", "runners") for path in (ROOT / package).rglob("*.py")]
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files]
@@ -68,6 +70,7 @@ def layer(module: str) -> int:
     raise AssertionError(f"{module} is on no layer")
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Return the modules of ours that a file imports, wherever in the file."""
     known, found = modules(), set()

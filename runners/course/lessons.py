@@ -17,6 +17,7 @@ from runners.course.catalogue import LESSONS, Lesson
 from runners.launch.options import SinkOptions, data_options, sink_options
 
 LINE_WIDTH = 100  # characters
+MLP_EPOCHS = 10  # on the digits too, of which `monitor train mlp` takes 300
 IMAGE_OPTIONS = ("data", "data_dir", "mnist_mirror")  # for lessons with images
 
 
@@ -33,7 +34,7 @@ class LessonOptions(SinkOptions):
 
 @click.command(cls=MonitorCommand, context_settings={"show_default": True})
 @click.argument("name", required=False, type=NameChoice(LESSONS), metavar="[NAME]")
-@click.option("--epochs", type=click.IntRange(min=1), help="Of each run.  [default: the runner's]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Of each run.  [default: 10 for the MLP, else the runner's]")
 @click.option("--data", type=NameChoice(["auto", *IMAGE_DATASETS]), help="For lessons with images.  [default: auto]")
 @data_options
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="For the diabetes lesson.")
@@ -82,6 +83,8 @@ def _check_options(name: str, lesson: Lesson, options: LessonOptions) -> None:
 def _arguments(lesson: Lesson, command: str, options: LessonOptions) -> list[str]:
     """Return the arguments of a run with the lesson's options after them: of one given twice, the last counts."""
     arguments = shlex.split(command)
+    if arguments[0] == "mlp" and options.epochs is None:
+        arguments += ["--epochs", str(MLP_EPOCHS)]
     for option in ("epochs", "csv", *(IMAGE_OPTIONS if lesson.has_images else ())):
         value = getattr(options, option)
         if value is not None:
