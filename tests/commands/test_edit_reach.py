@@ -52,7 +52,8 @@ def test_no_name_stands_for_the_log_directory(here: Path, command: list[str], na
 @pytest.mark.parametrize(
     "arguments",
     [["compare", ""], ["compare", "r1", " "], ["report", "", "--html", "page.html"],
-     ["replay", "", "--sink", "console"], ["runs", ""], ["rm", "r1", "--logdir", ""]],
+     ["replay", "", "--sink", "console"], ["runs", ""], ["rm", "r1", "--logdir", ""],
+     ["train", "mlp", "--resume", ""], ["doctor", "--logdir", ""]],
     ids=" ".join,
 )  # fmt: skip
 def test_an_empty_name_is_an_error_everywhere(here: Path, arguments: list[str]) -> None:

@@ -186,18 +186,18 @@ def test_a_script_that_names_a_directory_has_its_run_there(tmp_path: Path) -> No
         + """
 print("before")
 for name in ("one", "two"):
-    w = SummaryWriter(f"out/{name}")
+    w = SummaryWriter(f"-out put/{name}")
     w.add_scalar("loss", 0.5, 0)
     w.close()
 raise ValueError("in the end")
 """
     )
     done = run_script(write_script(tmp_path, code), "--name", "a", "--logdir", "some/runs", "script.py")
-    assert "Run: out/one\nLook at it with: monitor serve tensorboard --logdir out\n" in done.stderr
-    runs = runs_of(tmp_path / "out")
+    assert "Run: -out put/one\nLook at it with: monitor serve tensorboard --logdir '-out put'\n" in done.stderr
+    runs = runs_of(tmp_path / "-out put")
     assert {name: info.status for name, info in runs.items()} == {"one": "finished", "two": "failed"}
     assert runs["two"].error == "ValueError: in the end"
-    assert (tmp_path / "out" / "one" / "output.log").read_text().startswith("before\n")
+    assert (tmp_path / "-out put" / "one" / "output.log").read_text().startswith("before\n")
     assert not (tmp_path / "some").exists()
 
 
