@@ -104,7 +104,8 @@ class Logger(LogMethods):
             SpecError: if a sink is unknown or its spec cannot be read, or if there is nothing to record of a name.
             MissingExtra: if a sink's packages are not installed.
             AlertError: if an alert is not a rule.
-            TypeError, ValueError: if a setting cannot be stored, or two have the same name; the message names them.
+            TypeError, ValueError: if `run` is no directory or is empty, if a setting cannot be stored, or if two have
+                the same name; the message names them.
             OSError: if the directory cannot be written.
         """
         if isinstance(sinks, str):

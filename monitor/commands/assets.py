@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
+from monitor.commands.option_values import GivenPath
 
 
 @click.group(cls=MonitorGroup)
@@ -16,7 +17,7 @@ def assets() -> None:
 
 
 @assets.command(cls=MonitorCommand)
-@click.option("--from", "source", type=click.Path(path_type=Path), help="Copy them from a folder or an exported zip.")
+@click.option("--from", "source", type=GivenPath(path_type=Path), help="Copy them from a folder or an exported zip.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, 86_400, min_open=True),
@@ -49,7 +50,7 @@ def fetch(source: Path | None, timeout: float) -> None:
 
 
 @assets.command(cls=MonitorCommand)
-@click.argument("archive", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("archive", metavar="FILE", type=GivenPath(path_type=Path))
 def export(archive: Path) -> None:
     """Write the files to a zip, for `fetch --from` on another machine."""
     from monitor.dashboards.assets import export

@@ -11,6 +11,7 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
+from monitor.commands.option_values import GivenPath
 from monitor.comparison.compare import find_runs, load_run
 from monitor.runs.process import signals_as_exit
 from monitor.suggestions import hint
@@ -28,7 +29,7 @@ SPREADS = ("std", "sem", "minmax", "quantiles")
 
 @click.command(cls=MonitorCommand)
 @click.argument("names", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_runs)
-@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where to look for runs.")  # fmt: skip
 @click.option("--metric", "wanted", multiple=True, metavar="TAG", shell_complete=complete_metrics,
               help="Compare by this metric; the first is plotted. Repeatable.")  # fmt: skip
@@ -41,9 +42,9 @@ SPREADS = ("std", "sem", "minmax", "quantiles")
 @click.option("--sink", "spec", metavar="SPEC", shell_complete=complete_sinks,
               help="Also on a dashboard: visdom, or visdom://host:port/env.")  # fmt: skip
 @click.option("--follow", is_flag=True, help="With --sink, keep it up to date until Ctrl-C.")
-@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--html", "page", type=GivenPath(dir_okay=False, path_type=Path), metavar="FILE",
               help="Also write one page that needs no network.")  # fmt: skip
-@click.option("--events", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+@click.option("--events", type=GivenPath(file_okay=False, path_type=Path), metavar="DIR",
               help="With --group-by, also write means and bands as event files, for TensorBoard.")  # fmt: skip
 @click.option(
     "--step", type=click.IntRange(min=0), help="With --html, show the pictures of this step.  [default: the last]"

@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from monitor.commands.base import MonitorCommand
+from monitor.commands.option_values import GivenPath
 
 LEVEL_COLORS = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
 @click.command(cls=MonitorCommand)
-@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where runs would be written.")  # fmt: skip
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where data sets are.  [default: a user cache]")
+@click.option("--data-dir", type=GivenPath(path_type=Path), help="Where data sets are.  [default: a user cache]")
 def doctor(logdir: Path, data_dir: Path | None) -> int:
     """Check versions, packages, disk, dashboards, data, and GPU; exit status 1 if a training cannot run."""
     from platformdirs import user_cache_path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -10,7 +11,7 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_runs
-from monitor.commands.option_values import run_name
+from monitor.commands.option_values import GivenPath, run_name
 from monitor.errors import DataError
 from monitor.runs import editing
 from monitor.suggestions import hint
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-LOGDIR = click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
+DEFAULT_LOGDIR = Path("runs")
+LOGDIR = click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=DEFAULT_LOGDIR,
                       show_default=True, help="Where to look for runs.")  # fmt: skip
 RUN = click.argument("run", shell_complete=complete_runs)
 RUNS = click.argument("runs", nargs=-1, metavar="RUN...", shell_complete=complete_runs)
@@ -94,11 +96,11 @@ def mv(run: str, name: str, logdir: Path) -> None:
 @click.option("--restore", is_flag=True, help="Move runs from the trash back; without a RUN, list the trash.")
 @LOGDIR
 def rm(runs: tuple[str, ...], restore: bool, logdir: Path) -> None:
-    """Move runs to the trash: names, paths, or patterns such as 'mlp-*'.
+    """Move runs of the log directory to the trash: names, paths, or patterns for names such as 'mlp-*'.
 
     The trash is a folder beside the log directory, such as runs.trash; remove it to free the disk space.
     """
-    from monitor.comparison.compare import find_runs
+    from monitor.comparison.compare import runs_to_change
     from monitor.dashboards.run_pages import remove_pages
 
     trash = editing.trash_of(logdir)
@@ -108,17 +110,23 @@ def rm(runs: tuple[str, ...], restore: bool, logdir: Path) -> None:
         _list_trash(trash)
         return
     if restore:
-        for path in find_runs([str(trash / name) for name in runs], trash).values():
+        for path in runs_to_change(runs, trash):
             click.echo(f"restored: {_shown(_attempt(partial(editing.restore, path, logdir)))}")
         return
-    paths = list(find_runs(runs, logdir).values())
+    paths = runs_to_change(runs, logdir)
     for path in paths:
         _attempt(partial(editing.refuse_active, path))  # before any of them is moved
     for path in paths:
         target = _attempt(partial(editing.remove, path, logdir))
         remove_pages(path)
-        name = target.relative_to(trash)
-        click.echo(f"removed: {_shown(path)}; back with: monitor rm --restore {name}")
+        back = _restore_command(str(target.relative_to(trash)), logdir)
+        click.echo(f"removed: {_shown(path)}; back with: {back}")
+
+
+def _restore_command(name: str, logdir: Path) -> str:
+    """Return the command that moves a run back from the trash, as a shell takes it."""
+    where = [] if logdir == DEFAULT_LOGDIR else ["--logdir", str(logdir)]
+    return shlex.join(["monitor", "rm", "--restore", *where, *(["--"] if name.startswith("-") else []), name])
 
 
 def _list_trash(trash: Path) -> None:
@@ -134,12 +142,12 @@ def _list_trash(trash: Path) -> None:
 
 def _one(name: str, logdir: Path) -> Path:
     """Return the path of the one run that a name stands for."""
-    from monitor.comparison.compare import find_runs
+    from monitor.comparison.compare import runs_to_change
 
-    found = find_runs([name], logdir)
+    found = runs_to_change([name], logdir)
     if len(found) > 1:
-        raise DataError(f"{name!r} stands for {len(found)} runs{hint('', found)}; name one of them")
-    return next(iter(found.values()))
+        raise DataError(f"{name!r} stands for {len(found)} runs{hint('', [_shown(path) for path in found])}; name one")
+    return found[0]
 
 
 def _attempt(action: Callable[[], T]) -> T:

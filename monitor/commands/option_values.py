@@ -46,6 +46,14 @@ class NameChoice(StringChoice):
         return self.fail(f"{value!r} is not one of {shown}.", param, ctx)
 
 
+class GivenPath(click.Path):
+    """A path that is not empty: `"$UNSET"` is a mistake, and not the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; raise `click.BadParameter` for an empty one."""
+        return self.fail("the path is empty.", param, ctx) if value == "" else super().convert(value, param, ctx)
+
+
 def check_sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Check the specs of sinks before anything is loaded or written; return each of them once."""
     for spec in value:

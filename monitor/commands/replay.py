@@ -9,6 +9,7 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_runs, complete_sinks
+from monitor.commands.option_values import GivenPath
 from monitor.dashboards.session import echo, keep_dashboards_up, print_commands, start_dashboards, view_commands
 from monitor.runs.listing import scan
 from monitor.runs.process import signals_as_exit
@@ -19,11 +20,11 @@ DEFAULT_LOGDIR = Path("runs")
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("path", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@click.argument("path", type=GivenPath(path_type=Path), shell_complete=complete_runs)
 @click.option("--sink", "specs", multiple=True, required=True, shell_complete=complete_sinks,
               help="Where to: visdom, visdom://host:port/env, tensorboard, console; repeatable.")  # fmt: skip
 @click.option("--follow", is_flag=True, help="Go on with what is logged from now on, new runs too, until Ctrl-C.")
-@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), help="Where new event files go.")
+@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), help="Where new event files go.")
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 @click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C.")
 def replay(

@@ -8,15 +8,16 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.compare import SPREADS, write_page
+from monitor.commands.option_values import GivenPath
 from monitor.comparison.compare import find_runs, load_run
 
 
 @click.command(cls=MonitorCommand)
 @click.argument("names", nargs=-1, required=True, metavar="RUN...")
-@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+@click.option("--html", "page", type=GivenPath(dir_okay=False, path_type=Path), metavar="FILE",
               default=Path("report.html"), show_default=True, help="Where to write the page.")  # fmt: skip
 @click.option("--title", default="", metavar="TEXT", help="The heading.  [default: the run's name]")
-@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where to look for runs.")  # fmt: skip
 @click.option("--metric", "wanted", multiple=True, metavar="TAG", help="Show only this metric. Repeatable.")
 @click.option("--group-by", multiple=True, metavar="SETTING",

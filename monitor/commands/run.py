@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -16,8 +17,8 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_sinks
+from monitor.commands.option_values import GivenPath, check_sinks, is_installed, run_name
 from monitor.commands.option_values import alerts as check_alerts
-from monitor.commands.option_values import check_sinks, is_installed, run_name
 from monitor.commands.option_values import record as check_record
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
 from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
@@ -49,7 +50,7 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
               help="Such as 'loss/train > 2 * best for 3'; repeatable.")  # fmt: skip
 @click.option("--name", callback=run_name, help="The run's name, where the script names no directory.  "
               "[default: script, date and time]")  # fmt: skip
-@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
+@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"),
               help="Directory for the run, where the script names none.")  # fmt: skip
 @click.option(
     "--output/--no-output", "keeps_output", default=True, help="Keep stdout and stderr in the run's output.log."
@@ -85,8 +86,9 @@ def run(
         _become(command)
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
+        made = [folder for folder in (logdir, *logdir.parents) if not folder.exists()]
         new_run = _new_run(script if is_module else Path(script).stem, name, logdir)
-        session = ScriptSession(specs or tuple(filter(is_installed, DEFAULT_SINKS)), new_run, cleanup)
+        session = ScriptSession(specs or tuple(filter(is_installed, DEFAULT_SINKS)), new_run, made, cleanup)
         session.start(logdir, open_browser=open_browser)
         code = session.run(command, alerts, keeps_output=keeps_output, recorded=recorded)
         session.show_results(logdir, wait=wait)
@@ -96,11 +98,11 @@ def run(
 class ScriptSession:
     """One script, with its runs and its dashboards."""
 
-    def __init__(self, specs: Sequence[str], run: Run, cleanup: ExitStack) -> None:
-        """Prepare it; `cleanup` ends what it starts."""
+    def __init__(self, specs: Sequence[str], run: Run, made: Sequence[Path], cleanup: ExitStack) -> None:
+        """Prepare it; `made` are the folders that were made for the run, and `cleanup` ends what it starts."""
         self._specs, self._run, self._cleanup = specs, run, cleanup
         self._folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="monitor-run-")))
-        self._runs = ScriptRuns(run, self._folder)
+        self._runs = ScriptRuns(run, self._folder, made)
         self._sinks: dict[str, Sink] = {}
         self._servers: list[DashboardServer] = []
         self._code = 0
@@ -166,9 +168,11 @@ class ScriptSession:
         commands = []
         if self._runs.is_logged:
             is_below = self._runs.path.is_relative_to(logdir.absolute())
-            commands.append(f"monitor serve tensorboard --logdir {logdir if is_below else path.parent}")
+            shown = str(logdir if is_below else path.parent)
+            commands.append(shlex.join(["monitor", "serve", "tensorboard", "--logdir", shown]))
+            end_of_options = ["--"] if str(path).startswith("-") else []
             commands += [
-                f"monitor replay {path} --sink {spec}"
+                shlex.join(["monitor", "replay", "--sink", spec, *end_of_options, str(path)])
                 for spec, sink in self._sinks.items()
                 if isinstance(sink, DashboardSink)
             ]
@@ -179,8 +183,11 @@ class ScriptSession:
 def _check_script(script: str, *, is_module: bool) -> None:
     """Raise `click.BadParameter` for a script or a module that is not there; nothing is imported."""
     if not is_module:
-        if not Path(script).exists():
+        path = Path(script)
+        if not script or not path.exists():
             raise click.BadParameter(f"{script!r} does not exist.", param_hint="'SCRIPT'")
+        if path.is_dir() and not (path / "__main__.py").exists():
+            raise click.BadParameter(f"{script!r} is a directory without __main__.py.", param_hint="'SCRIPT'")
         return
     name, paths = script.partition(".")[0], [str(Path.cwd()), *sys.path]
     if not name or (name not in sys.builtin_module_names and PathFinder.find_spec(name, paths) is None):

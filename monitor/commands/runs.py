@@ -14,6 +14,7 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_metrics, complete_names
+from monitor.commands.option_values import GivenPath
 from monitor.runs.filter import Filter
 from monitor.runs.foreign import ForeignRuns
 from monitor.runs.listing import COLUMNS, RunInfo, scan, sort_runs
@@ -27,7 +28,7 @@ REFRESH_INTERVAL_S = 2.0
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("logdir", type=click.Path(path_type=Path), default=Path("runs"))
+@click.argument("logdir", type=GivenPath(path_type=Path), default=Path("runs"))
 @click.option("--sort", "order", metavar="NAME", shell_complete=complete_names,
               help="A column, setting, or metric; -NAME for descending order; best:METRIC for its best.  "
               "[default: start; with --watch, running ones first, then the newest]")  # fmt: skip

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
+from monitor.commands.option_values import GivenPath
 from monitor.dashboards.leases import Lease, server_lease
 from monitor.dashboards.parent_watch import Pages, exit_with_last_lease, exit_with_parent
 from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, free_port, is_loopback
@@ -70,10 +71,10 @@ def server_options(default_port: int, port_variable: str, port_help: str) -> Cal
     8097, VISDOM_PORT_VARIABLE, "Port to listen on, or 0 for any free one; if the default is in use, the next free one."
 )
 @click.option(
-    "--env-dir", type=click.Path(file_okay=False, path_type=Path), help="Where envs are loaded from and saved."
+    "--env-dir", type=GivenPath(file_okay=False, path_type=Path), help="Where envs are loaded from and saved."
 )
 @click.option("--username", help="Require a login; needs --password-file.")
-@click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+@click.option("--password-file", type=GivenPath(exists=True, dir_okay=False, path_type=Path),
               help="A file with the password in its first line.")  # fmt: skip
 @click.option("--readonly", is_flag=True, help="Allow no changes from the page.")
 @click.pass_context
@@ -128,7 +129,7 @@ def visdom(
 
 @serve.command(cls=MonitorCommand)
 @server_options(6006, TENSORBOARD_PORT_VARIABLE, "Port to listen on; if it is in use, the next free one.")
-@click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where the runs are.")  # fmt: skip
 def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_browser: bool) -> None:
     """Serve TensorBoard for the runs of a log directory."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from monitor import metrics
 from monitor.errors import DataError
 from monitor.events.files import event_files, runs_under
 from monitor.events.reader import read_history
 from monitor.records import Config, Scalar
+from monitor.runs.editing import TRASH_SUFFIX
 from monitor.runs.listing import load, scan
 from monitor.runs.run_file import RUN_FILE, parse_number
 from monitor.runs.settings.convert import read_settings
@@ -47,19 +48,41 @@ def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
     """Return the paths of the runs that `names` stand for, by names that tell them apart.
 
     Each name is a path, a run under `logdir`, or a pattern such as `mlp-*` for either; a folder stands for all runs in
-    it. Raises `DataError` if a name matches nothing.
+    it. Raises `DataError` if a name matches nothing, or is empty.
     """
     paths: list[Path] = []
     for name in names:
+        _check_name(name)
         existing = [path for path in (Path(name), logdir / name) if path.exists()][:1]
-        runs = [run for path in existing or _matching(name, logdir) for run in _runs_in(path)]
-        if not runs:
-            known = [run.name for run in scan(logdir)] if logdir.is_dir() else []
-            raise DataError(f"{name!r} matches no run{hint(name, known, f'in {logdir}')}")
-        paths += runs
+        bases = [Path("/")] if name.startswith("/") else [Path(), logdir]
+        runs = [run for path in existing or _matching(name, bases) for run in _runs_in(path)]
+        paths += runs or _no_match(name, logdir)
     paths = list(dict.fromkeys(path.resolve() for path in paths))
     last_parts = [path.name for path in paths]
     return {path.name if last_parts.count(path.name) == 1 else "/".join(path.parts[-2:]): path for path in paths}
+
+
+def runs_to_change(names: Sequence[str], logdir: Path) -> list[Path]:
+    """Return the paths of the runs in `logdir` that `names` stand for: what is done to them must not go beyond it.
+
+    A name is a run in `logdir`, its path, or a pattern for names in `logdir`. A folder stands for all runs in it, but
+    `logdir` itself cannot be named. Runs in the trash of another log directory do not count. Raises `DataError` if a
+    name matches nothing, is empty, or leads out of `logdir`.
+    """
+    root = logdir.resolve()
+    paths: dict[Path, None] = {}
+    for name in names:
+        _check_name(name)
+        if Path(name).name in ("", ".."):
+            raise DataError(f"{name!r} is no name of a run; for all runs in {logdir}, give '*'")
+        existing = [path for path in (logdir / name, Path(name)) if path.is_dir()][:1]
+        found = [path.resolve() for path in existing or _matching(name, [logdir])]
+        inside = [path for path in found if path != root and path.is_relative_to(root)]
+        if existing and not inside:
+            raise DataError(f"{name!r} is not in {str(logdir)!r}; name its log directory with --logdir")
+        runs = [run for path in inside for run in _runs_in(path) if not _is_in_trash(run.relative_to(root))]
+        paths |= dict.fromkeys(runs or _no_match(name, logdir))
+    return list(paths)
 
 
 def load_run(name: str, path: Path, on_error: OnError = None) -> ComparedRun:
@@ -117,10 +140,23 @@ def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
     return [name for name, cost in finite.items() if cost == min(finite.values())]
 
 
-def _matching(pattern: str, logdir: Path) -> list[Path]:
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise DataError(f"{name!r} is no name of a run; it is empty")
+
+
+def _no_match(name: str, logdir: Path) -> NoReturn:
+    known = [run.name for run in scan(logdir)] if logdir.is_dir() else []
+    raise DataError(f"{name!r} matches no run{hint(name, known, f'in {logdir}')}")
+
+
+def _is_in_trash(path: Path) -> bool:
+    return any(folder.name.endswith(TRASH_SUFFIX) for folder in path.parents)
+
+
+def _matching(pattern: str, bases: Sequence[Path]) -> list[Path]:
     if not any(wildcard in pattern for wildcard in "*?["):
         return []
-    bases = [Path("/")] if pattern.startswith("/") else [Path(), logdir]
     matches = [path for base in bases for path in sorted(base.glob(pattern.lstrip("/")))]
     return [path for path in matches if path.is_dir()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -55,4 +56,4 @@ def _board(path: Path) -> str:
     for folder in path.resolve().parents:
         for url in served_urls("TensorBoard", logdir=str(folder)):
             return url
-    return f"monitor serve tensorboard --logdir {path.parent}"
+    return f"monitor serve tensorboard --logdir {shlex.quote(str(path.parent))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import time
 import webbrowser
@@ -116,7 +117,7 @@ def view_commands(sinks: Iterable[Sink], logdir: Path | None, folder: Path | Non
     commands = []
     for sink in sinks:
         if sink.writes_event_files and logdir is not None:
-            commands.append(f"monitor serve tensorboard --logdir {logdir}")
+            commands.append(f"monitor serve tensorboard --logdir {shlex.quote(str(logdir))}")
         if isinstance(sink, DashboardSink) and folder is not None:
             commands.append(sink.view_command(folder / sink.name) or "")
     return [command for command in dict.fromkeys(commands) if command]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
@@ -16,8 +15,11 @@ from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-NOTES_TAG, TAGS_TAG = "notes", "tags"  # of the texts in the event file
+NOTES_TAG, TAGS_TAG = "run notes", "run tags"  # of the texts on dashboards; a script may log texts as "notes"
+TRASH_SUFFIX = ".trash"
+ORIGINS_FILE = "origins.json"  # in the trash: by the name of a run there, the one it had in the log directory
 QUIET_S = 60.0  # a run of another program whose event files changed more recently may be running
 
 
@@ -69,31 +71,51 @@ def rename(path: Path, name: str) -> Path:
 def trash_of(logdir: Path) -> Path:
     """Return the folder beside a log directory that removed runs are moved to: TensorBoard must not find them."""
     resolved = logdir.resolve()
-    return resolved.with_name(f"{resolved.name}.trash")
+    return resolved.with_name(resolved.name + TRASH_SUFFIX)
 
 
 def remove(path: Path, logdir: Path) -> Path:
     """Move a run to the trash of its log directory, and return where it is. Raises `DataError`, `OSError`."""
     refuse_active(path)
-    root = logdir.resolve()
-    name = path.relative_to(root) if path.is_relative_to(root) and path != root else Path(path.name)
-    target, number = trash_of(logdir) / name, 1
+    name, trash = path.relative_to(logdir.resolve()), trash_of(logdir)
+    target, number = trash / name, 1
     while target.exists():
         number += 1
         target = target.with_name(f"{name.name}-{number}")
     target.parent.mkdir(parents=True, exist_ok=True)
+    _write_origins(trash, _read_origins(trash) | {str(target.relative_to(trash)): str(name)})
     path.rename(target)
     return target
 
 
 def restore(path: Path, logdir: Path) -> Path:
-    """Move a run from the trash back, and return where it is. Raises `DataError`, `OSError`."""
-    target = logdir.resolve() / path.relative_to(trash_of(logdir))
+    """Move a run from the trash back to where it was, and return that place. Raises `DataError`, `OSError`."""
+    trash = trash_of(logdir)
+    name, origins = str(path.relative_to(trash)), _read_origins(trash)
+    target = logdir.resolve() / origins.get(name, name)
     if target.exists():
         raise DataError(f"there is a run {str(target)!r} already; rename it first, with: monitor mv")
     target.parent.mkdir(parents=True, exist_ok=True)
     path.rename(target)
+    _write_origins(trash, {other: origin for other, origin in origins.items() if other != name})
     return target
+
+
+def _read_origins(trash: Path) -> dict[str, str]:
+    try:
+        origins = json.loads((trash / ORIGINS_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(origins, dict):
+        return {}
+    return {name: origin for name, origin in origins.items() if isinstance(origin, str) and (trash / name).exists()}
+
+
+def _write_origins(trash: Path, origins: dict[str, str]) -> None:
+    if origins:
+        atomic_write(trash / ORIGINS_FILE, json.dumps(origins, indent=2) + "\n")
+    else:
+        (trash / ORIGINS_FILE).unlink(missing_ok=True)
 
 
 def _editable(path: Path) -> dict[str, Any]:

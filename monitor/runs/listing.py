@@ -71,7 +71,10 @@ class RunInfo:
     def problem(self) -> str | None:
         """Why the run did not finish, or what it is missing."""
         incomplete = self.fields.get("incomplete") or {}
-        missing = [f"{count:,} records are not in {sink}" for sink, count in incomplete.items()]
+        missing = [
+            f"{count:,} {'record is' if count == 1 else 'records are'} not in {sink}"
+            for sink, count in incomplete.items()
+        ]
         error = [self.error] if self.error and self.status != RunStatus.FINISHED else []
         return "; ".join([*error, *missing]) or None
 

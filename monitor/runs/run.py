@@ -70,12 +70,12 @@ class Run:
 
         Raises:
             OSError: if the directory cannot be made or written.
-            TypeError: if `config` holds no settings, or if one cannot be converted to text; the message names it, as in
-                `config['model']`.
-            ValueError: if a setting contains itself, is nested more than 30 levels deep, or is too large, or if two
-                have the same name; the message names them too. Nothing has been made by then.
+            TypeError: if `directory` is no path, if `config` holds no settings, or if one cannot be converted to text;
+                the message names it, as in `config['model']`.
+            ValueError: if `directory` is empty, if a setting contains itself, is nested more than 30 levels deep, or is
+                too large, or if two have the same name; the message names them too. Nothing has been made by then.
         """
-        given = Path(directory)
+        given = _checked(directory)
         self.path = Path(os.path.abspath(given))  # noqa: PTH100 - keeps links as they are
         self.config = to_settings(config) if previous is None else read_settings(previous.get("config") or {})
         seed = self.config.get("seed") if seed is None else to_jsonable(seed, "seed")
@@ -136,6 +136,10 @@ class Run:
             self._fields.update(_as_json(fields))
             self._write()
 
+    def __repr__(self) -> str:
+        """Return the directory as it was given, and the status, such as `Run('runs/mlp', running)`."""
+        return f"Run({self.label!r}, {self.status})"
+
     def _repr_html_(self) -> str:
         """Return a table of status, metrics, and settings, for a notebook."""
         return run_html(self.name, self._fields)
@@ -168,13 +172,23 @@ def process_fields() -> dict[str, Any]:
     }
 
 
+def _checked(directory: object) -> Path:
+    if not isinstance(directory, str | os.PathLike):
+        raise TypeError(f"a run is a directory, as a str or a path, or a Run, not {type(directory).__name__}")
+    path = os.fspath(directory)
+    if not isinstance(path, str):
+        raise TypeError(f"a run is a directory, as a str or a path of str, not of {type(path).__name__}")
+    if not path.strip():
+        raise ValueError(f"a run needs the name of a directory, such as 'runs/mlp', not {path!r}")
+    return Path(path)
+
+
 def _claim(wanted: Path) -> Path:
     """Make the first free directory of `wanted`, `wanted-2`, …; two processes never get the same one."""
-    wanted.parent.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
         path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        path.mkdir(exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         try:
             # Exclusive creation is the claim: an empty directory is taken over, one that holds a run is not.
             (path / RUN_FILE).open("x").close()

@@ -18,7 +18,7 @@ from monitor.runs.script_session import RUNS_FILE
 from monitor.runs.status import SIGNAL_EXIT_CODES, RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from monitor.runs.run import Run
 
@@ -45,10 +45,17 @@ class ScriptRuns:
         path: the directory of the main run.
     """
 
-    def __init__(self, run: Run, folder: Path) -> None:
-        """Take over a run that was just made. `folder` is where the script's processes announce their runs."""
+    def __init__(self, run: Run, folder: Path, made: Sequence[Path] = ()) -> None:
+        """Take over a run that was just made.
+
+        Args:
+            run: the run.
+            folder: where the script's processes announce their runs.
+            made: the folders that were made for the run, above its directory, the lowest first.
+        """
         self.path = run.path.absolute()
         self._announced: dict[Path, float] = {}  # with the time when a process began to use it
+        self._made = made
         self._file = folder / RUNS_FILE
         self._file.touch()
         self._offset = 0
@@ -112,10 +119,12 @@ class ScriptRuns:
         return [(Path(path), started) for path, started in map(json.loads, complete)]
 
     def _remove_own(self) -> None:
-        """Remove the directory that was made for the script, which uses another one."""
+        """Remove the directory that was made for the script, which uses another one, and folders made for it alone."""
         with suppress(OSError):
             (self.path / RUN_FILE).unlink()
             self.path.rmdir()
+            for folder in self._made:
+                folder.rmdir()  # it fails for one that is used
 
     def _give_back(self) -> None:
         """Write the end of the main run that it had before it went on: another run of the script has begun."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
-from monitor.commands.option_values import NameChoice, alerts, record, run_name
+from monitor.commands.option_values import GivenPath, NameChoice, alerts, record, run_name
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,7 +75,7 @@ def sink_options(command: F) -> F:
                      "[default: tensorboard, visdom if it is installed, console]"),
         click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser."),
         click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C."),
-        click.option("--logdir", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
+        click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"),
                      help="Directory for the runs."),
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def run_options(command: F) -> F:
                      help="Steps from one point of train/loss to the next."),
         click.option("--checkpoint-every", metavar="epoch|STEPS", callback=epoch_or_steps,
                      help="Save a checkpoint that --resume can continue from."),
-        click.option("--resume", type=click.Path(path_type=Path), metavar="RUN",
+        click.option("--resume", type=GivenPath(path_type=Path), metavar="RUN",
                      shell_complete=complete_runs,
                      help="Continue this run from its newest checkpoint, with its options; --epochs may be larger."),
         click.option("--trust-options", is_flag=True,
@@ -116,7 +116,7 @@ def data_options(command: F) -> F:
     """Add the options that say where image data sets are."""
     return _add(
         command,
-        click.option("--data-dir", type=click.Path(path_type=Path),
+        click.option("--data-dir", type=GivenPath(path_type=Path),
                      help="Directory of the data sets; missing ones are downloaded into it.  [default: a user cache]"),
         click.option("--mnist-mirror", metavar="URL", callback=url, help="Download MNIST from here first."),
     )  # fmt: skip

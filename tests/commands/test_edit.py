@@ -70,8 +70,8 @@ def test_notes_and_tags_are_in_run_json_and_in_tensorboard(logdir: Path) -> None
     assert done(logdir, "tag", "b") == "no tags\n"
     info = load(logdir / "a")
     assert (info.status, info.tags, info.config) == ("finished", "baseline", {"lr": 0.1})
-    assert event_reader.text(logdir / "a", "notes") == ["    the learning rate is too high", "    a second thought"]
-    assert event_reader.text(logdir / "a", "tags") == ["    baseline, paper", "    baseline"]
+    assert event_reader.text(logdir / "a", "run notes") == ["    the learning rate is too high", "    a second thought"]
+    assert event_reader.text(logdir / "a", "run tags") == ["    baseline, paper", "    baseline"]
     assert event_reader.series(logdir / "a", "test/loss") == [(7, 0.5)]
     listed = CliRunner().invoke(main, ["runs", str(logdir), "--filter", "tags~baseline and notes~second", "--json"])
     assert [found["name"] for found in json.loads(listed.stdout)] == ["a"]
@@ -80,7 +80,7 @@ def test_notes_and_tags_are_in_run_json_and_in_tensorboard(logdir: Path) -> None
 def test_another_name_and_the_trash(logdir: Path) -> None:
     assert "is now" in done(logdir, "mv", "a", "renamed")
     assert (load(logdir / "renamed").fields["name"], (logdir / "a").exists()) == ("renamed", False)
-    assert "back with: monitor rm --restore b" in done(logdir, "rm", "b")
+    assert f"back with: monitor rm --restore --logdir {logdir} b\n" in done(logdir, "rm", "b")
     assert not (logdir / "b").exists()
     assert [path.name for path in logdir.iterdir()] == ["renamed"], "TensorBoard and runs must not find the trash"
     assert done(logdir, "rm", "--restore") == "b\n"
@@ -91,6 +91,10 @@ def test_another_name_and_the_trash(logdir: Path) -> None:
     assert done(logdir, "rm", "--restore").split() == ["b", "b-2"]
     done(logdir, "rm", "--restore", "b")
     assert event_reader.series(logdir / "b", "test/loss") == [(7, 0.5)]
+    assert "there is a run" in refused(logdir, "rm", "--restore", "b-2")
+    done(logdir, "mv", "b", "first")
+    assert done(logdir, "rm", "--restore", "b-2").endswith("runs/b\n"), "where it was"
+    assert event_reader.series(logdir / "b", "test/loss") == []
     done(logdir, "rm", "*")
     assert list(logdir.iterdir()) == []
 
@@ -125,6 +129,7 @@ def test_visdom_s_pages_follow(tmp_path: Path, visdom_server: VisdomServer, monk
     sink = VisdomSink("127.0.0.1", visdom_server.port)
     with Logger(logdir / "a", [sink]) as log:
         log.scalar("test/loss", 0.5, 7)
+        log.text("notes", "of the script", 7)
     sink.save(logdir / "a" / "visdom")
 
     def saved(name: str) -> dict[str, Any]:
@@ -133,14 +138,16 @@ def test_visdom_s_pages_follow(tmp_path: Path, visdom_server: VisdomServer, monk
 
     before = set(saved("a"))
     done(logdir, "note", "a", "too <b>high</b>")
-    assert "too &lt;b&gt;high" in visdom_server.windows("a")["notes"]["content"]
-    assert "too &lt;b&gt;high" in saved("a")["notes"]["content"]
-    assert set(saved("a")) == before | {"notes"}
+    for windows in (visdom_server.windows("a"), saved("a")):
+        assert "too &lt;b&gt;high" in windows["run notes"]["content"]
+        assert "of the script" in windows["notes"]["content"]
+        assert "high" not in windows["notes"]["content"]
+    assert set(saved("a")) == before | {"run notes"}
     done(logdir, "mv", "a", "c")
-    assert set(visdom_server.windows("c")) == before | {"notes"}
-    assert set(saved("c")) == before | {"notes"}
+    assert set(visdom_server.windows("c")) == before | {"run notes"}
+    assert set(saved("c")) == before | {"run notes"}
     assert visdom_server.windows("a") == {}
     done(logdir, "rm", "c")
     assert visdom_server.windows("c") == {}
     done(logdir, "rm", "--restore", "c")
-    assert set(saved("c")) == before | {"notes"}
+    assert set(saved("c")) == before | {"run notes"}

@@ -186,19 +186,19 @@ def test_a_script_that_names_a_directory_has_its_run_there(tmp_path: Path) -> No
         + """
 print("before")
 for name in ("one", "two"):
-    w = SummaryWriter(f"out/{name}")
+    w = SummaryWriter(f"-out put/{name}")
     w.add_scalar("loss", 0.5, 0)
     w.close()
 raise ValueError("in the end")
 """
     )
-    done = run_script(write_script(tmp_path, code), "--name", "a", "script.py")
-    assert "Run: out/one\nLook at it with: monitor serve tensorboard --logdir out\n" in done.stderr
-    runs = runs_of(tmp_path / "out")
+    done = run_script(write_script(tmp_path, code), "--name", "a", "--logdir", "some/runs", "script.py")
+    assert "Run: -out put/one\nLook at it with: monitor serve tensorboard --logdir '-out put'\n" in done.stderr
+    runs = runs_of(tmp_path / "-out put")
     assert {name: info.status for name, info in runs.items()} == {"one": "finished", "two": "failed"}
     assert runs["two"].error == "ValueError: in the end"
-    assert (tmp_path / "out" / "one" / "output.log").read_text().startswith("before\n")
-    assert not (tmp_path / "runs" / "a").exists()
+    assert (tmp_path / "-out put" / "one" / "output.log").read_text().startswith("before\n")
+    assert not (tmp_path / "some").exists()
 
 
 def test_other_ranks_get_writers_but_no_run(tmp_path: Path) -> None:
@@ -233,6 +233,8 @@ def test_under_torchrun_there_is_one_run(tmp_path: Path) -> None:
     [
         ([], "Missing argument 'SCRIPT'."),
         (["nothing.py"], "Invalid value for 'SCRIPT': 'nothing.py' does not exist."),
+        (["."], "Invalid value for 'SCRIPT': '.' is a directory without __main__.py."),
+        ([""], "Invalid value for 'SCRIPT': '' does not exist."),
         (["-m", "nothing.at.all"], "Invalid value for 'SCRIPT': there is no module named 'nothing.at.all'."),
         (["--sink", "nothing", "script.py"], "Invalid value for '--sink': unknown sink 'nothing'"),
         (["--alert", "nothing", "script.py"], "Invalid value for '--alert': alert 'nothing' is not a rule"),

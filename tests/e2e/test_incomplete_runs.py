@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from monitor import Logger, MemorySink
 from monitor.cli import main
+from monitor.runs.listing import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,8 @@ def test_it_is_marked_wherever_it_is_listed(tmp_path: Path) -> None:
     assert table.count("finished") == 2
     compared = CliRunner().invoke(main, ["compare", "good", "short", "--logdir", str(tmp_path)]).stdout
     assert compared.count("finished*") == 1
+    (tmp_path / "short" / "run.json").write_text(json.dumps(fields | {"incomplete": {"archive": 1}}))
+    assert load(tmp_path / "short").problem == "1 record is not in archive"
 
 
 @pytest.mark.slow

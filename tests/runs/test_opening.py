@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,3 +76,22 @@ def test_one_logger_is_one_run(tmp_path: Path) -> None:
     fields = only_run(tmp_path / "runs").fields
     assert re.fullmatch(f"script{TIME}", fields["name"])
     assert (fields["status"], fields["error"]) == ("failed", "ValueError: no")
+
+
+def test_what_is_no_directory_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for empty in ("", " "):
+        with pytest.raises(ValueError, match=r"^a run needs the name of a directory, such as 'runs/mlp', not '"):
+            Logger(empty)
+    wrong: Any
+    for wrong in (5, b"runs/a", ["runs/a"]):
+        with pytest.raises(TypeError, match=f"^a run is a directory, .*, or a Run, not {type(wrong).__name__}$"):
+            Logger(wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_says_where_and_how_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Logger("runs/a", []) as log:
+        assert repr(log.run) == "Run('runs/a', running)"
+    assert repr(log.run) == "Run('runs/a', finished)"

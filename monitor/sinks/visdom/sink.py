@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -118,7 +119,7 @@ class VisdomSink(DashboardSink):
 
     def view_command(self, folder: Path) -> str:
         """Return the command that serves the envs in `folder`."""
-        return f"monitor serve visdom --env-dir {folder}"
+        return f"monitor serve visdom --env-dir {shlex.quote(str(folder))}"
 
     def save(self, folder: Path) -> None:
         """Write the env into `folder`, for `monitor serve visdom --env-dir`; after `close` only.
