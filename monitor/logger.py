@@ -118,7 +118,7 @@ class Logger(LogMethods):
         if self._silent:
             made, rules = [], []
         self.run: Run = open_run(run, config, is_written=not self._silent)
-        self.config = RunConfig(self.run, self._measure)
+        self._config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
         self._closed = False
@@ -134,7 +134,7 @@ class Logger(LogMethods):
         if stop_on_alert:
             self._status_sink.on_stall = interrupt_main_thread  # a loop that hangs never asks whether to stop
         is_forwarding = children == "forward"
-        receive = partial(self.config.receive, self._pipeline.receive)
+        receive = partial(self._config.receive, self._pipeline.receive)
         self._receiver = Receiver(receive) if is_forwarding and not self._silent else None
         self._drops_children = is_forwarding and self._silent
         self._put = _drop if self._silent else self._pipeline.inbox.append

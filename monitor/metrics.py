@@ -34,9 +34,10 @@ _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 def goal(tag: str) -> str | None:
     """Return `"min"` or `"max"` for a metric that should be low or high, judged by its name; None if that is unknown.
 
-    The last part of the tag decides, such as `accuracy` in `test/accuracy`.
+    The last part of the tag decides, such as `accuracy` in `test/accuracy`; if that is a split, the part before it, as
+    in `Accuracy/test`.
     """
-    words = [word for word in _WORD_SEPARATORS.split(tag.rpartition("/")[2].lower()) if word]
+    words = [word for word in _WORD_SEPARATORS.split(split_of(tag)[1].rpartition("/")[2].lower()) if word]
     for pattern, direction in ((LOWER_IS_BETTER, "min"), (HIGHER_IS_BETTER, "max")):
         if any(pattern.fullmatch(word) or (len(word) > 5 and pattern.search(word)) for word in words):
             return direction
@@ -45,9 +46,20 @@ def goal(tag: str) -> str | None:
     return None
 
 
+def split_of(tag: str) -> tuple[str, str]:
+    """Return the split and the metric of a tag: `test` and `loss` for both `test/loss` and `loss/test`.
+
+    For a tag without a split, they are what comes before the last `/`, and the last part.
+    """
+    before, _, last = tag.rpartition("/")
+    if before and before not in SPLIT_ORDER and last in SPLIT_ORDER:
+        return last, before
+    return before, last
+
+
 def sort_key(tag: str) -> tuple[int, str, str]:
     """Return a sort key that puts test metrics first and training metrics last."""
-    split, _, name = tag.rpartition("/")
+    split, name = split_of(tag)
     return SPLIT_ORDER.get(split, 3), name, tag
 
 
@@ -63,7 +75,7 @@ def is_background(tag: str) -> bool:
 
 def is_held_out(tag: str) -> bool:
     """Tell whether a metric is measured on data that is not trained on."""
-    return SPLIT_ORDER.get(tag.rpartition("/")[0], 9) < 2
+    return SPLIT_ORDER.get(split_of(tag)[0], 9) < 2
 
 
 def is_best_value(tag: str) -> bool:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import multiprocessing
 import pickle
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
-from monitor import DataError, Logger, reopen
+from monitor import DataError, Logger, compare, reopen
+from monitor.cli import main
 from monitor.comparison.compare import best_runs, load_run, main_metrics
-from monitor.metrics import Definition, Goals
+from monitor.metrics import Definition, Goals, goal, is_held_out, sort_key, split_of
 from monitor.runs.listing import load
 from monitor.runs.run_file import read_run_file
 from tests.support import event_reader
@@ -133,3 +137,58 @@ def test_goals_of_a_damaged_file_are_refused(tmp_path: Path) -> None:
     (path / "run.json").write_text(json.dumps({**read_run_file(path), "goals": {"a": "up"}}))
     with pytest.raises(DataError, match="'goals' is"):
         read_run_file(path)
+
+
+def test_groups_know_it(tmp_path: Path) -> None:
+    for s in (1, 2):
+        with Logger(tmp_path / f"run{s}", ["tensorboard"], {"s": s}) as log:
+            log.define("val/loss", goal="max")
+            log.define("val/zork", goal="min")
+            for step, value in enumerate([5, 1, 9]):
+                log.scalars({"val/loss": value * s, "val/zork": value * s}, step)
+    comparison = compare([tmp_path / "run1", tmp_path / "run2"], group_by=["s"])
+    assert [run.metrics["val/zork"]["goal"] for run in comparison.rows] == ["min", "min"]
+    assert best_runs(comparison.rows, "val/loss", "best") == ["s=2"]
+    assert best_runs(comparison.rows, "val/zork", "best") == ["s=1"]
+    shown = CliRunner().invoke(main, ["compare", str(tmp_path), "--group-by", "s"], env={"COLUMNS": "100"}).stdout
+    assert "18*" in shown
+    assert "9*" in shown.partition("val/zork")[2]
+    assert "9*" not in shown.partition("val/loss")[2].partition("val/zork")[0]
+
+
+SPLITS_LAST = {
+    # tag: its goal, whether it is of held-out data, and its split and metric
+    "Loss/train": ("min", False, ("train", "Loss")),
+    "Accuracy/test": ("max", True, ("test", "Accuracy")),
+    "head/loss/val": ("min", True, ("val", "head/loss")),
+    "test/accuracy": ("max", True, ("test", "accuracy")),
+    "val/valid": (None, True, ("val", "valid")),
+    "test": (None, False, ("", "test")),
+    "loss/generator": (None, False, ("loss", "generator")),
+}
+
+
+@pytest.mark.parametrize("tag", SPLITS_LAST)
+def test_the_split_may_come_last(tag: str) -> None:
+    assert (goal(tag), is_held_out(tag), split_of(tag)) == SPLITS_LAST[tag]
+
+
+def test_split_last_in_run_json_and_tensorboard(tmp_path: Path) -> None:
+    tags = ["Loss/train", "Loss/test", "Accuracy/train", "Accuracy/test"]
+    assert sorted(tags, key=sort_key) == ["Accuracy/test", "Loss/test", "Accuracy/train", "Loss/train"]
+    with Logger(tmp_path / "run", ["tensorboard"]) as log:
+        for step, value in enumerate(VALUES):
+            log.scalars(dict.fromkeys(tags, value), step)
+    metrics = read_run_file(tmp_path / "run")["metrics"]
+    assert {tag: (entry["goal"], entry["best_step"]) for tag, entry in metrics.items()} == {
+        "Loss/train": ("min", 0), "Loss/test": ("min", 0), "Accuracy/train": ("max", 1), "Accuracy/test": ("max", 1),
+    }  # fmt: skip
+    events = event_reader.read(tmp_path / "run")
+    assert [event.step for event in events.Scalars("Accuracy/test/best")] == [0, 1]
+    layout = Layout.FromString(events.Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0])
+    charts = {chart.title: list(chart.multiline.tag) for chart in layout.category[0].chart}
+    known = set(events.Tags()["scalars"])
+    assert {title: {tag for tag in known for pattern in patterns if re.match(pattern, tag)}
+            for title, patterns in charts.items()} == {
+        "Loss": {"Loss/train", "Loss/test"}, "Accuracy": {"Accuracy/train", "Accuracy/test"},
+    }  # fmt: skip

@@ -14,6 +14,8 @@ from monitor.capture.snapshot import PendingRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sized
 
+    from monitor.capture.run_config import RunConfig
+
 _STEP_LIMIT = 2**63
 
 
@@ -23,6 +25,8 @@ class LogMethods(ArrayMethods, WatchMethods):
     Calls may come from any thread. None of them does I/O or waits for a GPU. Arrays and tensors are copied during the
     call, so they may be changed afterwards.
     """
+
+    _config: RunConfig
 
     def __init__(self, put: Callable[[Any], None]) -> None:
         """Pass entries, as `Pipeline.inbox` takes them, to `put`."""
@@ -36,6 +40,19 @@ class LogMethods(ArrayMethods, WatchMethods):
         self._sampling = False
         self._sampled_calls = self._slow_calls = self._slow_tuples = 0
         self._sampled_seconds = self._slow_seconds = 0.0
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's settings, which may be added to at any time: `log.config["lr"] = 0.1`, `log.config.update(lr=0.1)`.
+
+        Assigning another object raises `AttributeError`.
+        """
+        return self._config
+
+    @config.setter
+    def config(self, config: Any) -> None:
+        if config is not self._config:  # which `log.config |= {...}` assigns
+            raise AttributeError("log.config cannot be replaced; use log.config.update(...) to add settings")
 
     def scalar(self, tag: str, value: Any, step: int | None = None) -> None:
         """Add a point to the curve `tag`.

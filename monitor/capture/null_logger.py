@@ -44,7 +44,7 @@ class NullLogger(LogMethods):
         """Stand for the logger of the run in `directory`; `is_silent` if that one drops every call too."""
         super().__init__(self.take)
         self.run = Run(directory, config, is_written=False)
-        self.config = RunConfig(self.run, self._measure, is_child=True)
+        self._config = RunConfig(self.run, self._measure, is_child=True)
         self._is_silent = self._has_warned = is_silent
         self._tuples = 0  # how many entries were tuples
         self._calls: Callable[[int], tuple[int, float]] = self._cost  # counts the calls that lead here
@@ -66,7 +66,7 @@ class NullLogger(LogMethods):
         self._calls, self._measure_next = calls, measure_next
         for name in ("run", "stats", "flush", "checkpoint", "close"):
             setattr(logger, name, getattr(self, name))
-        logger.config = RunConfig(self.run, logger._measure, is_child=True)  # type: ignore[attr-defined]  # noqa: SLF001
+        logger._config = RunConfig(self.run, logger._measure, is_child=True)  # noqa: SLF001
 
     def take(self, entry: Any) -> None:
         """Take an entry and drop it; the first time, say so."""

@@ -50,6 +50,11 @@ class RunConfig(Mapping[str, Any]):
         """
         self._measure(self._entries, {**as_mapping(config), **settings})
 
+    def __ior__(self, config: Any) -> RunConfig:
+        """Do what `update` does: `log.config |= {"lr": 0.1}`."""
+        self.update(config)
+        return self
+
     def __setitem__(self, name: str, value: Any) -> None:
         """Add or replace one setting, or several nested ones, as `update` does."""
         self._measure(self._entries, {name: value})

@@ -131,8 +131,9 @@ def aggregate_metrics(runs: Sequence[ComparedRun]) -> dict[str, dict[str, Any]]:
                 entry |= {which: float(np.mean(values)), step: steps.pop() if len(steps) == 1 else None}
                 entry[f"{which}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
                 entry[f"{which}_count"] = len(values)
+        goal = next((run.metrics[tag]["goal"] for run in runs if "goal" in run.metrics.get(tag, {})), None)
         if entry:
-            entries[tag] = entry
+            entries[tag] = entry | ({"goal": goal} if goal else {})
     return entries
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitor.delivery.pipeline import Pipeline
-from monitor.records import Audio, Config, Embedding, Figure, Images, Mesh, Restart, Video
+from monitor.events.reader import read_history
+from monitor.metrics import MetricSummary
+from monitor.records import Audio, Config, Embedding, Figure, Images, Mesh, Restart, Scalar, Video
+from monitor.runs.jsonable import to_jsonable
+from monitor.runs.run_file import timestamp
 from monitor.runs.settings.convert import read_settings
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from monitor.imports.sources import Source
     from monitor.records import Record
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
 LISTS_PER_FLUSH = 5  # lists of records between two flushes; bounds what waits in memory
 FLUSH_TIMEOUT_S = 10.0  # of one attempt; there is no last one
 CLOSE_TIMEOUT_S = 10.0
+UPDATE_INTERVAL_S = 2.0  # between two writes of `run.json`
+MAX_TIME_S = 2**37  # since the epoch; later times are no dates
 
 # Delivered before more is read.
 FLUSHED_TYPES = (Images, Audio, Video, Figure, Mesh, Embedding, Restart)
@@ -61,6 +70,10 @@ class Replay:
     def __init__(self, name: str, source: Source, sinks: Sequence[Sink], run: Run) -> None:
         self.name, self.source, self.run, self.sinks = name, source, run, sinks
         self.counts: Counter[str] = Counter()
+        self._summary = MetricSummary()
+        self._is_superseded = False  # whether a resumed run logged some of it again
+        self._times = (math.inf, -math.inf)  # the first and the last of the log
+        self._last_update = time.monotonic()
         self._pipeline = Pipeline(sinks, run, _no_tick)
 
     def forward(self) -> None:
@@ -70,6 +83,7 @@ class Replay:
             self.counts.update(RECORD_NAMES.get(type(record).__name__, "") for record in records)
             if any(isinstance(record, Config) for record in records):
                 records = self._keep_settings(records)
+            self._summarize(records)
             self._pipeline.inbox.extend(records)
             waiting += 1
             if waiting >= LISTS_PER_FLUSH or any(isinstance(record, FLUSHED_TYPES) for record in records):
@@ -84,7 +98,12 @@ class Replay:
         self.run.status = status
         self._pipeline.close(CLOSE_TIMEOUT_S)
         stats = self._pipeline.stats()
-        self.run.finish(status, error, logged={name: counts._asdict() for name, counts in stats.items()})
+        logged = {name: counts._asdict() for name, counts in stats.items()}
+        if self._is_superseded and self.run.is_written:
+            self._summary = self._final_summary()
+        fields = self._fields()
+        ended = {"end": timestamp(self._times[1])} if "start" in fields else {}
+        self.run.finish(status, error, logged=logged, **fields, **ended)
         return [
             f"{self.name}: {name}: {counts.logged - counts.delivered} of {counts.logged} records not delivered"
             for name, counts in stats.items()
@@ -114,9 +133,43 @@ class Replay:
             self.run.update(config=settings.values)
         return masked
 
+    def _summarize(self, records: Sequence[Record]) -> None:
+        """Take in the metrics and the times, for `run.json`."""
+        for record in records:
+            if isinstance(record, Restart):
+                self._is_superseded = record.step > 0
+                if record.step <= 0:  # the log started over
+                    self._summary, self._times = MetricSummary(), (math.inf, -math.inf)
+                continue
+            if isinstance(record, Scalar):
+                self._summary.add(record.tag, record.value, record.step)
+            if 0 < record.time < MAX_TIME_S:  # some programs write none
+                first, last = self._times
+                self._times = min(first, record.time), max(last, record.time)
+
+    def _final_summary(self) -> MetricSummary:
+        """Return the metrics without what a resumed run logged again. Blocks while it reads the event files anew."""
+        summary = MetricSummary()
+        for records in read_history(self.source.path, on_error=_ignore_error, kinds=frozenset({Scalar})):
+            for record in records:
+                if isinstance(record, Scalar):
+                    summary.add(record.tag, record.value, record.step)
+        return summary
+
+    def _fields(self) -> dict[str, Any]:
+        """Return the fields for `run.json` that the log tells."""
+        fields: dict[str, Any] = {"progress": {"step": self._summary.step}}
+        fields["metrics"] = to_jsonable(self._summary.summary())
+        return fields | ({"start": timestamp(self._times[0])} if math.isfinite(self._times[0]) else {})
+
     def _flush(self) -> None:
         while self._pipeline.flush(FLUSH_TIMEOUT_S):
             pass
+        now = time.monotonic()
+        if now - self._last_update >= UPDATE_INTERVAL_S:
+            self._last_update = now
+            with suppress(OSError):
+                self.run.update(**self._fields())
 
 
 def _plural(name: str) -> str:
@@ -130,6 +183,10 @@ def ending(exit_code: int | None) -> tuple[RunStatus, str | None]:
     if exit_code == 0:
         return RunStatus.FINISHED, None
     return EXIT_CODES.get(exit_code, (RunStatus.FAILED, f"exit code {exit_code}"))
+
+
+def _ignore_error(_path: Path, _error: OSError) -> None:
+    """Do nothing: the reader of the source has noted it."""
 
 
 def _no_tick() -> None:

@@ -143,8 +143,14 @@ def chart_layout(splits_by_metric: Mapping[str, Sequence[str]]) -> Value:
 
     Each chart names all known splits, so that the charts of all runs are the same.
     """
+    splits_pattern = f"({'|'.join(SPLIT_ORDER)})"
     charts = [
-        Chart(title=metric, multiline=MultilineChartContent(tag=[f"^({'|'.join(SPLIT_ORDER)})/{re.escape(metric)}$"]))
+        Chart(
+            title=metric,
+            multiline=MultilineChartContent(
+                tag=[f"^{splits_pattern}/{re.escape(metric)}$", f"^{re.escape(metric)}/{splits_pattern}$"]
+            ),
+        )
         for metric, splits in splits_by_metric.items()
         if len(splits) > 1
     ]

@@ -29,7 +29,10 @@ def to_jsonable(value: Any, name: str = "value") -> Any:
             if two keys of an object are the same as text. Each error is one line that starts with the path of the
             part, such as `config['model']['layers']`; `name` is the first part of it.
     """
-    return _Converter(name).convert(value, ())
+    try:
+        return _Converter(name).convert(value, ())
+    except _Refused as refused:
+        raise refused.kind(str(refused)) from refused.__cause__
 
 
 class _Converter:
@@ -110,24 +113,23 @@ class _Converter:
             raise self._error(ValueError, path[:1], f"is too large: more than {MAX_BYTES >> 20} MiB")
         return value
 
-    def _error(self, kind: type[Exception], path: tuple[Any, ...], problem: str) -> Exception:
+    def _error(self, kind: type[Exception], path: tuple[Any, ...], problem: str) -> _Refused:
         parts = [f"[{_short(part)}]" for part in path]
         if len(parts) > MAX_PATH_PARTS:
             parts = [*parts[: MAX_PATH_PARTS // 2], "…", *parts[-MAX_PATH_PARTS // 2 :]]
-        refused = _RefusedType if kind is TypeError else _RefusedValue
-        return refused(f"{self._name}{''.join(parts)} {problem}")
+        return _Refused(kind, f"{self._name}{''.join(parts)} {problem}")
 
 
 class _Refused(Exception):
-    """Marks the errors of this module, so that they are not taken for those of a value's own methods."""
+    """An error of this module, on its way out: it is not taken for one of a value's own methods.
 
+    Attributes:
+        kind: what is raised in the end.
+    """
 
-class _RefusedType(_Refused, TypeError):
-    pass
-
-
-class _RefusedValue(_Refused, ValueError):
-    pass
+    def __init__(self, kind: type[Exception], message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def _only_element(value: Any) -> Any:

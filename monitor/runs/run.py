@@ -120,10 +120,13 @@ class Run:
         return self._fields["config"]  # type: ignore[no-any-return]
 
     def finish(self, status: str, error: str | None = None, **fields: Any) -> None:
-        """Write how the run ended, and more fields; `error` says why. Raises `OSError`, and what `update` raises."""
+        """Write how the run ended, and more fields; `error` says why. Raises `OSError`, and what `update` raises.
+
+        By default, `end` is now.
+        """
         with self._lock:
             self.status = RunStatus(status)
-            self._fields.update(_as_json(fields), status=self.status, end=timestamp(time.time()))
+            self._fields.update({"end": timestamp(time.time()), **_as_json(fields)}, status=self.status)
             if error is not None:
                 self._fields["error"] = mask_text(to_jsonable(error, "error"))
             if self.incomplete:

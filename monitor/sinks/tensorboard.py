@@ -17,7 +17,7 @@ from monitor.events.framing import frame
 from monitor.events.media.projector import ProjectorFiles, encode_embedding, write_embedding
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
-from monitor.metrics import SPLIT_ORDER, MetricSummary, best_tag, is_held_out
+from monitor.metrics import SPLIT_ORDER, MetricSummary, best_tag, is_held_out, split_of
 from monitor.records import RECORD_TYPES, Config, Embedding, Progress, Record, Scalar
 from monitor.scalar_block import ScalarBlock
 from monitor.sinks.base import Sink
@@ -144,7 +144,7 @@ class TensorBoardSink(Sink):
         self._known_groups.add(tags)
         changed = False
         for tag in tags:
-            split, _, metric = tag.rpartition("/")
+            split, metric = split_of(tag)
             if split in SPLIT_ORDER and split not in self._splits.setdefault(metric, []):
                 self._splits[metric].append(split)
                 changed = changed or len(self._splits[metric]) == 2

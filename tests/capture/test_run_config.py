@@ -158,3 +158,17 @@ def test_a_child_that_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         assert null.config == null.run.config == {"lr": 0.1, "seed": 3}
         assert "logging from a child process is ignored" in caplog.text
     assert recorded(log.run.path) == {"lr": 0.1}
+
+
+@pytest.mark.parametrize("kind", ["Logger", "NullLogger", "ForwardingLogger"])
+def test_settings_are_added_not_replaced(tmp_path: Path, kind: str) -> None:
+    with Logger(tmp_path / "run", [], {"lr": 0.1}, children="forward" if kind == "ForwardingLogger" else "off") as log:
+        other: Any = log if kind == "Logger" else pickle.loads(pickle.dumps(log))
+        assert type(other).__name__ == kind
+        with pytest.raises(AttributeError, match=r"^log.config cannot be replaced; use log.config.update\(...\) to"):
+            other.config = {"a": 1}
+        other.config |= {"model": {"layers": 2}}
+        assert dict(other.config) == {"lr": 0.1, "model.layers": 2}
+        other.close()
+    if kind != "NullLogger":
+        assert recorded(log.run.path) == {"lr": 0.1, "model.layers": 2}

@@ -55,11 +55,19 @@ def test_a_folder_of_runs_to_tensorboard(tmp_path: Path) -> None:
     assert [value for _, value in losses] == pytest.approx([1 / (step + 1) for step in range(30)])
     first = json.loads((logdir / "baseline" / "run.json").read_text())
     assert (first["status"], first["config"]) == ("finished", {"lr": 0.1, "opt.name": "adam"})
+    assert first["metrics"]["train/loss"] == {
+        "last": pytest.approx(1 / 30), "step": 29, "best": pytest.approx(1 / 30), "best_step": 29, "goal": "min",
+    }  # fmt: skip
+    assert first["progress"] == {"step": 29}
+    assert (first["start"], first["end"]) == ("1970-01-01T00:16:40.000+00:00", "1970-01-01T00:17:09.000+00:00")
     listed = json.loads(CliRunner().invoke(main, ["runs", str(logdir), "--json"]).stdout)
     assert {run["name"]: run["status"] for run in listed} == {
         "baseline": "finished", "baseline-2": "failed", "id2": "interrupted", "-a-b": "lost",
         "offline-run-20261124_093014-id4": "lost",
     }  # fmt: skip
+    assert {run["name"]: run["duration"] for run in listed}["baseline"] == 29
+    table = CliRunner().invoke(main, ["runs", str(logdir), "--metric", "train/loss"])
+    assert table.exit_code == 0, table.output
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["runs"]
 
 

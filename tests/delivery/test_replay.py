@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
-from monitor import Logger
+from monitor import Logger, reopen
 from monitor.cli import main
+from monitor.runs.run_file import read_run_file
 from monitor.testing import wait_until
 from tests.support import event_reader, foreign
 
@@ -98,7 +99,7 @@ def test_bad_input_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 WRITES = """
 import sys, time
-from monitor import Logger
+from monitor import Logger, reopen
 with Logger(sys.argv[1], ["tensorboard"]) as log:
     for step in range(1000):
         log.scalar("a", float(step), step)
@@ -142,3 +143,21 @@ def test_following_a_run_that_goes_on_and_is_restarted(
     xs = visdom_server.windows("a")["a"]["content"]["data"][0]["x"]
     assert xs[-1] == 400
     assert max(xs) == 400
+
+
+def test_the_metrics_of_a_resumed_run(tmp_path: Path) -> None:
+    """What was logged again does not count, and neither does the time of the replay."""
+    with Logger(tmp_path / "runs" / "a", ["tensorboard"]) as log:
+        log.scalar("test/loss", 0.5, 0)
+        log.checkpoint("c", 1)
+        log.scalar("test/loss", 0.1, 1)
+    with Logger(reopen(tmp_path / "runs" / "a", "c", 1), ["tensorboard"]) as log:
+        log.scalar("test/loss", 0.3, 1)
+    ended = read_run_file(tmp_path / "runs" / "a")
+    assert replay(tmp_path / "runs" / "a", "--sink", "tensorboard", "--logdir", tmp_path / "out").exit_code == 0
+    copy = read_run_file(tmp_path / "out" / "a")
+    metric = copy["metrics"]["test/loss"]
+    assert (metric["last"], metric["best"], metric["best_step"]) == pytest.approx((0.3, 0.3, 1))
+    assert copy["progress"] == {"step": 1}
+    assert copy["start"] >= ended["start"]
+    assert copy["end"] <= ended["end"]

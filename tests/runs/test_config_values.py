@@ -12,6 +12,7 @@ import math
 import pathlib
 import subprocess
 import sys
+import traceback
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -257,3 +258,11 @@ def test_arguments_that_are_not_utf_8(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["command"][-1] == "\\udcff"
+
+
+@pytest.mark.parametrize("value", [{"a": {1: 2, "1": 3}}, {"a": Silent()}])
+def test_errors_are_of_plain_types(value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        to_jsonable(value, "config")
+    assert caught.type in (TypeError, ValueError)
+    assert "_Refused" not in "".join(traceback.format_exception(caught.value))

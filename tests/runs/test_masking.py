@@ -39,6 +39,13 @@ SECRET_NAMES = [
     "ssh_key",
     "secrets.openai",
     "authorization",
+    "pwd",
+    "db_pwd",
+    "dbPwd",
+    "PWD",
+    "creds",
+    "aws-creds",
+    "creds.aws",
 ]
 HARMLESS_NAMES = [
     "tokenizer",
@@ -59,6 +66,9 @@ HARMLESS_NAMES = [
     "keys",
     "monkey",
     "key_padding",
+    "cwd",
+    "pwd_weight",
+    "credsize",
     "author",
     "username",
     "passes",
@@ -155,6 +165,49 @@ def test_urls(text: str) -> None:
     assert mask_text(text) == URLS[text]
 
 
+TEXTS = {
+    "curl -H 'Authorization: Bearer X1X' http://host": "curl -H 'Authorization: Bearer ***' http://host",
+    "curl -H 'authorization: Basic X1X' -H 'X-Api-Key: X1X'": "curl -H 'authorization: Basic ***' -H 'X-Api-Key: ***'",
+    '{"Authorization": "Bearer X1X"}': '{"Authorization": "***"}',
+    "train.py --password X1X --lr 0.1 --api-key 'X1 X'": "train.py --password *** --lr 0.1 --api-key '***'",
+    "cannot connect: host=db password=X1X user=ann": "cannot connect: host=db password=*** user=ann",
+    "login(token=X1X) failed": "login(token=***) failed",
+    "user=ann&password=X1(X&a=1": "user=ann&password=***&a=1",
+    "got {'api_key': 'X1X', 'lr': 0.1}": "got {'api_key': '***', 'lr': 0.1}",
+    "https://host/?api_key=X1X password=X1X": "https://host/?api_key=*** password=***",
+    # What has no secret stays.
+    "KeyError: 'password'": "KeyError: 'password'",
+    "f() got an unexpected keyword argument 'token'": "f() got an unexpected keyword argument 'token'",
+    "the password is wrong: the token expired": "the password is wrong: the token expired",
+    "a token embedding, then token mixing": "a token embedding, then token mixing",
+    "train.py --num-tokens 5 --pad-token x --max_tokens=9": "train.py --num-tokens 5 --pad-token x --max_tokens=9",
+    "if token == other: tokens=512, pad_token=0": "if token == other: tokens=512, pad_token=0",
+    "PWD=/home/x make": "PWD=/home/x make",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_secrets_in_settings_and_failures(text: str) -> None:
+    assert mask_text(text) == TEXTS[text]
+    assert mask_settings({"cmd": text, "all": [text]}) == {"cmd": TEXTS[text], "all": [TEXTS[text]]}
+    assert mask_text(TEXTS[text]) == TEXTS[text]
+
+
+def test_lists_of_pairs_and_of_options() -> None:
+    settings = {
+        "pairs": [["user", "ann"], ["password", "X1X"], ["max_tokens", 5]],
+        "arguments": ["--lr", 0.1, "--password", "X1X", "--tokens", 5, "--pwd", "--verbose", "x"],
+        "levels": ["token", "password", "char"],
+        "pwd": "/home/ann",
+        "db": {"pwd": "C:\\work"},
+    }
+    assert mask_settings(settings) == {
+        **settings,
+        "pairs": [["user", "ann"], ["password", "***"], ["max_tokens", 5]],
+        "arguments": ["--lr", 0.1, "--password", "***", "--tokens", 5, "--pwd", "--verbose", "x"],
+    }
+
+
 def test_long_texts_take_linear_time() -> None:
     texts = [
         "a" * 2 * 10**5,
@@ -163,6 +216,11 @@ def test_long_texts_take_linear_time() -> None:
         "a://" * 30_000,
         "{" + "token:" * 30_000,
         "-" * 10**5,
+        "x-" * 10**5,
+        "--token " * 20_000,
+        "authorization:" * 10_000,
+        "a" + " " * 10**5 + "=",
+        "token=" + ")" * 10**5,
     ]
     started = time.process_time()
     mask_command(texts)
