@@ -7,19 +7,20 @@ such as that of Git LFS are started, without which unchanged files would count a
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.recording.run_files import add_file
 from monitor.runs.environment import QUIET_GIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 DIFF_FILE, UNTRACKED_FILE = "diff.patch", "untracked.txt"
 MAX_DIFF_BYTES = 8 * 2**20  # a patch that is cut off cannot be applied, so a larger one is left out
@@ -41,6 +42,17 @@ CONFUSING = ("GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GI
 
 class GitError(Exception):
     """A command of git failed, took too long, or printed too much; the message says so."""
+
+
+def record_code(folders: Sequence[str], directory: Path, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+    """Record the changes as `record_git` does, in the first folder that is in a checkout; or say why not."""
+    for folder in folders:
+        recorded = record_git(Path(folder), directory, is_cancelled)
+        if recorded:
+            return recorded
+    where = " or ".join(folders) or "the working directory, which was removed"
+    reason = f"no git repository at {where}" if shutil.which("git") else "git is not installed"
+    return {"diff": {"file": None, "left_out": reason}}
 
 
 def record_git(folder: Path, directory: Path, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
