@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monitor.recording.line_endings import LineEndings, converted_files, patch_of_bytes
 from monitor.recording.run_files import add_file
 from monitor.runs.environment import QUIET_GIT
 
@@ -77,8 +78,23 @@ def record_git(folder: Path, directory: Path, is_cancelled: Callable[[], bool]) 
 
 
 def _record_diff(git: Git, directory: Path) -> dict[str, Any]:
-    patch = git.read(*DIFF, _base(git), "--", limit=MAX_DIFF_BYTES)
-    return {"file": add_file(directory, DIFF_FILE, patch) if patch else None}
+    base = _base(git)
+    notes: dict[str, Any] = {}
+    try:
+        found = converted_files(git, base)
+        notes = {"converted": [escape_name(name) for name in found.uncertain]} if found.uncertain else {}
+    except GitError as error:
+        found, notes = LineEndings([], []), {"line_endings": str(error)}
+    without = [":/", *(f":(top,exclude,literal){name}" for name in found.as_bytes)] if found.as_bytes else []
+    patch = git.read(*DIFF, base, "--", *without, limit=MAX_DIFF_BYTES)
+    if found.as_bytes:
+        patch += patch_of_bytes(git, base, found.as_bytes, MAX_DIFF_BYTES - len(patch))
+    return {"file": add_file(directory, DIFF_FILE, patch) if patch else None, **notes}
+
+
+def escape_name(name: str) -> str:
+    """Return the name of a file as text that UTF-8 can encode."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _record_untracked(git: Git, directory: Path) -> dict[str, Any]:
@@ -149,6 +165,10 @@ class Git:
                 raise GitError(problem)
             output.seek(0)
             return output.read()
+
+    def text(self, *arguments: str) -> str:
+        """Return the line that a command prints, as `read` does."""
+        return os.fsdecode(self.read(*arguments).removesuffix(b"\n"))
 
     def _wait(self, process: subprocess.Popen[bytes], output: int, limit: int, deadline: float) -> str | None:
         """Wait for the end; return why the output is of no use, if it is not."""
