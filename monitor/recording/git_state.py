@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.recording.line_endings import LineEndings, converted_files, patch_of_bytes
+from monitor.recording.line_endings import converted_files, patch_of_bytes
 from monitor.recording.run_files import add_file
 from monitor.runs.environment import QUIET_GIT
 
@@ -39,6 +39,10 @@ DIFF = ("diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no
 # Variables that change what the arguments mean.
 CONFUSING = ("GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS",
              "GIT_ICASE_PATHSPECS")  # fmt: skip
+
+# Variables that say where a repository is, such as those of a hook of git that starts a run.
+LOCATIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
+             "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX")  # fmt: skip
 
 
 class GitError(Exception):
@@ -80,15 +84,22 @@ def record_git(folder: Path, directory: Path, is_cancelled: Callable[[], bool]) 
 def _record_diff(git: Git, directory: Path) -> dict[str, Any]:
     base = _base(git)
     notes: dict[str, Any] = {}
+    without: list[str] = []
+    converted: list[str] = []
+    patch_of_others = b""
     try:
         found = converted_files(git, base)
-        notes = {"converted": [escape_name(name) for name in found.uncertain]} if found.uncertain else {}
+        converted = found.uncertain
+        if found.as_bytes:
+            patch_of_others = patch_of_bytes(git, base, found.as_bytes, MAX_DIFF_BYTES)
+            without = [":/", *(f":(top,exclude,literal){name}" for name in found.as_bytes)]
     except GitError as error:
-        found, notes = LineEndings([], []), {"line_endings": str(error)}
-    without = [":/", *(f":(top,exclude,literal){name}" for name in found.as_bytes)] if found.as_bytes else []
-    patch = git.read(*DIFF, base, "--", *without, limit=MAX_DIFF_BYTES)
-    if found.as_bytes:
-        patch += patch_of_bytes(git, base, found.as_bytes, MAX_DIFF_BYTES - len(patch))
+        notes["line_endings"] = f"changes of line endings are left out: {error}"
+    patch = git.read(*DIFF, base, "--", *without, limit=MAX_DIFF_BYTES) + patch_of_others
+    if len(patch) > MAX_DIFF_BYTES:
+        raise GitError(f"it is larger than {MAX_DIFF_BYTES / 2**20:g} MiB")
+    if converted:
+        notes["converted"] = [escape_name(name) for name in converted]
     return {"file": add_file(directory, DIFF_FILE, patch) if patch else None, **notes}
 
 
@@ -133,8 +144,9 @@ def _base(git: Git) -> str:
 class Git:
     """Runs git in a folder."""
 
-    def __init__(self, folder: str | Path, is_cancelled: Callable[[], bool]) -> None:
-        """`is_cancelled` is asked now and then; once it says so, git is killed."""
+    def __init__(self, folder: str | Path, is_cancelled: Callable[[], bool], repository: str | None = None) -> None:
+        """`is_cancelled` is asked now and then; once it says so, git is killed. `repository` is another one to use."""
+        self._repository = repository
         self.folder = os.fspath(folder)
         self._is_cancelled = is_cancelled
 
@@ -142,6 +154,9 @@ class Git:
         """Return what a command prints. Raises `GitError`; `OSError` if git cannot be started."""
         options = [option for setting in SETTINGS for option in ("-c", setting)]
         variables = {name: value for name, value in os.environ.items() if name not in CONFUSING}
+        if self._repository is not None:
+            options += [f"--git-dir={self._repository}", f"--work-tree={self.folder}"]
+            variables = {name: value for name, value in variables.items() if name not in LOCATIONS}
         deadline = time.monotonic() + TIMEOUT_S
         with tempfile.TemporaryFile(prefix="monitor-git-") as output:
             process = subprocess.Popen(
@@ -165,6 +180,10 @@ class Git:
                 raise GitError(problem)
             output.seek(0)
             return output.read()
+
+    def in_repository(self, repository: str) -> Git:
+        """Return one for the same folder and another repository, whatever the environment says."""
+        return Git(self.folder, self._is_cancelled, repository)
 
     def text(self, *arguments: str) -> str:
         """Return the line that a command prints, as `read` does."""

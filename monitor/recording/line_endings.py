@@ -32,17 +32,22 @@ class LineEndings(NamedTuple):
 def converted_files(git: Git, base: str) -> LineEndings:
     """Find the tracked files whose line endings `git apply` would not restore. Raises `GitError`."""
     as_bytes, uncertain = [], []
-    is_automatic = git.read("config", "--default", "false", "--get", "core.autocrlf").strip() == b"true"
+    setting = git.read("config", "--default", "false", "--get", "core.autocrlf").strip()
     for entry in git.read("ls-files", "--eol", "-z", limit=MAX_LIST_BYTES).split(b"\0")[:-1]:
         states, _, path = entry.partition(b"\t")
-        _, worktree, attributes = (part.partition(b"/")[2] for part in states.split(maxsplit=2))
-        name = os.fsdecode(path)
-        if attributes.rstrip().endswith(b"eol=crlf"):
+        index, worktree, attributes = (part.partition(b"/")[2].strip() for part in states.split(maxsplit=2))
+        if attributes.endswith(b"eol=crlf"):
             if worktree in (b"lf", b"mixed"):
-                uncertain.append(name)
-        elif worktree in (b"crlf", b"mixed") and not is_automatic and attributes.strip() != b"-text":
-            as_bytes.append(name)
-    as_bytes = [name for name in as_bytes if _hash(git, name) != _hash(git, name, "--no-filters")]
+                uncertain.append(os.fsdecode(path))
+            continue
+        if worktree not in (b"crlf", b"mixed") or setting == b"true":
+            continue
+        if not attributes and setting == b"input":
+            attributes = b"text=auto"
+        # Files that were committed with CRLF are left alone by `text=auto`.
+        if attributes.startswith(b"text") and (attributes != b"text=auto" or index not in (b"crlf", b"mixed")):
+            as_bytes.append(os.fsdecode(path))
+    as_bytes = list(dict.fromkeys(as_bytes))  # a conflict has several entries
     certain = [name for name in as_bytes[:MAX_FILES] if _can_be_patched(git, base, name)]
     return LineEndings(certain, sorted({*uncertain, *as_bytes} - {*certain}))
 
@@ -53,26 +58,22 @@ def patch_of_bytes(git: Git, base: str, names: list[str], limit: int) -> bytes:
     tree = git.text("rev-parse", f"{base}^{{tree}}")
     kind = git.text("rev-parse", "--show-object-format")
     with tempfile.TemporaryDirectory(prefix="monitor-git-") as own:
-        git.read("init", "--quiet", "--bare", "--template=", f"--object-format={kind}", own)
-        in_own = (f"--git-dir={own}", f"--work-tree={git.folder}")
+        patcher = git.in_repository(own)
+        patcher.read("init", "--quiet", "--template=", f"--object-format={kind}")
         os.makedirs(f"{own}/info", exist_ok=True)  # noqa: PTH103
         with open(f"{own}/info/attributes", "w", encoding="utf-8") as file:  # noqa: PTH123
             file.write("* -text -diff -filter -ident -working-tree-encoding !eol\n")
         with open(f"{own}/objects/info/alternates", "wb") as links:  # noqa: PTH123
             links.write(os.fsencode(objects) + b"\n")
-        git.read(*in_own, "read-tree", tree)
+        patcher.read("read-tree", tree)
         for name in names:
             is_executable = os.access(os.path.join(git.folder, name), os.X_OK)  # noqa: PTH118
-            blob = git.text(*in_own, "hash-object", "-w", "--no-filters", "--", name)
+            blob = patcher.text("hash-object", "-w", "--no-filters", "--", name)
             entry = f"{'100755' if is_executable else '100644'},{blob},{name}"
-            git.read(*in_own, "update-index", "--add", "--cacheinfo", entry)
-        return git.read(*in_own, "diff-index", "--cached", "--patch", "--binary", "--full-index", "--no-renames",
+            patcher.read("update-index", "--add", "--cacheinfo", entry)
+        return patcher.read("diff-index", "--cached", "--patch", "--binary", "--full-index", "--no-renames",
                         "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", tree,
                         limit=limit)  # fmt: skip
-
-
-def _hash(git: Git, name: str, *options: str) -> str:
-    return git.text("hash-object", *options, "--", name)
 
 
 def _can_be_patched(git: Git, base: str, name: str) -> bool:

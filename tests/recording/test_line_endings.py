@@ -29,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def test_crlf_where_git_stores_lf(repository: Path, tmp_path: Path) -> None:
+def test_crlf_where_git_stores_lf(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (repository / "f.py").write_bytes(b"one\r\ntwo\r\nthree\r\n")
     (repository / "same lines.py").write_bytes(b"one\r\ntwo\r\n")
     (repository / "mixed.py").write_bytes(b"one\r\n2\n")
@@ -40,9 +40,13 @@ def test_crlf_where_git_stores_lf(repository: Path, tmp_path: Path) -> None:
     (repository / "new.sh").write_bytes(b"new\r\n")
     (repository / "new.sh").chmod(0o755)
     git(repository, "add", "added.py", "new.sh")
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repository / ".git" / "index"))  # as a hook of git has it
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
     before = {path: path.read_bytes() for path in (repository / ".git").rglob("*") if path.is_file()}
     assert record(repository, tmp_path / "run")["diff"] == {"file": "diff.patch"}
     assert {path: path.read_bytes() for path in (repository / ".git").rglob("*") if path.is_file()} == before
+    monkeypatch.delenv("GIT_INDEX_FILE")
+    monkeypatch.delenv("GIT_DIR")
     assert restored(repository, tmp_path / "run" / "diff.patch", tmp_path) == tracked(repository)
 
 
