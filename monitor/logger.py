@@ -255,6 +255,10 @@ class Logger(LogMethods):
             self.close(INTERRUPTED_CLOSE_S, status, error)
             raise
 
+    def _check_open(self) -> None:
+        if self._put == self._refuse:
+            self._refuse(None)
+
     def _refuse(self, _record: Any) -> None:
         raise RuntimeError(f"this logger is closed; nothing more can be logged to {self.run.label}")
 

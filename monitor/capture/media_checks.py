@@ -12,6 +12,8 @@ from monitor.capture.snapshot import ArraySnapshot
 from monitor.capture.table_cells import mistake, read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -28,16 +30,49 @@ def classifier_output(target: Any, scores: Any, tag: str) -> tuple[ArraySnapshot
     return ArraySnapshot(target), ArraySnapshot(scores)
 
 
-def checked_output(pair: tuple[ArraySnapshot, ArraySnapshot]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the true classes and the scores. Raises `ValueError` for other classes than 0 and 1, and scores of NaN."""
+def output_of(pair: tuple[ArraySnapshot, ArraySnapshot]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return the true classes and the scores, after `check_output`."""
+    return pair[0].numpy().astype(bool), pair[1].numpy().astype("float64")
+
+
+def check_output(pair: tuple[ArraySnapshot, ArraySnapshot], tag: str, *, are_probabilities: bool) -> None:
+    """Raise `ValueError` for other classes than 0 and 1, scores that are not finite, and wrong probabilities."""
     import numpy as np
 
     target, scores = pair[0].numpy(), pair[1].numpy().astype("float64")
-    if not np.isin(target, (0, 1)).all():
-        raise ValueError("the target of a binary classifier must be 0 or 1")
-    if not np.isfinite(scores).all():
-        raise ValueError("the scores of a classifier must be finite")
-    return target.astype(bool), scores
+    wrong = target[(target != 0) & (target != 1)]
+    if len(wrong):
+        raise mistake(ValueError, f"{tag}: target", f"the true classes must be 0 or 1, not {wrong[0]}")
+    wrong = scores[~((scores >= 0) & (scores <= 1))] if are_probabilities else scores[~np.isfinite(scores)]
+    if len(wrong):
+        accepted = "probabilities in [0, 1]" if are_probabilities else "finite"
+        raise mistake(ValueError, f"{tag}: scores", f"the scores must be {accepted}, not {wrong[0]:g}")
+
+
+def check_finite(copy: ArraySnapshot, name: str) -> None:
+    """Raise `ValueError` for NaN and infinity, naming the row."""
+    import numpy as np
+
+    rows = np.flatnonzero(~np.isfinite(copy.numpy().astype("float64")).all(axis=1))
+    if len(rows):
+        raise mistake(ValueError, name, f"must be finite; row {rows[0]} has NaN or infinity")
+
+
+def check_faces(copy: ArraySnapshot, vertex_count: int, tag: str) -> None:
+    """Raise `ValueError` for a face with a vertex that is not there."""
+    faces = copy.numpy()
+    wrong = faces[(faces < 0) | (faces >= vertex_count)]
+    if len(wrong):
+        reason = f"must be numbers of vertices, from 0 to {vertex_count - 1}, not {wrong[0]}"
+        raise mistake(ValueError, f"{tag}: faces", reason)
+
+
+def check_now(check: Callable[[], None], *copies: ArraySnapshot) -> Callable[[], None]:
+    """Make a check of values at once if that waits for no GPU; return what is left to check, for a worker."""
+    if all(copy.is_on_host for copy in copies):
+        check()
+        return lambda: None
+    return check
 
 
 def label_rows(labels: Any, count: int, columns: tuple[str, ...], tag: str) -> Any:

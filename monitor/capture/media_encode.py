@@ -1,11 +1,12 @@
 """Turn the arguments of log calls for media into inbox entries: check them, and copy what could change.
 
 As in `encode`, a mistake raises before anything is enqueued, and a worker draws and encodes. Nothing waits for a GPU,
-so what depends on the values of an array is checked by the worker too.
+so what depends on the values of an array on a GPU is checked by the worker.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,14 @@ from monitor.capture.media_checks import (
     MAX_POINTS,
     MAX_REGIONS,
     add_axis,
-    checked_output,
+    check_faces,
+    check_finite,
+    check_now,
+    check_output,
     classifier_output,
     dtype_name,
     label_rows,
+    output_of,
     regions_of,
     to_colors,
     triples,
@@ -101,7 +106,7 @@ def detections(
     if len(image) != 1:
         raise mistake(ValueError, tag, f"needs one image, C×H×W or H×W, not {list(image.shape)}")
     size = list(image.shape[-2:])
-    box_copy = mask_copy = None
+    box_copy = mask_copy = check = None
     if boxes is not None and len(boxes):
         boxes = validation.numbers(boxes, f"{tag}: boxes")
         if len(boxes.shape) != 2 or boxes.shape[1] != 4:
@@ -109,6 +114,7 @@ def detections(
                 ValueError, f"{tag}: boxes", f"must be N×4: left, top, right, bottom; not {list(boxes.shape)}"
             )
         box_copy = ArraySnapshot(boxes, MAX_REGIONS)
+        check = check_now(partial(check_finite, box_copy, f"{tag}: boxes"), box_copy)
     names = tuple(validation.text(label, f"{tag}: a label") for label in labels)
     if names and len(names) != (0 if boxes is None else len(boxes)):
         raise mistake(ValueError, tag, f"needs one label per box, not {len(names)}")
@@ -128,6 +134,8 @@ def detections(
     def build() -> Detections:
         import numpy as np
 
+        if check is not None:
+            check()
         found = np.zeros((0, 4)) if box_copy is None else box_copy.numpy().astype("float64")
         regions = np.zeros((0, *size), np.uint8) if mask_copy is None else regions_of(mask_copy.numpy())
         return Detections(tag, to_uint8(image_copy.numpy())[0], found, names[: len(found)], regions, step, now)
@@ -143,11 +151,13 @@ def pr_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int
     if not 2 <= thresholds <= MAX_THRESHOLDS:
         raise ValueError(f"thresholds must be from 2 to {MAX_THRESHOLDS}, not {thresholds}")
     pair = classifier_output(target, scores, tag)
+    check = check_now(partial(check_output, pair, tag, are_probabilities=True), *pair)
 
     def build() -> PRCurve:
         from monitor.render.classifier_curves import precision_recall
 
-        counts, precision, recall = precision_recall(*checked_output(pair), thresholds)
+        check()
+        counts, precision, recall = precision_recall(*output_of(pair), thresholds)
         return PRCurve(tag, counts, precision, recall, step, now)
 
     return _pending(PRCurve, tag, pair[0].nbytes + pair[1].nbytes, build, step)
@@ -157,12 +167,15 @@ def roc_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: in
     """Encode the true positive rate of a binary classifier over its false positive rate, as a plot."""
     tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
     pair = classifier_output(target, scores, tag)
+    check = check_now(partial(check_output, pair, tag, are_probabilities=False), *pair)
 
     def build() -> Curve:
         from monitor.render.classifier_curves import receiver_operating_characteristic
 
-        x, y, area = receiver_operating_characteristic(*checked_output(pair), MAX_CURVE_POINTS)
-        return Curve(tag, x, y, step, now, "false positive rate", f"true positive rate (area {area:.4f})")
+        check()
+        x, y, area = receiver_operating_characteristic(*output_of(pair), MAX_CURVE_POINTS)
+        shown = f"area {area:.4f}" if area == area else "area undefined: only one class occurs"
+        return Curve(tag, x, y, step, now, "false positive rate", f"true positive rate ({shown})")
 
     return _pending(Curve, tag, pair[0].nbytes + pair[1].nbytes, build, step)
 
@@ -179,6 +192,7 @@ def embedding(
     names = tuple(validation.text(column, f"{tag}: a column") for column in columns)
     rows = label_rows(labels, count, names, tag)
     copy, picture_copy = ArraySnapshot(vectors, MAX_POINTS), None
+    check = check_now(partial(check_finite, copy, tag), copy)
     if images is not None:
         images = validation.images(images, f"{tag}: images")
         if len(images) != count:
@@ -186,6 +200,7 @@ def embedding(
         picture_copy = ArraySnapshot(images, MAX_POINTS)
 
     def build() -> Embedding:
+        check()
         found = rows() if callable(rows) else rows
         pictures = None if picture_copy is None else to_uint8(picture_copy.numpy())
         return Embedding(tag, copy.numpy().astype("float32"), step, now, found, names, pictures)
@@ -204,8 +219,10 @@ def mesh(known_tags: set[str], tag: str, vertices: Any, step: int | None, faces:
         raise mistake(ValueError, f"{tag}: colors", f"needs one color per vertex, not {list(copies[2].shape)}")
     if faces is not None and len(faces) and dtype_name(validation.numbers(faces, tag)) not in validation.INTEGER_DTYPES:
         raise mistake(TypeError, f"{tag}: faces", "must be integers, the numbers of vertices")
+    check = check_now(partial(check_faces, copies[1], copies[0].shape[0], tag), copies[1])
 
     def build() -> Mesh:
+        check()
         points, triangles, shades = (copy.numpy() for copy in copies)
         return Mesh(tag, points.astype("float32"), triangles.astype("int64"), to_colors(shades), step, now)
 

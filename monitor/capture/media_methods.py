@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 class MediaMethods:
-    """The log calls for media: like the others, they check, copy, and enqueue. A worker draws and encodes."""
+    """The log calls for media: like the others, they check, copy, and enqueue. A worker draws and encodes.
+
+    The values of arrays on the host are checked at the call. Those on a GPU are checked by a worker: a wrong one costs
+    its record, with a line in the log.
+    """
 
     def _measure(self, call: Any, *arguments: Any) -> None:
         """Make a call and record how long it took."""
@@ -80,14 +84,14 @@ class MediaMethods:
             tag: names the image.
             image: an array or tensor, C×H×W or H×W; values as in `images`.
             step: as in `images`.
-            boxes: N×4 numbers: left, top, right, and bottom in pixels. The first 256 are shown.
+            boxes: N×4 finite numbers: left, top, right, and bottom in pixels. The first 256 are shown.
             labels: a text for each box.
             masks: bool or integers: K×H×W, not 0 where the image belongs to the region; or H×W, the class of each
                 pixel, where 0 is the background. The first 256 are shown.
 
         Raises:
             TypeError: if an argument has another dtype, or a label is not text.
-            ValueError: if an argument has another shape.
+            ValueError: if an argument has another shape or other values.
         """
         self._measure(media_encode.detections, tag, image, step, boxes, labels, masks)
 
@@ -103,7 +107,7 @@ class MediaMethods:
 
         Raises:
             TypeError: if an argument does not contain numbers.
-            ValueError: if `target` and `scores` are empty or differ in shape.
+            ValueError: if `target` and `scores` are empty or differ in shape, or hold other values.
         """
         self._measure(media_encode.pr_curve, tag, target, scores, step, thresholds)
 
@@ -115,12 +119,12 @@ class MediaMethods:
         Args:
             tag: names the curve.
             target: the N true classes, 0 or 1.
-            scores: the N scores of class 1, of any scale.
+            scores: the N scores of class 1, of any scale, finite. If only one class occurs, the area is undefined.
             step: as in `images`.
 
         Raises:
             TypeError: if an argument does not contain numbers.
-            ValueError: if `target` and `scores` are empty or differ in shape.
+            ValueError: if `target` and `scores` are empty or differ in shape, or hold other values.
         """
         self._measure(media_encode.roc_curve, tag, target, scores, step)
 
@@ -137,7 +141,7 @@ class MediaMethods:
 
         Args:
             tag: names the embedding.
-            vectors: an array or tensor, N×D: one row per point. The first 10,000 points are shown.
+            vectors: an array or tensor, N×D, finite: one row per point. The first 10,000 points are shown.
             step: as in `images`.
             labels: for each point an integer, a text, or a row of texts and numbers.
             columns: the names of the columns of `labels`, if they are rows.
@@ -145,7 +149,7 @@ class MediaMethods:
 
         Raises:
             TypeError: if an argument has another dtype.
-            ValueError: if an argument has another shape.
+            ValueError: if an argument has another shape or other values.
         """
         self._measure(media_encode.embedding, tag, vectors, step, labels, columns, images)
 
@@ -161,7 +165,7 @@ class MediaMethods:
 
         Raises:
             TypeError: if an argument does not contain numbers, or `faces` no integers.
-            ValueError: if an argument has another shape.
+            ValueError: if an argument has another shape or other values.
         """
         self._measure(media_encode.mesh, tag, vertices, step, faces, colors)
 
@@ -170,14 +174,16 @@ class MediaMethods:
 
         Args:
             tag: names the table.
-            rows: lists of cells, or mappings of columns to cells, or a data frame of pandas or polars. A cell is text,
-                shown as it is, or a number, a bool, or None. The first 1000 rows are shown.
+            rows: lists of cells; or mappings of columns to cells; or one mapping of columns to lists of cells of the
+                same length; or a data frame of pandas or polars. A cell is text, shown as it is, or a number, a bool,
+                or None. The first 1000 rows are shown.
             step: as in `images`.
-            columns: the names of the columns; by default those of the mappings or of the data frame.
+            columns: the names of the columns; by default those of the mappings or of the data frame. Of mappings, they
+                choose the columns.
 
         Raises:
             TypeError: if `rows` is none of these, or a cell is something else.
-            ValueError: if the rows differ in length, or there are more than 100 columns.
+            ValueError: if rows or columns differ in length, a column is missing, or there are more than 100 columns.
         """
         self._measure(media_encode.table, tag, rows, step, columns)
 

@@ -45,6 +45,9 @@ class WatchMethods:
         """Make a call and record how long it took."""
         raise NotImplementedError
 
+    def _check_open(self) -> None:
+        """Raise `RuntimeError` if nothing more can be logged."""
+
     def watch(
         self,
         model: Any,
@@ -78,15 +81,21 @@ class WatchMethods:
 
         Raises:
             TypeError: if `model` is not a module, or `every` not an int.
-            ValueError: if `every` is less than 1.
+            ValueError: if `every` is less than 1, the model has no parameters, or nothing of them is to be logged.
+            RuntimeError: if the logger is closed.
         """
         module = getattr(sys.modules.get("torch.nn"), "Module", None)
         if module is None or not isinstance(model, module):
             raise TypeError(f"watch takes a torch.nn.Module, not {type(model).__name__}")
         if validation.step(every, "every") < 1:
             raise ValueError(f"every must be 1 or more, not {every}")
+        if not (weights or gradients):
+            raise ValueError("watch needs weights=True or gradients=True; with neither, nothing is logged")
+        if next(model.parameters(), None) is None:
+            raise ValueError(f"watch needs a model with parameters; {type(model).__name__} has none")
         if name:
             validation.tag(name, set())
+        self._check_open()
         if self._watches_models:
             self.unwatch(model)
             _add(ModelWatch(self, model, WatchOptions(every, gradients, weights, histograms, name)))

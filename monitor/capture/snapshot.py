@@ -55,6 +55,11 @@ class ArraySnapshot:
             self.nbytes = self._data.nbytes
         self.shape = tuple(self._data.shape)
 
+    @property
+    def is_on_host(self) -> bool:
+        """Whether the values can be read without waiting for a device."""
+        return not is_tensor(self._data) or self._data.device.type == "cpu"
+
     def numpy(self) -> NDArray[Any]:
         """Return the copy as a NumPy array, bfloat16 as float32. Blocks until the device is done; for workers only."""
         if not is_tensor(self._data):

@@ -24,15 +24,16 @@ def read_table(
     """Return the names of the columns and the first rows of cells, as texts.
 
     Args:
-        rows: rows of cells, or mappings of columns to cells, or a data frame of pandas or polars. A cell is text, a
-            number, a bool, or None.
-        columns: the names of the columns; by default those of the mappings or of the data frame.
+        rows: rows of cells, or mappings of columns to cells, or one mapping of columns to lists of cells, or a data
+            frame of pandas or polars. A cell is text, a number, a bool, or None.
+        columns: the names of the columns; by default those of the mappings or of the data frame. Of mappings, they
+            choose the columns.
         tag: for messages.
         max_rows: rows beyond these are left out.
 
     Raises:
         TypeError: for rows that are neither, and for cells of another type.
-        ValueError: for rows of different lengths, and for more than 100 columns.
+        ValueError: for rows or columns of different lengths, a column that is not there, and more than 100 columns.
     """
     names = tuple(validation.text(name, f"{tag}: a column") for name in columns)
     if hasattr(rows, "columns") and hasattr(rows, "to_dict"):  # a data frame
@@ -41,7 +42,9 @@ def read_table(
         rows = found.itertuples(index=False, name=None) if hasattr(found, "itertuples") else found.iter_rows()
     elif is_tensor(rows):
         raise mistake(TypeError, tag, "a table needs rows of texts and numbers, not a Tensor; convert it with tolist()")
-    elif isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+    elif isinstance(rows, Mapping):
+        names, rows = _rows_of_columns(rows, names, tag, max_rows)
+    elif isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
         raise mistake(TypeError, tag, f"a table needs rows of cells, not {type(rows).__name__}")
     first_rows = list(islice(rows, max_rows))
     if first_rows and all(isinstance(row, Mapping) for row in first_rows):
@@ -55,6 +58,27 @@ def read_table(
     if max(widths, default=0) > MAX_COLUMNS:
         raise mistake(ValueError, tag, f"a table has at most {MAX_COLUMNS} columns, not {max(widths)}")
     return names, cells
+
+
+def _rows_of_columns(
+    table: Mapping[Any, Any], names: tuple[str, ...], tag: str, max_rows: int
+) -> tuple[tuple[str, ...], list[Any]]:
+    """Return the names of the columns and the first rows of a mapping of columns to lists of cells."""
+    keys = names or tuple(islice(table, MAX_COLUMNS + 1))
+    missing = [key for key in keys if key not in table]
+    if missing:
+        raise mistake(ValueError, tag, f"the table has no column {missing[0]!r}")
+    for key in keys:
+        column = table[key]
+        is_list = isinstance(column, Iterable) and hasattr(column, "__len__") and not isinstance(column, Mapping)
+        if not is_list or isinstance(column, str | bytes) or is_tensor(column):
+            reason = f"the column {key!r} of a table must be a list of cells, not {type(column).__name__}"
+            raise mistake(TypeError, tag, reason)
+    lengths = {len(table[key]) for key in keys}
+    if len(lengths) > 1:
+        raise mistake(ValueError, tag, f"all columns of a table must have one length, not {sorted(lengths)[:5]}")
+    rows = list(islice(zip(*(table[key] for key in keys), strict=True), max_rows))
+    return tuple(_cell(key, tag) for key in keys), rows
 
 
 def _row(row: Any, tag: str) -> tuple[str, ...]:

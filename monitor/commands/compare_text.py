@@ -36,12 +36,16 @@ def show(comparison: SideBySide) -> None:
         what = "groups" if comparison.groups else "runs"
         console.print(f"The settings are the same in all {what}.", highlight=False)
     elif settings:
+        console.print("settings that differ", style="table.title", highlight=False)
         console.print(settings_table(rows, settings[:MAX_SETTINGS]))
         if len(settings) > MAX_SETTINGS:
             console.print(f"{len(settings) - MAX_SETTINGS:,} more settings differ.", highlight=False)
     if not comparison.metrics:
         console.print("No scalars were logged.", highlight=False)
         return
+    title = "means ± standard deviations, the best with a *" if comparison.groups else "metrics, the best with a *"
+    console.print()
+    console.print(title, style="table.title", highlight=False)  # a table would break it inside words to its width
     console.print(metrics_table(rows, comparison.metrics, is_grouped=bool(comparison.groups)))
     console.print()
     tag = comparison.metrics[0]
@@ -55,7 +59,7 @@ def settings_table(runs: Sequence[ComparedRun], settings: Sequence[str]) -> Tabl
     """Return a table of the settings that differ, one row per run."""
     from rich.table import Table
 
-    table = Table(title="settings that differ", title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("run", overflow="fold")
     for name in settings:
         table.add_column(as_text(_short(name)))
@@ -71,8 +75,7 @@ def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str], *, is_groupe
     """
     from rich.table import Table
 
-    title = "\nmeans ± standard deviations, the best with a *" if is_grouped else "\nmetrics, the best with a *"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("group" if is_grouped else "run", overflow="fold")
     for name in ("last", "best") if is_grouped else ("last", "at step", "best", "at step"):

@@ -29,7 +29,13 @@ from monitor.runs.process import signals_as_exit
 from monitor.runs.rank import process_rank
 from monitor.runs.run import Run
 from monitor.runs.script_runs import ScriptRuns, ending_of
-from monitor.runs.script_session import ALERTS_VARIABLE, DIRECTORY_VARIABLE, FOLDER_VARIABLE, SUPERVISOR_VARIABLE
+from monitor.runs.script_session import (
+    ALERTS_VARIABLE,
+    CODE_VARIABLE,
+    DIRECTORY_VARIABLE,
+    FOLDER_VARIABLE,
+    SUPERVISOR_VARIABLE,
+)
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
 
@@ -136,6 +142,7 @@ class ScriptSession:
             FOLDER_VARIABLE: str(self._folder),
             SUPERVISOR_VARIABLE: str(os.getpid()),
             DIRECTORY_VARIABLE: str(self._runs.path),
+            CODE_VARIABLE: os.path.abspath("."),  # noqa: PTH100 - as text
             ALERTS_VARIABLE: json.dumps(alerts),
             RECORD_VARIABLE: recorded or check_environment() or "all",
             registry.SPECS_VARIABLE: ",".join(_spec_for_script(*item) for item in self._sinks.items()),

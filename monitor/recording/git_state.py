@@ -7,19 +7,21 @@ such as that of Git LFS are started, without which unchanged files would count a
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monitor.recording.line_endings import converted_files, patch_of_bytes
 from monitor.recording.run_files import add_file
 from monitor.runs.environment import QUIET_GIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 DIFF_FILE, UNTRACKED_FILE = "diff.patch", "untracked.txt"
 MAX_DIFF_BYTES = 8 * 2**20  # a patch that is cut off cannot be applied, so a larger one is left out
@@ -38,9 +40,24 @@ DIFF = ("diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no
 CONFUSING = ("GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS",
              "GIT_ICASE_PATHSPECS")  # fmt: skip
 
+# Variables that say where a repository is, such as those of a hook of git that starts a run.
+LOCATIONS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
+             "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX")  # fmt: skip
+
 
 class GitError(Exception):
     """A command of git failed, took too long, or printed too much; the message says so."""
+
+
+def record_code(folders: Sequence[str], directory: Path, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
+    """Record the changes as `record_git` does, in the first folder that is in a checkout; or say why not."""
+    for folder in folders:
+        recorded = record_git(Path(folder), directory, is_cancelled)
+        if recorded:
+            return recorded
+    where = " or ".join(folders) or "the working directory, which was removed"
+    reason = f"no git repository at {where}" if shutil.which("git") else "git is not installed"
+    return {"diff": {"file": None, "left_out": reason}}
 
 
 def record_git(folder: Path, directory: Path, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
@@ -65,8 +82,30 @@ def record_git(folder: Path, directory: Path, is_cancelled: Callable[[], bool]) 
 
 
 def _record_diff(git: Git, directory: Path) -> dict[str, Any]:
-    patch = git.read(*DIFF, _base(git), "--", limit=MAX_DIFF_BYTES)
-    return {"file": add_file(directory, DIFF_FILE, patch) if patch else None}
+    base = _base(git)
+    notes: dict[str, Any] = {}
+    without: list[str] = []
+    converted: list[str] = []
+    patch_of_others = b""
+    try:
+        found = converted_files(git, base)
+        converted = found.uncertain
+        if found.as_bytes:
+            patch_of_others = patch_of_bytes(git, base, found.as_bytes, MAX_DIFF_BYTES)
+            without = [":/", *(f":(top,exclude,literal){name}" for name in found.as_bytes)]
+    except GitError as error:
+        notes["line_endings"] = f"changes of line endings are left out: {error}"
+    patch = git.read(*DIFF, base, "--", *without, limit=MAX_DIFF_BYTES) + patch_of_others
+    if len(patch) > MAX_DIFF_BYTES:
+        raise GitError(f"it is larger than {MAX_DIFF_BYTES / 2**20:g} MiB")
+    if converted:
+        notes["converted"] = [escape_name(name) for name in converted]
+    return {"file": add_file(directory, DIFF_FILE, patch) if patch else None, **notes}
+
+
+def escape_name(name: str) -> str:
+    """Return the name of a file as text that UTF-8 can encode."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _record_untracked(git: Git, directory: Path) -> dict[str, Any]:
@@ -105,8 +144,9 @@ def _base(git: Git) -> str:
 class Git:
     """Runs git in a folder."""
 
-    def __init__(self, folder: str | Path, is_cancelled: Callable[[], bool]) -> None:
-        """`is_cancelled` is asked now and then; once it says so, git is killed."""
+    def __init__(self, folder: str | Path, is_cancelled: Callable[[], bool], repository: str | None = None) -> None:
+        """`is_cancelled` is asked now and then; once it says so, git is killed. `repository` is another one to use."""
+        self._repository = repository
         self.folder = os.fspath(folder)
         self._is_cancelled = is_cancelled
 
@@ -114,6 +154,9 @@ class Git:
         """Return what a command prints. Raises `GitError`; `OSError` if git cannot be started."""
         options = [option for setting in SETTINGS for option in ("-c", setting)]
         variables = {name: value for name, value in os.environ.items() if name not in CONFUSING}
+        if self._repository is not None:
+            options += [f"--git-dir={self._repository}", f"--work-tree={self.folder}"]
+            variables = {name: value for name, value in variables.items() if name not in LOCATIONS}
         deadline = time.monotonic() + TIMEOUT_S
         with tempfile.TemporaryFile(prefix="monitor-git-") as output:
             process = subprocess.Popen(
@@ -137,6 +180,14 @@ class Git:
                 raise GitError(problem)
             output.seek(0)
             return output.read()
+
+    def in_repository(self, repository: str) -> Git:
+        """Return one for the same folder and another repository, whatever the environment says."""
+        return Git(self.folder, self._is_cancelled, repository)
+
+    def text(self, *arguments: str) -> str:
+        """Return the line that a command prints, as `read` does."""
+        return os.fsdecode(self.read(*arguments).removesuffix(b"\n"))
 
     def _wait(self, process: subprocess.Popen[bytes], output: int, limit: int, deadline: float) -> str | None:
         """Wait for the end; return why the output is of no use, if it is not."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.delivery.clock import CLOCK
 from monitor.recording.options import NOTHING, check_environment
 from monitor.records import Scalar
+from monitor.runs.environment import code_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,11 +59,8 @@ class Recorder:
             return
         _recorders.add(self)
         if self._is_writing:
-            try:
-                folder = os.getcwd()  # noqa: PTH109 - the program may change it while the thread starts
-            except OSError:
-                folder = ""  # it was removed
-            CLOCK.start("monitor-recorder", lambda: self._record_files(options, folder))
+            folders = code_folders()  # the program may change its working directory while the thread starts
+            CLOCK.start("monitor-recorder", lambda: self._record_files(options, folders))
         if options.system is not None:
             interval = options.system
             CLOCK.start("monitor-system", lambda: self._record_system(interval))
@@ -85,13 +83,13 @@ class Recorder:
 
     # Called by the threads
 
-    def _record_files(self, options: RecordOptions, folder: str) -> None:
+    def _record_files(self, options: RecordOptions, folders: list[str]) -> None:
         recorded: dict[str, Any] = {}
         try:
-            if options.git and folder:
-                from monitor.recording.git_state import record_git
+            if options.git:
+                from monitor.recording.git_state import record_code
 
-                recorded |= record_git(Path(folder), self._path, lambda: self.is_closed)
+                recorded |= record_code(folders, self._path, lambda: self.is_closed)
             if options.packages and not self.is_closed:
                 from monitor.recording.packages import record_packages
 

@@ -7,9 +7,9 @@ import wave
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
 
-from monitor.render.images import to_rgb
+from monitor.render.images import PngImage, to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,3 +44,17 @@ def encode_gif(frames: NDArray[np.uint8], fps: float) -> bytes:
         optimize=False,
     )
     return file.getvalue()
+
+
+def enlarged(image: PngImage, factor: int) -> PngImage:
+    """Return a PNG image or an animated GIF with each pixel as a square of `factor`×`factor` pixels."""
+    width, height = image.width * factor, image.height * factor
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(image.png)) as source:
+        frames = [frame.resize((width, height), Image.Resampling.NEAREST) for frame in ImageSequence.Iterator(source)]
+        if source.format == "GIF":
+            options = {"duration": source.info.get("duration", 100), "loop": 0, "optimize": False}
+            frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], **options)
+        else:
+            frames[0].save(file, "PNG")
+    return PngImage(file.getvalue(), width, height, image.channels)

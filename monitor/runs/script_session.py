@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE = "MONITOR_RUN_SESSION"  # a folder for what the script's processes tell `monitor run`
 SUPERVISOR_VARIABLE = "MONITOR_RUN_SUPERVISOR"  # the process number of `monitor run`
 DIRECTORY_VARIABLE = "MONITOR_RUN_DIR"  # for a writer whose directory the script leaves to the default
+CODE_VARIABLE = "MONITOR_RUN_CODE"  # where `monitor run` was started: the script may change its working directory
 ALERTS_VARIABLE = "MONITOR_ALERTS"  # rules, as a JSON list of texts
 RUNS_FILE = "runs"  # in the folder: one line of JSON per run of the script, its directory and when it began
 

@@ -184,6 +184,13 @@ def test_mistakes(watched: Watched) -> None:
         watched.log.watch(net(), every=0)
     with pytest.raises(TypeError, match="every must be an int"):
         watched.log.watch(net(), every=1.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a model with parameters; ReLU has none"):
+        watched.log.watch(nn.ReLU())
+    with pytest.raises(ValueError, match="needs weights=True or gradients=True"):
+        watched.log.watch(net(), weights=False, gradients=False)
+    watched.log.close()
+    with pytest.raises(RuntimeError, match="this logger is closed"):
+        watched.log.watch(net())
 
 
 def test_other_ranks_and_children_do_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,15 @@ def test_in_the_terminal(runs: Path) -> None:
     assert ["foreign", "0.5", "2", "0.5", "0"] in lines
     assert "•• mlp-a" in result.stdout
     assert "\x1b" not in result.stdout
+    assert "settings that differ" in result.stdout.splitlines()
+    assert "metrics, the best with a *" in result.stdout.splitlines()
+
+
+def test_titles_do_not_break_inside_words_above_a_narrow_table(tmp_path: Path) -> None:
+    for name, lr in (("a", 1), ("b", 2)):
+        with Logger(Run(tmp_path / name, {"lr": lr}), ["memory"]):
+            pass
+    assert "settings that differ" in compare("a", "b", "--logdir", tmp_path).stdout.splitlines()
 
 
 def test_a_chosen_metric_of_equal_runs(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -178,3 +179,38 @@ def test_many_loggers_in_a_row_stay_quick(tmp_path: Path) -> None:
         counts.append((tmp_path / f"run-{number}" / "packages.txt").read_text().count("\n"))
     assert set(counts) == {counts[0]}
     assert recording_threads() == set()
+
+
+SCRIPT = """
+import os, sys, tempfile
+from monitor import Logger
+
+os.chdir(tempfile.gettempdir())
+with Logger(sys.argv[1], ["memory"], record="git") as log:
+    log.scalar("a", 1.0, 0)
+"""
+
+
+@pytest.mark.parametrize("is_run", [False, True], ids=["python", "monitor run"])
+def test_a_script_that_changes_its_directory_first_is_still_in_its_repository(
+    checkout: Path, tmp_path: Path, is_run: bool
+) -> None:
+    script = (tmp_path if is_run else checkout) / "chdir.py"  # `monitor run` is told nothing by the script's folder
+    script.write_text(SCRIPT)
+    command = ["-m", "monitor", "run", "--sink", "memory", "--record", "git"] if is_run else []
+    outside = dict(os.environ, GIT_CEILING_DIRECTORIES=str(tmp_path))
+    subprocess.run(
+        [sys.executable, *command, str(script), str(tmp_path / "run")], check=True, env=outside, cwd=checkout
+    )  # fmt: skip
+    fields = read_run_file(tmp_path / "run")
+    assert fields["git"]["changed"]
+    assert fields["recorded"]["diff"] == {"file": "diff.patch"}
+
+
+def test_without_a_repository_the_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    with Logger("run", [MemorySink()], record="git"):
+        pass
+    reason = {"file": None, "left_out": f"no git repository at {tmp_path}"}
+    assert read_run_file(tmp_path / "run")["recorded"] == {"diff": reason}

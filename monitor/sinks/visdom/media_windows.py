@@ -66,9 +66,7 @@ def video(record: Video) -> Message:
     """Show a film, which plays by itself."""
     if len(record.gif) > MAX_MEDIA_BYTES:
         return _too_large(record.tag, f"step {record.step}", "film", len(record.gif))
-    message = image_window(record.tag, PngImage(record.gif, record.width, record.height))
-    message["data"][0]["content"]["src"] = "data:image/gif;base64," + b64encode(record.gif).decode()
-    return message
+    return image_window(record.tag, PngImage(record.gif, record.width, record.height))
 
 
 def detected(record: Detections) -> Message:

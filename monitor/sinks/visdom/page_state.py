@@ -107,6 +107,8 @@ class PageState:
             elif isinstance(record, Restart):
                 self._restart(record.step)
             elif isinstance(record, Config):
+                if not record.values and "config config" not in self._records:
+                    continue  # no settings, no window
                 self._records["config config"] = record
                 self._mark_changed("config config")
             else:

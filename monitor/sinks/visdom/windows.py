@@ -17,6 +17,7 @@ from monitor.metrics import is_system
 from monitor.render import histograms, images
 from monitor.render.escaping import PALETTE, escape_control_chars
 from monitor.render.markdown import to_html
+from monitor.render.media import enlarged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 PLOT_SIZE_PX = {"width": 410, "height": 300}
 TEXT_SIZE_PX = {"width": 300, "height": 300}
 MAX_IMAGE_WIDTH_PX = 500
+MIN_IMAGE_WIDTH_PX, MAX_ENLARGED_HEIGHT_PX = 200, 600  # smaller images are enlarged, so that the title can be read too
 TITLE_BAR_HEIGHT_PX = 24  # above an image
 HISTOGRAM_BINS = 50
 
@@ -106,9 +108,13 @@ def histogram(record: Histogram) -> Message:
 
 
 def image_window(title: str, image: PngImage) -> Message:
-    """Show an image, enlarged at most twice."""
-    source = "data:image/png;base64," + b64encode(image.png).decode()
-    scale = min(2.0, MAX_IMAGE_WIDTH_PX / image.width)
+    """Show a PNG or GIF image, enlarged at most twice; if it is small, until its pixels and the title can be read."""
+    factor = min(-(-MIN_IMAGE_WIDTH_PX // image.width), MAX_ENLARGED_HEIGHT_PX // image.height)
+    if factor > 2:
+        image = enlarged(image, factor)
+    media_type = "gif" if image.png.startswith(b"GIF") else "png"
+    source = f"data:image/{media_type};base64,{b64encode(image.png).decode()}"
+    scale = 1.0 if factor > 2 else min(2.0, MAX_IMAGE_WIDTH_PX / image.width)
     return {
         "data": [{"type": "image", "content": {"src": source}}],
         "opts": {
