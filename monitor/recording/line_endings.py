@@ -10,7 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from monitor.recording.git_state import Git
+    from monitor.recording.git_command import Git
 
 MAX_FILES = 200  # in one patch of bytes
 MAX_LIST_BYTES = 2**24
