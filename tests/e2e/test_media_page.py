@@ -95,7 +95,7 @@ def test_hostile_texts_of_media_are_text(page: Page, visdom_server: VisdomServer
         log.mesh(f"m{bad}", np.eye(3), 0)
         log.table(f"t{bad}", [[bad]], 0, columns=[bad])
     page.goto(f"{visdom_server.url}/env/bad")
-    page.wait("() => document.querySelectorAll('.window').length >= 9")
+    page.wait("() => document.querySelectorAll('.window').length >= 8")
     page.wait("() => { const all = [...document.querySelectorAll('.js-plotly-plot')];"
               " return all.length === 4 && all.every(p => p._fullLayout); }")  # fmt: skip
     assert page.evaluate("() => [...document.querySelectorAll('.window td')].map(cell => cell.textContent)") == [bad]
