@@ -86,7 +86,7 @@ if __name__ == "__main__":
                     step += 1
         except RuntimeError as error:  # torch's handler raises wherever the loop is
             print("loader:", error)
-        except (ConnectionError, EOFError):  # the connection broke before torch's handler was told of the end of the worker
+        except (ConnectionError, EOFError):  # the connection broke before torch was told of the end of the worker
             try:
                 time.sleep(10)
             except RuntimeError as error:
