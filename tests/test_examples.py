@@ -59,6 +59,7 @@ def test_own_sink(start: Start, tmp_path: Path) -> None:
     assert [line["value"] for line in lines] == pytest.approx([v for _, v in event_reader.series(run, "train/loss")])
 
 
+@pytest.mark.slow
 def test_own_sinks_contract_test(start: Start, tmp_path: Path) -> None:
     arguments = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(EXAMPLES / "own_sink.py"))
     out = finish(start(*arguments, f"--rootdir={tmp_path}", f"--basetemp={tmp_path / 'pytest'}", cwd=tmp_path))
@@ -105,6 +106,7 @@ assert not [name for name in threads if "gloo" in name], threads
 """
 
 
+@pytest.mark.slow
 def test_torchrun(start: Start, tmp_path: Path) -> None:
     (tmp_path / "look.py").write_text(RUN_AND_LOOK)
     how = ["--standalone", "--nproc-per-node", "2", str(tmp_path / "look.py")]

@@ -100,6 +100,7 @@ def test_sigterm_closes_the_logger_at_any_moment(tmp_path: Path, start: Start) -
         assert json.loads((run / "run.json").read_text())["status"] == "killed"
 
 
+@pytest.mark.slow
 def test_a_thread_that_logs_while_another_closes_is_refused_or_delivered(tmp_path: Path) -> None:
     for round_number in range(20):
         sink = MemorySink()

@@ -60,6 +60,7 @@ def apart(ours: list[tuple[int, float]], theirs: list[tuple[int, float]]) -> flo
     return max(abs(a - b) for (_, a), (_, b) in zip(ours, theirs))
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_curve_of_one(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     # 345 samples in batches of 50: the last has 45, which two processes cannot share evenly.
     alone = CliRunner().invoke(main, ["train", "mlp", *settings(tmp_path, small_mnist, "--epochs", 3, "--name", "one")])

@@ -60,6 +60,7 @@ def add_every_kind(w: SummaryWriter) -> None:
     w.add_hparams({"lr": 0.125}, {"accuracy": 0.5})
 
 
+@pytest.mark.slow
 def test_every_kind_is_shown(
     page: Page, visdom_server: VisdomServer, serve: Callable[..., Served], tmp_path: Path
 ) -> None:

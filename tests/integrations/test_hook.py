@@ -59,6 +59,7 @@ def test_every_process_of_a_script_gets_the_writer(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [f"{name} {OURS}" for name in names]
 
 
+@pytest.mark.slow
 def test_a_writer_in_a_spawned_child_is_the_run(tmp_path: Path) -> None:
     code = """
 import multiprocessing
@@ -79,6 +80,7 @@ if __name__ == "__main__":
     assert (done.returncode, info.status, info.metrics["loss"]["last"]) == (0, "finished", 0.5)
 
 
+@pytest.mark.slow
 def test_both_real_packages_have_the_writer_everywhere(tmp_path: Path) -> None:
     code = """
 import tensorboardX, tensorboardX.writer, torch.utils.tensorboard, torch.utils.tensorboard.writer

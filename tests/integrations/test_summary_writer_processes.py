@@ -174,6 +174,7 @@ print(*[name for name in ("torch", "tensorboardX") if name in sys.modules])
     assert done.stdout.splitlines() == ["", ""]
 
 
+@pytest.mark.slow
 def test_the_stock_classes_are_replaced(tmp_path: Path) -> None:
     code = f"""
 from monitor.integrations.writer.flavors import install
@@ -195,6 +196,7 @@ assert not isinstance(stock, Ours)
     assert event_reader.series(tmp_path, "loss") == [(1, 1.0)] * 3
 
 
+@pytest.mark.slow
 def test_the_stock_classes_are_replaced_while_they_are_imported(tmp_path: Path) -> None:
     code = """
 import sys

@@ -37,6 +37,7 @@ def test_the_source_of_cifar10_is_torchvisions() -> None:
     assert CIFAR10.meta["key"] == "label_names"
 
 
+@pytest.mark.slow
 def test_a_run_on_local_files_imports_only_what_it_uses(tmp_path: Path, small_mnist: Path) -> None:
     unused = ("torchvision", "sklearn", "scipy", "matplotlib", "pandas")
     script = (

@@ -50,7 +50,10 @@ def test_the_list_names_each_with_its_commands() -> None:
     assert set(WORKED_EXAMPLES) == {name for name, lesson in LESSONS.items() if not lesson.runs}
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("losses", "optimizers") else name for name in TRAINED],
+)
 def test_every_lesson_runs_and_compares(name: str, tmp_path: Path) -> None:
     lesson = LESSONS[name]
     extra: list[object] = ["--epochs", 1] if lesson.has_images else ["--epochs", 20]
