@@ -59,7 +59,6 @@ class Logger(LogMethods):
 
     Attributes:
         run: the run that is logged to.
-        config: its settings, which may be added to at any time: `log.config["lr"] = 0.1`, `log.config.update(lr=0.1)`.
     """
 
     def __init__(
