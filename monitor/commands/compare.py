@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,7 +17,7 @@ from monitor.runs.process import signals_as_exit
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from monitor.comparison.comparison import Comparison
     from monitor.comparison.event_data import OnError
@@ -25,6 +25,22 @@ if TYPE_CHECKING:
 
 POLL_INTERVAL_S = 1.0  # between two looks at the event files
 SPREADS = ("std", "sem", "minmax", "quantiles")
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+
+def group_options(command: Command) -> Command:
+    """Add the options that draw runs with the same settings as one curve."""
+    options = (
+        click.option("--group-by", multiple=True, metavar="SETTING",
+                     help="One curve with a band for runs with the same SETTING; config: all of them."),
+        click.option("--ignore", multiple=True, metavar="SETTING",
+                     help="With --group-by config, a setting that may differ, such as seed. Repeatable."),
+        click.option("--band", "spread", type=click.Choice(SPREADS), default="std", show_default=True,
+                     help="With --group-by, what the band shows."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command(cls=MonitorCommand)
@@ -33,12 +49,7 @@ SPREADS = ("std", "sem", "minmax", "quantiles")
               help="Where to look for runs.")  # fmt: skip
 @click.option("--metric", "wanted", multiple=True, metavar="TAG", shell_complete=complete_metrics,
               help="Compare by this metric; the first is plotted. Repeatable.")  # fmt: skip
-@click.option("--group-by", multiple=True, metavar="SETTING",
-              help="One curve with a band for runs with the same SETTING; config: all of them.")  # fmt: skip
-@click.option("--ignore", multiple=True, metavar="SETTING",
-              help="With --group-by config, a setting that may differ, such as seed. Repeatable.")  # fmt: skip
-@click.option("--band", "spread", type=click.Choice(SPREADS), default="std", show_default=True,
-              help="With --group-by, what the band shows.")  # fmt: skip
+@group_options
 @click.option("--sink", "spec", metavar="SPEC", shell_complete=complete_sinks,
               help="Also on a dashboard: visdom, or visdom://host:port/env.")  # fmt: skip
 @click.option("--follow", is_flag=True, help="With --sink, keep it up to date until Ctrl-C.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from monitor.commands.base import MonitorCommand
-from monitor.commands.compare import SPREADS, write_page
+from monitor.commands.compare import group_options, write_page
 from monitor.commands.option_values import GivenPath
 from monitor.comparison.compare import find_runs, load_run
 
@@ -20,12 +20,7 @@ from monitor.comparison.compare import find_runs, load_run
 @click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where to look for runs.")  # fmt: skip
 @click.option("--metric", "wanted", multiple=True, metavar="TAG", help="Show only this metric. Repeatable.")
-@click.option("--group-by", multiple=True, metavar="SETTING",
-              help="One curve with a band for runs with the same SETTING; config: all of them.")  # fmt: skip
-@click.option("--ignore", multiple=True, metavar="SETTING",
-              help="With --group-by config, a setting that may differ, such as seed. Repeatable.")  # fmt: skip
-@click.option("--band", "spread", type=click.Choice(SPREADS), default="std", show_default=True,
-              help="With --group-by, what the band shows.")  # fmt: skip
+@group_options
 def report(
     names: tuple[str, ...],
     page: Path,

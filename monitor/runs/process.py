@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
 
 
 def identity(pid: int | None = None) -> dict[str, Any]:
@@ -74,6 +75,21 @@ def _created(pid: int) -> float:
 
 
 @contextmanager
+def signals_handled(handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], object]]) -> Iterator[None]:
+    """Set signal handlers, except for signals that are ignored, as with `nohup`."""
+    previous = {
+        number: signal.signal(number, handler)
+        for number, handler in handlers.items()
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def signals_as_exit() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise `SystemExit`, so that the program delivers everything before it ends.
 
@@ -86,13 +102,5 @@ def signals_as_exit() -> Iterator[None]:
     def exit_on_signal(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    previous_handlers = {
-        number: signal.signal(number, exit_on_signal)
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
+    with signals_handled({signal.SIGTERM: exit_on_signal, signal.SIGHUP: exit_on_signal}):
         yield
-    finally:
-        for number, handler in previous_handlers.items():
-            signal.signal(number, handler)

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from monitor.runs.process import signals_handled
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
@@ -72,7 +74,7 @@ class ScriptProcess:
             self._process.send_signal(number)
 
         handlers = {**dict.fromkeys(PASSED_ON, pass_on), signal.SIGWINCH: pass_size_on}
-        with _handled(handlers), self._keyboard_signals_passed_on(), _woken_by_children() as wake_up:
+        with signals_handled(handlers), self._keyboard_signals_passed_on(), _woken_by_children() as wake_up:
             while (code := self._process.poll()) is None:
                 if select.select([wake_up], [], [], TICK_INTERVAL_S)[0]:
                     os.read(wake_up, 4096)
@@ -106,21 +108,6 @@ class ScriptProcess:
             signal.pthread_kill(thread.ident, waited[0])
             thread.join()
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
-@contextmanager
-def _handled(handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], None]]) -> Iterator[None]:
-    """Set signal handlers, except for signals that are ignored, as with `nohup`."""
-    previous = {
-        number: signal.signal(number, handler)
-        for number, handler in handlers.items()
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
