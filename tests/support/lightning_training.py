@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 class Regression(LightningModule):  # type: ignore[misc]
     """A model that can be told to raise in its training."""
 
-    def __init__(self, error: BaseException | None = None, lr: float = 0.1) -> None:
+    def __init__(self, error: BaseException | None = None, lr: float = 0.1) -> None:  # noqa: ARG002 - a hyperparameter
         """Raise `error` in the third step, if there is one."""
         super().__init__()
         self.save_hyperparameters(ignore="error")
@@ -39,7 +39,7 @@ class Regression(LightningModule):  # type: ignore[misc]
         """Log the loss of a batch."""
         self._step("val_loss", batch)
 
-    def test_step(self, batch: Any, _index: int) -> Any:
+    def test_step(self, batch: Any, batch_idx: int) -> Any:  # noqa: ARG002 - Lightning's name
         """Log the loss of a batch."""
         self._step("test_loss", batch)
 
