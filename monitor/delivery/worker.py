@@ -37,7 +37,7 @@ log = logging.getLogger("monitor")
 CLOSING_RETRY_S = 0.1
 FAILING_SINK_CLOSE_S = 0.2  # `close` waits this long for a sink that is failing, so that the program can end
 SUPERSEDE_AFTER_S = 2.0  # of closing: from then on, what a newer record of its tag replaces is not drawn
-MAX_BUSY_SHARE = 0.01  # of the time that a worker may work, so that the training keeps its cores
+MAX_BUSY_SHARE = 0.005  # of the time that a worker may work, so that the training keeps its cores
 
 
 class SinkWorker:
