@@ -105,11 +105,12 @@ class Application(visdom_app.Application):  # type: ignore[misc]
 
 
 def _templates(folder: Path) -> tornado.template.DictLoader:
-    """Return visdom's pages, with the script of this package inserted before visdom's."""
+    """Return visdom's pages, with the scripts of this package inserted before visdom's."""
     pages = {path.name: path.read_text("utf-8") for path in folder.glob("*.html")}
     visdom_script = '<script src={{ static_url("js/main.js") }}></script>'
-    monitor_script = '<script src={{ static_url("js/monitor.js") }}></script>\n    '
-    pages["index.html"] = pages["index.html"].replace(visdom_script, monitor_script + visdom_script)
+    names = sorted(path.name for path in (PAGE_FOLDER / "js" / "monitor").glob("*.js"))
+    scripts = "".join(f'<script src={{{{ static_url("js/monitor/{name}") }}}}></script>\n    ' for name in names)
+    pages["index.html"] = pages["index.html"].replace(visdom_script, scripts + visdom_script)
     pages["error.html"] = "<!doctype html><title>Error</title><p>The request failed.</p>"
     return tornado.template.DictLoader(pages, autoescape=None)
 

@@ -32,7 +32,7 @@ def test_serve_visdom_prints_where_the_page_answers(tmp_path: Path) -> None:
     try:
         assert server.line == f"Visdom: http://127.0.0.1:{server.port}"
         assert answers(server.url)
-        for name in ("js/plotly-plotly.min.js", "css/bootstrap.min.css", "js/monitor.js", "js/main.js"):
+        for name in ("js/plotly-plotly.min.js", "css/bootstrap.min.css", "js/monitor/plots.js", "js/main.js"):
             assert requests.get(f"{server.url}/static/{name}", timeout=60).ok
         for outside in ("../../dashboards/assets.json", "%2e%2e/assets.json", "js/../../assets.json", "//etc/passwd"):
             raw = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)  # sends the path as it is

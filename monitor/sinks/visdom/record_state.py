@@ -1,0 +1,113 @@
+"""What the windows of one run show besides curves: texts, and the latest record of each tag."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from monitor.records import (
+    Audio,
+    Config,
+    ConfusionMatrix,
+    Curve,
+    Detections,
+    Embedding,
+    Figure,
+    Histogram,
+    Images,
+    Mesh,
+    PRCurve,
+    Predictions,
+    Record,
+    Table,
+    Text,
+    Video,
+)
+from monitor.sinks.visdom import record_windows, windows
+from monitor.sinks.visdom.media_windows import MEDIA_WINDOW_BUILDERS
+
+# The windows that show the latest record of a tag and nothing else.
+RECORD_WINDOWS: dict[type, tuple[str, ...]] = {
+    Images: ("images",),
+    Predictions: ("predictions", "labels"),
+    ConfusionMatrix: ("confusion",),
+    Histogram: ("histogram",),
+    Curve: ("plot",),
+    Figure: ("figure",),
+    Audio: ("audio",),
+    Video: ("video",),
+    Detections: ("detections",),
+    PRCurve: ("pr",),
+    Embedding: ("embedding",),
+    Mesh: ("mesh",),
+    Table: ("table",),
+}
+WINDOW_BUILDERS = {**record_windows.WINDOW_BUILDERS, **MEDIA_WINDOW_BUILDERS}  # by kind
+MAX_TEXTS = 100  # per tag; the latest are shown
+
+
+class RecordState:
+    """The windows of texts and of records. A window has a key, its kind and the tag that it shows."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, deque[Text]] = {}  # by tag
+        self._records: dict[str, Record] = {}  # by key
+
+    def add(self, record: Record) -> list[str]:
+        """Take in a record; return the keys of the windows that changed."""
+        if isinstance(record, Text):
+            self._texts.setdefault(record.tag, deque(maxlen=MAX_TEXTS)).append(record)
+            return [f"text {record.tag}"]
+        if isinstance(record, Config):
+            if not record.values and "config config" not in self._records:
+                return []  # no settings, no window
+            self._records["config config"] = record
+            return ["config config"]
+        named: Any = record
+        keys = [f"{kind} {named.tag}" for kind in RECORD_WINDOWS[type(record)]]
+        self._records.update(dict.fromkeys(keys, record))
+        return keys
+
+    def restart(self, step: int) -> None:
+        """Remove the texts at `step` and above."""
+        for tag, texts in self._texts.items():
+            self._texts[tag] = deque([text for text in texts if text.step < step], maxlen=MAX_TEXTS)
+
+    def drop(self, key: str) -> tuple[str, bool]:
+        """Remove what makes a window impossible to show; return its kind, tag, and step, and whether there is more.
+
+        Of a window of texts, that is the first one that cannot be drawn, or the newest. Of others, it is all that they
+        show.
+        """
+        kind, _, tag = key.partition(" ")
+        if kind != "text":
+            return _describe(self._records.pop(key)), False
+        texts = self._texts[tag]
+        place = next((place for place, text in enumerate(texts) if not _can_be_drawn(text)), -1)
+        what = _describe(texts[place])
+        del texts[place]
+        if not texts:
+            del self._texts[tag]
+        return what, bool(texts)
+
+    def message(self, key: str) -> windows.Message:
+        """Draw a window."""
+        kind, _, tag = key.partition(" ")
+        if kind == "text":
+            return record_windows.texts(tag, self._texts[tag])
+        return WINDOW_BUILDERS[kind](self._records[key])
+
+
+def _describe(record: Record) -> str:
+    """Return the kind of a record, with its tag and step if it has them."""
+    tag, step = getattr(record, "tag", None), getattr(record, "step", None)
+    named = f"the record {type(record).__name__}" + ("" if tag is None else f" {tag!r}")
+    return named if step is None else f"{named} at step {step}"
+
+
+def _can_be_drawn(text: Text) -> bool:
+    try:
+        windows.encode(record_windows.texts(text.tag, [text]))
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""Draw records as windows of Visdom's page: each function returns the message that shows one window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monitor.render import histograms, images
+from monitor.render.escaping import escape_control_chars
+from monitor.render.markdown import to_html
+from monitor.sinks.visdom.windows import (
+    PLOT_SIZE_PX,
+    TEXT_SIZE_PX,
+    Message,
+    escape_html,
+    html_window,
+    image_window,
+    layout,
+    text_window,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from monitor.records import Config, Curve, Histogram, Text
+
+HISTOGRAM_BINS = 50
+
+
+def plot(record: Curve) -> Message:
+    """Draw an x–y plot, with its horizontal line and its data points."""
+    figure_layout = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+    line = {"type": "scatter", "mode": "lines", "name": escape_html(record.tag), "x": record.x, "y": record.y}
+    data = [{**line, "marker": {"line": {}}}]
+    if record.points is not None:
+        x, y = record.points
+        data.append({"type": "scatter", "mode": "markers", "name": "data", "x": x, "y": y, "marker": {"line": {}}})
+    if record.level is not None:
+        across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": record.level, "y1": record.level}
+        figure_layout["shapes"] = [{**across, "line": {"dash": "dash", "color": "#7f7f7f"}}]
+    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX}}
+
+
+def histogram(record: Histogram) -> Message:
+    """Draw a histogram of the finite values, or of the buckets of a record that was read back."""
+    values = record.values[np.isfinite(record.values)]
+    counts, edges = histograms.bin_counts(values, HISTOGRAM_BINS) if record.buckets is None else record.buckets
+    non_finite_count = len(record.values) - len(values)
+    title = f"{record.tag} · step {record.step}" + (f" · {non_finite_count} not finite" if non_finite_count else "")
+    data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
+    figure_layout = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
+    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX}}
+
+
+def texts(tag: str, records: Sequence[Text]) -> Message:
+    """Show the texts of a tag, the latest first; those that are Markdown are rendered."""
+    if any(record.markdown for record in records):
+        parts = [f'<p style="color:#777">step {record.step}</p>{_text_html(record)}' for record in reversed(records)]
+        return html_window(tag, "<hr>".join(parts), **TEXT_SIZE_PX)
+    return text_window(tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
+
+
+def _text_html(record: Text) -> str:
+    if record.markdown:
+        return to_html(record.text)
+    return f'<pre style="border:0;background:none">{escape_html(record.text)}</pre>'
+
+
+def config(record: Config) -> Message:
+    """Show the settings, one per line."""
+    return text_window("config", "\n".join(f"{name}: {value}" for name, value in record.values.items()))
+
+
+WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
+    "images": lambda record: image_window(record.tag, images.image_grid(record)),
+    "predictions": lambda record: image_window(record.tag, images.prediction_grid(record)),
+    "confusion": lambda record: image_window(record.tag, images.confusion_matrix_image(record)),
+    "labels": lambda record: text_window(f"{record.tag} (labels)", images.prediction_labels(record)),
+    "histogram": histogram,
+    "plot": plot,
+    "config": config,
+}
