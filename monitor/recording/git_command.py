@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from monitor.recording.priority import give_lowest_priority
 from monitor.runs.environment import QUIET_GIT
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Git:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the training
             )
+            give_lowest_priority(process.pid)
             try:
                 problem = self._wait(process, output.fileno(), limit, deadline)
             finally:

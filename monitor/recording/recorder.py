@@ -93,7 +93,7 @@ class Recorder:
             if options.packages and not self.is_closed:
                 from monitor.recording.packages import record_packages
 
-                recorded |= record_packages(self._path)
+                recorded |= record_packages(self._path, lambda: self.is_closed)
             if recorded and not self.is_closed:
                 self._run.update(recorded=recorded)
         except Exception as error:  # the disk may be full, or the directory gone
