@@ -11,7 +11,7 @@ from monitor import records as r
 
 
 def test_a_prediction_that_is_wrong_is_marked() -> None:
-    from monitor.render.images import prediction_grid, prediction_labels
+    from monitor.render.pictures.predictions import prediction_grid, prediction_labels
 
     images = np.full((2, 1, 28, 28), 128, np.uint8)
     record = r.Predictions("p", images, np.array([3, 3]), np.array([3, 8]), (), 0, 0.0)

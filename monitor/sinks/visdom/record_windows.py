@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.render import histograms, images
+from monitor.render import histograms
 from monitor.render.escaping import escape_control_chars
+from monitor.render.images import image_grid
 from monitor.render.markdown import to_html
+from monitor.render.pictures.confusion import confusion_matrix_image
+from monitor.render.pictures.predictions import prediction_grid, prediction_labels
 from monitor.sinks.visdom.windows import (
     PLOT_SIZE_PX,
     TEXT_SIZE_PX,
@@ -73,10 +76,10 @@ def config(record: Config) -> Message:
 
 
 WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
-    "images": lambda record: image_window(record.tag, images.image_grid(record)),
-    "predictions": lambda record: image_window(record.tag, images.prediction_grid(record)),
-    "confusion": lambda record: image_window(record.tag, images.confusion_matrix_image(record)),
-    "labels": lambda record: text_window(f"{record.tag} (labels)", images.prediction_labels(record)),
+    "images": lambda record: image_window(record.tag, image_grid(record)),
+    "predictions": lambda record: image_window(record.tag, prediction_grid(record)),
+    "confusion": lambda record: image_window(record.tag, confusion_matrix_image(record)),
+    "labels": lambda record: text_window(f"{record.tag} (labels)", prediction_labels(record)),
     "histogram": histogram,
     "plot": plot,
     "config": config,
