@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from monitor.records import Images
 
 PADDING_PX = 2  # between images
-BACKGROUND_COLOR, DARK_COLOR = (255, 255, 255), (32, 32, 32)
-CORRECT_COLOR, INCORRECT_COLOR = (96, 96, 96), (208, 0, 0)
+MIN_TILE_PX = 56  # smaller images are enlarged: an MNIST digit is 28 pixels wide
+DARK_COLOR = (32, 32, 32)
 
 
 class PngImage(NamedTuple):
@@ -26,20 +26,27 @@ class PngImage(NamedTuple):
         png: the bytes of the PNG file.
         width: pixels.
         height: pixels.
-        channels: 3 for RGB, 4 for RGBA.
+        channels: 1 for gray, 3 for colors, 4 for RGBA.
+        density: its pixels per pixel of a page that shows it in its natural size.
     """
 
     png: bytes
     width: int
     height: int
     channels: int = 3
+    density: int = 1
 
 
 def image_grid(record: Images) -> PngImage:
-    """Arrange N×C×H×W images in a grid about twice as wide as high. Transparent ones stay transparent."""
-    tiles = record.images.transpose(0, 2, 3, 1) if record.images.shape[1] == 4 else to_rgb(record.images)
+    """Arrange N×C×H×W images in a grid about twice as wide as high; small ones are enlarged by a whole factor.
+
+    Gray images make a gray grid, and transparent ones stay transparent.
+    """
+    tiles = record.images.transpose(0, 2, 3, 1)
     count, height, width, channels = tiles.shape
-    columns = column_count(count, height, width)
+    scale = max(1, math.ceil(MIN_TILE_PX / max(height, width)))
+    height, width = height * scale, width * scale
+    columns = max(1, min(count, round(math.sqrt(2 * count * height / width))))
     rows = math.ceil(count / columns)
     sheet = np.full(
         (rows * (height + PADDING_PX) + PADDING_PX, columns * (width + PADDING_PX) + PADDING_PX, channels),
@@ -47,17 +54,15 @@ def image_grid(record: Images) -> PngImage:
         np.uint8,
     )
     for index, tile in enumerate(tiles):
-        top, left = (
-            PADDING_PX + index // columns * (height + PADDING_PX),
-            PADDING_PX + index % columns * (width + PADDING_PX),
-        )
-        sheet[top : top + height, left : left + width] = tile
-    return encode_png(Image.fromarray(sheet))
+        row, column = divmod(index, columns)
+        top, left = PADDING_PX + row * (height + PADDING_PX), PADDING_PX + column * (width + PADDING_PX)
+        sheet[top : top + height, left : left + width] = enlarge(tile, scale)
+    return encode_png(Image.fromarray(sheet[..., 0] if channels == 1 else sheet))
 
 
-def column_count(count: int, height: int, width: int) -> int:
-    """Return the number of columns of a grid about twice as wide as high."""
-    return max(1, min(count, round(math.sqrt(2 * count * height / width))))
+def enlarge(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return an H×W or H×W×C image with each pixel as a square of `factor`×`factor` pixels."""
+    return image if factor == 1 else image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def to_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -69,13 +74,9 @@ def to_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(tiles, 3, axis=3) if tiles.shape[3] == 1 else tiles
 
 
-def shorten(label: str) -> str:
-    """Return the name of a class, cut off after seven characters."""
-    return label if len(label) <= 8 else label[:7] + "…"
-
-
-def encode_png(image: Image.Image) -> PngImage:
-    """Encode an RGB or RGBA image."""
+def encode_png(image: Image.Image, density: int = 1) -> PngImage:
+    """Encode a gray image, one with a palette of colors, an RGB, or an RGBA image."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=6)
-    return PngImage(buffer.getvalue(), *image.size, len(image.getbands()))
+    channels = 3 if image.mode == "P" else len(image.getbands())
+    return PngImage(buffer.getvalue(), *image.size, channels, density)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monitor.render import histograms
+from monitor.render.charts.confusion import MAX_CLASSES, confusion_chart, confusion_size
 from monitor.render.escaping import escape_control_chars
 from monitor.render.images import image_grid
 from monitor.render.markdown import to_html
@@ -26,14 +27,14 @@ from monitor.sinks.visdom.windows import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from monitor.records import Config, Curve, Histogram, Text
+    from monitor.records import Config, ConfusionMatrix, Curve, Histogram, Text
 
 HISTOGRAM_BINS = 50
 
 
 def plot(record: Curve) -> Message:
     """Draw an x–y plot, with its horizontal line and its data points."""
-    figure_layout = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+    figure_layout = layout(f"step {record.step}", record.x_title, record.y_title)
     line = {"type": "scatter", "mode": "lines", "name": escape_html(record.tag), "x": record.x, "y": record.y}
     data = [{**line, "marker": {"line": {}}}]
     if record.points is not None:
@@ -46,14 +47,37 @@ def plot(record: Curve) -> Message:
 
 
 def histogram(record: Histogram) -> Message:
-    """Draw a histogram of the finite values, or of the buckets of a record that was read back."""
+    """Draw a histogram of the finite values, or of the buckets of a record that was read back, in bins of one width."""
     values = record.values[np.isfinite(record.values)]
-    counts, edges = histograms.bin_counts(values, HISTOGRAM_BINS) if record.buckets is None else record.buckets
+    if record.buckets is None:
+        counts, edges = histograms.bin_counts(values, HISTOGRAM_BINS)
+    else:
+        counts, edges = histograms.even_bins(*record.buckets, HISTOGRAM_BINS)
     non_finite_count = len(record.values) - len(values)
-    title = f"{record.tag} · step {record.step}" + (f" · {non_finite_count} not finite" if non_finite_count else "")
-    data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
+    title = f"step {record.step}" + (f" · {non_finite_count} not finite" if non_finite_count else "")
+    trace = {
+        "type": "bar",
+        "x": edges[:-1] / 2 + edges[1:] / 2,
+        "y": counts,
+        "width": np.diff(edges),
+        "customdata": np.stack([edges[:-1], edges[1:]], axis=1),
+        "hovertemplate": "%{y:.6~g} from %{customdata[0]:.4~g} to %{customdata[1]:.4~g}<extra></extra>",
+    }
     figure_layout = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
-    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX}}
+    return {
+        "data": [trace],
+        "layout": figure_layout,
+        "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX},
+    }
+
+
+def confusion(record: ConfusionMatrix) -> Message:
+    """Draw the heat map of a confusion matrix; a picture of one that has too many classes for that."""
+    if len(record.counts) > MAX_CLASSES:
+        return image_window(record.tag, confusion_matrix_image(record))
+    width, height = confusion_size(record)
+    size = {"width": width, "height": height}
+    return {**confusion_chart(record), "opts": {"title": escape_control_chars(record.tag), **size}}
 
 
 def texts(tag: str, records: Sequence[Text]) -> Message:
@@ -66,7 +90,7 @@ def texts(tag: str, records: Sequence[Text]) -> Message:
 
 def _text_html(record: Text) -> str:
     if record.markdown:
-        return to_html(record.text)
+        return f'<div style="color:#333">{to_html(record.text)}</div>'  # the page's own color is pale
     return f'<pre style="border:0;background:none">{escape_html(record.text)}</pre>'
 
 
@@ -78,7 +102,7 @@ def config(record: Config) -> Message:
 WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
     "images": lambda record: image_window(record.tag, image_grid(record)),
     "predictions": lambda record: image_window(record.tag, prediction_grid(record)),
-    "confusion": lambda record: image_window(record.tag, confusion_matrix_image(record)),
+    "confusion": confusion,
     "labels": lambda record: text_window(f"{record.tag} (labels)", prediction_labels(record)),
     "histogram": histogram,
     "plot": plot,
