@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PADDING_PX = 2  # between images
 MIN_TILE_PX = 56  # smaller images are enlarged: an MNIST digit is 28 pixels wide
+Z_RLE = 3  # zlib's strategy for runs, of which its Python module has no name
 DARK_COLOR = (32, 32, 32)
 
 
@@ -57,7 +58,7 @@ def image_grid(record: Images) -> PngImage:
         row, column = divmod(index, columns)
         top, left = PADDING_PX + row * (height + PADDING_PX), PADDING_PX + column * (width + PADDING_PX)
         sheet[top : top + height, left : left + width] = enlarge(tile, scale)
-    return encode_png(Image.fromarray(sheet[..., 0] if channels == 1 else sheet))
+    return encode_png(Image.fromarray(sheet[..., 0] if channels == 1 else sheet), is_enlarged=scale > 1)
 
 
 def enlarge(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -74,9 +75,13 @@ def to_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(tiles, 3, axis=3) if tiles.shape[3] == 1 else tiles
 
 
-def encode_png(image: Image.Image, density: int = 1) -> PngImage:
-    """Encode a gray image, one with a palette of colors, an RGB, or an RGBA image."""
+def encode_png(image: Image.Image, density: int = 1, *, is_enlarged: bool = False) -> PngImage:
+    """Encode a gray image, one with a palette of colors, an RGB, or an RGBA image.
+
+    In one that is enlarged, pixels repeat those beside and above them. Looking for nothing else makes files of the same
+    size in a fifth of the time.
+    """
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=6)
+    image.save(buffer, "PNG", compress_level=6, compress_type=Z_RLE if is_enlarged else -1)
     channels = 3 if image.mode == "P" else len(image.getbands())
     return PngImage(buffer.getvalue(), *image.size, channels, density)

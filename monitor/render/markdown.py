@@ -41,7 +41,9 @@ def _parser() -> MarkdownIt:
 
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
     parser.validateLink = lambda url: SAFE_LINK.match(url) is not None  # type: ignore[method-assign]
-    parser.renderer.rules |= {"image": _picture, "link_open": _link, "table_open": _table, "heading_open": _heading}  # type: ignore[attr-defined]
+    rules: Any = parser.renderer.rules  # type: ignore[attr-defined]
+    rules |= {"image": _picture, "link_open": _link, "table_open": _table, "heading_open": _heading}
+    rules |= {"bullet_list_open": _list, "ordered_list_open": _list}
     return parser
 
 
@@ -62,6 +64,13 @@ def _heading(tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str
     """Begin a heading that suits a small window; the page's own are large, centered, and thin."""
     level = int(tokens[index].tag[1:])
     return f'<h{level} style="font-size:{HEADING_PX[level - 1]}px;font-weight:600;text-align:left;margin:8px 0 4px">'
+
+
+def _list(tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
+    """Begin a list with room for its bullets, which the page has not."""
+    start = tokens[index].attrs.get("start")
+    first = f' start="{int(start)}"' if start is not None else ""
+    return f'<{tokens[index].tag}{first} style="padding-left:22px">'
 
 
 def _table(_tokens: Sequence[Any], _index: int, _options: Any, _env: Any) -> str:

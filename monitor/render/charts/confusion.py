@@ -24,6 +24,7 @@ CELL_PX, SMALL_CELL_PX, MIN_MATRIX_PX, MAX_MATRIX_PX = 36, 13, 240, 720
 CHAR_PX = 6.2  # of a name beside the cells, about
 # From a row's mistakes, in red, to its correct predictions, in blue.
 NAMES_ON_HOVER = "true: <b>%{y}</b><br>predicted: <b>%{x}</b>"
+LINES = "#e4e6ea"  # between the cells
 COLORS = [[0, "rgb(208,0,0)"], [0.5, "#fff"], [1, "rgb(31,119,180)"]]
 
 
@@ -38,6 +39,7 @@ def confusion_chart(record: ConfusionMatrix) -> Figure:
     full = [" ".join(record.label(number)[:MAX_HOVER_CHARS].split()) for number in range(classes)]
     names = _tick_names(full)
     has_long_names = any(len(name) > MAX_TICK_CHARS for name in full)
+    gap = 1 if classes <= MAX_COUNTED else 0
     trace: dict[str, Any] = {
         "type": "heatmap",
         "x": names,
@@ -47,11 +49,11 @@ def confusion_chart(record: ConfusionMatrix) -> Figure:
         "zmax": 1,
         "colorscale": COLORS,
         "showscale": False,
-        "xgap": 1,
-        "ygap": 1,
+        "xgap": gap,
+        "ygap": gap,
         "customdata": _numbers(counts, shares),
         "hovertemplate": (
-            NAMES_ON_HOVER + "<br>%{customdata[0]:,} of %{customdata[1]:,} (%{customdata[2]:.3~g} %)<extra></extra>"
+            NAMES_ON_HOVER + "<br>%{customdata[0]:,} of %{customdata[1]:,} (%{customdata[2]:.3~g}%)<extra></extra>"
         ),
     }
     if classes <= MAX_COUNTED:
@@ -71,6 +73,8 @@ def confusion_chart(record: ConfusionMatrix) -> Figure:
     figure_layout["xaxis"] |= {**axis, "tickangle": -90 if is_wide else 0}
     figure_layout["yaxis"] |= {**axis, "autorange": "reversed"}
     figure_layout |= {"showlegend": False, "hovermode": "closest"}
+    if gap:
+        figure_layout["plot_bgcolor"] = LINES
     return {"data": [trace], "layout": figure_layout}
 
 

@@ -63,9 +63,9 @@ def confusion_matrix_image(record: ConfusionMatrix) -> PngImage:
     shades = _pooled(_shades(row_shares(record.counts)))
     size = len(shades) * layout.cell
     cells = (shades * INKS).repeat(layout.cell, axis=0).repeat(layout.cell, axis=1)
-    if layout.cell >= 4:  # narrow lines between the cells
-        cells[layout.cell - 1 :: layout.cell] = 0
-        cells[:, layout.cell - 1 :: layout.cell] = 0
+    if layout.cell >= MIN_NAMED_CELL_PX:  # thin lines between the cells
+        cells[layout.cell - 1 :: layout.cell] = 1
+        cells[:, layout.cell - 1 :: layout.cell] = 1
     sheet[layout.top : layout.top + size, layout.left : layout.left + size] = cells
     inks = np.round(np.arange(256) * ((INKS - 1) / 255)).astype(np.uint8)
     for label in layout.labels:

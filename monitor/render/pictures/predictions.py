@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from monitor.records import Predictions
 
-TILE_PX = 112  # narrower images are enlarged, so that their caption fits
+TILE_PX, MAX_TILE_PX = 112, 224  # the width to which narrower images are enlarged, also where captions are wider
 MAX_TILE_HEIGHT_PX = 1024  # but not beyond this height
 FONT_PX = 26  # of captions under enlarged images, which have two pixels per pixel of the page
 FONT_SHARE, MIN_FONT_PX, MAX_FONT_PX = 12, 16, 96  # under other images, the font grows with their width
 MAX_NAME_PX = 9  # the widest name, in font sizes; a wider one is a number, which a key explains
 MAX_FONTS_PER_ROW = 72  # the widest row, in font sizes: on a page 800 pixels wide, captions are then 11 pixels high
 ASPECT = 1.5  # of the grid, about
+MAX_KEY_PX = 1040  # the width for which a picture is made wider than its images
 FRAME_PX, GAP_PX = 4, 8  # around an image, and between two
 COLORS = {"heading": (32, 32, 32), "correct": (90, 90, 90), "incorrect": (208, 0, 0)}
 GRAYS = 240  # of the palette of gray images; the rest is the color of what is incorrect, from white on
@@ -76,22 +77,24 @@ def prediction_grid(record: Predictions) -> PngImage:
     picture = Image.fromarray(sheet)
     if is_gray:
         picture.putpalette(_palette())
-    return encode_png(picture, layout.density)
+    return encode_png(picture, layout.density, is_enlarged=layout.scale > 1 and not is_gray)
 
 
 def arrange_predictions(record: Predictions) -> PredictionLayout:
     """Decide where the images and their captions are."""
     count, _, height, width = record.images.shape
     scale = max(1, min(math.ceil(TILE_PX / width), MAX_TILE_HEIGHT_PX // height))
-    height, width = height * scale, width * scale
     density = 2 if scale > 1 else 1
     font_px = FONT_PX if scale > 1 else min(max(MIN_FONT_PX, width // FONT_SHARE), MAX_FONT_PX)
     lettering = Lettering(font_px)
     pairs = [(int(predicted), int(target)) for predicted, target in zip(record.predicted, record.target)]
     names = ClassNames(record.label, [number for pair in pairs for number in pair], lettering, MAX_NAME_PX * font_px)
-    how, captions = _captions(pairs, names, lettering, width + 2 * FRAME_PX)
+    how, captions = _captions(pairs, names, lettering, width * scale + 2 * FRAME_PX)
     caption_lines = max(map(len, captions), default=1)
     text_px = max((lettering.width(line) for lines in captions for line in lines), default=0)
+    if density == 2:  # images become as wide as their captions, within limits
+        scale = max(scale, min(MAX_TILE_PX, text_px) // width if height <= width else 1)
+    height, width = height * scale, width * scale
     cell_width = max(width + 2 * FRAME_PX, text_px) + GAP_PX
     cell_height = height + 2 * FRAME_PX + caption_lines * lettering.line_px + GAP_PX
     columns = round(math.sqrt(ASPECT * count * cell_height / cell_width))
@@ -99,6 +102,8 @@ def arrange_predictions(record: Predictions) -> PredictionLayout:
     correct = sum(predicted == target for predicted, target in pairs)
     facts = [f"{correct:,} of {count:,} correct", f"step {record.step:,}"]
     sheet_width = max(columns * cell_width + GAP_PX, *(lettering.width(fact) + 2 * GAP_PX for fact in facts))
+    key_width = max((lettering.width(entry) + 2 * GAP_PX for entry in names.key), default=0)
+    sheet_width = max(sheet_width, min(key_width, MAX_KEY_PX))
     text_width = sheet_width - 2 * GAP_PX
     lines = lettering.lines([how, *facts], text_width, " · ")
     if lettering.width(how) > text_width:

@@ -90,7 +90,7 @@ def texts(tag: str, records: Sequence[Text]) -> Message:
 
 def _text_html(record: Text) -> str:
     if record.markdown:
-        return f'<div style="color:#333">{to_html(record.text)}</div>'  # the page's own color is pale
+        return f'<div style="color:#333;padding:0 8px">{to_html(record.text)}</div>'  # the page's own color is pale
     return f'<pre style="border:0;background:none">{escape_html(record.text)}</pre>'
 
 
