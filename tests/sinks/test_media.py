@@ -213,7 +213,7 @@ def test_visdom_enlarges_small_images_by_whole_factors(visdom_server: VisdomServ
         log.video("film", rng.integers(0, 256, (3, 3, 8, 8), np.uint8), 0, fps=10)
     windows = visdom_server.windows("small")
     assert set(windows) == {"image", "film"}  # and none for settings that are not there
-    for title, size, frames in (("image", 12, 1), ("film", 8, 3)):
+    for title, size, frames in (("image", 60, 1), ("film", 8, 3)):
         window = windows[title]
         assert 200 <= window["width"] < 200 + size
         assert window["height"] == window["width"] + 24

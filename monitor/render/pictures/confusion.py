@@ -22,6 +22,7 @@ MAX_CELL_PX, MIN_NAMED_CELL_PX = 72, 22  # a cell; the narrowest whose class is 
 MAX_MATRIX_PX = 1440  # all cells, where they need not be wider for the names
 FONT_PX, SMALL_FONT_PX = 24, 17
 MAX_NAME_PX = 340  # a wider name is a number, which a key explains
+MAX_KEY_PX = 1040  # the width for which a picture is made wider than its cells
 MAX_NAMED = 100  # classes that all have their names; of more, every n-th has
 MAX_CELLS = 2048  # in a row; of more classes, several share a cell
 GAP_PX = 12
@@ -96,11 +97,12 @@ def arrange_confusion_matrix(record: ConfusionMatrix) -> ConfusionLayout:
     left = max(longest, true.shape[1]) + 2 * GAP_PX
     width = left + cells * cell + GAP_PX
     correct, total = int(np.trace(record.counts)), int(record.counts.sum())
-    facts = [f"{correct:,} of {total:,} correct", f"step {record.step:,}"]
-    if group > 1:
-        facts.append(f"{group} classes per cell")
-    width = max(width, *(lettering.width(fact) + 2 * GAP_PX for fact in facts))
-    lines = lettering.lines(["rows: true class", "columns: predicted", *facts], width - 2 * GAP_PX, " · ")
+    heading = ["rows: true class", "columns: predicted class"]
+    heading += [f"{correct:,} of {total:,} correct", f"step {record.step:,}"]
+    heading += [f"{group} classes per cell"] if group > 1 else []
+    key_px = max((lettering.width(entry) for entry in names.key), default=0)
+    width = max(width, *(lettering.width(part) + 2 * GAP_PX for part in heading), min(key_px + 2 * GAP_PX, MAX_KEY_PX))
+    lines = lettering.lines(heading, width - 2 * GAP_PX, " · ")
     labels = column(lines, GAP_PX, GAP_PX, lettering, "")
     names_top = 2 * GAP_PX + len(lines) * lettering.line_px
     names_height = max(longest if is_turned else lettering.line_px, lettering.line_px)

@@ -91,7 +91,8 @@ def place_labels(
     width, height = size
     padding = lettering.line_px // 5
     taken = np.zeros((height, width), bool)
-    placed, left_out = [], []
+    placed: list[BoxLabel] = []
+    left_out: list[str] = []
     for number, (left, top, _, bottom) in boxes.items():
         text = one_line(record.labels[number][: MAX_LABEL_CHARS + 1]) if number < len(record.labels) else ""
         text = text if len(text) <= MAX_LABEL_CHARS else text[: MAX_LABEL_CHARS - 1] + "…"

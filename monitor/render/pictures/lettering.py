@@ -59,7 +59,7 @@ class Lettering:
 
     def width(self, text: str) -> int:
         """Return the width of a text in pixels."""
-        return self.ink(text).shape[1]
+        return int(self.ink(text).shape[1])
 
     def shorten(self, text: str, max_px: int) -> str:
         """Leave out the middle of a text so that it is at most `max_px` wide."""

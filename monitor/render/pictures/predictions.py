@@ -95,7 +95,7 @@ def arrange_predictions(record: Predictions) -> PredictionLayout:
     if density == 2:  # images become as wide as their captions, within limits
         scale = max(scale, min(MAX_TILE_PX, text_px) // width if height <= width else 1)
     height, width = height * scale, width * scale
-    cell_width = max(width + 2 * FRAME_PX, text_px) + GAP_PX
+    cell_width = max(width + 2 * FRAME_PX, text_px + GAP_PX) + GAP_PX
     cell_height = height + 2 * FRAME_PX + caption_lines * lettering.line_px + GAP_PX
     columns = round(math.sqrt(ASPECT * count * cell_height / cell_width))
     columns = max(1, min(columns, count, MAX_FONTS_PER_ROW * font_px // cell_width))

@@ -49,10 +49,11 @@ def plot(record: Curve) -> Message:
 def histogram(record: Histogram) -> Message:
     """Draw a histogram of the finite values, or of the buckets of a record that was read back, in bins of one width."""
     values = record.values[np.isfinite(record.values)]
-    if record.buckets is None:
-        counts, edges = histograms.bin_counts(values, HISTOGRAM_BINS)
-    else:
-        counts, edges = histograms.even_bins(*record.buckets, HISTOGRAM_BINS)
+    counts, edges = (
+        histograms.bin_counts(values, HISTOGRAM_BINS)
+        if record.buckets is None
+        else histograms.even_bins(*record.buckets, HISTOGRAM_BINS)
+    )
     non_finite_count = len(record.values) - len(values)
     title = f"step {record.step}" + (f" · {non_finite_count} not finite" if non_finite_count else "")
     trace = {
@@ -84,13 +85,14 @@ def texts(tag: str, records: Sequence[Text]) -> Message:
     """Show the texts of a tag, the latest first; those that are Markdown are rendered."""
     if any(record.markdown for record in records):
         parts = [f'<p style="color:#777">step {record.step}</p>{_text_html(record)}' for record in reversed(records)]
-        return html_window(tag, "<hr>".join(parts), **TEXT_SIZE_PX)
+        content = "<hr>".join(parts)  # in a color of its own, because the page's is pale
+        return html_window(tag, f'<div style="color:#333;padding:0 8px">{content}</div>', **TEXT_SIZE_PX)
     return text_window(tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
 
 
 def _text_html(record: Text) -> str:
     if record.markdown:
-        return f'<div style="color:#333;padding:0 8px">{to_html(record.text)}</div>'  # the page's own color is pale
+        return to_html(record.text)
     return f'<pre style="border:0;background:none">{escape_html(record.text)}</pre>'
 
 

@@ -34,7 +34,7 @@ def image_window(title: str, image: PngImage) -> Message:
     """
     factor = min(-(-MIN_IMAGE_WIDTH_PX // image.width), MAX_ENLARGED_HEIGHT_PX // image.height)
     if factor > 2:
-        image = enlarged(image, factor)
+        image, factor = enlarged(image, factor), 1
     media_type = "gif" if image.png.startswith(b"GIF") else "png"
     source = f"data:image/{media_type};base64,{b64encode(image.png).decode()}"
     width = max(image.width / image.density, min(image.width * max(1, factor), PLOT_SIZE_PX["width"]))
