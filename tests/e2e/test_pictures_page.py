@@ -72,6 +72,8 @@ def test_pictures_are_legible_and_tell_more_on_hover(page: Page, visdom_server: 
             assert overlapping == [], f"{title}, {axis}"
     assert "window.hit='class'" in hover(page, page.plot("hostile"), 0, 0, 10)
     assert page.evaluate("() => window.hit") is None
+    assert HOSTILE[0][:6] in "".join(name for name, _ in names_beside(page, page.plot("hostile"), "y"))
+    assert "quot;" not in "".join(name for name, _ in names_beside(page, page.plot("hostile"), "y"))
 
     heights = [y for _, y in page.points("uniform") if y is not None]
     assert len(heights) == 50
@@ -81,6 +83,8 @@ def test_pictures_are_legible_and_tell_more_on_hover(page: Page, visdom_server: 
 
     image = f"({FIND_WINDOW})('predictions')?.querySelector('img')"
     page.wait(f"() => {image}?.naturalWidth > 900 && getComputedStyle({image}).imageRendering === 'auto'")
+    inside = f"{image}.getBoundingClientRect().bottom - ({FIND_WINDOW})('predictions').getBoundingClientRect().bottom"
+    assert -20 < page.evaluate(f"() => {inside}") <= 1, "the image is whole, and there is hardly a gap below it"
     heading = f"getComputedStyle(({FIND_WINDOW})('report').querySelector('h1'))"
     assert page.evaluate(f"() => [{heading}.color, {heading}.textAlign]") == ["rgb(51, 51, 51)", "left"]
     assert page.problems == []

@@ -47,4 +47,4 @@ def test_the_size_of_a_window(size: tuple[int, int], density: int, width: int) -
     Image.new("L", size).save(file, "PNG")
     opts = image_window("t", PngImage(file.getvalue(), *size, 1, density))["opts"]
     assert opts["width"] == width
-    assert opts["height"] - 24 == pytest.approx(width * size[1] / size[0])
+    assert opts["height"] - 16 == pytest.approx(width * size[1] / size[0])

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +18,9 @@ from monitor.render.pictures.lettering import Lettering
 from monitor.render.pictures.predictions import FRAME_PX, arrange_predictions, prediction_grid, prediction_labels
 from tests.support.class_names import CIFAR10, FASHION, LONG, NAMES
 from tests.support.ink import assert_apart
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def predictions(names: tuple[str, ...], count: int, shape: tuple[int, int, int] = (1, 28, 28)) -> r.Predictions:
@@ -115,3 +122,42 @@ def test_files_stay_small() -> None:
             image[0, y : y + 3, x : x + 8] = rng.integers(100, 256, image[0, y : y + 3, x : x + 8].shape)
     record = r.Predictions("p", strokes, np.arange(16) % 10, np.arange(16) % 10, FASHION, 0, 0.0)
     assert len(prediction_grid(record).png) < 40_000
+
+
+def test_a_font_of_the_system_draws_what_others_lack(tmp_path: Path) -> None:
+    """A font named like one that has Chinese is made, with one character, and found where systems keep fonts."""
+    from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]
+    from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
+
+    def square(side: int) -> object:
+        pen = TTGlyphPen(None)
+        pen.moveTo((50, 0))
+        for corner in ((50, side), (side, side), (side, 0)):
+            pen.lineTo(corner)
+        pen.closePath()
+        return pen.glyph()
+
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder([".notdef", "cat"])
+    builder.setupCharacterMap({ord("猫"): "cat"})
+    builder.setupGlyf({".notdef": square(300), "cat": square(900)})
+    builder.setupHorizontalMetrics({".notdef": (400, 50), "cat": (1000, 50)})
+    builder.setupHorizontalHeader(ascent=900, descent=-100)
+    builder.setupNameTable({"familyName": "Test", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    (tmp_path / "fonts").mkdir()
+    builder.save(tmp_path / "fonts" / "NotoSansCJK-Regular.ttc")
+    script = (
+        "from monitor.render.pictures.lettering import Lettering, can_be_drawn\n"
+        "print(can_be_drawn('猫'), can_be_drawn('狗'), int((Lettering(20).ink('猫') > 200).sum()) > 200)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+        env={**os.environ, "XDG_DATA_HOME": str(tmp_path)},
+    )
+    assert done.stdout.split() == ["True", "False", "True"]

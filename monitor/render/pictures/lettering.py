@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CHARS = 200  # of a text; longer ones are cut
+MAX_KEPT_CHARS = 40  # of a text whose drawing is kept, because names and numbers come again with the next picture
 LINE_HEIGHT = 1.3  # of a line, in font sizes
+BASELINE = 0.77  # of a line, as a share of its height
 # Fonts to look for where Pillow's lacks a character: Matplotlib's, then those that systems have for other scripts.
 OTHER_FONTS = (
     "DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "wqy-zenhei.ttc", "DroidSansFallback.ttf",
@@ -55,11 +57,12 @@ class Lettering:
 
         Characters that no font has are spelled out, as in `\u732b`.
         """
-        return _ink(text, self._size, self.line_px)
+        draw = _ink if len(text) <= MAX_KEPT_CHARS else _ink.__wrapped__  # which keeps nothing
+        return draw(text, self._size, self.line_px)
 
     def width(self, text: str) -> int:
         """Return the width of a text in pixels."""
-        return int(self.ink(text).shape[1])
+        return max(1, _extent(text, self._size)[1])
 
     def shorten(self, text: str, max_px: int) -> str:
         """Leave out the middle of a text so that it is at most `max_px` wide."""
@@ -87,20 +90,34 @@ def _cut(text: str, count: int) -> str:
     return f"{text[: (count + 1) // 2]}…{text[len(text) - count // 2 :]}"
 
 
-@lru_cache(1024)
+@lru_cache(512)
 def _ink(text: str, size: int, height: int) -> NDArray[np.uint8]:
+    text, font = _drawable(text, size)
+    left, width = _extent(text, size)
+    line = Image.new("L", (max(1, width), height))
+    ImageDraw.Draw(line).text((-left, round(height * BASELINE)), text, fill=255, font=font, anchor="ls")
+    ink = np.asarray(line)
+    ink.flags.writeable = False
+    return ink
+
+
+@lru_cache(4096)
+def _extent(text: str, size: int) -> tuple[int, int]:
+    """Return where the ink of a text begins, from its origin, and how wide it is."""
+    text, font = _drawable(text, size)
+    left, _, right, _ = font.getbbox(text, anchor="ls")
+    return int(left), int(right - left)
+
+
+def _drawable(text: str, size: int) -> tuple[str, ImageFont.FreeTypeFont]:
+    """Return the first font that has all characters of a text; without one, the main font, and a text that it has."""
     numbers = range(len(OTHER_FONTS) + 1)
     number = 0 if text.isascii() else next((number for number in numbers if _has_all(number, text)), None)
     if number is None:
         number, text = 0, "".join(c if _has_glyph(0, c) else f"\\u{ord(c):04x}" for c in text)
     font = _font(number, size)
     assert font is not None
-    left, _, right, _ = font.getbbox(text, anchor="ls")
-    line = Image.new("L", (max(1, int(right - left)), height))
-    ImageDraw.Draw(line).text((-left, round(height * 0.77)), text, fill=255, font=font, anchor="ls")
-    ink = np.asarray(line)
-    ink.flags.writeable = False
-    return ink
+    return text, font
 
 
 def _has_all(number: int, text: str) -> bool:

@@ -22,7 +22,7 @@ PLOT_SIZE_PX = {"width": 410, "height": 300}
 TEXT_SIZE_PX = {"width": 300, "height": 300}
 MAX_IMAGE_WIDTH_PX = 800
 MIN_IMAGE_WIDTH_PX, MAX_ENLARGED_HEIGHT_PX = 200, 600  # smaller images are enlarged, so that the title can be read too
-TITLE_BAR_HEIGHT_PX = 24  # above an image
+SPARE_HEIGHT_PX = 16  # above an image, where the page leaves a gap
 
 Message = dict[str, Any]
 
@@ -44,7 +44,7 @@ def image_window(title: str, image: PngImage) -> Message:
         "opts": {
             "title": escape_control_chars(title),
             "width": image.width * scale,
-            "height": image.height * scale + TITLE_BAR_HEIGHT_PX,
+            "height": image.height * scale + SPARE_HEIGHT_PX,
         },
     }
 
