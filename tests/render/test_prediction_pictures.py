@@ -59,7 +59,7 @@ def test_nothing_overlaps(name: str, count: int) -> None:
     frames = [(left - FRAME_PX, top - FRAME_PX, side, side) for left, top in layout.places]
     assert_apart(layout.labels, layout.width, layout.height, frames)
     assert layout.density == 2
-    assert layout.width / layout.density <= 960, "at the 800 pixels of a page, letters keep 10 of their 13"
+    assert layout.width / layout.density <= 800, "so that letters keep their size in a window"
 
 
 @pytest.mark.parametrize(
