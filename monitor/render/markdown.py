@@ -70,7 +70,7 @@ def _list(tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
     """Begin a list with room for its bullets, which the page has not."""
     start = tokens[index].attrs.get("start")
     first = f' start="{int(start)}"' if start is not None else ""
-    return f'<{tokens[index].tag}{first} style="padding-left:22px">'
+    return f'<{tokens[index].tag}{first} style="padding-left:22px">\n'
 
 
 def _table(_tokens: Sequence[Any], _index: int, _options: Any, _env: Any) -> str:
