@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 20_000  # longer texts are shown as they are: parsing takes a worker's time
 SAFE_LINK = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
+HEADING_PX = (22, 19, 17, 15, 14, 13)
 LINK_ATTRIBUTES = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
 
 
@@ -40,7 +41,9 @@ def _parser() -> MarkdownIt:
 
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 100}).enable(["table", "strikethrough"])
     parser.validateLink = lambda url: SAFE_LINK.match(url) is not None  # type: ignore[method-assign]
-    parser.renderer.rules |= {"image": _picture, "link_open": _link, "table_open": _table}  # type: ignore[attr-defined]
+    rules: Any = parser.renderer.rules  # type: ignore[attr-defined]
+    rules |= {"image": _picture, "link_open": _link, "table_open": _table, "heading_open": _heading}
+    rules |= {"bullet_list_open": _list, "ordered_list_open": _list}
     return parser
 
 
@@ -55,6 +58,19 @@ def _link(tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
     address = html.escape(str(tokens[index].attrs.get("href", "")))
     attributes = "".join(f' {name}="{value}"' for name, value in LINK_ATTRIBUTES.items())
     return f'<a href="{address}"{attributes}>'
+
+
+def _heading(tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
+    """Begin a heading that suits a small window; the page's own are large, centered, and thin."""
+    level = int(tokens[index].tag[1:])
+    return f'<h{level} style="font-size:{HEADING_PX[level - 1]}px;font-weight:600;text-align:left;margin:8px 0 4px">'
+
+
+def _list(tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
+    """Begin a list with room for its bullets, which the page has not."""
+    start = tokens[index].attrs.get("start")
+    first = f' start="{int(start)}"' if start is not None else ""
+    return f'<{tokens[index].tag}{first} style="padding-left:22px">\n'
 
 
 def _table(_tokens: Sequence[Any], _index: int, _options: Any, _env: Any) -> str:

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from monitor.render.figures import draw
-from monitor.render.images import MAX_PLOT_VALUE, escape_for_matplotlib
+from monitor.render.pictures.curve import MAX_PLOT_VALUE, escape_for_matplotlib
 from monitor.render.plotly_json import decode_figure
 
 if TYPE_CHECKING:

@@ -18,8 +18,11 @@ from monitor.records import (
     Summary,
     Text,
 )
-from monitor.render import images
 from monitor.render.histograms import bin_counts
+from monitor.render.images import image_grid
+from monitor.render.pictures.confusion import confusion_matrix_image
+from monitor.render.pictures.curve import curve_image
+from monitor.render.pictures.predictions import prediction_grid, prediction_labels
 from monitor.sinks.media_encoding import MEDIA_ENCODERS
 
 if TYPE_CHECKING:
@@ -54,8 +57,8 @@ def _image(tag: str, picture: PngImage) -> summaries.Value:
 
 
 def _predictions(record: Predictions) -> Values:
-    labels = summaries.preformatted(images.prediction_labels(record))
-    return [_image(record.tag, images.prediction_grid(record)), summaries.text(f"{record.tag}/labels", labels)]
+    labels = summaries.preformatted(prediction_labels(record))
+    return [_image(record.tag, prediction_grid(record)), summaries.text(f"{record.tag}/labels", labels)]
 
 
 def _config(record: Config) -> Values:
@@ -87,12 +90,12 @@ def _histogram(record: Histogram) -> Values:
 
 
 ENCODERS: dict[type, Callable[[Any], Values]] = {
-    Images: lambda record: [_image(record.tag, images.image_grid(record))],
+    Images: lambda record: [_image(record.tag, image_grid(record))],
     Predictions: _predictions,
-    ConfusionMatrix: lambda record: [_image(record.tag, images.confusion_matrix_image(record))],
+    ConfusionMatrix: lambda record: [_image(record.tag, confusion_matrix_image(record))],
     Text: lambda record: [summaries.text(record.tag, record.text, is_markdown=record.markdown)],
     Histogram: _histogram,
-    Curve: lambda record: [_image(record.tag, images.curve_image(record))],
+    Curve: lambda record: [_image(record.tag, curve_image(record))],
     Config: _config,
     **MEDIA_ENCODERS,
 }

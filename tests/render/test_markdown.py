@@ -32,6 +32,9 @@ LINK = 'target="_blank" rel="noopener noreferrer nofollow"'
         ("![](https://b/c)", f'<p><a href="https://b/c" {LINK}>https://b/c</a></p>'),
         ("a\x00\u202eb", "<p>a\\u0000\\u202eb</p>"),
         ("a\r\n\r\nb", "<p>a</p>\n<p>b</p>"),
+        ("3. a", '<ol start="3" style="padding-left:22px">\n<li>a</li>\n</ol>'),
+        ("- a", '<ul style="padding-left:22px">\n<li>a</li>\n</ul>'),
+        ("## a", '<h2 style="font-size:19px;font-weight:600;text-align:left;margin:8px 0 4px">a</h2>'),
         ("", ""),
     ],
 )

@@ -213,10 +213,10 @@ def test_visdom_enlarges_small_images_by_whole_factors(visdom_server: VisdomServ
         log.video("film", rng.integers(0, 256, (3, 3, 8, 8), np.uint8), 0, fps=10)
     windows = visdom_server.windows("small")
     assert set(windows) == {"image", "film"}  # and none for settings that are not there
-    for title, size, frames in (("image", 12, 1), ("film", 8, 3)):
+    for title, size, frames in (("image", 60, 1), ("film", 8, 3)):
         window = windows[title]
         assert 200 <= window["width"] < 200 + size
-        assert window["height"] == window["width"] + 24
+        assert window["height"] == window["width"] + 16
         picture = Image.open(io.BytesIO(base64.b64decode(window["content"]["src"].partition(",")[2])))
         assert (picture.width, getattr(picture, "n_frames", 1)) == (window["width"], frames)
         assert frames == 1 or picture.info["duration"] == 100

@@ -26,9 +26,12 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert visdom_server.trace(env, "test loss & accuracy", "loss") == [(0, 2.25), (1, 1.25)]
         assert visdom_server.trace(env, "test loss & accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
         assert visdom_server.trace(env, "alone", "alone") == [(0, 7.0), (1, 7.0)]
-        for title in ("samples", "colored", "predictions", "confusion"):
+        for title in ("samples", "colored", "predictions"):
             assert windows[title]["type"] == "image"
             assert windows[title]["content"]["src"].startswith("data:image/png;base64,")
+        (heat,) = windows["confusion"]["content"]["data"]
+        assert heat["x"] == ["a", "b", "2"]
+        assert [cell[0] for cell in heat["customdata"][1]] == [1, 7, 1]
         assert "5: f / j  wrong" in windows["predictions (labels)"]["content"]
         assert "&lt;b&gt;plain&lt;/b&gt;" in windows["notes"]["content"]
         assert sum(windows["weights/fc1"]["content"]["data"][0]["y"]) == 1000

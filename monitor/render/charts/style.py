@@ -36,7 +36,7 @@ def with_opacity(hex_color: str, opacity: float) -> str:
 
 def as_text(text: object) -> str:
     """Escape text for Plotly, which reads tags of HTML in titles, names, and labels."""
-    return html.escape(escape_control_chars(str(text)))
+    return html.escape(escape_control_chars(str(text))).replace("&quot;", "&#34;")  # Plotly knows the latter alone
 
 
 def layout(title: str, x: str, y: str) -> dict[str, Any]:

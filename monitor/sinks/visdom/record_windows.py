@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.render import histograms, images
+from monitor.render import histograms
+from monitor.render.charts.confusion import MAX_CLASSES, confusion_chart, confusion_size
 from monitor.render.escaping import escape_control_chars
+from monitor.render.images import image_grid
 from monitor.render.markdown import to_html
+from monitor.render.pictures.confusion import confusion_matrix_image
+from monitor.render.pictures.predictions import prediction_grid, prediction_labels
 from monitor.sinks.visdom.windows import (
     PLOT_SIZE_PX,
     TEXT_SIZE_PX,
@@ -23,14 +27,14 @@ from monitor.sinks.visdom.windows import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from monitor.records import Config, Curve, Histogram, Text
+    from monitor.records import Config, ConfusionMatrix, Curve, Histogram, Text
 
 HISTOGRAM_BINS = 50
 
 
 def plot(record: Curve) -> Message:
     """Draw an x–y plot, with its horizontal line and its data points."""
-    figure_layout = layout(f"{record.tag} · step {record.step}", record.x_title, record.y_title)
+    figure_layout = layout(f"step {record.step}", record.x_title, record.y_title)
     line = {"type": "scatter", "mode": "lines", "name": escape_html(record.tag), "x": record.x, "y": record.y}
     data = [{**line, "marker": {"line": {}}}]
     if record.points is not None:
@@ -43,21 +47,46 @@ def plot(record: Curve) -> Message:
 
 
 def histogram(record: Histogram) -> Message:
-    """Draw a histogram of the finite values, or of the buckets of a record that was read back."""
+    """Draw a histogram of the finite values, or of the buckets of a record that was read back, in bins of one width."""
     values = record.values[np.isfinite(record.values)]
-    counts, edges = histograms.bin_counts(values, HISTOGRAM_BINS) if record.buckets is None else record.buckets
+    counts, edges = (
+        histograms.bin_counts(values, HISTOGRAM_BINS)
+        if record.buckets is None
+        else histograms.even_bins(*record.buckets, HISTOGRAM_BINS)
+    )
     non_finite_count = len(record.values) - len(values)
-    title = f"{record.tag} · step {record.step}" + (f" · {non_finite_count} not finite" if non_finite_count else "")
-    data = [{"type": "bar", "x": edges[:-1] / 2 + edges[1:] / 2, "y": counts, "width": np.diff(edges)}]
+    title = f"step {record.step}" + (f" · {non_finite_count} not finite" if non_finite_count else "")
+    trace = {
+        "type": "bar",
+        "x": edges[:-1] / 2 + edges[1:] / 2,
+        "y": counts,
+        "width": np.diff(edges),
+        "customdata": np.stack([edges[:-1], edges[1:]], axis=1),
+        "hovertemplate": "%{y:.6~g} from %{customdata[0]:.4~g} to %{customdata[1]:.4~g}<extra></extra>",
+    }
     figure_layout = {**layout(title, "value", "count"), "showlegend": False, "bargap": 0}
-    return {"data": data, "layout": figure_layout, "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX}}
+    return {
+        "data": [trace],
+        "layout": figure_layout,
+        "opts": {"title": escape_control_chars(record.tag), **PLOT_SIZE_PX},
+    }
+
+
+def confusion(record: ConfusionMatrix) -> Message:
+    """Draw the heat map of a confusion matrix; a picture of one that has too many classes for that."""
+    if len(record.counts) > MAX_CLASSES:
+        return image_window(record.tag, confusion_matrix_image(record))
+    width, height = confusion_size(record)
+    size = {"width": width, "height": height}
+    return {**confusion_chart(record), "opts": {"title": escape_control_chars(record.tag), **size}}
 
 
 def texts(tag: str, records: Sequence[Text]) -> Message:
     """Show the texts of a tag, the latest first; those that are Markdown are rendered."""
     if any(record.markdown for record in records):
         parts = [f'<p style="color:#777">step {record.step}</p>{_text_html(record)}' for record in reversed(records)]
-        return html_window(tag, "<hr>".join(parts), **TEXT_SIZE_PX)
+        content = "<hr>".join(parts)  # in a color of its own, because the page's is pale
+        return html_window(tag, f'<div style="color:#333;padding:0 8px">{content}</div>', **TEXT_SIZE_PX)
     return text_window(tag, "\n".join(f"step {record.step}\n{record.text}" for record in reversed(records)))
 
 
@@ -73,10 +102,10 @@ def config(record: Config) -> Message:
 
 
 WINDOW_BUILDERS: dict[str, Callable[[Any], Message]] = {
-    "images": lambda record: image_window(record.tag, images.image_grid(record)),
-    "predictions": lambda record: image_window(record.tag, images.prediction_grid(record)),
-    "confusion": lambda record: image_window(record.tag, images.confusion_matrix_image(record)),
-    "labels": lambda record: text_window(f"{record.tag} (labels)", images.prediction_labels(record)),
+    "images": lambda record: image_window(record.tag, image_grid(record)),
+    "predictions": lambda record: image_window(record.tag, prediction_grid(record)),
+    "confusion": confusion,
+    "labels": lambda record: text_window(f"{record.tag} (labels)", prediction_labels(record)),
     "histogram": histogram,
     "plot": plot,
     "config": config,

@@ -20,27 +20,31 @@ if TYPE_CHECKING:
 
 PLOT_SIZE_PX = {"width": 410, "height": 300}
 TEXT_SIZE_PX = {"width": 300, "height": 300}
-MAX_IMAGE_WIDTH_PX = 500
+MAX_IMAGE_WIDTH_PX = 800
 MIN_IMAGE_WIDTH_PX, MAX_ENLARGED_HEIGHT_PX = 200, 600  # smaller images are enlarged, so that the title can be read too
-TITLE_BAR_HEIGHT_PX = 24  # above an image
+SPARE_HEIGHT_PX = 16  # above an image, where the page leaves a gap
 
 Message = dict[str, Any]
 
 
 def image_window(title: str, image: PngImage) -> Message:
-    """Show a PNG or GIF image, enlarged at most twice; if it is small, until its pixels and the title can be read."""
+    """Show a PNG or GIF image in its natural size; if it is small, enlarged until its pixels and the title can be read.
+
+    The natural size is that of the image divided by its density, within limits.
+    """
     factor = min(-(-MIN_IMAGE_WIDTH_PX // image.width), MAX_ENLARGED_HEIGHT_PX // image.height)
     if factor > 2:
-        image = enlarged(image, factor)
+        image, factor = enlarged(image, factor), 1
     media_type = "gif" if image.png.startswith(b"GIF") else "png"
     source = f"data:image/{media_type};base64,{b64encode(image.png).decode()}"
-    scale = 1.0 if factor > 2 else min(2.0, MAX_IMAGE_WIDTH_PX / image.width)
+    width = max(image.width / image.density, min(image.width * max(1, factor), PLOT_SIZE_PX["width"]))
+    scale = min(width, MAX_IMAGE_WIDTH_PX) / image.width
     return {
         "data": [{"type": "image", "content": {"src": source}}],
         "opts": {
             "title": escape_control_chars(title),
             "width": image.width * scale,
-            "height": image.height * scale + TITLE_BAR_HEIGHT_PX,
+            "height": image.height * scale + SPARE_HEIGHT_PX,
         },
     }
 

@@ -1,0 +1,1 @@
+"""Records drawn as PNG images, for dashboards that show pictures."""
