@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.events import summaries
+from monitor.prediction_timeline import timeline_tag
 from monitor.records import (
     Checkpoint,
     Config,
@@ -20,6 +21,7 @@ from monitor.records import (
 )
 from monitor.render import images
 from monitor.render.histograms import bin_counts
+from monitor.render.prediction_timeline import timeline_image
 from monitor.sinks.media_encoding import MEDIA_ENCODERS
 
 if TYPE_CHECKING:
@@ -55,7 +57,10 @@ def _image(tag: str, picture: PngImage) -> summaries.Value:
 
 def _predictions(record: Predictions) -> Values:
     labels = summaries.preformatted(images.prediction_labels(record))
-    return [_image(record.tag, images.prediction_grid(record)), summaries.text(f"{record.tag}/labels", labels)]
+    values = [_image(record.tag, images.prediction_grid(record)), summaries.text(f"{record.tag}/labels", labels)]
+    if record.timeline is not None:
+        values.append(_image(timeline_tag(record.tag), timeline_image(record.timeline)))
+    return values
 
 
 def _config(record: Config) -> Values:
