@@ -18,8 +18,6 @@ from monitor.thinning import most_redundant
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monitor.records import Predictions
-
 MAX_TESTS = 100  # that are kept; the counts are of all tests
 CURVES = ("learned", "forgotten", "never_learned")  # the counts that are curves
 WRONG, RIGHT, FORGOTTEN = 0, 1, 2  # the states of a sample at a test
@@ -58,9 +56,9 @@ class PredictionTimeline(NamedTuple):
         """The step of the newest test."""
         return int(self.steps[-1])
 
-    def with_test(self, record: Predictions) -> PredictionTimeline:
-        """Return the timeline with one more test of the same samples."""
-        correct = record.predicted == record.target
+    def with_test(self, step: int, predicted: NDArray[np.int64], names: tuple[str, ...]) -> PredictionTimeline:
+        """Return the timeline with one more test of the same samples, at a later step."""
+        correct = predicted == self.target
         forgotten = ~correct & (self.states[-1] == RIGHT)
         states = np.where(forgotten, FORGOTTEN, correct).astype(np.uint8)
         numbers = np.append(self.numbers, self.tests)
@@ -68,10 +66,10 @@ class PredictionTimeline(NamedTuple):
         while len(kept) > MAX_TESTS:
             kept = np.delete(kept, most_redundant(numbers[kept].tolist()))
         return self._replace(
-            names=record.names,
-            steps=np.append(self.steps, record.step)[kept],
+            names=names,
+            steps=np.append(self.steps, step)[kept],
             numbers=numbers[kept],
-            predicted=np.vstack([self.predicted, record.predicted])[kept],
+            predicted=np.vstack([self.predicted, predicted])[kept],
             states=np.vstack([self.states, states])[kept],
             forgettings=self.forgettings + forgotten,
             learned=self.learned | correct,
@@ -100,16 +98,18 @@ class PredictionTimeline(NamedTuple):
         return self.names[index] if 0 <= index < len(self.names) else str(index)
 
 
-def first_test(record: Predictions, samples: str) -> PredictionTimeline:
+def first_test(
+    samples: str, step: int, predicted: NDArray[np.int64], target: NDArray[np.int64], names: tuple[str, ...]
+) -> PredictionTimeline:
     """Return a timeline of one test; `samples` is what `identity` returns."""
-    correct = record.predicted == record.target
+    correct = predicted == target
     return PredictionTimeline(
         samples,
-        record.target,
-        record.names,
-        np.array([record.step], np.int64),
+        target,
+        names,
+        np.array([step], np.int64),
         np.zeros(1, np.int64),
-        record.predicted[None],
+        predicted[None],
         correct[None].astype(np.uint8),
         np.zeros(len(correct), np.int64),
         correct,
@@ -117,11 +117,11 @@ def first_test(record: Predictions, samples: str) -> PredictionTimeline:
     )
 
 
-def identity(record: Predictions) -> str:
-    """Return what two records have in common if they show the same pictures with the same true classes, in order."""
-    digest = hashlib.blake2b(repr(record.images.shape).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(record.images))
-    digest.update(np.ascontiguousarray(record.target, np.int64))
+def identity(images: NDArray[np.uint8], target: NDArray[np.int64]) -> str:
+    """Return what is the same for the same pictures with the same true classes in the same order, and for no others."""
+    digest = hashlib.blake2b(repr(images.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(images))
+    digest.update(np.ascontiguousarray(target, np.int64))
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def most_redundant(numbers: Sequence[int]) -> int:
     """Return the place that leaves the smallest gap if it is left out, the first of several; never the ends.
 
-    Left out one by one as new numbers come, those that stay are evenly spaced within a factor of about two. There are
-    at least three numbers, in ascending order.
+    Left out one by one as new numbers come, those that stay are evenly spaced within a factor of two to three. There
+    are at least three numbers, in ascending order.
     """
     return min(range(1, len(numbers) - 1), key=lambda place: numbers[place + 1] - numbers[place - 1])

@@ -42,7 +42,7 @@ class Timelines:
         """Return the record with its timeline, if it is at least the second test of the same samples."""
         from monitor.prediction_timeline import first_test, identity
 
-        samples = identity(record)
+        samples = identity(record.images, record.target)
         with self._lock:
             before = self._by_tag.get(record.tag)
             if before is None and len(self._by_tag) >= MAX_TAGS:
@@ -50,7 +50,9 @@ class Timelines:
             if before is not None and record.step <= before.step:
                 return record  # type: ignore[no-any-return]
             if before is None or before.samples != samples:
-                self._by_tag[record.tag] = first_test(record, samples)
+                self._by_tag[record.tag] = first_test(
+                    samples, record.step, record.predicted, record.target, record.names
+                )
                 return record  # type: ignore[no-any-return]
-            timeline = self._by_tag[record.tag] = before.with_test(record)
+            timeline = self._by_tag[record.tag] = before.with_test(record.step, record.predicted, record.names)
         return record._replace(timeline=timeline)  # type: ignore[no-any-return]

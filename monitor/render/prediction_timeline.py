@@ -37,9 +37,11 @@ def row_label(timeline: PredictionTimeline, sample: int) -> str:
 def heading(timeline: PredictionTimeline) -> str:
     """Return the counts in words."""
     counts = timeline.counts()
+    events = counts["forgetting_events"]
+    times = f" ({events} time{'s' if events != 1 else ''})" if events else ""
     return (
         f"step {counts['step']} · {counts['samples']} samples: {counts['learned']} learned, "
-        f"{counts['forgotten']} forgotten {counts['forgetting_events']}×, {counts['never_learned']} never learned"
+        f"{counts['forgotten']} forgotten{times}, {counts['never_learned']} never learned"
     )
 
 

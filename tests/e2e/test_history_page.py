@@ -128,7 +128,7 @@ def test_the_timeline_is_sorted_and_tells_classes_and_shows_pictures(
             "p => [...p.querySelectorAll('.ytick text')].map(t => [t.getBoundingClientRect().y, t.textContent])", plot
         )
         assert [text for _, text in sorted(ticks)][:2] == ["4: dog ×2", "1: dog ×1"], "the most forgotten is on top"
-        assert "6 samples: 5 learned, 2 forgotten 3×, 1 never learned" in page.evaluate(
+        assert "6 samples: 5 learned, 2 forgotten (3 times), 1 never learned" in page.evaluate(
             "p => p.querySelector('.gtitle').textContent", plot
         )
         page.evaluate("p => p.scrollIntoView({block: 'center'})", plot)

@@ -27,8 +27,9 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert visdom_server.trace(env, "test loss & accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
         assert visdom_server.trace(env, "alone", "alone") == [(0, 7.0), (1, 7.0)]
         for title in ("samples", "colored", "predictions", "confusion"):
-            assert windows[title]["type"] == "image"
-            assert windows[title]["content"]["src"].startswith("data:image/png;base64,")
+            shown = windows[title]["content"]["layout"]
+            assert [picture["source"][:22] for picture in shown["images"]] == ["data:image/png;base64,"] * 2
+            assert [step["label"] for step in shown["sliders"][0]["steps"]] == ["0", "1"]
         assert "5: f / j  wrong" in windows["predictions (labels)"]["content"]
         assert "&lt;b&gt;plain&lt;/b&gt;" in windows["notes"]["content"]
         assert sum(windows["weights/fc1"]["content"]["data"][0]["y"]) == 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,22 @@ if TYPE_CHECKING:
     from monitor.render.charts.style import Figure
 
 SLIDER_PX = 56  # below the chart
+PLACE = {"xref": "x", "yref": "y", "x": 0, "y": 0, "sizing": "stretch", "layer": "below"}
 _MISSING = object()
+
+
+class Picture(NamedTuple):
+    """A picture of a chart.
+
+    Attributes:
+        source: its address, such as `data:image/png;base64,…`.
+        width: pixels.
+        height: pixels.
+    """
+
+    source: str
+    width: float
+    height: float
 
 
 def with_slider(figures: Sequence[tuple[int, Figure]]) -> Figure:
@@ -37,24 +52,27 @@ def with_slider(figures: Sequence[tuple[int, Figure]]) -> Figure:
     return {"data": newest["data"], "layout": layout}
 
 
-def picture_chart(source: str, width: float, height: float) -> Figure:
-    """Return a chart of a picture alone, which can be zoomed; `source` is its address, the size in pixels."""
-    place = {"xref": "x", "yref": "y", "x": 0, "y": 0, "sizex": width, "sizey": height, "sizing": "stretch"}
-    corners = {"x": [0, width], "y": [height, 0], "mode": "markers", "marker": {"opacity": 0, "line": {}}}
-    axis = {"visible": False}
-    return {
-        "data": [{"type": "scatter", **corners, "hoverinfo": "skip", "showlegend": False}],
-        "layout": {
-            "images": [{"source": source, **place, "layer": "below"}],
-            "xaxis": {**axis, "range": [0, width], "constrain": "domain"},
-            "yaxis": {**axis, "range": [height, 0], "scaleanchor": "x", "constrain": "domain"},
+def picture_charts(pictures: Sequence[Picture]) -> list[Figure]:
+    """Return a chart for each picture, which shows it alone, and can be zoomed.
+
+    All of them hold all pictures, so that one chart with a slider holds each picture once.
+    """
+    places = [{**PLACE, "source": source, "sizex": width, "sizey": height} for source, width, height in pictures]
+    charts = []
+    for shown, (_, width, height) in enumerate(pictures):
+        corners = {"x": [0, width], "y": [height, 0], "mode": "markers", "marker": {"opacity": 0, "line": {}}}
+        layout = {
+            "images": [{**place, "visible": number == shown} for number, place in enumerate(places)],
+            "xaxis": {"visible": False, "range": [0, width], "constrain": "domain"},
+            "yaxis": {"visible": False, "range": [height, 0], "scaleanchor": "x", "constrain": "domain"},
             "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
             "dragmode": "pan",
             "hovermode": False,
             "showlegend": False,
             "uirevision": "keep",
-        },
-    }
+        }
+        charts.append({"data": [{"type": "scatter", **corners, "hoverinfo": "skip"}], "layout": layout})
+    return charts
 
 
 def _slider(figures: Sequence[tuple[int, Figure]], bottom: float) -> dict[str, Any]:
@@ -109,7 +127,7 @@ def _changes(objects: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _leaves(value: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested objects with their paths, such as `images[0].source`. Other lists are values."""
+    """Yield the values of nested objects with their paths, such as `images[0].visible`. Other lists are values."""
     for name, item in value.items():
         path = f"{prefix}{name}"
         if isinstance(item, dict):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from monitor.render.charts.history import SLIDER_PX, picture_chart, with_slider
+from monitor.render.charts.history import SLIDER_PX, Picture, picture_charts, with_slider
 from monitor.sinks.visdom import windows
 from monitor.thinning import most_redundant
 
@@ -114,18 +114,20 @@ class WindowHistory:
         newest = messages[-1][1]
         if len(messages) == 1 and self._is_picture_first and "layout" not in newest:
             return newest
-        figures = [(step, message if "layout" in message else _picture(message)) for step, message in messages]
+        steps, shown = zip(*[pair for pair in messages if ("layout" in pair[1]) == ("layout" in newest)])
+        if "layout" not in newest:
+            shown = picture_charts([_picture(message) for message in shown])
         opts = dict(newest["opts"])
         if not self._is_picture_first:
             opts["height"] += SLIDER_PX
-        return {**with_slider(figures), "opts": opts}
+        return {**with_slider(list(zip(steps, shown))), "opts": opts}
 
 
-def _picture(message: Message) -> Message:
-    """Return the chart of a picture, in the size that its window asks for."""
+def _picture(message: Message) -> Picture:
+    """Return the picture of a window, in the size that the window asks for."""
     opts = message["opts"]
     height = opts["height"] - windows.TITLE_BAR_HEIGHT_PX
-    return picture_chart(message["data"][0]["content"]["src"], opts["width"], height)
+    return Picture(message["data"][0]["content"]["src"], opts["width"], height)
 
 
 def _compact(entry: _Entry, max_bytes: int) -> None:
