@@ -88,7 +88,7 @@ def read_timeline(png: bytes) -> PredictionTimeline | None:
     if not png.startswith(b"\x89PNG") or STATE_KEY.encode() not in png[:4096]:
         return None
     try:
-        with PngImagePlugin.PngImageFile(io.BytesIO(png)) as image:  # type: ignore[no-untyped-call]
+        with PngImagePlugin.PngImageFile(io.BytesIO(png)) as image:
             return _from_json(json.loads(image.info[STATE_KEY]))
     except Exception:  # damaged, or not ours: a file may hold anything
         return None

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from monitor.render.charts.style import Figure
 
-SLIDER_PX = 56  # below the chart
+SLIDER_PX = 62  # below the chart
 PLACE = {"xref": "x", "yref": "y", "x": 0, "y": 0, "sizing": "stretch", "layer": "below"}
+UNUSED_TOOLS = ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]  # they hide a picture
 _MISSING = object()
 
 
@@ -66,7 +67,7 @@ def picture_charts(pictures: Sequence[Picture]) -> list[Figure]:
             "xaxis": {"visible": False, "range": [0, width], "constrain": "domain"},
             "yaxis": {"visible": False, "range": [height, 0], "scaleanchor": "x", "constrain": "domain"},
             "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-            "dragmode": "pan",
+            "modebar": {"remove": UNUSED_TOOLS},
             "hovermode": False,
             "showlegend": False,
             "uirevision": "keep",
@@ -98,7 +99,7 @@ def _slider(figures: Sequence[tuple[int, Figure]], bottom: float) -> dict[str, A
         "x": 0,
         "y": 0,
         "yanchor": "top",
-        "pad": {"t": bottom + 2, "b": 0, "l": 12, "r": 12},
+        "pad": {"t": bottom + 2, "b": 0, "l": 12, "r": 28},  # the corner of a window is for resizing it
         "ticklen": 3,
         "minorticklen": 2,
         "transition": {"duration": 0},

@@ -114,13 +114,14 @@ class WindowHistory:
         newest = messages[-1][1]
         if len(messages) == 1 and self._is_picture_first and "layout" not in newest:
             return newest
-        steps, shown = zip(*[pair for pair in messages if ("layout" in pair[1]) == ("layout" in newest)])
+        messages = [pair for pair in messages if ("layout" in pair[1]) == ("layout" in newest)]
+        shown = [message for _, message in messages]
         if "layout" not in newest:
             shown = picture_charts([_picture(message) for message in shown])
         opts = dict(newest["opts"])
         if not self._is_picture_first:
             opts["height"] += SLIDER_PX
-        return {**with_slider(list(zip(steps, shown))), "opts": opts}
+        return {**with_slider([(step, figure) for (step, _), figure in zip(messages, shown)]), "opts": opts}
 
 
 def _picture(message: Message) -> Picture:

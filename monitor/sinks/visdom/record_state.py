@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.records import (
     Audio,
@@ -28,6 +28,9 @@ from monitor.sinks.visdom.history import MAX_BYTES, MAX_PAGE_BYTES, WindowHistor
 from monitor.sinks.visdom.media_windows import MEDIA_WINDOW_BUILDERS
 from monitor.sinks.visdom.timeline_window import timeline
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # The windows of a record.
 RECORD_WINDOWS: dict[type, tuple[str, ...]] = {
     Images: ("images",),
@@ -44,7 +47,11 @@ RECORD_WINDOWS: dict[type, tuple[str, ...]] = {
     Mesh: ("mesh",),
     Table: ("table",),
 }
-WINDOW_BUILDERS = {**record_windows.WINDOW_BUILDERS, **MEDIA_WINDOW_BUILDERS, "timeline": timeline}  # by kind
+WINDOW_BUILDERS: dict[str, Callable[[Any], windows.Message]] = {  # by kind
+    **record_windows.WINDOW_BUILDERS,
+    **MEDIA_WINDOW_BUILDERS,
+    "timeline": timeline,
+}
 HISTORIES = frozenset({"images", "detections", "predictions", "confusion", "histogram"})  # with a slider for the steps
 OFTEN_ONCE = frozenset({"images", "detections"})  # they get their slider with the second step
 MAX_TEXTS = 100  # per tag; the latest are shown
