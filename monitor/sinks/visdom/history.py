@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.sinks.visdom.windows import Message
 
 MAX_STEPS = 30  # of one window
-MAX_BYTES = 2**20  # of one window; a newest step that is larger is shown alone
+MAX_BYTES = 2**20  # of one window, beside the newest step
 MAX_PAGE_BYTES = 2**23  # of all windows together
 MAX_WAITING_BYTES = 2**24  # of the arrays of one window that are not drawn yet, beside the newest
 MIN_STEPS = 12  # for which there is room: older pictures that are too large are encoded with loss
@@ -96,7 +96,7 @@ class WindowHistory:
         for entry in self._entries[:-1]:
             if not entry.is_compact:
                 _compact(entry, max_bytes // MIN_STEPS)
-        while len(self._entries) > 1 and self.nbytes > max_bytes:
+        while len(self._entries) > 1 and sum(entry.nbytes for entry in self._entries[:-1]) > max_bytes:
             self._thin()
         return self._combined([(entry.step, entry.message) for entry in self._entries if entry.message is not None])
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from monitor.sinks.visdom.windows import Message
 
 WIDTH_PX = 640
-ROW_PX, MIN_ROWS_PX, MAX_ROWS_PX, OTHER_PX = 9, 160, 620, 130
+ROW_PX, MIN_ROWS_PX, MAX_ROWS_PX, OTHER_PX = 7, 160, 560, 130
 
 
 def timeline(record: Predictions) -> Message:
