@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -141,3 +142,6 @@ def test_the_chart_escapes_names_and_has_a_picture_for_each_row() -> None:
     assert trace["text"][0] == ["b, right", "&lt;b&gt;%{x}&lt;/b&gt;, wrong: forgotten"]
     assert pictures["samples"] == [1, 2, 3, 4, 5, 6, 0]
     assert pictures["width"] == pictures["height"] == 8
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(pictures["source"].partition(",")[2]))))
+    for row, sample in enumerate(pictures["samples"]):
+        assert (sheet[:, row * 8 : row * 8 + 8, 0] == IMAGES[sample, 0]).all()
