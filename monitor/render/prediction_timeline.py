@@ -63,7 +63,7 @@ def timeline_image(timeline: PredictionTimeline) -> PngImage:
         x += 30 + int(draw.textlength(name, font))
     for row, sample in enumerate(rows):
         top = HEADING_PX + row * ROW_PX
-        label = row_label(timeline, sample)
+        label = row_label(timeline, sample).replace("×", "x")  # which the font lacks
         draw.text((LABEL_WIDTH_PX - 6, top + ROW_PX // 2), label, fill=TEXT_COLOR, font=font, anchor="rm")
         for test in range(tests):
             left = LABEL_WIDTH_PX + test * cell

@@ -99,6 +99,10 @@ def test_a_first_picture_is_a_picture_and_the_others_have_room_for_their_slider(
     first.add(images(1))
     later = first.message()
     assert later["opts"] == WINDOW_BUILDERS["images"](images(1))["opts"], "the window keeps its size"
+    strip = history()
+    for step in (0, 1):
+        strip.add(r.Images("strip", np.zeros((1, 3, 1, 4000), np.uint8), step, 0.0))
+    assert strip.message()["data"][0]["type"] == "image", "there is no room for a slider"
     always = history("histogram")
     always.add(histogram(0))
     sizes = [always.message()["opts"]]

@@ -23,6 +23,7 @@ MAX_BYTES = 2**20  # of one window, beside the newest step
 MAX_PAGE_BYTES = 2**23  # of all windows together
 MAX_WAITING_BYTES = 2**24  # of the arrays of one window that are not drawn yet, beside the newest
 MIN_STEPS = 12  # for which there is room: older pictures that are too large are encoded with loss
+MIN_WINDOW_PX = 150  # of a picture: smaller ones, such as strips, have no room for a slider
 JPEG_QUALITY = 80
 REDUCED_PX = 480  # the width of older pictures that are too large even so
 
@@ -112,7 +113,8 @@ class WindowHistory:
     def _combined(self, messages: list[tuple[int, Message]]) -> Message:
         """Return one message with a slider for the steps."""
         newest = messages[-1][1]
-        if len(messages) == 1 and self._is_picture_first and "layout" not in newest:
+        is_small = min(newest["opts"]["width"], newest["opts"]["height"]) < MIN_WINDOW_PX
+        if self._is_picture_first and "layout" not in newest and (len(messages) == 1 or is_small):
             return newest
         messages = [pair for pair in messages if ("layout" in pair[1]) == ("layout" in newest)]
         shown = [message for _, message in messages]
