@@ -25,8 +25,9 @@ BEST_PREFIX = "best/"  # before it where a name does not tell that it has one; i
 GOALS = ("min", "max")
 MAX_METRICS = 200  # per run; further metrics are not summarized
 SYSTEM_PREFIX = "system/"  # before the tags of system metrics, whose step is in seconds
+TIMELINE_PREFIX = "timeline/"  # before the tags of what is counted about predictions of the same samples
 NORMS = ("norm/weights", "norm/gradients")  # what `Logger.watch` logs: the norm of all, and below it of each parameter
-_BACKGROUND = (SYSTEM_PREFIX, *(f"{norm}/" for norm in NORMS))
+_BACKGROUND = (SYSTEM_PREFIX, TIMELINE_PREFIX, *(f"{norm}/" for norm in NORMS))
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 

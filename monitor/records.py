@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from monitor.prediction_timeline import PredictionTimeline
+
 
 class Scalar(NamedTuple):
     """One point of a curve.
@@ -66,6 +68,7 @@ class Predictions(NamedTuple):
         names: the names of the classes; may be empty.
         step: when they were logged.
         time: seconds since the epoch.
+        timeline: what was predicted for these samples at this and earlier tests; None if they are others each time.
     """
 
     tag: str
@@ -75,6 +78,7 @@ class Predictions(NamedTuple):
     names: tuple[str, ...]
     step: int
     time: float
+    timeline: PredictionTimeline | None = None
 
     def label(self, index: int) -> str:
         """Return the name of class `index`, or its number if it has no name."""

@@ -49,6 +49,8 @@ LAYERS = (
             "files",
             "network",
             "suggestions",
+            "prediction_timeline",
+            "thinning",
         )
     },
 )

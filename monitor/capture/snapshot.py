@@ -80,14 +80,16 @@ class PendingRecord:
         tag: its tag.
         nbytes: bytes of memory that the copies take.
         step: its step; None until an automatic one is set, and where the record knows its own.
+        complete: returns the record with what follows from earlier ones; None if nothing does.
     """
 
-    __slots__ = ("_build", "_error", "_lock", "_record", "kind", "nbytes", "step", "tag")
+    __slots__ = ("_build", "_error", "_lock", "_record", "complete", "kind", "nbytes", "step", "tag")
 
     def __init__(self, kind: type, tag: str, nbytes: int, build: Callable[[], Record], step: int | None = None) -> None:
         """Make the record with `build`, which is called once, on a worker thread."""
         self.kind, self.tag, self.step = kind, tag, step
         self.nbytes = nbytes
+        self.complete: Callable[[Record], Record] | None = None
         self._build: Callable[[], Record] | None = build
         self._record: Record | None = None
         self._error: Exception | None = None
@@ -98,7 +100,8 @@ class PendingRecord:
         with self._lock:
             if self._build is not None:
                 try:
-                    self._record = self._with_step(self._build())
+                    record = self._with_step(self._build())
+                    self._record = record if self.complete is None else self.complete(record)
                 except Exception as error:
                     self._error = error
                 self._build = None

@@ -24,7 +24,7 @@ Part = ScalarBlock | list["Record | Unpacked"]  # what one call of a sink takes
 
 def describe(record: object) -> str:
     """Return what kind of record it is, with its tag and step if it has them."""
-    record = record.summary if isinstance(record, Unpacked) else record
+    record = record.logged if isinstance(record, Unpacked) else record
     tag, step = getattr(record, "tag", None), getattr(record, "step", None)
     kind = record.kind if isinstance(record, PendingRecord) else type(record)
     name = kind.__name__ + (f" {tag!r}" if tag is not None else "")

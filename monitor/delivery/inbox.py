@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, PendingScalars
 from monitor.delivery.steps import AutomaticSteps
+from monitor.delivery.timelines import Timelines
 from monitor.metrics import Definition, Goals
-from monitor.records import Record, Scalar
+from monitor.records import Predictions, Record, Scalar
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from monitor.prediction_timeline import PredictionTimeline
     from monitor.scalar_block import TagGroup
 
 Item = ScalarBlock | Record | PendingRecord | DeviceScalar
@@ -33,12 +35,18 @@ class Inbox:
         tuples: how many entries were taken that were tuples.
     """
 
-    def __init__(self, last_steps: Mapping[str, int] | None = None, goals: Goals | None = None) -> None:
-        """Count steps on from the last ones, by tag; add what is defined to `goals`."""
+    def __init__(
+        self,
+        last_steps: Mapping[str, int] | None = None,
+        goals: Goals | None = None,
+        timelines: Mapping[str, PredictionTimeline] | None = None,
+    ) -> None:
+        """Count steps on from the last ones, by tag; add what is defined to `goals`; continue timelines, by tag."""
         self.entries: deque[Any] = deque()
         self.tuples = 0
         self._steps = AutomaticSteps(last_steps)
         self._goals = goals or Goals()
+        self._timelines = Timelines(timelines)
 
     def take(self) -> list[Item]:
         """Remove the entries that are there now; return them with the scalars in blocks. One thread at a time."""
@@ -62,7 +70,8 @@ class Inbox:
                 continue
             elif kind is not Scalar:
                 columns.move_to(items)
-                items.append(self._steps.complete(entry))
+                item = self._steps.complete(entry)
+                items.append(self._timelines.follow(item) if record_type(item) is Predictions else item)
                 continue
             columns.add(*entry)
             if len(columns.values) >= BLOCK_SCALARS:

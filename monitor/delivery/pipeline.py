@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import PendingRecord
 from monitor.delivery.clock import CLOCK, Clock
 from monitor.delivery.inbox import Inbox
 from monitor.delivery.worker import SinkWorker
@@ -61,7 +60,7 @@ class Pipeline:
             clock: time, threads, locks, and waiting.
         """
         self._clock, self._tick = clock, tick
-        self._inbox = Inbox(run.steps, run.goals)
+        self._inbox = Inbox(run.steps, run.goals, run.timelines)
         self.inbox = self._inbox.entries
         self.is_sealed = False
         self._feeding = clock.lock()
@@ -205,8 +204,8 @@ class Pipeline:
                 if items:
                     for worker in self.workers:
                         worker.put(items)
-                    if self._watch is not None:  # it wants scalars, which are no pending records
-                        self._watch.put([item for item in items if not isinstance(item, PendingRecord)])
+                    if self._watch is not None:
+                        self._watch.put(items)
                 self._is_final = is_last
             finally:
                 self._moves += 1

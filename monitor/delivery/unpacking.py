@@ -1,7 +1,6 @@
-"""What a `Summary` holds, for sinks that take records of those types but no `Summary`.
+"""What a record leads to besides itself: what a `Summary` holds, for sinks that take none, and counts of predictions.
 
-A summary is one record for the counters, however many records are in it: it is delivered with all of them, or fails as
-a whole.
+It is one record for the counters, however many come of it: it is delivered with all of them, or fails as a whole.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from monitor.records import (
     Images,
     Mesh,
     PRCurve,
+    Predictions,
     Record,
     Scalar,
     Summary,
@@ -27,24 +27,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from monitor.events.event_decoder import EventDecoder
+    from monitor.prediction_timeline import PredictionTimeline
 
 CONTENT = frozenset({Audio, Config, Histogram, Images, Mesh, PRCurve, Scalar, Table, Text, Video})
 
 
 class Unpacked(NamedTuple):
-    """A summary, as a part of a batch.
+    """A record that became several, as a part of a batch.
 
     Attributes:
-        summary: the record that was logged.
+        logged: the record that was logged.
         records: what the sink gets in its place, in order: records, or what `Sink.prepare` returned for them.
     """
 
-    summary: Summary
+    logged: Record
     records: list[Any]
 
 
 class Unpacker:
-    """Replace each `Summary` by what it holds of the types that a sink takes. TensorBoard is loaded for the first one.
+    """Replace each `Summary` by what it holds of the types that a sink takes, and add the counts of predictions.
+
+    TensorBoard is loaded for the first summary.
 
     Attributes:
         accepts: the types of record that the sink gets, and `Summary` if it gets the content of summaries.
@@ -54,10 +57,13 @@ class Unpacker:
         """Unpack for a sink that takes these types; one that takes `Summary` gets summaries as they are."""
         self._kinds = frozenset() if Summary in accepts else accepts & CONTENT
         self.accepts = accepts | {Summary} if self._kinds else accepts
+        self._takes_scalars = Scalar in accepts
         self._decoder: EventDecoder | None = None
 
     def unpack(self, record: Record) -> Record | Unpacked:
-        """Return the record, or what a summary holds. Raises `ValueError` for an event that cannot be decoded."""
+        """Return the record, or what comes of it. Raises `ValueError` for an event that cannot be decoded."""
+        if isinstance(record, Predictions) and record.timeline is not None and self._takes_scalars:
+            return Unpacked(record, [record, *_counts(record, record.timeline)])
         if type(record) is not Summary or not self._kinds:
             return record
         from monitor.events.event_decoder import EventDecoder
@@ -72,8 +78,16 @@ class Unpacker:
         return Unpacked(record, found)
 
 
+def _counts(record: Predictions, timeline: PredictionTimeline) -> list[Scalar]:
+    """Return the curves of a timeline at its newest test."""
+    from monitor.prediction_timeline import CURVES, timeline_tag
+
+    tag, counts = timeline_tag(record.tag), timeline.counts()
+    return [Scalar(f"{tag}/{name}", float(counts[name]), record.step, record.time) for name in CURVES]
+
+
 def flat(records: Iterable[Any]) -> list[Any]:
-    """Return records with the content of summaries in their places."""
+    """Return records with what became of some in their places."""
     found: list[Any] = []
     for record in records:
         if type(record) is Unpacked:

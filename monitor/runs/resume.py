@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.errors import DataError
 from monitor.events.files import event_files
 from monitor.events.framing import CHECKSUM, FrameReader, parse_event
+from monitor.events.timeline_places import TimelinePlaces
 from monitor.events.writer import EventFileWriter
 from monitor.files import FileRange, atomic_write, open_regular
 from monitor.runs import process
@@ -50,8 +51,10 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
         if file.is_symlink():
             raise DataError(f"{str(file)!r} is a symbolic link; a run is resumed from its own event files only")
     steps: dict[str, int] = {}
+    timelines = TimelinePlaces()
     try:
-        repeated = list(_logged_before(path, checkpoint, step, steps)) if checkpoint else []
+        repeated = list(_logged_before(path, checkpoint, step, steps, timelines)) if checkpoint else []
+        found = timelines.read()
     except OSError as error:
         raise DataError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
     fields = _next_life(path, step)
@@ -59,7 +62,7 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
         _drop_session_end(file)
     _write_file(path, [_session_start(step)], repeated)
     run = Run(path, previous=fields)
-    run.is_resumed, run.steps = bool(checkpoint), steps
+    run.is_resumed, run.steps, run.timelines = bool(checkpoint), steps, found
     return run
 
 
@@ -129,11 +132,13 @@ def record_end(
     atomic_write(path / RUN_FILE, json.dumps({**fields, **last}, indent=2, ensure_ascii=False) + "\n")
 
 
-def _logged_before(path: Path, checkpoint: str, step: int, last_steps: dict[str, int]) -> Iterator[bytes | FileRange]:
+def _logged_before(
+    path: Path, checkpoint: str, step: int, last_steps: dict[str, int], timelines: TimelinePlaces
+) -> Iterator[bytes | FileRange]:
     """Yield the events at `step` or above that were logged before the checkpoint and are not superseded.
 
     Of a large one, its place is yielded, so that they need not all fit into memory. `last_steps` gets the highest step
-    of each scalar at the checkpoint.
+    of each scalar at the checkpoint, `timelines` the places of those of predictions.
     """
     files_by_rank: dict[str, list[Path]] = {}
     for file in event_files(path):
@@ -143,7 +148,7 @@ def _logged_before(path: Path, checkpoint: str, step: int, last_steps: dict[str,
     for files in files_by_rank.values():
         pending: list[tuple[int, bytes | FileRange]] = []
         steps: dict[str, int] = {}
-        for event, data in _events(files):
+        for event, data, place in _events(files):
             session = event.session_log if event.HasField("session_log") else None
             if session is not None and session.status == SESSION_CHECKPOINT and session.checkpoint_path == checkpoint:
                 found = True
@@ -153,7 +158,9 @@ def _logged_before(path: Path, checkpoint: str, step: int, last_steps: dict[str,
             if session is not None and session.status == SESSION_START:
                 pending = [(at_step, event_data) for at_step, event_data in pending if at_step < event.step]
                 steps = {tag: min(last, event.step - 1) for tag, last in steps.items()}
+                timelines.restart(event.step)
                 continue
+            timelines.add(event, place)
             for value in event.summary.value:
                 if value.HasField("simple_value"):
                     steps[value.tag] = max(event.step, steps.get(value.tag, event.step))
@@ -163,8 +170,8 @@ def _logged_before(path: Path, checkpoint: str, step: int, last_steps: dict[str,
         raise DataError(f"the event files in {str(path)!r} do not contain the checkpoint {checkpoint!r}")
 
 
-def _events(files: list[Path]) -> Iterator[tuple[Any, bytes | FileRange]]:
-    """Yield the events of the files that can be decoded, and the bytes or the place of each."""
+def _events(files: list[Path]) -> Iterator[tuple[Any, bytes | FileRange, FileRange]]:
+    """Yield the events of the files that can be decoded, the bytes or the place of each, and its place."""
     for file in files:
         reader = FrameReader(file)
         for data in reader.frames():
@@ -172,7 +179,7 @@ def _events(files: list[Path]) -> Iterator[tuple[Any, bytes | FileRange]]:
             if event is None:
                 continue
             place = FileRange(file, reader.offset - CHECKSUM.size - len(data), len(data))
-            yield event, place if len(data) > LARGE_EVENT_BYTES else data
+            yield event, place if len(data) > LARGE_EVENT_BYTES else data, place
             del event, data
 
 

@@ -26,6 +26,8 @@ from monitor.runs.status import RunStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from monitor.prediction_timeline import PredictionTimeline
+
 
 class Run:
     """One training run: a directory that nobody else writes to.
@@ -45,6 +47,7 @@ class Run:
         metrics: those of an earlier process, as in `run.json`.
         steps: by metric, the last step of an earlier process, after which automatic steps continue.
         goals: which metrics should be low or high.
+        timelines: those of the predictions of an earlier process, by tag, which this one continues.
         incomplete: at the end, how many records each durable sink is missing, by its name.
         spent: seconds that earlier processes of a resumed run took.
         first_step: the step at which a resumed run goes on; 0 for a new one.
@@ -91,6 +94,7 @@ class Run:
         self.metrics: dict[str, Any] = dict((previous or {}).get("metrics") or {})
         self.steps = {tag: entry["step"] for tag, entry in self.metrics.items()}
         self.goals = Goals((previous or {}).get("goals"))
+        self.timelines: dict[str, PredictionTimeline] = {}
         self.incomplete: dict[str, int] = {}
         self.spent = float((previous or {}).get("spent") or 0.0)
         lives = (previous or {}).get("lives") or []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.events import summaries
+from monitor.prediction_timeline import timeline_tag
 from monitor.records import (
     Checkpoint,
     Config,
@@ -23,6 +24,7 @@ from monitor.render.images import image_grid
 from monitor.render.pictures.confusion import confusion_matrix_image
 from monitor.render.pictures.curve import curve_image
 from monitor.render.pictures.predictions import prediction_grid, prediction_labels
+from monitor.render.prediction_timeline import timeline_image
 from monitor.sinks.media_encoding import MEDIA_ENCODERS
 
 if TYPE_CHECKING:
@@ -58,7 +60,10 @@ def _image(tag: str, picture: PngImage) -> summaries.Value:
 
 def _predictions(record: Predictions) -> Values:
     labels = summaries.preformatted(prediction_labels(record))
-    return [_image(record.tag, prediction_grid(record)), summaries.text(f"{record.tag}/labels", labels)]
+    values = [_image(record.tag, prediction_grid(record)), summaries.text(f"{record.tag}/labels", labels)]
+    if record.timeline is not None:
+        values.append(_image(timeline_tag(record.tag), timeline_image(record.timeline)))
+    return values
 
 
 def _config(record: Config) -> Values:

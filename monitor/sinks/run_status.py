@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import ALERT_TAG, Rule, StallRule
 from monitor.metrics import MetricSummary
-from monitor.records import Config, Progress, Record, Scalar, Text
+from monitor.records import Config, Predictions, Progress, Record, Scalar, Text
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import timestamp
 from monitor.sinks.base import Sink
@@ -34,7 +34,7 @@ class RunStatusSink(Sink):
     """Update `run.json` and watch the metrics. If the disk fails, the next heartbeat tries again."""
 
     name = "run status"
-    accepts = frozenset({Scalar, Progress, Config})
+    accepts = frozenset({Scalar, Progress, Config, Predictions})
 
     def __init__(self, rules: Iterable[Rule | StallRule] = (), summary: MetricSummary | None = None) -> None:
         self.summary = summary or MetricSummary()
@@ -54,6 +54,7 @@ class RunStatusSink(Sink):
         self._progress: Progress | None = None
         self._alerts: list[dict[str, Any]] = []
         self._config: dict[str, Any] | None = None  # if it is not that with which the run was made
+        self._timelines: dict[str, dict[str, int]] = {}  # what was counted about predictions, by their tag
         self._changed = False
         self._last_write = -math.inf
         self._last_advance = time.monotonic()  # when the step last grew
@@ -63,6 +64,7 @@ class RunStatusSink(Sink):
         self._run = run
         self.summary.goals = run.goals
         self._alerts = list(run.alerts)
+        self._timelines = {tag: timeline.counts() for tag, timeline in run.timelines.items()}
         fired = {alert.get("rule") for alert in self._alerts}
         self._all_finite = FIRST_NON_FINITE not in fired
         self._rules = {tag: [r for r in rules if r.text not in fired] for tag, rules in self._rules.items()}
@@ -85,6 +87,8 @@ class RunStatusSink(Sink):
                 self._progress = record
             elif isinstance(record, Config):
                 self._add_config(record.values)
+            elif isinstance(record, Predictions) and record.timeline is not None:
+                self._timelines[record.tag] = record.timeline.counts()
         self._changed = True
 
     def write_scalars(self, block: ScalarBlock) -> None:
@@ -140,6 +144,8 @@ class RunStatusSink(Sink):
         goals = self.summary.goals.defined
         fields |= {"goals": goals} if goals else {}
         fields |= {"alerts": self._alerts} if self._alerts else {}
+        if self._timelines or (self._run is not None and self._run.is_resumed):
+            fields["timelines"] = self._timelines
         return fields | ({"config": self._config} if self._config is not None else {})
 
     def _save(self) -> None:

@@ -35,12 +35,15 @@ def test_a_run_from_the_launcher(tmp_path: Path, small_mnist: Path) -> None:
     assert [step for step, _ in event_reader.series(run, "test/loss")] == [8, 16, 24]
     assert event_reader.series(run, "test/accuracy")[-1][1] > 0.8
     found = event_reader.read(run)
-    assert set(found.Tags()["images"]) == {"samples", "predictions", "confusion"}
+    assert set(found.Tags()["images"]) == {"samples", "predictions", "confusion", "timeline/predictions"}
     assert set(found.Tags()["histograms"]) == {
         f"weights/fc{layer}.{part}" for layer in (1, 2) for part in ("weight", "bias")
     }
     facts = json.loads((run / "run.json").read_text())
     assert facts["status"] == "finished"
+    assert {name: facts["timelines"]["predictions"][name] for name in ("step", "tests", "samples")} == {
+        "step": 24, "tests": 3, "samples": 64,
+    }  # fmt: skip
     assert facts["seed"] == 7
     assert facts["config"]["data"] == "mnist"
     assert facts["config"]["hidden"] == [16]
@@ -87,7 +90,9 @@ def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom
         assert [step for step, _ in found] == [step for step, _ in wanted]
         assert [value for _, value in found] == pytest.approx([value for _, value in wanted])
     windows = visdom_server.windows("course")
-    assert windows["samples"]["type"] == windows["predictions"]["type"] == "image"
+    assert windows["samples"]["type"] == "image"
+    assert len(windows["predictions"]["content"]["layout"]["sliders"][0]["steps"]) > 1
+    assert "timeline/predictions" in windows
     assert "predicted / true" in windows["predictions (labels)"]["content"]
     assert "weights/fc1.weight" in windows
     assert "optimizer: sgd" in windows["config"]["content"]

@@ -45,9 +45,10 @@ def test_the_page_is_whole_and_moves_while_training_runs(
     axes = page.evaluate("p => [p.querySelector('.xtitle').textContent, p.querySelector('.ytitle').textContent]",
                          page.plot("train loss"))  # fmt: skip
     assert axes == ["step", "loss"]
-    for title in ("samples", "predictions"):
-        page.wait(f"() => {{ const w = ({FIND_WINDOW})('{title}'); const i = w && w.querySelector('img');"
-                  " return i && i.complete && i.naturalWidth > 100; }")  # fmt: skip
+    page.wait(f"() => {{ const w = ({FIND_WINDOW})('samples'); const i = w && w.querySelector('img');"
+              " return i && i.complete && i.naturalWidth > 100; }")  # fmt: skip
+    page.wait("p => { const i = p.querySelector('image'); return i && i.getBBox().width > 100; }", page.plot(
+        "predictions"))  # fmt: skip
     page.wait(f"() => ({FIND_WINDOW})('predictions (labels)').textContent.includes('predicted / true')")
     assert "watched" in page.inner_text(".navbar-form")
     process.kill()

@@ -27,8 +27,9 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
         assert visdom_server.trace(env, "test loss & accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
         assert visdom_server.trace(env, "alone", "alone") == [(0, 7.0), (1, 7.0)]
         for title in ("samples", "colored", "predictions"):
-            assert windows[title]["type"] == "image"
-            assert windows[title]["content"]["src"].startswith("data:image/png;base64,")
+            shown = windows[title]["content"]["layout"]
+            assert [picture["source"][:22] for picture in shown["images"]] == ["data:image/png;base64,"] * 2
+            assert [step["label"] for step in shown["sliders"][0]["steps"]] == ["0", "1"]
         (heat,) = windows["confusion"]["content"]["data"]
         assert heat["x"] == ["a", "b", "2"]
         assert [cell[0] for cell in heat["customdata"][1]] == [1, 7, 1]

@@ -76,7 +76,10 @@ def _predictions(r: FieldReader) -> Predictions:
     tag = r.tag()
     pictures = _pictures(r, tag)
     predicted, target = (validation.labels(r.array("i8"), len(pictures), tag) for _ in range(2))
-    return Predictions(tag, pictures, predicted, target, r.names(), r.step(), r.time())
+    record = Predictions(tag, pictures, predicted, target, r.names(), r.step(), r.time())
+    if r.field() is not None:
+        raise ValueError("a child process sends predictions without their timeline")
+    return record
 
 
 def _pictures(r: FieldReader, tag: str) -> NDArray[np.uint8]:

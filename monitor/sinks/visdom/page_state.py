@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # The order of the windows on a new page. Among the curves, those of FIRST_GROUPS come first.
 WINDOW_ORDER = (
-    "curves", "images", "detections", "video", "audio", "predictions", "labels", "figure", "plot", "pr", "embedding",
-    "mesh", "confusion", "others", "table", "text", "config", "histogram",
+    "curves", "images", "detections", "video", "audio", "predictions", "labels", "timeline", "figure", "plot", "pr",
+    "embedding", "mesh", "confusion", "others", "table", "text", "config", "histogram",
 )  # fmt: skip
 FIRST_GROUPS = ("train", "test", "val")
 MAIN_METRIC = re.compile("loss|acc|error", re.IGNORECASE)  # curves of other metrics come after the images
@@ -46,7 +46,8 @@ class PageState:
             elif isinstance(record, Restart):
                 for name in self._curves.restart(record.step):
                     self._mark_changed(f"curves {name}")
-                self._records.restart(record.step)
+                for key in self._records.restart(record.step):
+                    self._mark_changed(key)
             else:
                 for key in self._records.add(record):
                     self._mark_changed(key)
@@ -64,8 +65,8 @@ class PageState:
     def drop(self, key: str) -> str:
         """Remove what makes a window impossible to show; return its kind, tag, and step.
 
-        Of a window of texts, that is one text, and the window stays changed if there are more. Of others, it is all
-        that they show.
+        Of a window of several texts or steps, that is one of them, and the window stays changed if there are more. Of
+        others, it is all that they show.
         """
         kind, _, name = key.partition(" ")
         what, has_more = (self._curves.drop(name), False) if kind == "curves" else self._records.drop(key)

@@ -1,9 +1,9 @@
-"""What the windows of one run show besides curves: texts, and the latest record of each tag."""
+"""What the windows of one run show besides curves: texts, and the newest record of each tag, or some of its steps."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.records import (
     Audio,
@@ -24,9 +24,14 @@ from monitor.records import (
     Video,
 )
 from monitor.sinks.visdom import record_windows, windows
+from monitor.sinks.visdom.history import MAX_BYTES, MAX_PAGE_BYTES, WindowHistory
 from monitor.sinks.visdom.media_windows import MEDIA_WINDOW_BUILDERS
+from monitor.sinks.visdom.timeline_window import timeline
 
-# The windows that show the latest record of a tag and nothing else.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The windows of a record.
 RECORD_WINDOWS: dict[type, tuple[str, ...]] = {
     Images: ("images",),
     Predictions: ("predictions", "labels"),
@@ -42,7 +47,13 @@ RECORD_WINDOWS: dict[type, tuple[str, ...]] = {
     Mesh: ("mesh",),
     Table: ("table",),
 }
-WINDOW_BUILDERS = {**record_windows.WINDOW_BUILDERS, **MEDIA_WINDOW_BUILDERS}  # by kind
+WINDOW_BUILDERS: dict[str, Callable[[Any], windows.Message]] = {  # by kind
+    **record_windows.WINDOW_BUILDERS,
+    **MEDIA_WINDOW_BUILDERS,
+    "timeline": timeline,
+}
+HISTORIES = frozenset({"images", "detections", "predictions", "confusion", "histogram"})  # with a slider for the steps
+OFTEN_ONCE = frozenset({"images", "detections"})  # they get their slider with the second step
 MAX_TEXTS = 100  # per tag; the latest are shown
 
 
@@ -52,6 +63,7 @@ class RecordState:
     def __init__(self) -> None:
         self._texts: dict[str, deque[Text]] = {}  # by tag
         self._records: dict[str, Record] = {}  # by key
+        self._histories: dict[str, WindowHistory] = {}  # by key
 
     def add(self, record: Record) -> list[str]:
         """Take in a record; return the keys of the windows that changed."""
@@ -64,22 +76,38 @@ class RecordState:
             self._records["config config"] = record
             return ["config config"]
         named: Any = record
-        keys = [f"{kind} {named.tag}" for kind in RECORD_WINDOWS[type(record)]]
-        self._records.update(dict.fromkeys(keys, record))
-        return keys
+        kinds = RECORD_WINDOWS[type(record)]
+        if isinstance(record, Predictions) and record.timeline is not None:
+            kinds += ("timeline",)
+        for kind in kinds:
+            key = f"{kind} {named.tag}"
+            if kind in HISTORIES:
+                if key not in self._histories:
+                    history = WindowHistory(WINDOW_BUILDERS[kind], is_picture_first=kind in OFTEN_ONCE)
+                    self._histories[key] = history
+                self._histories[key].add(record)
+            else:
+                self._records[key] = record
+        return [f"{kind} {named.tag}" for kind in kinds]
 
-    def restart(self, step: int) -> None:
-        """Remove the texts at `step` and above."""
+    def restart(self, step: int) -> list[str]:
+        """Remove the texts and the steps at `step` and above; return the keys of the windows whose steps changed."""
         for tag, texts in self._texts.items():
             self._texts[tag] = deque([text for text in texts if text.step < step], maxlen=MAX_TEXTS)
+        return [key for key, history in self._histories.items() if history.restart(step)]
 
     def drop(self, key: str) -> tuple[str, bool]:
         """Remove what makes a window impossible to show; return its kind, tag, and step, and whether there is more.
 
-        Of a window of texts, that is the first one that cannot be drawn, or the newest. Of others, it is all that they
-        show.
+        Of a window of several texts or steps, that is the first one that cannot be drawn, or the newest. Of others, it
+        is all that they show.
         """
         kind, _, tag = key.partition(" ")
+        if kind in HISTORIES:
+            what, has_more = self._histories[key].drop()
+            if not has_more:
+                del self._histories[key]
+            return what, has_more
         if kind != "text":
             return _describe(self._records.pop(key)), False
         texts = self._texts[tag]
@@ -95,6 +123,8 @@ class RecordState:
         kind, _, tag = key.partition(" ")
         if kind == "text":
             return record_windows.texts(tag, self._texts[tag])
+        if kind in HISTORIES:
+            return self._histories[key].message(min(MAX_BYTES, MAX_PAGE_BYTES // len(self._histories)))
         return WINDOW_BUILDERS[kind](self._records[key])
 
 

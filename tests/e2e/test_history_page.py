@@ -1,0 +1,154 @@
+"""The slider of a window and the timeline of predictions, in a real browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from monitor import Logger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.browser import Page
+    from tests.support.servers import VisdomServer
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+TARGET = np.arange(6) % 3
+NAMES = ("cat", "dog", "<i>owl</i>")
+IMAGES = np.random.default_rng(0).random((6, 1, 12, 12))
+# By test: which samples are predicted correctly. Sample 4 is forgotten twice, sample 1 once.
+OUTCOMES = np.array([[1, 1, 0, 0, 1, 1], [1, 0, 0, 1, 0, 1], [1, 1, 0, 1, 1, 1], [1, 1, 0, 1, 0, 1]], bool)
+
+
+def log_test(log: Logger, test: int) -> None:
+    step = 100 * test
+    predicted = np.where(OUTCOMES[test % 4], TARGET, (TARGET + 1) % 3)
+    log.predictions("predictions", IMAGES, predicted, TARGET, step, NAMES)
+    log.confusion_matrix("confusion", np.diag([test, 2, 3]), step, NAMES)
+    log.histogram("weights", np.linspace(0, 1 + test, 50), step)
+    log.images("samples", IMAGES * (test + 1) / 8, step)
+    log.flush()
+
+
+def opened(page: Page, server: VisdomServer, env: str) -> Page:
+    page.goto(f"{server.url}/env/{env}")
+    page.wait("() => [...document.querySelectorAll('button')].some(b => b.textContent === 'online')")
+    return page
+
+
+def shown(page: Page, title: str) -> Any:
+    """Return the step in the slider's label, the picture, the first bar, and the title of a window."""
+    return page.evaluate(
+        "p => ({step: (p.querySelector('.slider-label') || {textContent: ''}).textContent,"
+        " image: (p.querySelector('image') || {getAttribute: () => null}).getAttribute('href')"
+        " || (p.querySelector('image') ? p.querySelector('image').href.baseVal : null),"
+        " width: p._fullData[0].width ? p._fullData[0].width[0] : null,"
+        " title: p._fullLayout.title.text})",
+        page.plot(title),
+    )
+
+
+def wait_for_step(page: Page, title: str, step: int) -> None:
+    page.wait(
+        "([p, label]) => { const s = p.querySelector('.slider-label'); return s && s.textContent === label; }",
+        [page.plot(title), f"step {step}"],
+    )
+
+
+def scrub(page: Page, title: str, share: float) -> None:
+    """Click on the rail of a slider, at a share of its length."""
+    plot = page.plot(title)
+    page.evaluate("p => p.scrollIntoView({block: 'center'})", plot)
+    box = page.evaluate("p => { const r = p.querySelector('.slider-rail-touch-rect').getBoundingClientRect();"
+                        " return [r.x, r.y, r.width, r.height]; }", plot)  # fmt: skip
+    x, y, width, height = box
+    page.mouse.click(x + 6 + (width - 12) * share, y + height / 2)
+
+
+def test_the_slider_shows_steps_and_a_refresh_keeps_the_chosen_one(
+    page: Page, visdom_server: VisdomServer, tmp_path: Path
+) -> None:
+    titles = ("predictions", "confusion", "weights", "samples")
+    with Logger(tmp_path / "scrubbed", [visdom_server.spec()]) as log:
+        log_test(log, 0)
+        opened(page, visdom_server, "scrubbed")
+        page.plot("predictions")
+        log_test(log, 1)
+        log_test(log, 2)
+        for title in titles:
+            wait_for_step(page, title, 200)
+        newest = {title: shown(page, title) for title in titles}
+        for title in titles:
+            scrub(page, title, 0.0)
+            wait_for_step(page, title, 0)
+        first = {title: shown(page, title) for title in titles}
+        for title in ("predictions", "samples"):
+            assert first[title]["image"].startswith("data:image/png")
+            assert first[title]["image"] != newest[title]["image"]
+        assert newest["weights"]["width"] == pytest.approx(3 * first["weights"]["width"])
+        assert "step 0" in first["weights"]["title"]
+        # A zoom, and a refresh: both stay; a window at its newest step goes on to the new one.
+        scrub(page, "samples", 1.0)
+        wait_for_step(page, "samples", 200)
+        plot = page.plot("weights")
+        page.evaluate("p => Plotly.relayout(p, {'xaxis.range[0]': 0.25, 'xaxis.range[1]': 0.75})", plot)
+        log_test(log, 3)
+        wait_for_step(page, "samples", 300)
+        for title in titles[:3]:
+            page.wait("p => p.layout.sliders[0].steps.length === 4", page.plot(title))
+            assert shown(page, title) == first[title], "still step 0, in the picture, the bars, and the label"
+        assert page.evaluate("p => p._fullLayout.xaxis.range", page.plot("weights")) == [0.25, 0.75]
+        scrub(page, "weights", 1.0)
+        wait_for_step(page, "weights", 300)
+        log_test(log, 4)
+        wait_for_step(page, "weights", 400)
+        wait_for_step(page, "predictions", 0)
+    opened(page, visdom_server, "scrubbed")
+    for title in titles:
+        wait_for_step(page, title, 400)
+    assert page.problems == []
+
+
+def test_the_timeline_is_sorted_and_tells_classes_and_shows_pictures(
+    page: Page, visdom_server: VisdomServer, tmp_path: Path
+) -> None:
+    with Logger(tmp_path / "forgotten", [visdom_server.spec()]) as log:
+        for test in range(4):
+            log_test(log, test)
+        opened(page, visdom_server, "forgotten")
+        plot = page.plot("timeline/predictions")
+        rows = page.evaluate("p => Array.from(p.data[0].y)", plot)
+        assert rows[:2] == ["4: dog ×2", "1: dog ×1"]
+        ticks = page.evaluate(
+            "p => [...p.querySelectorAll('.ytick text')].map(t => [t.getBoundingClientRect().y, t.textContent])", plot
+        )
+        assert [text for _, text in sorted(ticks)][:2] == ["4: dog ×2", "1: dog ×1"], "the most forgotten is on top"
+        assert "6 samples: 5 learned, 2 forgotten (3 times), 1 never learned" in page.evaluate(
+            "p => p.querySelector('.gtitle').textContent", plot
+        )
+        page.evaluate("p => p.scrollIntoView({block: 'center'})", plot)
+        x, y, width, height = page.evaluate("p => { const r = p.querySelector('.nsewdrag').getBoundingClientRect();"
+                                            " return [r.x, r.y, r.width, r.height]; }", plot)  # fmt: skip
+
+        def hover(row: int, column: int) -> str:
+            page.mouse.move(x + width * (column + 0.4) / 4, y + height * (row + 0.4) / 6)
+            page.mouse.move(x + width * (column + 0.5) / 4, y + height * (row + 0.5) / 6)
+            sample = int(rows[row].partition(":")[0])
+            page.wait("s => { const b = document.querySelector('.timeline-picture');"
+                      " return b && b.style.display === 'block' && b.dataset.sample === s; }", str(sample))  # fmt: skip
+            return str(page.evaluate("p => p.querySelector('.hoverlayer').textContent", plot))
+
+        assert "4: dog ×2" in (text := hover(0, 1))
+        assert "step 100: predicted <i>owl</i>, wrong: forgotten" in text
+        assert "step 200: predicted dog, right" in hover(1, 2)
+        background = page.evaluate("() => document.querySelector('.timeline-picture').style.backgroundImage")
+        assert background.startswith('url("data:image/png;base64,')
+        page.mouse.move(2, 2)
+        page.wait("() => document.querySelector('.timeline-picture').style.display === 'none'")
+        curves = [page.points("timeline/predictions learned & forgotten & never_learned", n)[-1] for n in range(3)]
+        assert curves == [(300, 5), (300, 2), (300, 1)]
+    assert page.problems == []
