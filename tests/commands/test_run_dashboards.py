@@ -53,8 +53,8 @@ w.close()
     assert done.returncode == 0, done.stderr
     assert f"Visdom: {visdom_server.url}\n" in done.stderr
     assert f"Visdom: {visdom_server.url}/env/a\n" in done.stderr
-    assert {"train loss", "note"} <= set(visdom_server.windows("a"))
-    assert len(visdom_server.trace("a", "train loss", "loss")) == 10
+    assert {"loss", "note"} <= set(visdom_server.windows("a"))
+    assert len(visdom_server.trace("a", "loss", "train")) == 10
     assert len(event_reader.series(tmp_path / "runs" / "a", "train/loss")) == 10
     assert only_run(tmp_path).status == "finished"
 

@@ -78,9 +78,9 @@ def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom
     assert result.exit_code == 0, result.output
     run = tmp_path / "runs" / "a"
     for title, name, tag in (
-        ("train loss", "loss", "train/loss"),
-        ("test loss & accuracy", "loss", "test/loss"),
-        ("test loss & accuracy", "accuracy", "test/accuracy"),
+        ("loss", "train", "train/loss"),
+        ("loss", "test", "test/loss"),
+        ("accuracy", "test", "test/accuracy"),
     ):
         wanted = event_reader.series(run, tag)
         found = visdom_server.trace("course", title, name)
@@ -107,7 +107,7 @@ def test_a_visdom_server_that_stops_changes_nothing(
         ]  # fmt: skip
 
     process = start(*command("with", "tensorboard", server.spec("stops")))
-    wait_until(lambda: server.windows("stops").get("train loss"), 60, "the first window")
+    wait_until(lambda: server.windows("stops").get("loss"), 60, "the first window")
     server.stop()
     assert process.poll() is None, "the server must stop in mid-run"
     _, stderr = process.communicate(timeout=200)
