@@ -108,6 +108,8 @@ def test_the_rows_fill_the_page(browser: Any, visdom_server: VisdomServer, tmp_p
         opened(page, visdom_server, "wide")
         right = f"() => Math.max(...({BOXES})().map(box => box[1] + box[3]))"
         page.wait(f"w => Math.abs(({right})() - (w - 10)) < 4", width)
+        plots = "[...document.querySelectorAll('.js-plotly-plot')]"  # which are drawn as wide as their windows
+        page.wait(f"() => {plots}.every(p => Math.abs(p.querySelector('.main-svg').clientWidth - p.clientWidth) < 2)")
         found = list(boxes(page, 12).values())
         bottom = max(top + height for _, top, _, height in found)
         # Across the page, down to where the shortest column ends, each point belongs to a window, or to a margin.

@@ -59,12 +59,12 @@ def room_for_flat(curves: Sequence[ChartCurve], meta: Sequence[dict[str, Any]]) 
     if at is None or any(np.any(values != finite[at][0]) for values in finite):
         return []
     curve, own, value = curves[at], meta[at], float(finite[at][0])
-    room = FLAT_ROOM * abs(value) or 1.0
-    times = {} if curve.times is None else {"times": [int(curve.times[0])] * 2}
+    room, middle = FLAT_ROOM * abs(value) or 1.0, len(curve.x) // 2  # at an end, it would make the x axis longer
+    times = {} if curve.times is None else {"times": [int(curve.times[middle])] * 2}
     return [
         {
-            "type": "scatter", "mode": "markers", "x": [curve.x[0]] * 2, "y": [value - room, value + room], "name": "",
-            "marker": {"opacity": 0, "line": {}}, "hoverinfo": "skip", "showlegend": False,
+            "type": "scatter", "mode": "markers", "x": [int(curve.x[middle])] * 2, "y": [value - room, value + room],
+            "name": "", "marker": {"opacity": 0, "line": {}}, "hoverinfo": "skip", "showlegend": False,
             "meta": {**own, **times, "part": "room"},
         }
     ]  # fmt: skip

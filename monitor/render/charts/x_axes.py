@@ -87,6 +87,11 @@ def fill_choices(figure: Figure) -> None:
         for button in own["buttons"]:
             placed = [_placed(trace, button["label"], layout.get("meta") or {}) for trace in figure["data"]]
             button["args"][0] = {key: [trace[key] for trace in placed] for key in ("x", "text", "hovertemplate")}
+    for trace in figure["data"]:
+        if len(_times(trace)) and "customdata" in trace and "times" not in trace["meta"]:
+            trace["customdata"] = (
+                np.asarray(trace["customdata"], "datetime64[ms]").astype(str).tolist()
+            )  # what hover labels read
     if layout.get("updatemenus"):
         margin = layout.get("margin") or {}
         layout["margin"] = {**margin, "b": margin.get("b", 42) + MENU_HEIGHT_PX}

@@ -96,7 +96,7 @@ class CurveState:
 
     def message(self, name: str) -> Message:
         """Draw a chart."""
-        traces = list(self._charts[name].values())
+        traces = sorted(self._charts[name].values(), key=lambda trace: trace.place.split not in TRAINING)
         is_of_system = all(is_system(trace.tag) for trace in traces)
         curves = self._curves(traces)
         is_named = len(curves) != 1 or curves[0].name in name.split("/")  # by the legend, or by the title

@@ -133,6 +133,11 @@
       };
     });
 
+    // The grid moves windows up after the user has moved one, and the page has no part that learns that.
+    app.handleLayoutChange = function (layout) {
+      if (isRun(app) && !isOurs(app)) app.updateLayout(layout);
+    };
+
     document.addEventListener('click', function (event) {
       var pressed = event.target.closest && event.target.closest('button');
       if (pressed && pressed.querySelector('.glyphicon-th')) localStorage.removeItem(key(app));

@@ -39,7 +39,13 @@
   function place(trace, axis, meta) {
     var own = trace.meta || {};
     var times = own.start === undefined ? null : own.times || trace.customdata;
-    if (axis === 'step' || !trace.x) return trace;
+    if (!trace.x) return trace;
+    if (times && trace.customdata && !own.times) { // hover labels read dates as text only
+      trace = Object.assign({}, trace, {
+        customdata: trace.customdata.map(function (time) { return new Date(time).toISOString().slice(0, 19); }),
+      });
+    }
+    if (axis === 'step') return trace;
     var x = [];
     if (axis === 'epoch' && own.epochs) {
       x = trace.x.map(function (step) { return interpolate(own.epochs[0], own.epochs[1], step); });
@@ -113,7 +119,7 @@
     if (!state.menus.length) return;
     var bar = document.createElement('div');
     bar.className = 'monitor-toolbar';
-    bar.style.cssText = 'position:absolute;left:4px;right:4px;bottom:2px;display:flex;gap:2px;z-index:3;pointer-events:none';
+    bar.style.cssText = 'position:absolute;left:4px;right:16px;bottom:2px;display:flex;gap:2px;z-index:3;pointer-events:none';
     var space = document.createElement('span');
     space.style.flex = '1';
     NAMES.forEach(function (name) {
