@@ -190,7 +190,7 @@ def test_nan_and_infinity_leave_a_gap_and_a_note(page: Page, visdom_server: Visd
         log.histogram("h", [1, math.nan, 2], 0)
     opened(page, visdom_server, "nan")
     assert page.points("loss") == [(0, 1.0), (1, 2.0), (2, None), (3, None), (4, 3.0), (5, 4.0)]
-    page.wait("p => p.textContent.includes('loss is nan at step 2')", page.plot("loss"))
+    page.wait("p => p.textContent.includes('train is nan at step 2')", page.plot("loss"))
     page.wait("p => p.textContent.includes('1 not finite')", page.plot("h"))
     assert page.problems == []
 

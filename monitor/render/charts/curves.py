@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 
@@ -152,12 +153,15 @@ def _band(curve: ChartCurve) -> list[dict[str, Any]]:
 
 
 def _identified(traces: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Name each trace, so that a page knows it again when there are others: a hidden curve stays hidden."""
+    """Name each trace, so that a page knows it again when there are others: a hidden curve stays hidden.
+
+    Plotly makes a class of the page out of it, so it is a number and no text of the user's.
+    """
     seen: dict[str, int] = {}
     for trace in traces:
-        uid = f"{trace['meta'].get('part', 'line')} {trace.get('name', '')}"
-        seen[uid] = seen.get(uid, 0) + 1
-        trace["uid"] = f"{uid} {seen[uid]}"
+        name = f"{trace['meta'].get('part', 'line')} {trace.get('name', '')}"
+        seen[name] = seen.get(name, 0) + 1
+        trace["uid"] = f"t{crc32(f'{name} {seen[name]}'.encode()):08x}"
     return traces
 
 
