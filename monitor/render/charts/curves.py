@@ -44,13 +44,15 @@ def curve_chart(title: str, curves: Sequence[ChartCurve], x_title: str = "step",
         traces += _band(curve) if curve.band is not None else []
         traces.append(_line(curve, name, metas[number], is_dashed=number in same))
     traces += [_smooth_line(*own) for own in zip(curves, names, metas) if own[0].smooth is not None]
+    for trace in traces:
+        trace["legendrank"] = 1000 + names.index(trace["name"]) if "name" in trace else 1000
     figure_layout = layout(title, x_title, y_title)
     figure_layout["hovermode"] = "x unified" if len(curves) <= MAX_UNIFIED else "closest"
     figure_layout["showlegend"] = 1 < len(curves) <= MAX_IN_LEGEND
     if len(curves) > MAX_LEGEND_ABOVE:
         figure_layout["legend"] = SIDE_LEGEND
     limits = robust_range([values for curve in curves for values in _values(curve)])
-    figure_layout["meta"] = {"range": limits and list(limits)}  # which a page cannot tell from a user's zoom
+    figure_layout["meta"] = {"chart": {"range": limits and list(limits)}}  # which a page cannot tell from a zoom
     if limits is not None:
         figure_layout["yaxis"] |= {"range": list(limits), "autorange": False}
         traces += [
@@ -192,4 +194,4 @@ def _smoothing_menu(traces: Sequence[dict[str, Any]]) -> dict[str, Any]:
         {"label": "smooth", "method": "restyle", "args": [smooth, numbers]},
         {"label": "raw", "method": "restyle", "args": [{"line.color": alone, "showlegend": is_raw}, numbers]},
     ]
-    return {**menu(SMOOTHING_MENU, buttons), "x": 0.7, "xanchor": "right"}
+    return {**menu(SMOOTHING_MENU, buttons), "x": 0, "xanchor": "left"}

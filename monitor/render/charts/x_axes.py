@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MENU = "x"  # the name of the menu, by which the page's script finds it
 STEP_IN_HOVER = "step %{x:,d}"
 UNITS = ((300.0, 1.0, "seconds"), (5 * 3600.0, 60.0, "minutes"), (float("inf"), 3600.0, "hours"))
+MENUS_ABOVE = ("smoothing", "y")  # which have no room beside it
+LEGEND_HEIGHT_PX = 22
 MENU_HEIGHT_PX = 36  # of a row of Plotly's own buttons
 
 
@@ -62,7 +64,7 @@ def add_choices(figure: Figure) -> None:
     if spans:
         divisor, unit = next((divisor, unit) for limit, divisor, unit in UNITS if max(spans) <= limit)
         choices |= {"time": "time", "relative": f"{unit} since the start"}
-        layout.setdefault("meta", {})["relative_ms"] = 1000 * divisor
+        layout["meta"]["chart"]["relative_ms"] = 1000 * divisor
     if len(choices) > 1:
         buttons = [
             {"label": name, "method": "update", "args": [{}, _axis(name, title)]} for name, title in choices.items()
@@ -80,21 +82,25 @@ def menu(name: str, buttons: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def fill_choices(figure: Figure) -> None:
     """Put the data of each x axis into the buttons, for a page without our scripts, and make room for them."""
-    layout = figure["layout"]
+    traces, layout = figure["data"], figure["layout"]
+    meta = layout.get("meta")
+    if not isinstance(meta, dict) or "chart" not in meta:
+        return  # a user's own figure
+    margin = {"t": 40, "b": 42, **(layout.get("margin") or {})}
+    above = [own for own in layout.get("updatemenus") or () if own.get("name") in MENUS_ABOVE]
+    for own in above:
+        own |= {"y": 1, "yanchor": "bottom", "pad": {"b": LEGEND_HEIGHT_PX if layout.get("showlegend") else 4}}
+    margin["t"] += MENU_HEIGHT_PX if above else 0
     for own in layout.get("updatemenus") or ():
-        if own.get("name") != MENU:
-            continue
-        for button in own["buttons"]:
-            placed = [_placed(trace, button["label"], layout.get("meta") or {}) for trace in figure["data"]]
-            button["args"][0] = {key: [trace[key] for trace in placed] for key in ("x", "text", "hovertemplate")}
-    for trace in figure["data"]:
-        if len(_times(trace)) and "customdata" in trace and "times" not in trace["meta"]:
-            trace["customdata"] = (
-                np.asarray(trace["customdata"], "datetime64[ms]").astype(str).tolist()
-            )  # what hover labels read
-    if layout.get("updatemenus"):
-        margin = layout.get("margin") or {}
-        layout["margin"] = {**margin, "b": margin.get("b", 42) + MENU_HEIGHT_PX}
+        if own.get("name") == MENU:
+            for button in own["buttons"]:
+                placed = [_placed(trace, button["label"], meta["chart"]) for trace in traces]
+                button["args"][0] = {key: [trace[key] for trace in placed] for key in ("x", "text", "hovertemplate")}
+            margin["b"] += MENU_HEIGHT_PX
+    for trace in traces:
+        if len(_times(trace)) and "customdata" in trace and "times" not in trace["meta"]:  # hover labels read texts
+            trace["customdata"] = np.asarray(trace["customdata"], "datetime64[ms]").astype(str).tolist()
+    layout["margin"] = margin
 
 
 def _axis(name: str, title: str) -> dict[str, Any]:
@@ -102,7 +108,7 @@ def _axis(name: str, title: str) -> dict[str, Any]:
     return {"xaxis.type": kind, "xaxis.title.text": title, "xaxis.autorange": True}
 
 
-def _placed(trace: dict[str, Any], name: str, layout_meta: dict[str, Any]) -> dict[str, Any]:
+def _placed(trace: dict[str, Any], name: str, chart: dict[str, Any]) -> dict[str, Any]:
     """Return the x values of a trace on an axis, and what its hover labels need there."""
     meta, steps, times = trace.get("meta") or {}, trace.get("x", ()), _times(trace)
     template = trace.get("hovertemplate")
@@ -115,7 +121,7 @@ def _placed(trace: dict[str, Any], name: str, layout_meta: dict[str, Any]) -> di
     elif name == "time":
         x = times
     elif name == "relative" and len(times):
-        x = np.round((np.asarray(times) - meta["start"]) / layout_meta["relative_ms"], 4)
+        x = np.round((np.asarray(times) - meta["start"]) / chart["relative_ms"], 4)
     template = template and template.replace(STEP_IN_HOVER, "step %{text:,d}")
     return {"x": x, "text": steps, "hovertemplate": template}
 

@@ -76,13 +76,13 @@
   function arranged(plot, state) {
     var data = state.data.slice();
     var layout = JSON.parse(JSON.stringify(state.layout));
-    var meta = layout.meta || {};
-    if ('range' in meta) { // Visdom's page takes a range that was sent for a user's zoom, and keeps it
-      state.sent = state.kept === undefined ? meta.range : state.kept; // Plotly keeps a zoom only if this is the same
-      layout.yaxis.autorange = !state.sent;
-      if (state.sent) layout.yaxis.range = state.sent.slice();
-      else delete layout.yaxis.range;
-    }
+    var meta = layout.meta.chart;
+    // Visdom's page takes a range that was sent for a user's zoom, and keeps it. And Plotly keeps a user's zoom only as
+    // long as what is sent is the same.
+    state.sent = state.kept === undefined ? meta.range : state.kept;
+    layout.yaxis.autorange = !state.sent;
+    if (state.sent) layout.yaxis.range = state.sent.slice();
+    else delete layout.yaxis.range;
     layout.updatemenus = state.others;
     state.menus.forEach(function (menu) {
       var button = chosenButton(state, menu);
@@ -169,15 +169,20 @@
 
   window.Plotly.newPlot = function (div, data, layout, config) {
     var plot = typeof div === 'string' ? document.getElementById(div) : div;
-    var menus = (layout && layout.updatemenus) || [];
-    var isOurs = function (menu) { return NAMES.indexOf(menu.name) >= 0 && Array.isArray(menu.buttons); };
-    var isChart = layout && ((layout.meta && 'range' in layout.meta) || menus.some(isOurs));
+    var menus = layout && Array.isArray(layout.updatemenus) ? layout.updatemenus : [];
+    var isOurs = function (menu) { return menu && NAMES.indexOf(menu.name) >= 0 && Array.isArray(menu.buttons); };
+    var isChart = layout && layout.meta && layout.meta.chart; // others are figures of a user's own
     if (!plot || !isChart) return next.call(window.Plotly, div, data, layout, config);
     var state = stateOf(plot);
     Object.assign(state, {
       data: data, layout: layout, config: config, menus: menus.filter(isOurs),
       others: menus.filter(function (menu) { return !isOurs(menu); }),
     });
-    return draw(plot, state);
+    try {
+      return draw(plot, state);
+    } catch (error) { // of a figure that is no chart after all: the page would remove all windows
+      console.warn(error);
+      return next.call(window.Plotly, plot, data, layout, config);
+    }
   };
 })();
