@@ -82,7 +82,7 @@ def test_charts_by_metric_and_their_buttons(page: Page, visdom_server: VisdomSer
         assert page.evaluate(axis, loss) == ["linear", "epoch", "linear"]
         assert page.evaluate(last, loss)[:2] == pytest.approx([299 / 40, 7])
         press(page, loss, "relative")
-        assert page.evaluate(axis, loss)[1] == "seconds since the start"
+        assert page.evaluate(axis, loss)[1] == "seconds since start"
         assert 0 <= page.evaluate(last, loss)[0] < 60
         press(page, loss, "time")
         assert page.evaluate(axis, loss)[0] == "date"
@@ -163,6 +163,7 @@ def test_the_user_names_charts(page: Page, visdom_server: VisdomServer, tmp_path
     windows = visdom_server.windows("named")
     names = {title: [t["name"] for t in w["content"]["data"]] for title, w in windows.items()}
     assert names["both <b>"] == ["train", "test"]
+    assert min(windows, key=lambda title: windows[title]["i"]) == "both <b>", "the user's charts come first"
     assert names["norms"] == ["a", "grad_norm"]
     opened(page, visdom_server, "named")
     page.plot("both <b>")

@@ -165,7 +165,7 @@ def test_the_buttons_of_a_page_without_our_scripts_have_the_data_of_each_axis() 
     steps = np.asarray(figure["data"][0]["x"])
     assert by_name["epoch"][0]["x"][0] == pytest.approx(steps / 500, abs=1e-4)
     relative, layout = by_name["relative"]
-    assert layout["xaxis.title.text"] == "minutes since the start"
+    assert layout["xaxis.title.text"] == "minutes since start"
     assert relative["x"][0] == pytest.approx((60 + steps / 10) / 60, abs=1e-4)
     assert by_name["time"][1]["xaxis.type"] == "date"
     assert np.diff(by_name["time"][0]["x"][0]) == pytest.approx(np.diff(steps) * 100)

@@ -63,7 +63,7 @@ def add_choices(figure: Figure) -> None:
         choices["epoch"] = "epoch"
     if spans:
         divisor, unit = next((divisor, unit) for limit, divisor, unit in UNITS if max(spans) <= limit)
-        choices |= {"time": "time", "relative": f"{unit} since the start"}
+        choices |= {"time": "time", "relative": f"{unit} since start"}
         layout["meta"]["chart"]["relative_ms"] = 1000 * divisor
     if len(choices) > 1:
         buttons = [

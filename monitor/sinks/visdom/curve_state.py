@@ -107,14 +107,16 @@ class CurveState:
 
     def _curves(self, traces: list[_Trace]) -> list[ChartCurve]:
         names = [trace.place.curve for trace in traces]
+        if len(set(names)) < len(names):
+            names = [trace.tag for trace in traces]
         clock = Clock(self._start, self._epochs or self._logged_epochs())
+        by_split = [SPLIT_COLORS.get(trace.place.split) for trace in traces]
+        is_by_split = None not in by_split and len(set(by_split)) == len(traces)
         curves = []
         for number, (trace, name) in enumerate(zip(traces, names)):
             split = trace.place.split
             width = MEDIUM if not split else THIN if split in TRAINING else THICK
-            is_alone = sum(other.place.split == split for other in traces) == 1
-            shade = color(SPLIT_COLORS[split] if split in SPLIT_COLORS and is_alone else number)
-            name = name if names.count(name) == 1 else trace.tag
+            shade = color(SPLIT_COLORS[split] if is_by_split else number)
             is_smoothed = len(traces) <= MAX_SMOOTHED
             curves.append(curve_of(name, trace.series, shade, clock, width=width, is_smoothed=is_smoothed))
         return curves

@@ -23,7 +23,7 @@ WINDOW_ORDER = (
     "curves", "images", "detections", "video", "audio", "predictions", "labels", "figure", "plot", "pr", "embedding",
     "mesh", "confusion", "others", "table", "text", "config", "histogram",
 )  # fmt: skip
-# The first charts, in their order; those of other metrics come after the images.
+# The first charts, in their order, behind those that the user names; those of other metrics come after the images.
 MAIN_METRICS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in ("loss", "acc", "error"))
 
 
@@ -112,7 +112,9 @@ class PageState:
         kind, _, name = key.partition(" ")
         rank = 0
         if kind == "curves":
-            ranks = [number for number, metric in enumerate(MAIN_METRICS) if metric.search(name)]
-            rank = ranks[0] if ranks else len(MAIN_METRICS) + is_system(name)  # the machine's behind the training's
+            ranks = [number for number, metric in enumerate(MAIN_METRICS, 1) if metric.search(name)]
+            rank = ranks[0] if ranks else 1 + len(MAIN_METRICS) + is_system(name)  # the machine's behind the training's
             kind = "curves" if ranks and not is_system(name) else "others"
+            if name in self._curves.rules:
+                kind, rank = "curves", 0
         return WINDOW_ORDER.index(kind), rank, self._numbers[key]
