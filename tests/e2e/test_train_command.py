@@ -74,7 +74,7 @@ def test_steps_between_logs_and_tests_can_be_chosen(tmp_path: Path, small_mnist:
 
 def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom_server: VisdomServer) -> None:
     sinks = ("--sink", "tensorboard", "--sink", visdom_server.spec("course"))
-    result = train(tmp_path, small_mnist, "--epochs", 2, *sinks)
+    result = train(tmp_path, small_mnist, "--epochs", 2, *sinks, "--chart", "speed=samples_*")
     assert result.exit_code == 0, result.output
     run = tmp_path / "runs" / "a"
     for title, name, tag in (
@@ -87,6 +87,7 @@ def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom
         assert [step for step, _ in found] == [step for step, _ in wanted]
         assert [value for _, value in found] == pytest.approx([value for _, value in wanted])
     windows = visdom_server.windows("course")
+    assert "speed" in windows
     assert windows["samples"]["type"] == windows["predictions"]["type"] == "image"
     assert "predicted / true" in windows["predictions (labels)"]["content"]
     assert "weights/fc1.weight" in windows

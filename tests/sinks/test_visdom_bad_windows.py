@@ -51,6 +51,7 @@ class Answers:
         self.answer: Callable[[str, dict[str, Any]], int] = lambda _path, _message: 200
         self.headers: dict[str, str] = {}
         self.titles: list[str] = []  # of the windows that it took
+        self.layouts: dict[str, Any] = {}  # of these, by title
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,6 +62,7 @@ class Answers:
                 status = owner.answer(self.path, message)
                 if status == 200 and self.path == "/events":
                     owner.titles.append(message["opts"]["title"])
+                    owner.layouts[message["opts"]["title"]] = message.get("layout")
                 self.send_response(status)
                 for name, value in {**owner.headers, "Content-Length": "0"}.items():
                     self.send_header(name, value)
@@ -189,3 +191,12 @@ def test_a_window_that_cannot_be_drawn_is_not_saved(sink: VisdomSink, tmp_path: 
     sink.save(tmp_path / "saved")
     saved = json.loads((tmp_path / "saved" / "run.json").read_text())["jsons"].values()
     assert {window["title"] for window in saved} == {"loss", "picture"}
+
+
+def test_a_server_without_our_page_gets_buttons_that_need_no_script(sink: VisdomSink, server: Answers) -> None:
+    sink.write([r.Scalar("train/loss", 1.0, step, 1.7e9 + step) for step in range(3)])
+    sink.flush()
+    (menu,) = server.layouts["loss"]["updatemenus"]
+    shown = {button["label"]: button["args"][0]["x"][0] for button in menu["buttons"]}
+    assert (shown["step"], shown["relative"]) == ([0, 1, 2], [0, 1, 2])
+    assert [time - shown["time"][0] for time in shown["time"]] == [0, 1000, 2000]
