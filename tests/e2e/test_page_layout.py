@@ -101,6 +101,7 @@ def test_the_rows_fill_the_page(browser: Any, visdom_server: VisdomServer, tmp_p
         for step in range(3):
             log_all(log, step)
         log.scalars({f"m{n}/entropy": 1.0 for n in "abcd"}, 1)
+        log.scalars({f"clients/c{n}": 1.0 for n in range(9)}, 1)  # two columns wide
     context = browser.new_context(viewport={"width": width, "height": 900})
     context.set_default_timeout(60_000)
     page = Opened(context.new_page())
@@ -110,7 +111,7 @@ def test_the_rows_fill_the_page(browser: Any, visdom_server: VisdomServer, tmp_p
         page.wait(f"w => Math.abs(({right})() - (w - 10)) < 4", width)
         plots = "[...document.querySelectorAll('.js-plotly-plot')]"  # which are drawn as wide as their windows
         page.wait(f"() => {plots}.every(p => Math.abs(p.querySelector('.main-svg').clientWidth - p.clientWidth) < 2)")
-        found = list(boxes(page, 12).values())
+        found = list(boxes(page, 13).values())
         bottom = max(top + height for _, top, _, height in found)
         # Across the page, down to where the shortest column ends, each point belongs to a window, or to a margin.
         ends = [max(top + height for left, top, own, height in found if left <= x <= left + own + 11)

@@ -42,7 +42,8 @@ def curve_chart(title: str, curves: Sequence[ChartCurve], x_title: str = "step",
     traces: list[dict[str, Any]] = []
     for number, (curve, name) in enumerate(zip(curves, names)):
         traces += _band(curve) if curve.band is not None else []
-        traces.append(_line(curve, name, metas[number], is_dashed=number in same))
+        has_markers = len(curve.x) <= MAX_POINTS_WITH_MARKERS and len(curves) <= MAX_LEGEND_ABOVE
+        traces.append(_line(curve, name, metas[number], is_dashed=number in same, has_markers=has_markers))
     traces += [_smooth_line(*own) for own in zip(curves, names, metas) if own[0].smooth is not None]
     for trace in traces:
         trace["legendrank"] = 1000 + names.index(trace["name"]) if "name" in trace else 1000
@@ -93,14 +94,13 @@ def identical(curves: Sequence[ChartCurve]) -> dict[int, int]:
     return same
 
 
-def _line(curve: ChartCurve, name: str, meta: dict[str, Any], *, is_dashed: bool) -> dict[str, Any]:
-    has_markers = len(curve.x) <= MAX_POINTS_WITH_MARKERS
+def _line(curve: ChartCurve, name: str, meta: dict[str, Any], *, is_dashed: bool, has_markers: bool) -> dict[str, Any]:
     is_behind = curve.smooth is not None
     line: dict[str, Any] = {"color": with_opacity(curve.color, RAW_OPACITY) if is_behind else curve.color}
     line["width"] = min(curve.width, 1.2) if is_behind else curve.width
     trace: dict[str, Any] = {
         "type": "scatter",
-        "mode": ("lines+markers" if len(curve.x) > 1 else "markers") if has_markers else "lines",
+        "mode": "markers" if len(curve.x) == 1 else "lines+markers" if has_markers else "lines",
         "name": name,
         "legendgroup": name,
         "showlegend": not is_behind,

@@ -64,7 +64,7 @@
       var span = spanOf(own, columns);
       var pixels = span * step - MARGIN;
       var height = own.isImage ? ((own.height - BAR) * pixels) / own.width + BAR : own.height;
-      return { id: own.id, span: span, rows: Math.ceil((height + BAR + MARGIN) / ROW) };
+      return { id: own.id, span: span, isImage: own.isImage, rows: Math.ceil((height + BAR + MARGIN) / ROW) };
     });
     var result = [];
     while (waiting.length) {
@@ -79,8 +79,18 @@
       }
       var own = waiting.splice(chosen, 1)[0];
       for (var at = place.at; at < place.at + own.span; at++) tops[at] = place.top + own.rows;
-      result.push({ id: own.id, column: place.at, span: own.span, top: place.top, rows: own.rows, step: step });
+      result.push({ id: own.id, column: place.at, span: own.span, top: place.top, rows: own.rows, step: step,
+        isImage: own.isImage });
     }
+    result.forEach(function (own) { // where nothing else has room beside it, a window is wider; a picture would not be
+      var isFree = function (column) {
+        return column < columns && !result.some(function (other) {
+          return other.column <= column && column < other.column + other.span
+            && other.top < own.top + own.rows && own.top < other.top + other.rows;
+        });
+      };
+      while (!own.isImage && isFree(own.column + own.span)) own.span++;
+    });
     return result;
   }
 
