@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from monitor.capture.null_logger import NullLogger
+    from monitor.render.charts.grouping import Charts
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")
@@ -74,6 +75,7 @@ class Logger(LogMethods):
         close_timeout: float = 5.0,
         children: str = "off",
         record: str | Iterable[str] | bool | None = None,
+        charts: Charts = None,
     ) -> None:
         """Make the run directory and start one worker thread per sink.
 
@@ -96,11 +98,11 @@ class Logger(LogMethods):
                 "forward" sends them to this process, and they block until they are sent.
             record: what is recorded by itself, from other threads: "all", "none", or some of "system" (what the machine
                 and this process use, every 10 seconds; "system:30" every 30), "git" (uncommitted changes), and
-                "packages" (what is installed). By default what `MONITOR_RECORD` says, and all without it. Only rank 0
-                records.
+                "packages" (what is installed). By default what `MONITOR_RECORD` says, or all. Only rank 0 records.
+            charts: which curves share a chart, such as `{"norms": ["grad_norm/*"]}`; by default, those of one metric.
 
         Raises:
-            SpecError: if a sink is unknown or its spec cannot be read, or if there is nothing to record of a name.
+            SpecError: if a sink is unknown, or its spec, what to record, or a chart cannot be read.
             MissingExtra: if a sink's packages are not installed.
             AlertError: if an alert is not a rule.
             TypeError, ValueError: if `run` is no directory or is empty, if a setting cannot be stored, or if two have
@@ -112,7 +114,7 @@ class Logger(LogMethods):
         if children not in CHILDREN:
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
-        made, rules, recorded = registry.make_all(sinks), parse_rules(alerts), parse_record(record)
+        made, rules, recorded = registry.make_all(sinks, charts), parse_rules(alerts), parse_record(record)
         self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []

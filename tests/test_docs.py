@@ -55,8 +55,8 @@ def test_the_readmes_fifteen_lines(
     assert [step for step, _ in event_reader.series(tmp_path / "runs" / "mlp", "train/loss")] == [0, 1, 2]
     titles = set(visdom_server.windows("mlp"))
     assert {
-        "train loss",
-        "test loss & accuracy",
+        "loss",
+        "accuracy",
         "samples",
         "predictions",
         "notes",

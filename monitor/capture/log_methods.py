@@ -60,7 +60,7 @@ class LogMethods(ArrayMethods, WatchMethods):
         Does not block: a value on a GPU is cloned there, and read later by a worker thread.
 
         Args:
-            tag: names the curve, such as `"train/loss"`. Visdom shows curves with the same prefix in one chart.
+            tag: names the curve, such as `"train/loss"`. Visdom shows curves of one metric in one chart.
             value: a real number, or an array or tensor of one element, of any real dtype, on any device. NaN and
                 infinity are accepted.
             step: an integer of at most 64 bits; usually the number of updates so far. Without one, steps are counted

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from monitor.comparison.side_by_side import SideBySide
-    from monitor.render.charts.curves import ChartCurve
+    from monitor.render.charts.curve import ChartCurve
 
 PLOT_LINES = 16
 MAX_PLOT_COLUMNS = 110

@@ -10,6 +10,7 @@ import click
 from monitor.alerts import parse_rules
 from monitor.errors import MissingExtra, MonitorError
 from monitor.recording.options import parse_record
+from monitor.render.charts.grouping import parse_charts
 from monitor.sinks import registry
 from monitor.suggestions import MAX_KNOWN, close_matches, simplified
 
@@ -86,6 +87,15 @@ def record(ctx: click.Context, param: click.Parameter, value: str | None) -> str
     """Check what a run is to record by itself; without the option, what the environment says."""
     try:
         parse_record(value)
+    except MonitorError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    return value
+
+
+def charts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that charts can be parsed, those of the environment if there are no others."""
+    try:
+        parse_charts(value or None)
     except MonitorError as error:
         raise click.BadParameter(str(error), ctx, param) from error
     return value

@@ -19,10 +19,12 @@ from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_sinks
 from monitor.commands.option_values import GivenPath, check_sinks, is_installed, run_name
 from monitor.commands.option_values import alerts as check_alerts
+from monitor.commands.option_values import charts as check_charts
 from monitor.commands.option_values import record as check_record
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
 from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
 from monitor.recording.options import RECORD_VARIABLE, check_environment
+from monitor.render.charts.grouping import CHARTS_VARIABLE
 from monitor.runs.opening import default_name
 from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
 from monitor.runs.process import signals_as_exit
@@ -64,6 +66,9 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
 @click.option("--record", "recorded", callback=check_record, metavar="WHAT",
               help="What to record: all, none, or some of system, git, packages.  "
               "[default: MONITOR_RECORD, or all]")  # fmt: skip
+@click.option("--chart", "charts", multiple=True, callback=check_charts, metavar="NAME=TAG,TAG",
+              help="Show these curves in one chart, such as 'norms=grad_norm/*'; repeatable.  "
+              "[default: MONITOR_CHARTS, or one chart per metric]")  # fmt: skip
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 @click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C.")
 @click.option("-m", "is_module", is_flag=True, help="SCRIPT is the name of a module, as in python -m.")
@@ -76,6 +81,7 @@ def run(
     logdir: Path,
     keeps_output: bool,
     recorded: str | None,
+    charts: tuple[str, ...],
     open_browser: bool,
     wait: bool,
     is_module: bool,
@@ -96,7 +102,7 @@ def run(
         new_run = _new_run(script if is_module else Path(script).stem, name, logdir)
         session = ScriptSession(specs or tuple(filter(is_installed, DEFAULT_SINKS)), new_run, made, cleanup)
         session.start(logdir, open_browser=open_browser)
-        code = session.run(command, alerts, keeps_output=keeps_output, recorded=recorded)
+        code = session.run(command, alerts, charts, keeps_output=keeps_output, recorded=recorded)
         session.show_results(logdir, wait=wait)
     exit_like(code)
 
@@ -136,7 +142,15 @@ class ScriptSession:
             raise
         self._sinks = {spec: sink for spec, sink in self._sinks.items() if sink in sinks}
 
-    def run(self, command: list[str], alerts: Sequence[str], *, keeps_output: bool, recorded: str | None) -> int:
+    def run(
+        self,
+        command: list[str],
+        alerts: Sequence[str],
+        charts: Sequence[str],
+        *,
+        keeps_output: bool,
+        recorded: str | None,
+    ) -> int:
         """Run the script, and return its return code, negative for a signal."""
         variables = {
             FOLDER_VARIABLE: str(self._folder),
@@ -144,6 +158,7 @@ class ScriptSession:
             DIRECTORY_VARIABLE: str(self._runs.path),
             CODE_VARIABLE: os.path.abspath("."),  # noqa: PTH100 - as text
             ALERTS_VARIABLE: json.dumps(alerts),
+            CHARTS_VARIABLE: ";".join(charts) or os.environ.get(CHARTS_VARIABLE, ""),
             RECORD_VARIABLE: recorded or check_environment() or "all",
             registry.SPECS_VARIABLE: ",".join(_spec_for_script(*item) for item in self._sinks.items()),
         }

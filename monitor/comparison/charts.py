@@ -9,7 +9,8 @@ import numpy as np
 from monitor.comparison.compare import ComparedRun, differing_settings
 from monitor.comparison.event_data import RunCurves, read_curves, read_points
 from monitor.comparison.groups import RunGroup, aggregate
-from monitor.render.charts.curves import Band, ChartCurve, curve_chart
+from monitor.render.charts.curve import Band, ChartCurve
+from monitor.render.charts.curves import curve_chart
 from monitor.render.charts.parallel import ParallelRun, parallel_chart
 from monitor.render.charts.style import color
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries

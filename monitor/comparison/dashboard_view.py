@@ -10,9 +10,13 @@ from monitor.comparison.compare import load_run
 from monitor.comparison.groups import group_runs
 from monitor.events.reader import EventReader
 from monitor.records import Figure, Restart, Scalar
-from monitor.render.charts.curves import MAX_LEGEND_ABOVE, ChartCurve, curve_chart
+from monitor.render.charts.curve import ChartCurve, curve_of
+from monitor.render.charts.curves import MAX_LEGEND_ABOVE, curve_chart
+from monitor.render.charts.style import color
+from monitor.render.charts.x_axes import Clock
 from monitor.render.downsampling import DownsampledSeries
 from monitor.render.plotly_json import encode_figure
+from monitor.runs.listing import load
 from monitor.runs.run import Run
 
 if TYPE_CHECKING:
@@ -26,12 +30,14 @@ if TYPE_CHECKING:
 
 PARALLEL_TAG = "settings"  # names the window of the parallel coordinates
 WIDE_SIZE_PX = {"width": 560, "height": 320}  # with a legend beside the chart
+MAX_SMOOTHED = 8  # runs; the curves of more are not seen apart with the raw ones behind
 PARALLEL_SIZE_PX = {"width": 830, "height": 320}
 
 
 class ComparisonView:
     """A page on a dashboard that shows each metric in one chart, with one curve per run, or per group of runs.
 
+    The buttons of a chart are those of a run's own: steps, epochs, or time, smoothing, and a logarithmic axis.
     A dashboard that takes no figures gets the scalars of each run, under `METRIC/RUN`.
     """
 
@@ -51,6 +57,7 @@ class ComparisonView:
         self._group_by, self._ignore, self._spread = group_by, ignore, spread
         self._readers: dict[str, EventReader] = {}
         self._series: dict[str, dict[str, DownsampledSeries]] = {}  # by run and tag
+        self._starts: dict[str, float] = {}  # by run: the time of its first point
         self._shown: dict[str, str] = {}  # the figures that the sink has, by tag
         sink.open(Run(title, is_written=False))
 
@@ -63,7 +70,8 @@ class ComparisonView:
                 groups = group_runs(compared, self._group_by, self._ignore)
                 curves = charts.group_curves(groups, self._tags, self._spread, self._on_error)
             else:
-                curves = {tag: self._curves(list(runs), tag) for tag in self._tags}
+                clocks = [Clock(self._starts.get(name), _epochs(path)) for name, path in runs.items()]
+                curves = {tag: self._curves(list(runs), clocks, tag) for tag in self._tags}
             for tag, own in curves.items():
                 if own:
                     chart = curve_chart(tag, own)
@@ -92,7 +100,8 @@ class ComparisonView:
                     for curve in series.values():
                         curve.restart(record.step)
                 elif isinstance(record, Scalar):
-                    series.setdefault(record.tag, DownsampledSeries()).add(record.step, record.value)
+                    series.setdefault(record.tag, DownsampledSeries()).add(record.step, record.value, record.time)
+                    self._starts[name] = min(record.time, self._starts.get(name, record.time))
         return has_news
 
     def _pass_on(self, curve: str, record: Record) -> None:
@@ -101,12 +110,24 @@ class ComparisonView:
         elif isinstance(record, Scalar):
             self._sink.write([record._replace(tag=f"{record.tag}/{curve}")])
 
-    def _curves(self, names: Sequence[str], tag: str) -> list[ChartCurve]:
-        found = [(index, name, self._series[name].get(tag)) for index, name in enumerate(names)]
-        return [charts.series_curve(name, index, series) for index, name, series in found if series is not None]
+    def _curves(self, names: Sequence[str], clocks: Sequence[Clock], tag: str) -> list[ChartCurve]:
+        found = [(number, self._series[name].get(tag)) for number, name in enumerate(names)]
+        is_smoothed = len(names) <= MAX_SMOOTHED
+        return [
+            curve_of(names[number], series, color(number), clocks[number], number=number, is_smoothed=is_smoothed)
+            for number, series in found
+            if series is not None
+        ]
 
     def _show(self, tag: str, figure: Chart) -> None:
         content = encode_figure(figure)
         if self._shown.get(tag) != content:
             self._sink.write([Figure(tag, b"", 0, time.time(), content)])
             self._shown[tag] = content
+
+
+def _epochs(run: Path) -> tuple[list[float], list[float]] | None:
+    """Return the steps and epochs of a run, if its program said how many it has."""
+    progress = load(run).progress
+    steps, epochs = progress.get("steps"), progress.get("epochs")
+    return ([0.0, float(steps)], [0.0, float(epochs)]) if steps and epochs else None

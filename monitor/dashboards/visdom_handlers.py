@@ -51,13 +51,15 @@ class EventsHandler(web_handlers.PostHandler):  # type: ignore[misc]
         """Store the window and send it to all pages."""
         message = tornado.escape.json_decode(self.request.body)
         env, new = extract_eid(message), window(message)
+        order = message.get("opts", {}).get("order")
+        if isinstance(order, int):
+            new["order"] = order  # for the page's script, which arranges the windows of an open page too
         old = self.state.get(env, {"jsons": {}})["jsons"].get(new["id"])
         size = {key: new[key] or (old or {}).get(key) for key in ("width", "height")}
         if old is not None:
             new.update(width=None, height=None)  # a page resizes a window if a message contains a size
         register_window(self, new, env)
         new.update(size)
-        order = message.get("opts", {}).get("order")
         if isinstance(order, int):
             new["i"] = order  # pages that are opened later order their windows by it
 

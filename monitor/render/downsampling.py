@@ -8,25 +8,48 @@ all buckets are full, neighbors are merged, and from then on each holds twice as
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
 MAX_BUCKETS = 256  # a long series has at least half as many
 MIN_POINTS_AT_ONCE = 8  # of one call, and of one bucket; fewer are added one by one
 
-Point = tuple[int, int, float]  # position in the series, step, value
+Point = tuple[int, int, float, float]  # position in the series, step, value, time
+
+
+class Columns(NamedTuple):
+    """The points to plot, in order.
+
+    Attributes:
+        steps: int64, or float64 for mean steps.
+        values: float64; NaN is a gap in the line.
+        times: seconds since the epoch, float64; 0 where none is known.
+    """
+
+    steps: NDArray[Any]
+    values: NDArray[np.float64]
+    times: NDArray[np.float64]
 
 
 class _Bucket:
-    """Consecutive points: the first, last, lowest, and highest finite one, and the first that is not finite."""
+    """Consecutive points: the first, last, lowest, and highest finite one, the first that is not finite, and the sum.
 
-    __slots__ = ("count", "first", "highest", "last", "lowest", "non_finite")
+    Attributes:
+        count: the number of points.
+        finite: how many of them are finite.
+        total: the sum of their values.
+    """
+
+    __slots__ = ("count", "finite", "first", "highest", "last", "lowest", "non_finite", "total")
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.finite = 0
+        self.total = 0.0
         self.first: Point | None = None
         self.last: Point | None = None
         self.lowest: Point | None = None
@@ -36,6 +59,8 @@ class _Bucket:
     def merge(self, other: _Bucket) -> None:
         """Add the points of the next bucket."""
         self.count += other.count
+        self.finite += other.finite
+        self.total += other.total
         self.non_finite = self.non_finite or other.non_finite
         self.first = self.first or other.first
         self.last = other.last or self.last
@@ -63,12 +88,14 @@ class DownsampledSeries:
         self._max_buckets = max_buckets
         self._bucket_size = 1  # points per bucket
         self._buckets: list[_Bucket] = []
+        self._columns: Columns | None = None  # of the first buckets, which change no more
+        self._columns_of = 0  # how many buckets these are
         self.count = 0
         self.first_non_finite: tuple[int, float] | None = None
 
-    def add(self, step: int, value: float) -> None:
-        """Append a point; NaN and infinity become a gap in the plot."""
-        point = (self.count, step, value)
+    def add(self, step: int, value: float, time: float = 0.0) -> None:
+        """Append a point; NaN and infinity become a gap in the plot. `time` is in seconds since the epoch."""
+        point = (self.count, step, value, time)
         self.count += 1
         buckets = self._buckets
         if not buckets or buckets[-1].count >= self._bucket_size:
@@ -82,6 +109,8 @@ class DownsampledSeries:
             bucket.non_finite = bucket.non_finite or point
             self.first_non_finite = self.first_non_finite or (step, value)
             return
+        bucket.finite += 1
+        bucket.total += value
         bucket.last = point
         if bucket.first is None or bucket.lowest is None or bucket.highest is None:
             bucket.first = bucket.lowest = bucket.highest = point
@@ -90,16 +119,19 @@ class DownsampledSeries:
         elif value > bucket.highest[2]:
             bucket.highest = point
 
-    def extend(self, steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+    def extend(
+        self, steps: NDArray[np.int64], values: NDArray[np.float64], times: NDArray[np.float64] | None = None
+    ) -> None:
         """Append points, as repeated calls of `add` do."""
         import numpy as np
 
+        times = np.zeros(len(values)) if times is None else times
         done, buckets = 0, self._buckets
         few = len(values) if len(values) < MIN_POINTS_AT_ONCE else MIN_POINTS_AT_ONCE * self._max_buckets
-        for step, value in zip(steps[:few].tolist(), values[:few].tolist()):
+        for step, value, time in zip(steps[:few].tolist(), values[:few].tolist(), times[:few].tolist()):
             if len(values) >= MIN_POINTS_AT_ONCE <= self._bucket_size:
                 break
-            self.add(step, value)
+            self.add(step, value, time)
             done += 1
         finite = np.isfinite(values)
         if self.first_non_finite is None and not finite.all():
@@ -113,7 +145,7 @@ class DownsampledSeries:
             size = min(free or self._bucket_size, len(values) - done)
             count = 1 if free else min(self._max_buckets - len(buckets), (len(values) - done) // size)
             part = slice(done, done + count * size)
-            new = _new_buckets(self.count, steps[part], values[part], finite[part], size)
+            new = _new_buckets(self.count, steps[part], values[part], times[part], finite[part], size)
             if free:
                 buckets[-1].merge(new[0])
             else:
@@ -125,14 +157,45 @@ class DownsampledSeries:
         """Remove the points at `step` and above."""
         remaining = [point for bucket in self._buckets for point in bucket.points() if point[1] < step]
         self._bucket_size, self._buckets = 1, []
+        self._columns_of = 0
         self.count, self.first_non_finite = 0, None
-        for _, point_step, value in remaining:
-            self.add(point_step, value)
+        for _, point_step, value, time in remaining:
+            self.add(point_step, value, time)
+
+    def limit(self, max_buckets: int) -> None:
+        """Store at most `max_buckets` buckets from now on, if that is fewer than before."""
+        self._max_buckets = min(self._max_buckets, max(1, max_buckets))
+        while len(self._buckets) > self._max_buckets:
+            self._merge_pairs()
 
     def points(self) -> tuple[list[int], list[float | None]]:
         """Return the steps and values to plot; None is a gap in the line."""
         points = [point for bucket in self._buckets for point in bucket.points()]
-        return [step for _, step, _ in points], [value if isfinite(value) else None for _, _, value in points]
+        return [point[1] for point in points], [point[2] if isfinite(point[2]) else None for point in points]
+
+    def columns(self) -> Columns:
+        """Return the points to plot. The cost of a call depends on the points that are new, not on all of them."""
+        done = max(0, len(self._buckets) - 1)  # the last bucket may still grow
+        if not self._columns_of:
+            self._columns = None
+        if self._columns_of < done:
+            self._columns = _joined(self._columns, self._buckets[self._columns_of : done])
+            self._columns_of = done
+        return _joined(self._columns, self._buckets[done:])
+
+    def means(self) -> tuple[Columns, NDArray[np.float64]]:
+        """Return for each bucket its middle step and time and the mean of its finite values, and how many these are."""
+        import numpy as np
+
+        found = [bucket for bucket in self._buckets if bucket.first is not None and bucket.last is not None]
+        counts = np.array([bucket.finite for bucket in found], np.float64)
+        totals = np.array([bucket.total for bucket in found], np.float64)
+        ends = np.array(
+            [(b.first[1], b.last[1], b.first[3], b.last[3]) for b in found if b.first and b.last], np.float64
+        )
+        ends = ends.reshape(-1, 4)
+        middle = ends[:, 0] / 2 + ends[:, 1] / 2
+        return Columns(middle, totals / np.maximum(counts, 1), ends[:, 2] / 2 + ends[:, 3] / 2), counts
 
     def _merge_pairs(self) -> None:
         """Merge neighboring buckets in pairs."""
@@ -141,10 +204,31 @@ class DownsampledSeries:
             bucket.merge(next_bucket)
         self._buckets[:] = merged
         self._bucket_size *= 2
+        self._columns_of = 0
+
+
+def _joined(before: Columns | None, buckets: Sequence[_Bucket]) -> Columns:
+    """Return columns with the points of `buckets` behind those of `before`."""
+    import numpy as np
+
+    points = [point for bucket in buckets for point in bucket.points()]
+    _, steps, values, times = zip(*points) if points else ((), (), (), ())
+    array = np.array(values, np.float64)
+    array[~np.isfinite(array)] = np.nan
+    new = Columns(np.array(steps, np.int64), array, np.array(times, np.float64))
+    if before is None:
+        return new
+    all_columns: list[NDArray[Any]] = [np.concatenate(both) for both in zip(before, new)]
+    return Columns(*all_columns)
 
 
 def _new_buckets(
-    count: int, steps: NDArray[np.int64], values: NDArray[np.float64], finite: NDArray[np.bool_], size: int
+    count: int,
+    steps: NDArray[np.int64],
+    values: NDArray[np.float64],
+    times: NDArray[np.float64],
+    finite: NDArray[np.bool_],
+    size: int,
 ) -> list[_Bucket]:
     """Return buckets of `size` points each; `count` is the position of the first point in the series."""
     import numpy as np
@@ -154,7 +238,7 @@ def _new_buckets(
 
     def points(columns: NDArray[np.intp], exist: NDArray[np.bool_]) -> list[Point | None]:
         at = starts + columns
-        found = zip((at + count).tolist(), steps[at].tolist(), values[at].tolist())
+        found = zip((at + count).tolist(), steps[at].tolist(), values[at].tolist(), times[at].tolist())
         return [point if exists else None for point, exists in zip(found, exist.tolist())]
 
     some: NDArray[np.bool_] = np.any(is_finite, axis=1)
@@ -164,10 +248,13 @@ def _new_buckets(
     lowest = points(np.where(is_finite, rows, np.inf).argmin(axis=1), some)
     highest = points(np.where(is_finite, rows, -np.inf).argmax(axis=1), some)
     non_finite = points(is_finite.argmin(axis=1), gaps)
+    finite_counts = is_finite.sum(axis=1).tolist()
+    with np.errstate(over="ignore", invalid="ignore"):
+        totals = np.where(is_finite, rows, 0.0).sum(axis=1).tolist()
     buckets = []
-    for found in zip(first, last, lowest, highest, non_finite):
+    for number, found in enumerate(zip(first, last, lowest, highest, non_finite)):
         bucket = _Bucket()
-        bucket.count = size
+        bucket.count, bucket.finite, bucket.total = size, finite_counts[number], totals[number]
         bucket.first, bucket.last, bucket.lowest, bucket.highest, bucket.non_finite = found
         buckets.append(bucket)
     return buckets

@@ -44,12 +44,19 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1) for item in value]
     if callable(getattr(value, "tolist", None)):  # an array or a number of NumPy, or a column of pandas
-        return _plain(value.tolist(), depth)
+        return _plain(_to_list(value), depth)
     if callable(getattr(value, "isoformat", None)):
         return value.isoformat()
     if callable(getattr(value, "to_plotly_json", None)):
         return _plain(value.to_plotly_json(), depth + 1)
     return str(value)
+
+
+def _to_list(value: Any) -> Any:
+    """Return what an array holds, float32 with its own digits and not those of a float64."""
+    if str(getattr(value, "dtype", "")) == "float32" and value.ndim == 1:
+        return [float(text) for text in value.astype(str)]
+    return value.tolist()
 
 
 def _decode_array(encoded: dict[str, Any]) -> Any:

@@ -10,13 +10,14 @@ taken; the worker writes them in halves until it is found, and it alone is count
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from monitor.errors import SpecError
 from monitor.records import RECORD_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from urllib.parse import SplitResult
 
@@ -38,6 +39,8 @@ class Sink(ABC):
         durable: whether what was flushed survives a crash of this process; checkpoints wait for such sinks.
         writes_event_files: whether it writes TensorBoard's event files into the run directory, which comparing,
             resuming and `monitor serve tensorboard` read.
+        charts: the charts that the user names, as tags or patterns by the name of the chart, for a sink that draws
+            curves; set before `open`.
     """
 
     name: ClassVar[str] = ""
@@ -47,6 +50,7 @@ class Sink(ABC):
     scalars_first: bool = False
     durable: bool = False
     writes_event_files: ClassVar[bool] = False
+    charts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @classmethod
     def from_spec(cls, spec: SplitResult) -> Sink:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.metrics import sort_key
 from monitor.records import Progress, Record, Scalar
-from monitor.render.charts.curves import ChartCurve, curve_chart
+from monitor.render.charts.curve import ChartCurve
+from monitor.render.charts.curves import curve_chart
 from monitor.render.charts.grid import chart_grid
+from monitor.render.charts.grouping import place_of
 from monitor.render.charts.style import color
 from monitor.render.downsampling import DownsampledSeries
 from monitor.render.escaping import escape_control_chars
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor")
 
 MAX_CHARTS = 9
+MAX_CURVES = 16  # of a chart
 MAX_BUCKETS = 96  # of a curve: a chart of the output is some 300 pixels wide
 MAX_TAGS = 1000
 PLOTLY_TYPE = "application/vnd.plotly.v1+json"
@@ -99,11 +102,24 @@ class NotebookSink(Sink):
         title = f"{self._title} · {self._progress}" if self._progress else self._title
         tags = sorted(self._series, key=sort_key)
         points = {tag: self._series[tag].points() for tag in tags[: 2 * MAX_CHARTS]}
+        places = {tag: place_of(tag, self.charts) for tag in tags}
+        by_chart: dict[str, list[str]] = {}
+        for tag, place in places.items():
+            by_chart.setdefault(place.chart, []).append(tag)
         charts = {}
-        for tag in tags[:MAX_CHARTS]:
-            x, y = points[tag]
-            curve = ChartCurve(tag, x, y, color(0), first_non_finite=self._series[tag].first_non_finite)
-            charts[tag] = curve_chart(tag, [curve])
+        for name, own in list(by_chart.items())[:MAX_CHARTS]:
+            shown = own[:MAX_CURVES]
+            named = [places[tag].curve for tag in shown]
+            curves = [
+                ChartCurve(
+                    curve if named.count(curve) == 1 else tag,
+                    *self._series[tag].points(),
+                    color(number),
+                    first_non_finite=self._series[tag].first_non_finite,
+                )
+                for number, (tag, curve) in enumerate(zip(shown, named))
+            ]
+            charts[own[0] if len(own) == 1 else name] = curve_chart(name, curves)
         bundle: dict[str, Any] = {
             "text/plain": escape_control_chars(title), "text/html": live_table(title, points),
         }  # fmt: skip

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from monitor.errors import MissingExtra, SpecError
+from monitor.render.charts.grouping import parse_charts
 from monitor.sinks.base import Sink
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from monitor.render.charts.grouping import Charts
 
 ENTRY_POINT_GROUP = "monitor.sinks"
 SPECS_VARIABLE = "MONITOR_SINKS"  # specs separated by commas; `monitor run` sets it for the script that it runs
@@ -75,9 +78,16 @@ def make(spec: str | Sink) -> Sink:
     return load(name).from_spec(parts)
 
 
-def make_all(specs: Iterable[str | Sink] | None) -> list[Sink]:
-    """Make several sinks, in the same order; None stands for the default ones."""
-    return [make(spec) for spec in (default_specs() if specs is None else specs)]
+def make_all(specs: Iterable[str | Sink] | None, charts: Charts = None) -> list[Sink]:
+    """Make several sinks, in the same order; None stands for the default ones.
+
+    They show curves in the charts that the user names, see `parse_charts`. Raises what `make` and `parse_charts` raise.
+    """
+    rules = parse_charts(charts)
+    made = [make(spec) for spec in (default_specs() if specs is None else specs)]
+    for sink in made if rules else ():
+        sink.charts = rules
+    return made
 
 
 def default_specs() -> list[str]:

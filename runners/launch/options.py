@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
-from monitor.commands.option_values import GivenPath, NameChoice, alerts, record, run_name
+from monitor.commands.option_values import GivenPath, NameChoice, alerts, charts, record, run_name
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,6 +47,7 @@ class RunOptions(SinkOptions):
     output: bool = True
     record: str | None = None
     show: tuple[str, ...] = ()  # on the console
+    charts: tuple[str, ...] = ()  # on dashboards
     in_group: bool = False  # the dashboards are those of a group of runs
 
 
@@ -104,6 +105,9 @@ def run_options(command: F) -> F:
         click.option("--show", multiple=True, metavar="TAG", shell_complete=complete_metrics,
                      help="Show this metric on the console, such as train/loss or 'test/*'; repeatable.  "
                      "[default: up to four, those of held-out data first]"),
+        click.option("--chart", "charts", multiple=True, callback=charts, metavar="NAME=TAG,TAG",
+                     help="Show these curves in one chart, such as 'norms=grad_norm/*'; repeatable.  "
+                     "[default: one chart per metric]"),
         click.option("--output/--no-output", default=True, help="Keep stdout and stderr in the run's output.log."),
         click.option("--record", callback=record, metavar="WHAT",
                      help="What to record: all, none, or some of system, git, packages.  "

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # They say how a run is watched, where its files are, or how long it is, so the command line may change them.
 CHANGEABLE_OPTIONS = (
     "sinks", "all_dashboards", "data_dir", "mnist_mirror", "csv", "alerts", "stop_on_alert", "checkpoint_every",
-    "log_ranks", "epochs",
+    "log_ranks", "epochs", "charts",
 )  # fmt: skip
 # They concern one process, so a checkpoint does not keep them.
 UNSAVED_OPTIONS = (

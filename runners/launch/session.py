@@ -69,7 +69,10 @@ def open_logger(
             raise
         try:
             stops = options.stop_on_alert
-            logger = Logger(run, sinks, alerts=options.alerts, stop_on_alert=stops, record=options.record)
+            charts = options.charts or None
+            logger = Logger(
+                run, sinks, alerts=options.alerts, stop_on_alert=stops, record=options.record, charts=charts
+            )
             with logger, _recovered_at_end(logger, servers):
                 yield logger
         except KeyboardInterrupt:

@@ -41,7 +41,7 @@ class Following:
         assert process.stdout is not None
         self.lines: IO[str] = process.stdout
 
-    def points(self, env: str, title: str = "train loss", name: str = "loss") -> list[tuple[int, float]]:
+    def points(self, env: str, title: str = "loss", name: str = "train") -> list[tuple[int, float]]:
         """Return the points that the page shows now."""
         return self.server.trace(env, title, name) if title in self.server.windows(env) else []
 

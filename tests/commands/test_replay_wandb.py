@@ -79,7 +79,7 @@ def test_one_run_to_visdom(tmp_path: Path, visdom_server: VisdomServer, monkeypa
         result = replay(path, "--sink", visdom_server.spec())
         assert result.exit_code == 0, result.output
         assert f"Visdom: {visdom_server.url}/env/base-line\n" in result.stdout
-        assert [step for step, _ in visdom_server.trace("base-line", "train loss", "loss")] == list(range(30))
+        assert [step for step, _ in visdom_server.trace("base-line", "loss", "train")] == list(range(30))
 
 
 def test_event_files_beside_runs_of_wandb(tmp_path: Path) -> None:
@@ -121,10 +121,10 @@ def test_following_a_run_until_its_end(
         file.write_bytes(data[:10])
         file.write_bytes(data[: len(data) // 2])
         assert lines.readline() == f"live: {visdom_server.url}/env/live\n"
-        wait_until(lambda: "train loss" in visdom_server.windows("live"), 60, "the first half")
+        wait_until(lambda: "loss" in visdom_server.windows("live"), 60, "the first half")
         file.write_bytes(data)
         assert lines.readline() == "live: 400 scalars\n"
-        assert [step for step, _ in visdom_server.trace("live", "train loss", "loss")] == list(range(200))
+        assert [step for step, _ in visdom_server.trace("live", "loss", "train")] == list(range(200))
     finally:
         following.send_signal(signal.SIGINT)
     out, err = following.communicate(timeout=200)

@@ -238,6 +238,7 @@ def test_under_torchrun_there_is_one_run(tmp_path: Path) -> None:
         (["-m", "nothing.at.all"], "Invalid value for 'SCRIPT': there is no module named 'nothing.at.all'."),
         (["--sink", "nothing", "script.py"], "Invalid value for '--sink': unknown sink 'nothing'"),
         (["--alert", "nothing", "script.py"], "Invalid value for '--alert': alert 'nothing' is not a rule"),
+        (["--chart", "loss", "script.py"], "Invalid value for '--chart': chart 'loss'; accepted: NAME=TAG,TAG"),
         (["--name", "a/b", "script.py"], "Invalid value for '--name': 'a/b' is not a valid name"),
         (["--logdir", "script.py/runs", "script.py"], "Invalid value for '--logdir': 'script.py/runs' cannot be"),
     ],

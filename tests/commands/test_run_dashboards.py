@@ -46,15 +46,17 @@ def late():
 w = late()
 for step in range(10):
     w.add_scalar("train/loss", 1 / (step + 1), step)
+    w.add_scalar("norm", 1.0, step)
 w.add_text("note", "text")
 w.close()
 """
-    done = run_script(write_script(tmp_path, code), "--sink", visdom_server.spec(), "--name", "a", "script.py")
+    options = ["--sink", visdom_server.spec(), "--name", "a", "--chart", "norms=norm*"]
+    done = run_script(write_script(tmp_path, code), *options, "script.py")
     assert done.returncode == 0, done.stderr
     assert f"Visdom: {visdom_server.url}\n" in done.stderr
     assert f"Visdom: {visdom_server.url}/env/a\n" in done.stderr
-    assert {"train loss", "note"} <= set(visdom_server.windows("a"))
-    assert len(visdom_server.trace("a", "train loss", "loss")) == 10
+    assert {"loss", "norms", "note"} <= set(visdom_server.windows("a"))
+    assert len(visdom_server.trace("a", "loss", "train")) == 10
     assert len(event_reader.series(tmp_path / "runs" / "a", "train/loss")) == 10
     assert only_run(tmp_path).status == "finished"
 

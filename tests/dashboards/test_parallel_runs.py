@@ -74,7 +74,7 @@ class Training:
 
     def points(self) -> int:
         """Return how many points of a curve the server shows."""
-        return len(self.curve(self.shown(), "train loss"))
+        return len(self.curve(self.shown(), "train"))
 
     def shown(self) -> dict[str, Any]:
         try:
@@ -89,20 +89,21 @@ class Training:
         return found
 
     @staticmethod
-    def curve(windows: dict[str, Any], title: str) -> list[float]:
-        found = [window["content"]["data"][0]["x"] for window in windows.values() if window["title"] == title]
+    def curve(windows: dict[str, Any], split: str) -> list[float]:
+        charts = [window["content"]["data"] for window in windows.values() if window["title"] == "loss"]
+        found = [trace["x"] for chart in charts for trace in chart if trace["name"] == split]
         return list(found[0]) if found else []
 
     def has_curves(self) -> bool:
         """Tell whether the server shows a first step."""
-        return bool(self.curve(self.shown(), "train loss"))
+        return bool(self.curve(self.shown(), "train"))
 
     def check_windows(self) -> None:
         """Check that the server shows what the run logged, to its last point."""
         shown, saved = self.shown(), self.saved()
         assert set(shown) == set(saved)
-        for title in ("train loss", "test loss"):
-            assert self.curve(shown, title) == self.curve(saved, title) != []
+        for split in ("train", "test"):
+            assert self.curve(shown, split) == self.curve(saved, split) != []
 
 
 def servers(folder: Path) -> dict[str, int]:

@@ -55,11 +55,11 @@ def test_a_run_starts_its_dashboards_and_keeps_their_windows(
         kept = requests.post(f"{server.url}/win_data", json={"win": None, "eid": "a"}, timeout=60).json()
     finally:
         server.stop()
-    (train,) = (window for window in kept.values() if window["title"] == "train loss")
+    (train,) = (window for window in kept.values() if window["title"] == "loss")
     assert train["content"]["data"][0]["x"] == [
         step for step, _ in event_reader.series(tmp_path / "runs" / "a", "train/loss")
     ]
-    assert {"test loss & accuracy", "samples", "predictions"} <= {window["title"] for window in kept.values()}
+    assert {"accuracy", "samples", "predictions"} <= {window["title"] for window in kept.values()}
 
 
 def test_a_server_that_is_there_is_used_and_left_running(
@@ -68,7 +68,7 @@ def test_a_server_that_is_there_is_used_and_left_running(
     process = start(*mlp(small_mnist, tmp_path, "b", "--epochs", "1", "--sink", visdom_server.spec()))
     out, _ = process.communicate(timeout=200)
     assert f"Visdom: {visdom_server.url}/env/b" in out
-    assert "train loss" in visdom_server.windows("b")
+    assert "loss" in visdom_server.windows("b")
     assert (tmp_path / "b" / "visdom" / "b.json").is_file()
 
 

@@ -111,7 +111,7 @@ def test_a_page_keeps_its_dashboard(
     said = run_on_a_terminal(start, mlp(small_mnist, tmp_path, "a", "--epochs", "1", "--sink", "visdom"))
     url = visdom_url(said)
     page.goto(f"{url}/env/a")
-    page.wait_for_selector("text=train loss", timeout=30_000)
+    page.wait_for_selector("text=loss", timeout=30_000)
     page.wait_for_timeout(20_000)  # longer than it stays without a page
     assert answers(url)
     page.goto("about:blank")

@@ -54,12 +54,12 @@ def test_to_visdom(tmp_path: Path, visdom_server: VisdomServer, monkeypatch: pyt
     assert result.exit_code == 0, result.output
     assert "one: 50 scalars, 1 text\n" in result.stdout
     assert "sub/two: 1 scalar, 1 picture, 1 histogram; skipped: 1 × mesh\n" in result.stdout
-    found = visdom_server.trace("one", "train loss", "loss")
+    found = visdom_server.trace("one", "loss", "train")
     assert [step for step, _ in found] == list(range(50))
     assert [value for _, value in found] == pytest.approx([1 / (n + 1) for n in range(50)])
     assert "done" in visdom_server.windows("one")["notes"]["content"]
     windows = visdom_server.windows("sub_two")
-    assert set(windows) == {"test acc", "shown", "w"}
+    assert set(windows) == {"acc", "shown", "w"}
     assert windows["w"]["content"]["data"][0]["y"] == [2, 3, 1]
 
 

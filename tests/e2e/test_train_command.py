@@ -77,19 +77,20 @@ def test_steps_between_logs_and_tests_can_be_chosen(tmp_path: Path, small_mnist:
 
 def test_a_run_on_a_real_visdom_server(tmp_path: Path, small_mnist: Path, visdom_server: VisdomServer) -> None:
     sinks = ("--sink", "tensorboard", "--sink", visdom_server.spec("course"))
-    result = train(tmp_path, small_mnist, "--epochs", 2, *sinks)
+    result = train(tmp_path, small_mnist, "--epochs", 2, *sinks, "--chart", "speed=samples_*")
     assert result.exit_code == 0, result.output
     run = tmp_path / "runs" / "a"
     for title, name, tag in (
-        ("train loss", "loss", "train/loss"),
-        ("test loss & accuracy", "loss", "test/loss"),
-        ("test loss & accuracy", "accuracy", "test/accuracy"),
+        ("loss", "train", "train/loss"),
+        ("loss", "test", "test/loss"),
+        ("accuracy", "test", "test/accuracy"),
     ):
         wanted = event_reader.series(run, tag)
         found = visdom_server.trace("course", title, name)
         assert [step for step, _ in found] == [step for step, _ in wanted]
         assert [value for _, value in found] == pytest.approx([value for _, value in wanted])
     windows = visdom_server.windows("course")
+    assert "speed" in windows
     assert windows["samples"]["type"] == "image"
     assert len(windows["predictions"]["content"]["layout"]["sliders"][0]["steps"]) > 1
     assert "timeline/predictions" in windows
@@ -112,7 +113,7 @@ def test_a_visdom_server_that_stops_changes_nothing(
         ]  # fmt: skip
 
     process = start(*command("with", "tensorboard", server.spec("stops")))
-    wait_until(lambda: server.windows("stops").get("train loss"), 60, "the first window")
+    wait_until(lambda: server.windows("stops").get("loss"), 60, "the first window")
     server.stop()
     assert process.poll() is None, "the server must stop in mid-run"
     _, stderr = process.communicate(timeout=200)

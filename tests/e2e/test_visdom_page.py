@@ -36,15 +36,14 @@ def test_the_page_is_whole_and_moves_while_training_runs(
     )  # fmt: skip
     wait_until(lambda: "predictions" in visdom_server.windows("watched"), 60, "the predictions")
     opened(page, visdom_server, "watched")
-    before = page.points("train loss")
-    page.wait("([plot, x]) => plot.data[0].x[plot.data[0].x.length - 1] > x", [page.plot("train loss"), before[-1][0]])
-    assert len(page.points("test loss & accuracy", 1)) > 0
-    legend = page.evaluate("p => [...p.querySelectorAll('.legendtext')].map(t => t.textContent)", page.plot(
-        "test loss & accuracy"))  # fmt: skip
-    assert legend == ["loss", "accuracy"]
+    before = page.points("loss")
+    page.wait("([plot, x]) => plot.data[0].x[plot.data[0].x.length - 1] > x", [page.plot("loss"), before[-1][0]])
+    assert len(page.points("loss", 1)) > 0
+    legend = page.evaluate("p => [...p.querySelectorAll('.legendtext')].map(t => t.textContent)", page.plot("loss"))
+    assert sorted(legend) == ["test", "train"]
     axes = page.evaluate("p => [p.querySelector('.xtitle').textContent, p.querySelector('.ytitle').textContent]",
-                         page.plot("train loss"))  # fmt: skip
-    assert axes == ["step", "loss"]
+                         page.plot("accuracy"))  # fmt: skip
+    assert axes == ["step", "test"]
     page.wait(f"() => {{ const w = ({FIND_WINDOW})('samples'); const i = w && w.querySelector('img');"
               " return i && i.complete && i.naturalWidth > 100; }")  # fmt: skip
     page.wait("p => { const i = p.querySelector('image'); return i && i.getBBox().width > 100; }", page.plot(
@@ -61,10 +60,10 @@ def test_zoom_hidden_traces_and_layout_survive_ten_refreshes(
 ) -> None:
     with Logger(tmp_path / "zoomed", [visdom_server.spec()]) as log:
         for step in range(200):
-            log.scalars({"train/loss": math.sin(step / 9), "train/other": 0.5}, step)
+            log.scalars({"train/loss": math.sin(step / 9), "test/loss": 0.5}, step)
         log.flush()
         opened(page, visdom_server, "zoomed")
-        plot = page.plot("train loss & other")
+        plot = page.plot("loss")
         box = page.evaluate("p => { const r = p.querySelector('.nsewdrag').getBoundingClientRect();"
                             " return [r.x, r.y, r.width, r.height]; }", plot)  # fmt: skip
         x, y, width, height = box
@@ -88,10 +87,10 @@ def test_zoom_hidden_traces_and_layout_survive_ten_refreshes(
         assert before[0][1] - before[0][0] < 150
         for refresh in range(10):
             step = 200 + refresh
-            log.scalars({"train/loss": 3.0, "train/other": 0.5}, step)
+            log.scalars({"train/loss": 3.0, "test/loss": 0.5}, step)
             log.flush()
-            page.wait("([p, x]) => p.data[0].x[p.data[0].x.length - 1] >= x", [page.plot("train loss & other"), step])
-            assert page.evaluate(look, page.plot("train loss & other")) == before
+            page.wait("([p, x]) => p.data[0].x[p.data[0].x.length - 1] >= x", [page.plot("loss"), step])
+            assert page.evaluate(look, page.plot("loss")) == before
     assert page.problems == []
 
 
@@ -112,8 +111,8 @@ def test_a_restarted_server_is_whole_again_and_so_is_the_page(
         server.start()
         wait_until(lambda: set(server.windows("again")) == titles, 60, "all windows")
         log.scalar("train/loss", 8.0, 51)
-        page.wait("p => p.data[0].x[p.data[0].x.length - 1] === 51", page.plot("train loss"))
-        points = page.points("train loss")
+        page.wait("p => p.data[0].x[p.data[0].x.length - 1] === 51", page.plot("loss"))
+        points = page.points("loss")
         assert [x for x, _ in points] == list(range(52)), "every point, none twice"
         assert points[-2:] == [(50, 9.0), (51, 8.0)]
         # A restart between two flushes shows in nothing but the new connection.
@@ -175,11 +174,13 @@ def test_a_hundred_thousand_points_and_one_outlier(page: Page, visdom_server: Vi
             log.scalar("train/loss", 100.0 if step == 67_891 else math.sin(step / 1000), step)
         assert log.flush(60)
     opened(page, visdom_server, "long")
-    points = page.points("train loss")
+    points = page.points("loss")
     assert (67_891, 100.0) in points
     assert (points[0][0], points[-1][0]) == (0, 99_999)
-    top = page.evaluate("p => p._fullLayout.yaxis.range[1]", page.plot("train loss"))
-    assert top > 100
+    look = "p => [p._fullLayout.yaxis.range[1], p.data.filter(t => t.meta.part === 'cut').map(t => t.customdata)]"
+    top, cut = page.evaluate(look, page.plot("loss"))
+    assert top < 3, "a spike does not flatten the curve"
+    assert cut == [[100]], "and is marked"
 
 
 def test_nan_and_infinity_leave_a_gap_and_a_note(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
@@ -189,8 +190,8 @@ def test_nan_and_infinity_leave_a_gap_and_a_note(page: Page, visdom_server: Visd
         log.curve("curve", [1, 2, 3], [1, math.nan, -math.inf], 0)
         log.histogram("h", [1, math.nan, 2], 0)
     opened(page, visdom_server, "nan")
-    assert page.points("train loss") == [(0, 1.0), (1, 2.0), (2, None), (3, None), (4, 3.0), (5, 4.0)]
-    page.wait("p => p.textContent.includes('loss is nan at step 2')", page.plot("train loss"))
+    assert page.points("loss") == [(0, 1.0), (1, 2.0), (2, None), (3, None), (4, 3.0), (5, 4.0)]
+    page.wait("p => p.textContent.includes('train is nan at step 2')", page.plot("loss"))
     page.wait("p => p.textContent.includes('1 not finite')", page.plot("h"))
     assert page.problems == []
 
@@ -218,7 +219,7 @@ def test_a_login_keeps_everybody_else_out(
         page.locator("text=online").wait_for()
         page.wait_for_load_state("networkidle")
         page.goto(f"{server.url}/env/guarded")
-        assert page.points("train loss") == [(0, 1.0)]
+        assert page.points("loss") == [(0, 1.0)]
         assert page.problems == []
     finally:
         server.stop()

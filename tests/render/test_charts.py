@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from monitor.render.charts.curves import ChartCurve, curve_chart
+from monitor.render.charts.curve import ChartCurve, curve_of
+from monitor.render.charts.curves import curve_chart
 from monitor.render.charts.grid import chart_grid
 from monitor.render.charts.parallel import ParallelRun, parallel_chart
 from monitor.render.charts.ranges import robust_range
+from monitor.render.charts.smoothing import is_noisy
 from monitor.render.charts.style import color, distinct_names
+from monitor.render.charts.x_axes import Clock, fill_choices
+from monitor.render.downsampling import DownsampledSeries
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DECAY = np.exp(-np.arange(300) / 60) + 0.1
 
@@ -108,3 +116,65 @@ def test_several_charts_as_one_figure() -> None:
     assert [trace["xaxis"] for trace in figure["data"]] == ["x", "x2", "x3", "x4"]
     tops = [figure["layout"][f"yaxis{suffix}"]["domain"][1] for suffix in ("", "2", "3", "4")]
     assert tops[0] == tops[1] == tops[2] > tops[3]
+
+
+def noisy(count: int = 5000) -> DownsampledSeries:
+    series = DownsampledSeries()
+    noise = np.random.default_rng(0).normal(0, 0.1, count)
+    values = np.exp(-np.arange(count) / 1000) + noise
+    series.extend(np.arange(count), values, 1e9 + np.arange(count) / 10)
+    return series
+
+
+def test_a_noisy_curve_is_smoothed_with_the_raw_one_behind() -> None:
+    clock = Clock(1e9, ([0, 5000], [0, 10]))
+    figure = curve_chart("loss", [curve_of("train", noisy(), color(0), clock)])
+    raw, smooth = figure["data"]
+    assert (raw["meta"]["part"], smooth["meta"]["part"]) == ("raw", "smooth")
+    truth = np.exp(-np.asarray(smooth["x"]) / 1000)
+    error = np.abs(np.asarray(smooth["y"]) - truth)
+    assert np.median(error) < 0.02, "a fifth of the noise, and not behind the curve"
+    assert raw["line"]["color"].startswith("rgba")
+    assert len(raw["x"]) > 2 * len(smooth["x"])
+    menus = {menu["name"]: [button["label"] for button in menu["buttons"]] for menu in figure["layout"]["updatemenus"]}
+    assert menus == {"smoothing": ["smooth", "raw"], "x": ["step", "epoch", "time", "relative"]}
+
+
+@pytest.mark.parametrize("values", [
+    DECAY, np.full(300, 0.01), np.sin(np.arange(300) / 20), np.repeat([0.1, 0.01, 0.001], 100), DECAY[:20],
+])  # fmt: skip
+def test_what_is_smooth_or_short_is_not_smoothed(values: NDArray[np.float64]) -> None:
+    assert not is_noisy(values)
+
+
+def test_a_flat_value_is_drawn_at_its_value() -> None:
+    (line, room) = curve_chart("lr", [curve("lr", [0.01] * 9)])["data"]
+    assert room["y"] == pytest.approx([0.009, 0.011])
+    assert (room["marker"]["opacity"], room["hoverinfo"]) == (0, "skip")
+    assert "range" not in curve_chart("lr", [curve("lr", [0.01] * 9)])["layout"]["yaxis"]
+    assert len(curve_chart("lr", [curve("lr", [0.01, 0.02])])["data"]) == 1
+    assert line["y"] == [0.01] * 9
+
+
+def test_the_buttons_of_a_page_without_our_scripts_have_the_data_of_each_axis() -> None:
+    clock = Clock(1e9 - 60, ([0, 5000], [0, 10]))
+    figure = curve_chart("loss", [curve_of("train", noisy(), color(0), clock)])
+    fill_choices(figure)
+    (menu,) = (menu for menu in figure["layout"]["updatemenus"] if menu["name"] == "x")
+    by_name = {button["label"]: button["args"] for button in menu["buttons"]}
+    steps = np.asarray(figure["data"][0]["x"])
+    assert by_name["epoch"][0]["x"][0] == pytest.approx(steps / 500, abs=1e-4)
+    relative, layout = by_name["relative"]
+    assert layout["xaxis.title.text"] == "minutes since start"
+    assert relative["x"][0] == pytest.approx((60 + steps / 10) / 60, abs=1e-4)
+    assert by_name["time"][1]["xaxis.type"] == "date"
+    assert np.diff(by_name["time"][0]["x"][0]) == pytest.approx(np.diff(steps) * 100)
+    assert "step %{text:,d}" in by_name["time"][0]["hovertemplate"][0]
+    assert by_name["step"][0]["x"][0] is figure["data"][0]["x"]
+
+
+def test_values_are_in_single_precision_only_where_that_hides_nothing() -> None:
+    for values, kind in ((np.linspace(0, 1, 9), np.float32), (1e9 + np.arange(9.0), np.float64)):
+        series = DownsampledSeries()
+        series.extend(np.arange(9), values)
+        assert np.asarray(curve_of("a", series, color(0), Clock()).y).dtype == kind

@@ -67,10 +67,31 @@ def test_many_points_at_once_are_those_added_one_by_one(parts: list[tuple[list[f
     for number, (pool, count) in enumerate(parts):
         values = np.random.default_rng(number).choice(np.array(pool), count)
         steps = np.arange(count) * 3 - number
-        at_once.extend(steps, values)
-        for step, value in zip(steps.tolist(), values.tolist()):
-            one_by_one.add(step, value)
+        times = 1e9 + np.arange(count) / 3
+        at_once.extend(steps, values, times)
+        for point in zip(steps.tolist(), values.tolist(), times.tolist()):
+            one_by_one.add(*point)
         assert repr(stored(at_once)) == repr(stored(one_by_one))
+        for series in (at_once, one_by_one):  # the columns are made in parts, between which points come in
+            steps_shown, values_shown = series.points()
+            columns = series.columns()
+            assert columns.steps.tolist() == steps_shown
+            assert [None if math.isnan(value) else value for value in columns.values.tolist()] == values_shown
+            assert len(columns.times) == len(steps_shown)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(2, 20), st.integers(1, 9))
+def test_means_are_those_of_all_points(values: list[float], most: int, fewer: int) -> None:
+    series = DownsampledSeries(most)
+    for step, value in enumerate(values):
+        series.add(step, value, 1e9 + step)
+    series.limit(fewer)
+    columns, counts = series.means()
+    assert len(counts) <= min(most, fewer)
+    assert counts.sum() == len(values)
+    assert math.isclose((columns.values * counts).sum() / len(values), np.mean(values), rel_tol=1e-9, abs_tol=1e-6)
+    assert columns.times.tolist() == (columns.steps + 1e9).tolist()
+    assert {values[0], values[-1], min(values), max(values)} <= set(series.points()[1])
 
 
 def stored(series: DownsampledSeries) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from monitor import Scalar, records
 from monitor.metrics import is_best_value
+from monitor.render.charts.grouping import place_of
 from monitor.sinks.console import ConsoleSink
 from monitor.sinks.memory import MemorySink
 from monitor.sinks.tensorboard import TensorBoardSink
@@ -120,20 +121,15 @@ class TestVisdom(SinkContract):
 
     def read_back(self, records_: Sequence[Record]) -> None:
         windows = self.server.windows("contract")
-        groups: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(dict)
-        for tag, points in series_of(records_).items():
-            group, _, trace = tag.rpartition("/")
-            groups[group or tag][trace] = points
         titles = set()
-        for group, traces in groups.items():
-            title = group if list(traces) == [group] else f"{group} {' & '.join(traces)}"
-            titles.add(title)
-            for trace, points in traces.items():
-                assert self.server.trace("contract", title, trace) == points
+        for tag, points in series_of(records_).items():
+            chart, curve, _ = place_of(tag)
+            titles.add(chart)
+            assert self.server.trace("contract", chart, curve) == points
         for record in records_:
             if isinstance(record, records.Config):
-                titles.add("config")
-            elif not isinstance(record, Scalar | records.Restart):
+                titles |= {"config"} if record.values else set()
+            elif not isinstance(record, Scalar | records.Restart | records.Progress):
                 titles.add(record.tag)  # type: ignore[union-attr]
             if isinstance(record, records.Predictions):
                 titles.add(f"{record.tag} (labels)")

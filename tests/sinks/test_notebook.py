@@ -19,6 +19,7 @@ def test_the_output_has_the_curves_and_the_progress(tmp_path: Path) -> None:
     with Logger(tmp_path / "run", [NotebookSink(shown.append)], {"lr": 1}) as log:
         for step in range(100):
             log.scalar("train/<b>", step / 10, step)
+            log.scalars({"train/loss": 1.0, "test/loss": 2.0}, step)
         log.scalar("test/nothing", float("nan"), 3)
         log.progress(1, 2, 100, 200)
     last = shown[-1]
@@ -28,7 +29,8 @@ def test_the_output_has_the_curves_and_the_progress(tmp_path: Path) -> None:
     titles = [note["text"] for note in last[PLOTLY_TYPE]["layout"]["annotations"]]
     assert "<b>train/&lt;b&gt;</b>" in titles
     assert any("nan at step 3" in title for title in titles)
-    (line,) = [trace for trace in last[PLOTLY_TYPE]["data"] if len(trace["y"]) > 1]
+    assert any(title.startswith("<b>loss</b>") and "train" in title and "test" in title for title in titles)
+    (line,) = [trace for trace in last[PLOTLY_TYPE]["data"] if trace["name"] == "train" and trace["y"][-1] == 9.9]
     assert (line["x"][-1], line["y"][-1]) == (99, 9.9)
 
 

@@ -22,9 +22,9 @@ def test_visdom_shows_every_kind(run: Run, visdom_server: VisdomServer) -> None:
 
     def read_back(records: Sequence[r.Record]) -> None:
         windows = visdom_server.windows(env)
-        assert visdom_server.trace(env, "train loss", "loss") == [(0, 2.5), (1, 1.5)]
-        assert visdom_server.trace(env, "test loss & accuracy", "loss") == [(0, 2.25), (1, 1.25)]
-        assert visdom_server.trace(env, "test loss & accuracy", "accuracy") == [(0, 0.5), (1, 0.75)]
+        assert visdom_server.trace(env, "loss", "train") == [(0, 2.5), (1, 1.5)]
+        assert visdom_server.trace(env, "loss", "test") == [(0, 2.25), (1, 1.25)]
+        assert visdom_server.trace(env, "accuracy", "test") == [(0, 0.5), (1, 0.75)]
         assert visdom_server.trace(env, "alone", "alone") == [(0, 7.0), (1, 7.0)]
         for title in ("samples", "colored", "predictions"):
             shown = windows[title]["content"]["layout"]

@@ -40,7 +40,7 @@ BAD: dict[str, r.Record] = {
     "the record Histogram 'weights' at step 7": r.Histogram("weights", np.array(["a"]), 7, 1.0),
     "the record Text 'notes' at step 7": r.Text("notes", Unprintable("text"), 7, 1.0),
     "the record Text 'other' at step 7": r.Text("other", Unprintable("text"), 7, 1.0),
-    "the window of the scalars 'test'": r.Scalar("test/loss", 1.0, 2**70, 1.0),
+    "the window of the scalars 'accuracy'": r.Scalar("test/accuracy", 1.0, 2**70, 1.0),
 }
 
 
@@ -51,6 +51,7 @@ class Answers:
         self.answer: Callable[[str, dict[str, Any]], int] = lambda _path, _message: 200
         self.headers: dict[str, str] = {}
         self.titles: list[str] = []  # of the windows that it took
+        self.layouts: dict[str, Any] = {}  # of these, by title
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,6 +62,7 @@ class Answers:
                 status = owner.answer(self.path, message)
                 if status == 200 and self.path == "/events":
                     owner.titles.append(message["opts"]["title"])
+                    owner.layouts[message["opts"]["title"]] = message.get("layout")
                 self.send_response(status)
                 for name, value in {**owner.headers, "Content-Length": "0"}.items():
                     self.send_header(name, value)
@@ -102,12 +104,12 @@ def test_a_window_that_cannot_be_drawn_costs_itself(what: str, run: Run, visdom_
         sink.flush()
     assert caught.value.count == 1
     windows = visdom_server.windows("bad")
-    assert set(windows) == {"train loss", "notes", "picture"}
+    assert set(windows) == {"loss", "notes", "picture"}
     assert "good" in windows["notes"]["content"]
     sink.flush()  # it is told once
     sink.write([r.Scalar("train/loss", 2.0, 1, 2.0)])
     sink.flush()
-    assert visdom_server.trace("bad", "train loss", "loss") == [(0, 1.0), (1, 2.0)]
+    assert visdom_server.trace("bad", "loss", "train") == [(0, 1.0), (1, 2.0)]
     sink.close()
 
 
@@ -118,7 +120,7 @@ def test_all_that_cannot_be_shown_is_named_at_once(sink: VisdomSink, server: Ans
     assert caught.value.count == len(BAD)
     assert all(f"{what} cannot be shown" in str(caught.value) for what in BAD)
     assert len(str(caught.value).splitlines()) == 1
-    assert set(server.titles) == {"train loss", "notes", "picture"}
+    assert set(server.titles) == {"loss", "notes", "picture"}
 
 
 def test_a_failure_of_the_network_does_not_hide_what_is_bad(sink: VisdomSink, server: Answers) -> None:
@@ -129,7 +131,7 @@ def test_a_failure_of_the_network_does_not_hide_what_is_bad(sink: VisdomSink, se
     server.answer = lambda _path, _message: 200
     with pytest.raises(BadRecord, match="'photo'"):
         sink.flush()
-    assert sorted(server.titles) == ["notes", "picture", "train loss"]
+    assert sorted(server.titles) == ["loss", "notes", "picture"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 413, 422])
@@ -138,7 +140,7 @@ def test_a_window_that_the_server_refuses_costs_itself(sink: VisdomSink, server:
     sink.write(GOOD)
     with pytest.raises(BadRecord, match=r"^the record Images 'picture' at step 4 cannot be shown: the server at .*4"):
         sink.flush()
-    assert sorted(server.titles) == ["notes", "train loss"]
+    assert sorted(server.titles) == ["loss", "notes"]
     sink.flush()
 
 
@@ -151,7 +153,7 @@ def test_a_server_that_refuses_everything_loses_nothing(sink: VisdomSink, server
         sink.flush()
     server.answer = lambda _path, _message: 200
     sink.flush()
-    assert sorted(server.titles) == ["notes", "picture", "train loss"]
+    assert sorted(server.titles) == ["loss", "notes", "picture"]
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -170,7 +172,7 @@ def test_a_server_that_asks_for_a_pause(
     assert caught.value.delay == delay
     server.answer = lambda _path, _message: 200
     sink.flush()
-    assert sorted(server.titles) == ["notes", "picture", "train loss"]
+    assert sorted(server.titles) == ["loss", "notes", "picture"]
 
 
 @pytest.mark.parametrize(("ahead_s", "delay"), [(3600, 3600.0), (-3600, 0.0)])
@@ -188,4 +190,13 @@ def test_a_window_that_cannot_be_drawn_is_not_saved(sink: VisdomSink, tmp_path: 
     sink.write([*BAD.values(), *GOOD[:1], *GOOD[2:]])
     sink.save(tmp_path / "saved")
     saved = json.loads((tmp_path / "saved" / "run.json").read_text())["jsons"].values()
-    assert {window["title"] for window in saved} == {"train loss", "picture"}
+    assert {window["title"] for window in saved} == {"loss", "picture"}
+
+
+def test_a_server_without_our_page_gets_buttons_that_need_no_script(sink: VisdomSink, server: Answers) -> None:
+    sink.write([r.Scalar("train/loss", 1.0, step, 1.7e9 + step) for step in range(3)])
+    sink.flush()
+    (menu,) = server.layouts["loss"]["updatemenus"]
+    shown = {button["label"]: button["args"][0]["x"][0] for button in menu["buttons"]}
+    assert (shown["step"], shown["relative"]) == ([0, 1, 2], [0, 1, 2])
+    assert [time - shown["time"][0] for time in shown["time"]] == [0, 1000, 2000]

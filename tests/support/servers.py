@@ -117,7 +117,8 @@ class VisdomServer:
     def trace(self, env: str, title: str, name: str) -> list[tuple[int, float]]:
         """Return the points of one trace."""
         window = self.windows(env)[title]
-        (trace,) = (trace for trace in window["content"]["data"] if trace["name"] == name)
+        traces = (trace for trace in window["content"]["data"] if trace["name"] == name)
+        (trace,) = (trace for trace in traces if trace["meta"].get("part") in (None, "raw"))
         return list(zip(trace["x"], trace["y"]))
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 3
 CHART_HEIGHT_PX = 230
+MAX_NAMED = 4  # curves whose names are beside the title of their chart
 GAP = 0.07  # between two columns, as a share of the width
 GAP_PX = 62  # between two rows
 
@@ -39,10 +40,20 @@ def chart_grid(charts: Mapping[str, Figure]) -> Figure:
         layout |= {f"xaxis{suffix}": x_axis, f"yaxis{suffix}": y_axis}
         layout |= {key: own[key] for key in ("font", "plot_bgcolor", "paper_bgcolor", "uirevision", "hoverlabel")}
         layout["hovermode"] = "closest"
-        traces += [{**trace, "xaxis": f"x{suffix}", "yaxis": f"y{suffix}"} for trace in figure["data"]]
+        for trace in figure["data"]:
+            named = {**trace, "xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+            traces.append({key: value for key, value in named.items() if key != "uid"})  # which is the chart's own
         place = {"xref": "paper", "yref": "paper", "x": left, "y": top, "xanchor": "left", "yanchor": "bottom"}
-        annotations.append({"text": f"<b>{as_text(title)}</b>", "showarrow": False, **place})
+        annotations.append({"text": f"<b>{as_text(title)}</b>{_legend(figure)}", "showarrow": False, **place})
         annotations += [
             {**note, "x": left + width, "y": top, "xref": "paper", "yref": "paper"} for note in own["annotations"]
         ]
     return {"data": traces, "layout": {**layout, "annotations": annotations}}
+
+
+def _legend(figure: Figure) -> str:
+    """Return the names of several curves in their colors; that of one is the chart's."""
+    colors = {trace["name"]: trace["marker"]["color"] for trace in figure["data"] if "color" in trace.get("marker", ())}
+    if not 1 < len(colors) <= MAX_NAMED:
+        return ""
+    return "".join(f' <span style="color:{color}">{name}</span>' for name, color in colors.items())

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.render.charts.style import array
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,7 @@ def robust_range(curves: Sequence[Sequence[float | None]]) -> tuple[float, float
 
     A few values far from the others, or one curve of at least four that is far from them, are outside of it.
     """
-    arrays = [_finite(values) for values in curves]
+    arrays = [values[np.isfinite(values)] for values in map(array, curves)]
     arrays = [values for values in arrays if len(values)]
     if sum(map(len, arrays)) < MIN_POINTS:
         return None
@@ -58,8 +60,3 @@ def _is_near(cores: NDArray[np.float64]) -> NDArray[np.bool_]:
     room = 5 * max(span, high - low)
     near: NDArray[np.bool_] = (cores[:, 1] <= high + room) & (cores[:, 0] >= low - room)
     return near if near.any() and room > 0 else np.ones(len(cores), np.bool_)
-
-
-def _finite(values: Sequence[float | None]) -> NDArray[np.float64]:
-    array = np.array([np.nan if value is None else value for value in values], np.float64)
-    return array[np.isfinite(array)]

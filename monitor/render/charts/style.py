@@ -6,10 +6,14 @@ import colorsys
 import html
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from monitor.render.escaping import PALETTE, escape_control_chars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 Figure = dict[str, Any]  # `data`, a list of traces, and `layout`
 
@@ -39,6 +43,18 @@ def as_text(text: object) -> str:
     return html.escape(escape_control_chars(str(text))).replace("&quot;", "&#34;")  # Plotly knows the latter alone
 
 
+def template_text(name: str) -> str:
+    """Return text for a hover template, in which `%{` begins a variable."""
+    return name.replace("%{", "%&#123;")
+
+
+def array(values: Any) -> NDArray[np.float64]:
+    """Return values as an array, with NaN for None."""
+    if isinstance(values, np.ndarray):
+        return values.astype(np.float64, copy=False)
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
 def layout(title: str, x: str, y: str) -> dict[str, Any]:
     """Return the layout of a chart with a title and labels for its axes."""
     return {
@@ -51,7 +67,7 @@ def layout(title: str, x: str, y: str) -> dict[str, Any]:
         "margin": {"l": 52, "r": 14, "t": 40, "b": 42},
         "plot_bgcolor": "#fff",
         "paper_bgcolor": "#fff",
-        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         "hoverlabel": {"bgcolor": "rgba(255,255,255,0.9)", "font": {"size": 11, "color": "#222"}, "namelength": 40},
         "uirevision": "keep",  # an update does not change the user's zoom
     }  # fmt: skip

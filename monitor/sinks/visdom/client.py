@@ -83,6 +83,10 @@ class VisdomClient:
             raise RequestRefused(f"the server at {self.url} answers {_status(response)}")
         self._check_status(response)
 
+    def serves(self, path: str) -> bool:
+        """Tell whether the server has a static file, such as a script that only `monitor serve visdom` has."""
+        return self._request(f"/static/{path}", None, "GET").status == 200
+
     def page_url(self, env: str) -> str:
         """Return the address of the page of an env."""
         return f"{self.url}/env/{quote(env)}"
@@ -127,10 +131,10 @@ class VisdomClient:
         self._check_status(response)
         return response.headers.get("Set-Cookie", "").partition(";")[0]
 
-    def _request(self, path: str, payload: bytes) -> urllib3.BaseHTTPResponse:
+    def _request(self, path: str, payload: bytes | None, method: str = "POST") -> urllib3.BaseHTTPResponse:
         headers = {"Content-Type": "application/json", **({"Cookie": self._cookie} if self._cookie else {})}
         try:
-            return self._pool.urlopen("POST", path, body=payload, headers=headers, redirect=False)
+            return self._pool.urlopen(method, path, body=payload, headers=headers, redirect=False)
         except (HTTPError, OSError) as error:
             # In urllib3, a refused connection is a kind of timeout.
             if isinstance(error, Urllib3Timeout) and not isinstance(error, NewConnectionError):

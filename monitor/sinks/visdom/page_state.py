@@ -6,23 +6,25 @@ import re
 from typing import TYPE_CHECKING
 
 from monitor.metrics import is_system
-from monitor.records import Record, Restart, Scalar
+from monitor.records import Config, Progress, Record, Restart, Scalar
 from monitor.sinks.visdom.curve_state import CurveState
 from monitor.sinks.visdom.record_state import RecordState
+from monitor.sinks.visdom.windows import without_repeated_title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from monitor.render.charts.grouping import ChartRules
     from monitor.scalar_block import ScalarBlock
     from monitor.sinks.visdom.windows import Message
 
-# The order of the windows on a new page. Among the curves, those of FIRST_GROUPS come first.
+# The order of the windows on the page.
 WINDOW_ORDER = (
     "curves", "images", "detections", "video", "audio", "predictions", "labels", "timeline", "figure", "plot", "pr",
     "embedding", "mesh", "confusion", "others", "table", "text", "config", "histogram",
 )  # fmt: skip
-FIRST_GROUPS = ("train", "test", "val")
-MAIN_METRIC = re.compile("loss|acc|error", re.IGNORECASE)  # curves of other metrics come after the images
+# The first charts, in their order, behind those that the user names; those of other metrics come after the images.
+MAIN_METRICS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in ("loss", "acc", "error"))
 
 
 class PageState:
@@ -38,11 +40,19 @@ class PageState:
         self._records = RecordState()
         self._numbers: dict[str, int] = {}  # by key: the windows are numbered in the order in which they appeared
 
+    def arrange(self, rules: ChartRules) -> None:
+        """Show curves in the charts that the user names; before the first curve only."""
+        self._curves.rules = dict(rules)
+
     def add(self, records: Iterable[Record]) -> None:
         """Take in records. Nothing is drawn yet."""
         for record in records:
             if isinstance(record, Scalar):
-                self._mark_changed(f"curves {self._curves.add(record.tag, record.step, record.value)}")
+                self._mark_changed(f"curves {self._curves.add(record.tag, record.step, record.value, record.time)}")
+            elif isinstance(record, Progress):
+                self._curves.note_progress(record)
+            elif isinstance(record, Config) and not record.values:
+                continue  # an empty window would say nothing
             elif isinstance(record, Restart):
                 for name in self._curves.restart(record.step):
                     self._mark_changed(f"curves {name}")
@@ -54,11 +64,11 @@ class PageState:
 
     def add_scalars(self, block: ScalarBlock) -> None:
         """Take in scalars. Nothing is drawn yet."""
-        for tag, steps, values, _ in block.series():
-            self._mark_changed(f"curves {self._curves.extend(tag, steps, values)}")
+        for tag, steps, values, times in block.series():
+            self._mark_changed(f"curves {self._curves.extend(tag, steps, values, times)}")
 
     def forget(self, trace: str, step: int) -> None:
-        """Remove the points at `step` and above from all traces of this name."""
+        """Remove the points at `step` and above from all curves whose tags end in `/trace`."""
         for name in self._curves.forget(trace, step):
             self._mark_changed(f"curves {name}")
 
@@ -90,7 +100,7 @@ class PageState:
     def message(self, key: str) -> Message:
         """Draw a window and return the message that shows it, still without its env and id."""
         kind, _, name = key.partition(" ")
-        message = self._curves.message(name) if kind == "curves" else self._records.message(key)
+        message = without_repeated_title(self._curves.message(name) if kind == "curves" else self._records.message(key))
         kind_rank, group_rank, number = self._position(key)
         return {**message, "opts": {**message["opts"], "order": kind_rank * 10**6 + group_rank * 10**4 + number}}
 
@@ -99,11 +109,13 @@ class PageState:
         self.changed.add(key)
 
     def _position(self, key: str) -> tuple[int, int, int]:
-        """Return what the windows are sorted by: kind, group, and number."""
-        kind, _, tag = key.partition(" ")
-        group_rank = FIRST_GROUPS.index(tag) if tag in FIRST_GROUPS else len(FIRST_GROUPS)
-        if is_system(f"{tag}/"):
-            group_rank += 1  # together, behind the curves of the training
-        if kind == "curves" and tag not in FIRST_GROUPS and not MAIN_METRIC.search(tag):
-            kind = "others"
-        return WINDOW_ORDER.index(kind), group_rank, self._numbers[key]
+        """Return what the windows are sorted by: kind, metric, and number."""
+        kind, _, name = key.partition(" ")
+        rank = 0
+        if kind == "curves":
+            ranks = [number for number, metric in enumerate(MAIN_METRICS, 1) if metric.search(name)]
+            rank = ranks[0] if ranks else 1 + len(MAIN_METRICS) + is_system(name)  # the machine's behind the training's
+            kind = "curves" if ranks and not is_system(name) else "others"
+            if name in self._curves.rules:
+                kind, rank = "curves", 0
+        return WINDOW_ORDER.index(kind), rank, self._numbers[key]

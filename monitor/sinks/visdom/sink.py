@@ -19,7 +19,8 @@ import orjson
 from monitor.errors import BadRecord, SpecError
 from monitor.files import atomic_write
 from monitor.network import is_visdom, visdom_port
-from monitor.records import RECORD_TYPES, Checkpoint, Config, Progress, Record, Scalar, Summary, Text
+from monitor.records import RECORD_TYPES, Checkpoint, Config, Record, Scalar, Summary, Text
+from monitor.render.charts.x_axes import fill_choices
 from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.client import RequestRefused, VisdomClient
@@ -36,19 +37,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor")
 
 DEFAULT_HOST = "127.0.0.1"
+PAGE_SCRIPT = "js/monitor/toolbar.js"  # which draws the buttons of charts on the page of `monitor serve visdom`
 PING_INTERVAL_S = 2.0  # between two pings of the server while nothing changes
 
 
 class VisdomSink(DashboardSink):
     """Show the run in one env of a Visdom server: `visdom`, or `visdom://host:port/env`.
 
-    Curves whose tags have the same prefix share a window with a legend. The env has the name of the run, unless the
-    spec names another. Closing the sink does not close windows.
+    Curves of one metric share a chart, such as `train/loss` and `test/loss`, unless `charts` says otherwise. The env
+    has the name of the run, unless the spec names another. Closing the sink does not close windows.
     """
 
     name = "visdom"
     title = "Visdom"
-    accepts = RECORD_TYPES - {Progress, Checkpoint, Summary}
+    accepts = RECORD_TYPES - {Checkpoint, Summary}
     max_interval = 3.0
 
     def __init__(
@@ -68,6 +70,7 @@ class VisdomSink(DashboardSink):
         self._sent: set[str] = set()  # keys of the windows that this server has, in whatever state
         self._bad: dict[str, str] = {}  # what could not be shown since the last flush that succeeded, and why
         self._connections = 0
+        self._has_scripts = False  # whether the page of this server runs our scripts
         self._last_answer = 0.0  # when the server last answered, on the monotonic clock
 
     @classmethod
@@ -141,6 +144,7 @@ class VisdomSink(DashboardSink):
     def open(self, run: Run) -> None:
         """Take the name of the env from the run, unless the spec names one. Sends nothing."""
         self._run_name = run.name
+        self._state.arrange(self.charts)
         self._env = self._env or windows.clean_env_name(run.name)
 
     def recall(self, records: Sequence[Record]) -> None:
@@ -175,6 +179,8 @@ class VisdomSink(DashboardSink):
             return
         self._client.ping(self._env)
         if self._client.connections != self._connections:  # the server may have been restarted in between
+            self._has_scripts = self._client.serves(PAGE_SCRIPT)
+            self._client.ping(self._env)  # a server may have closed the connection after that
             self._connections = self._client.connections
             self._sent.clear()
             self._state.mark_all_changed()
@@ -200,6 +206,8 @@ class VisdomSink(DashboardSink):
         while key in self._state.changed:  # again after each text that is left out
             try:
                 message = self._message(key)
+                if "layout" in message and not self._has_scripts:
+                    fill_choices(message)
                 if key in self._sent:  # the page resizes a window if a message contains a size
                     del message["opts"]["width"], message["opts"]["height"]
                 payload = windows.encode(message)

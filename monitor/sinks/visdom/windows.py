@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from monitor.render.images import PngImage
 
 PLOT_SIZE_PX = {"width": 410, "height": 300}
+WIDE_PLOT_SIZE_PX = {"width": 830, "height": 300}  # with a legend beside the chart
 TEXT_SIZE_PX = {"width": 300, "height": 300}
 MAX_IMAGE_WIDTH_PX = 800
 MIN_IMAGE_WIDTH_PX, MAX_ENLARGED_HEIGHT_PX = 200, 600  # smaller images are enlarged, so that the title can be read too
 SPARE_HEIGHT_PX = 16  # above an image, where the page leaves a gap
+
+TOP_PX = {"title": 42, "legend": 28, "nothing": 12}  # the margin above a plot, by what is there
 
 Message = dict[str, Any]
 
@@ -60,6 +63,26 @@ def html_window(title: str, content: str, width: int, height: int) -> Message:
     return {"data": [{"type": "text", "content": content}], "opts": {"title": escape_control_chars(title), **size}}
 
 
+def without_repeated_title(message: Message) -> Message:
+    """Return a window whose figure does not begin its own title with that of the window, which is above it.
+
+    What is left of the title, such as the step, stays, and there is no empty room for what is gone.
+    """
+    figure_layout: Message = message.get("layout") or {}
+    title = figure_layout.get("title")
+    text = title.get("text") if isinstance(title, dict) else title
+    name = escape_html(message["opts"]["title"])
+    if not isinstance(text, str) or not (text == name or text.startswith(f"{name} · ")):
+        return message
+    own = {key: value for key, value in figure_layout.items() if key != "title"}
+    rest = text.removeprefix(name).removeprefix(" · ")
+    if rest:
+        own["title"] = {**title, "text": rest} if isinstance(title, dict) else rest
+    top = TOP_PX["title" if rest else "legend" if own.get("showlegend") else "nothing"]
+    own["margin"] = {**(own.get("margin") or {}), "t": top}
+    return {**message, "layout": own}
+
+
 def saved_window(message: Message, number: int) -> Message:
     """Return a window as Visdom's server stores it in the file of an env; `number` is its position on the page."""
     first, opts = message["data"][0], message["opts"]
@@ -75,6 +98,7 @@ def saved_window(message: Message, number: int) -> Message:
         "type": "plot" if is_plot else first["type"],
         "content": {"data": message["data"], "layout": message["layout"]} if is_plot else first["content"],
         "i": number,
+        "order": opts.get("order", number),
     }
 
 
@@ -96,7 +120,6 @@ def layout(title: str, x: str, y: str) -> Message:
         },
         "xaxis": {"title": {"text": escape_html(x), "standoff": 8}, "automargin": True},
         "yaxis": {"title": {"text": escape_html(y), "standoff": 8}, "automargin": True},
-        "showlegend": True,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         "margin": {"l": 45, "r": 15, "t": 55, "b": 35},
         "uirevision": "keep",  # an update does not change the user's zoom

@@ -114,7 +114,7 @@ def check_windows(server: VisdomServer, env: str, steps: int) -> list[str]:
             problems.append(f"Visdom does not answer: {error}")
             return False
         traces = {f"{title}: {t['name']}": t for title, w in windows.items() for t in _traces(w)}
-        for title, sign in (("train loss", 1.0), ("test loss", -1.0)):
+        for title, sign in (("loss: train", 1.0), ("loss: test", -1.0)):
             shown = [trace for name, trace in traces.items() if name.startswith(title)]
             x, y = (shown[0]["x"], shown[0]["y"]) if shown else ([], [])
             if not x or (x[0], x[-1]) != (0, steps - 1):
