@@ -91,12 +91,12 @@ def visdom(
 ) -> None:
     """Serve Visdom, for live plots."""
     try:
-        from monitor.dashboards import visdom_server
+        from monitor.dashboards.visdom import server
     except ImportError as error:
         raise click.UsageError(
             f"serve visdom needs packages that are not installed ({error.name}); pip install 'training-monitor[visdom]'"
         ) from error
-    login = _read_login(username, password_file, visdom_server.Login)
+    login = _read_login(username, password_file, server.Login)
     if login is None and not is_loopback(host):
         raise click.BadParameter(
             f"{host!r} can be reached from other machines: set a login with --username NAME and --password-file FILE.",
@@ -119,7 +119,7 @@ def visdom(
     try:
         if ctx.get_parameter_source("port") is not ParameterSource.COMMANDLINE:
             port = free_port(host, port)
-        visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, pages=pages, ready=ready)
+        server.serve(host, port, env_dir, login=login, readonly=readonly, pages=pages, ready=ready)
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
     finally:
@@ -163,7 +163,7 @@ def _watch_owners(parent: int | None, pages: Pages) -> Lease | None:
 
 def _prepare_assets(parent: int | None) -> None:
     """Get the files for Visdom's page, and report it: to the parent that waits for the address, or else to the user."""
-    from monitor.dashboards import assets
+    from monitor.dashboards.assets import cache as assets
 
     if parent is None:
         assets.ensure(*[lambda line: click.echo(line, err=True)] * 2)

@@ -25,15 +25,15 @@ import tornado.web
 from visdom.server import app as visdom_app
 from visdom.server.handlers import web_handlers
 
-from monitor.dashboards import assets
+from monitor.dashboards.assets import cache as assets
 from monitor.dashboards.parent_watch import Pages, yield_to_training
-from monitor.dashboards.visdom_handlers import CompareHandler, EventsHandler, RefusalHandler, StaticFiles
+from monitor.dashboards.visdom.handlers import CompareHandler, EventsHandler, RefusalHandler, StaticFiles
 from monitor.network import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAGE_FOLDER = Path(__file__).parent / "page"
+PAGE_FOLDER = Path(__file__).parents[1] / "page"
 MAX_BODY_BYTES = 2**30  # as in visdom
 
 
