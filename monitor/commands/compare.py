@@ -140,9 +140,8 @@ def _show_on_dashboard(
     wait: bool,
 ) -> None:
     """Put the comparison on a dashboard; with `follow`, keep it current until Ctrl-C."""
-    from platformdirs import user_data_path
-
     from monitor.comparison.dashboard_view import ComparisonView
+    from monitor.dashboards.launcher import default_data_folder
     from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
     from monitor.runs.run import Run
     from monitor.sinks import registry
@@ -153,14 +152,18 @@ def _show_on_dashboard(
         raise click.BadParameter(
             f"{spec!r} cannot show a comparison; accepted: visdom://host:port/env.", param_hint="'--sink'"
         )
-    folder = user_data_path("training-monitor")
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
         cleanup.callback(sink.close)
         sinks: list[Sink] = [sink]
         shown_as = Run("comparison", is_written=False)
         servers = start_dashboards(
-            sinks, folder, lambda shown: shown.page_url(shown_as), cleanup, open_browser=open_browser, otherwise=""
+            sinks,
+            lambda shown: shown.open_page(shown_as),
+            cleanup,
+            logdir=logdir,
+            open_browser=open_browser,
+            otherwise="",
         )
         if not sinks:
             fail(f"there is no {sink.title} server", 1)
@@ -179,6 +182,6 @@ def _show_on_dashboard(
         except (KeyboardInterrupt, SystemExit):
             if not follow:
                 raise
-        sink.save(folder / sink.name)
+        sink.save(default_data_folder(sink.name, logdir))
         if not follow:
             keep_dashboards_up(servers, [], "The comparison is there", wait=wait)
