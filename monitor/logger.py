@@ -16,7 +16,7 @@ from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
 from monitor.capture.log_methods import LogMethods
 from monitor.capture.run_config import RunConfig
-from monitor.dashboards.announcement import say_where_to_look
+from monitor.dashboards.announcement import join_servers, say_where_to_look
 from monitor.delivery.children.forwarding import logger_for_child
 from monitor.delivery.children.receiving import Receiver
 from monitor.delivery.ending import record_end
@@ -119,6 +119,7 @@ class Logger(LogMethods):
         if self._silent:
             made, rules = [], []
         self.run: Run = open_run(run, config, is_written=not self._silent)
+        self._leases = [] if self._silent or isinstance(run, Run) else join_servers(self.run, made)
         self._config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
@@ -222,6 +223,7 @@ class Logger(LogMethods):
         self.run.status = status
         self._pipeline.close(timeout)
         self._recorder.close(min(timeout, RECORD_TIMEOUT_S))
+        self._leases.clear()
         if self._closed:
             return  # a signal handler closed it meanwhile
         atexit.unregister(self._at_exit)

@@ -8,6 +8,7 @@ import os
 import socket
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from monitor.errors import SpecError
@@ -15,6 +16,7 @@ from monitor.errors import SpecError
 VISDOM_PORT_VARIABLE, TENSORBOARD_PORT_VARIABLE = "MONITOR_VISDOM_PORT", "MONITOR_TENSORBOARD_PORT"
 TIMEOUT_S = 2
 MAX_ANSWER_BYTES = 10**7
+TCP_LISTEN = "0A"  # a state in the kernel's table
 MAX_PORTS = 100  # that are tried for a free one
 LOGIN_REQUIRED = "login required"  # what `fetch_json` returns for it
 
@@ -61,6 +63,17 @@ def listens(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def listener_user(host: str, port: int) -> int | None:
+    """Return the number of the user whose program listens there, on this machine; None if that is not known."""
+    table = Path("/proc/net/tcp6" if ":" in host else "/proc/net/tcp")
+    try:
+        rows = [line.split() for line in table.read_text("ascii").splitlines()[1:]]
+        users = {int(row[7]) for row in rows if row[3] == TCP_LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+    except (OSError, ValueError, IndexError):  # not Linux
+        return None
+    return users.pop() if len(users) == 1 else None
 
 
 def free_port(host: str, port: int) -> int:

@@ -18,7 +18,7 @@ os.environ["MONITOR_RECORD"] = "none"
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.dashboards.assets import fetch
+from monitor.dashboards.assets.cache import fetch
 from monitor.runs import environment, run
 from monitor.testing import wait_until
 from tests.support import fault_records

@@ -139,6 +139,7 @@ LIGHT = {
     "from monitor import Logger": (),
     "import monitor.commands.runs, monitor.commands.compare, monitor.commands.serve": (),
     "from monitor.dashboards import tensorboard_server; from monitor.events import writer": (),
+    "import monitor.dashboards.visdom.server": ("PIL", "numpy", "visdom"),
     "from monitor import reopen; from monitor.events import reader, summaries": ("tensorboard",),
     "from monitor.sinks.tensorboard import TensorBoardSink": ("PIL", "numpy", "tensorboard"),
 }

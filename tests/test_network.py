@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 from click.testing import CliRunner
 
 from monitor import Logger, SpecError
 from monitor.cli import main
-from monitor.network import tensorboard_port, visdom_port
+from monitor.network import listener_user, tensorboard_port, visdom_port
 from monitor.sinks import registry
 from monitor.sinks.visdom.sink import VisdomSink
 
@@ -35,3 +38,9 @@ def test_what_is_not_a_port_is_one_line(text: str, monkeypatch: pytest.MonkeyPat
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert "MONITOR_VISDOM_PORT" in result.stderr
+
+
+def test_whose_program_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert listener_user("127.0.0.1", taken.getsockname()[1]) == os.getuid()
+    assert listener_user("127.0.0.1", 1) is None

@@ -31,7 +31,7 @@ def fetch(source: Path | None, timeout: float) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from monitor.dashboards.assets import ASSET_HELP, cache_dir, fetch
+    from monitor.dashboards.assets.cache import ASSET_HELP, cache_dir, fetch
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("files for Visdom's page", total=None)
@@ -53,7 +53,7 @@ def fetch(source: Path | None, timeout: float) -> None:
 @click.argument("archive", metavar="FILE", type=GivenPath(path_type=Path))
 def export(archive: Path) -> None:
     """Write the files to a zip, for `fetch --from` on another machine."""
-    from monitor.dashboards.assets import export
+    from monitor.dashboards.assets.cache import export
 
     export(archive)
     click.echo(f"wrote {archive}")
@@ -62,7 +62,7 @@ def export(archive: Path) -> None:
 @assets.command(cls=MonitorCommand)
 def status() -> int:
     """List missing and damaged files; exit status 1 if there are any."""
-    from monitor.dashboards.assets import ASSETS, cache_dir, verify
+    from monitor.dashboards.assets.cache import ASSETS, cache_dir, verify
 
     state = verify(cache_dir())
     for problem, names in (("damaged", state.bad), ("missing", state.missing)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from monitor.comparison.comparison import Comparison
     from monitor.comparison.event_data import OnError
-    from monitor.sinks.base import Sink
+    from monitor.sinks.base import DashboardSink, Sink
 
 POLL_INTERVAL_S = 1.0  # between two looks at the event files
 SPREADS = ("std", "sem", "minmax", "quantiles")
@@ -140,27 +141,29 @@ def _show_on_dashboard(
     wait: bool,
 ) -> None:
     """Put the comparison on a dashboard; with `follow`, keep it current until Ctrl-C."""
-    from platformdirs import user_data_path
-
     from monitor.comparison.dashboard_view import ComparisonView
     from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
     from monitor.runs.run import Run
-    from monitor.sinks import registry
-    from monitor.sinks.base import DashboardSink
+    from monitor.sinks import base, registry
 
     sink = registry.make(spec)
-    if not isinstance(sink, DashboardSink):
+    if not isinstance(sink, base.DashboardSink):
         raise click.BadParameter(
             f"{spec!r} cannot show a comparison; accepted: visdom://host:port/env.", param_hint="'--sink'"
         )
-    folder = user_data_path("training-monitor")
+    place = logdir if os.access(logdir, os.W_OK) else None  # the runs may be elsewhere
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
         cleanup.callback(sink.close)
         sinks: list[Sink] = [sink]
         shown_as = Run("comparison", is_written=False)
         servers = start_dashboards(
-            sinks, folder, lambda shown: shown.page_url(shown_as), cleanup, open_browser=open_browser, otherwise=""
+            sinks,
+            lambda shown: shown.open_page(shown_as),
+            cleanup,
+            logdir=place,
+            open_browser=open_browser,
+            otherwise="",
         )
         if not sinks:
             fail(f"there is no {sink.title} server", 1)
@@ -179,6 +182,17 @@ def _show_on_dashboard(
         except (KeyboardInterrupt, SystemExit):
             if not follow:
                 raise
-        sink.save(folder / sink.name)
+        _save(sink, place)
         if not follow:
             keep_dashboards_up(servers, [], "The comparison is there", wait=wait)
+
+
+def _save(sink: DashboardSink, logdir: Path | None) -> None:
+    """Save the page where the server of the log directory finds it."""
+    from monitor.dashboards.launcher import default_data_folder
+    from monitor.dashboards.session import echo
+
+    try:
+        sink.save(default_data_folder(sink.name, logdir))
+    except OSError as error:
+        echo(f"{sink.name}: the page is not saved: {error}", err=True)

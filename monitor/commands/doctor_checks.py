@@ -178,7 +178,7 @@ def _check_assets() -> Iterator[Finding]:
     """Look for the files that Visdom's page needs."""
     if importlib.util.find_spec("visdom") is None:
         return
-    from monitor.dashboards.assets import cache_dir, verify
+    from monitor.dashboards.assets.cache import cache_dir, verify
 
     state = verify(cache_dir())
     bad = [*state.bad, *state.missing]

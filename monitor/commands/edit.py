@@ -13,6 +13,7 @@ from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_runs
 from monitor.commands.option_values import GivenPath, run_name
 from monitor.errors import DataError
+from monitor.render.escaping import escape_control_chars
 from monitor.runs import editing
 from monitor.suggestions import hint
 
@@ -49,7 +50,7 @@ def note(run: str, text: str | None, logdir: Path) -> None:
         show_texts(path, editing.NOTES_TAG, [str(entry.get("text")) for entry in notes])
         return
     for entry in notes:
-        click.echo(f"{entry.get('time')}  {entry.get('text')}")
+        _say(f"{entry.get('time')}  {entry.get('text')}")
 
 
 @click.command(cls=MonitorCommand)
@@ -74,7 +75,7 @@ def tag(run: str, tags: tuple[str, ...], removed: tuple[str, ...], logdir: Path)
     if tags or removed:
         now = _attempt(lambda: editing.set_tags(path, tags, removed))
         show_texts(path, editing.TAGS_TAG, [", ".join(now) or "none"])
-    click.echo(", ".join(now) or "no tags")
+    _say(", ".join(now) or "no tags")
 
 
 @click.command(cls=MonitorCommand)
@@ -88,7 +89,7 @@ def mv(run: str, name: str, logdir: Path) -> None:
     path = _one(run, logdir)
     target = _attempt(lambda: editing.rename(path, name))
     rename_pages(path, target)
-    click.echo(f"{_shown(path)} is now {_shown(target)}")
+    _say(f"{_shown(path)} is now {_shown(target)}")
 
 
 @click.command(cls=MonitorCommand)
@@ -111,16 +112,16 @@ def rm(runs: tuple[str, ...], restore: bool, logdir: Path) -> None:
         return
     if restore:
         for path in runs_to_change(runs, trash):
-            click.echo(f"restored: {_shown(_attempt(partial(editing.restore, path, logdir)))}")
+            _say(f"restored: {_shown(_attempt(partial(editing.restore, path, logdir)))}")
         return
     paths = runs_to_change(runs, logdir)
     for path in paths:
-        _attempt(partial(editing.refuse_active, path))  # before any of them is moved
+        _attempt(partial(editing.refuse_active_below, path))  # before any of them is moved
     for path in paths:
         target = _attempt(partial(editing.remove, path, logdir))
         remove_pages(path)
         back = _restore_command(str(target.relative_to(trash)), logdir)
-        click.echo(f"removed: {_shown(path)}; back with: {back}")
+        _say(f"removed: {_shown(path)}; back with: {back}")
 
 
 def _restore_command(name: str, logdir: Path) -> str:
@@ -135,9 +136,9 @@ def _list_trash(trash: Path) -> None:
 
     names = {run.name for run in scan(trash)} | set(runs_under(trash)) if trash.is_dir() else set()
     for name in sorted(names):
-        click.echo(name)
+        _say(name)
     if not names:
-        click.echo(f"{_shown(trash)} is empty")
+        _say(f"{_shown(trash)} is empty")
 
 
 def _one(name: str, logdir: Path) -> Path:
@@ -156,6 +157,11 @@ def _attempt(action: Callable[[], T]) -> T:
         return action()
     except OSError as error:
         fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+
+
+def _say(line: str) -> None:
+    """Print a line; names of runs, and what a run holds, may have control characters."""
+    click.echo(escape_control_chars(line))
 
 
 def _shown(path: Path) -> str:

@@ -51,8 +51,7 @@ def replay(
         first, served = replays.first_run(), list(templates.values())
         servers = start_dashboards(
             served,
-            folder,
-            lambda sink: sink.url if first is None else sink.page_url(first),
+            lambda sink: sink.url if first is None else sink.open_page(first),
             cleanup,
             open_browser=open_browser and first is not None,
             otherwise="the other sinks go on" if len(served) > 1 else "",

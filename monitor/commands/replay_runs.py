@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from monitor.dashboards.session import echo, save_pages
 from monitor.delivery.replay import Replay
@@ -130,7 +132,7 @@ class Replays:
 
     def _tell_pages(self, replay: Replay) -> None:
         """Print where a new run is shown."""
-        pages = [sink.page_url(replay.run) for sink in replay.sinks if isinstance(sink, DashboardSink)]
+        pages = [_page_url(sink, replay.run) for sink in replay.sinks if isinstance(sink, DashboardSink)]
         self._pages_told += 1
         if self._pages_told <= MAX_PAGES_TOLD:
             echo(": ".join([replay.name, " ".join(pages)]) if pages else f"{replay.name}: found")
@@ -145,6 +147,14 @@ class Replays:
         self._undelivered += replay.close()
         echo(replay.summary())
         save_pages(replay.sinks, self._folder)
+
+
+def _page_url(sink: DashboardSink, run: Run) -> str:
+    """Return the address of a run's page, which is made if the replay has not done that yet."""
+    copy = _copy_of(sink, sink.spec_of_page(unquote(sink.page_url(run).rpartition("/")[2])))
+    with suppress(OSError):  # the replay tells it
+        return copy.open_page(run) if isinstance(copy, DashboardSink) else sink.page_url(run)
+    return sink.page_url(run)
 
 
 def _flat_name(name: str) -> Path:

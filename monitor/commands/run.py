@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import tempfile
+import webbrowser
 from contextlib import ExitStack
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -119,21 +120,21 @@ class ScriptSession:
         self._servers: list[DashboardServer] = []
         self._code = 0
         self._shown: Path | None = None  # the run whose pages were announced
+        self._opens = False  # whether the first page is still to be opened
 
     def start(self, logdir: Path, *, open_browser: bool) -> None:
         """Find or start the dashboards. Blocks for some seconds."""
-        from platformdirs import user_data_path
-
         sinks = [registry.make(spec) for spec in self._specs]
         self._sinks = dict(zip(self._specs, sinks))
+        self._opens = open_browser and self._has_pages  # where they are is known when the script logs
         try:
             self._servers = start_dashboards(
                 sinks,
-                user_data_path("training-monitor"),
                 lambda sink: sink.url,
                 self._cleanup,
-                logdir=logdir if "tensorboard" in self._specs else None,
-                open_browser=open_browser,
+                logdir=logdir,
+                has_board="tensorboard" in self._specs,
+                open_browser=open_browser and not self._has_pages,
                 err=True,
             )
         except BaseException as error:
@@ -141,6 +142,10 @@ class ScriptSession:
             self._run.finish(status, f"{type(error).__name__} while the dashboards started")
             raise
         self._sinks = {spec: sink for spec, sink in self._sinks.items() if sink in sinks}
+
+    @property
+    def _has_pages(self) -> bool:
+        return any(isinstance(sink, DashboardSink) for sink in self._sinks.values())
 
     def run(
         self,
@@ -181,7 +186,11 @@ class ScriptSession:
             self._shown = self._runs.path
             for sink in self._sinks.values():
                 if isinstance(sink, DashboardSink):
-                    echo(f"{sink.title}: {sink.page_url(Run(self._shown, is_written=False))}", err=True)
+                    page = _page_url(sink, self._shown)
+                    echo(f"{sink.title}: {page}", err=True)
+                    if self._opens:
+                        self._opens = False
+                        webbrowser.open(page)
 
     def show_results(self, logdir: Path, *, wait: bool) -> None:
         """Print where the run is; on a terminal, or to `wait`, keep the dashboards up if the script succeeded."""
@@ -237,6 +246,15 @@ def _spec_for_script(spec: str, sink: Sink) -> str:
     parts = urlsplit(spec)
     user = f"{parts.username}@" if parts.username else ""
     return f"{parts.scheme or parts.path}://{user}{urlsplit(sink.url).netloc}{parts.path if parts.scheme else ''}"
+
+
+def _page_url(sink: DashboardSink, path: Path) -> str:
+    """Return the address of the page of a run, which is made if the script has not done that yet."""
+    run = Run(path, is_written=False)
+    try:
+        return sink.open_page(run)
+    except OSError:  # the script says more
+        return sink.page_url(run)
 
 
 def _relative(path: Path) -> Path:

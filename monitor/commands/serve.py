@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import click
 from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
 from monitor.commands.option_values import GivenPath
+from monitor.dashboards.launcher import default_data_folder
+from monitor.dashboards.lease_files import BY_RUN, BY_USER
 from monitor.dashboards.leases import Lease, server_lease
 from monitor.dashboards.parent_watch import Pages, exit_with_last_lease, exit_with_parent
 from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, free_port, is_loopback
@@ -70,9 +74,10 @@ def server_options(default_port: int, port_variable: str, port_help: str) -> Cal
 @server_options(
     8097, VISDOM_PORT_VARIABLE, "Port to listen on, or 0 for any free one; if the default is in use, the next free one."
 )
-@click.option(
-    "--env-dir", type=GivenPath(file_okay=False, path_type=Path), help="Where envs are loaded from and saved."
-)
+@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path),
+              help="Show all runs of this log directory, from their saved windows or their event files.")  # fmt: skip
+@click.option("--env-dir", type=GivenPath(file_okay=False, path_type=Path),
+              help="Where envs are loaded from and saved, such as a run's folder visdom.")  # fmt: skip
 @click.option("--username", help="Require a login; needs --password-file.")
 @click.option("--password-file", type=GivenPath(exists=True, dir_okay=False, path_type=Path),
               help="A file with the password in its first line.")  # fmt: skip
@@ -82,6 +87,7 @@ def visdom(
     ctx: click.Context,
     host: str,
     port: int,
+    logdir: Path | None,
     env_dir: Path | None,
     username: str | None,
     password_file: Path | None,
@@ -91,35 +97,38 @@ def visdom(
 ) -> None:
     """Serve Visdom, for live plots."""
     try:
-        from monitor.dashboards import visdom_server
+        from monitor.dashboards.visdom import server
+        from monitor.dashboards.visdom.env_store import EnvStore
+        from monitor.dashboards.visdom.run_envs import RunEnvs
     except ImportError as error:
         raise click.UsageError(
             f"serve visdom needs packages that are not installed ({error.name}); pip install 'training-monitor[visdom]'"
         ) from error
-    login = _read_login(username, password_file, visdom_server.Login)
+    login = _read_login(username, password_file, server.Login)
     if login is None and not is_loopback(host):
         raise click.BadParameter(
             f"{host!r} can be reached from other machines: set a login with --username NAME and --password-file FILE.",
             param_hint="'--host'",
         )
-    if env_dir is None:
-        from platformdirs import user_data_path
-
-        env_dir = user_data_path("training-monitor") / "visdom"
     pages = Pages()
     lease = _watch_owners(parent, pages)
     _prepare_assets(parent)
-    try:
-        env_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise click.BadParameter(
-            f"{str(env_dir)!r} cannot be created: {error.strerror or error}", param_hint="'--env-dir'"
-        ) from error
-    ready = _announcer("Visdom", open_browser, lease)
+    if env_dir is not None and parent is None:
+        _make_folder(env_dir)
+    store = EnvStore(env_dir or default_data_folder("visdom", logdir))
+    runs, newest, facts = None, store.newest() if env_dir is not None else None, {}
+    if logdir is not None:
+        _tell_missing(logdir)
+        runs = RunEnvs(logdir, store)
+        newest, facts = runs.newest() or newest, {"logdir": str(logdir.resolve())}
+        if username is not None:  # for the envs that this process makes
+            os.environ.update(VISDOM_USERNAME=username, VISDOM_PASSWORD_FILE=str(password_file))
+    page = f"/env/{quote(newest)}" if newest is not None and parent is None else ""
+    ready = _announcer("Visdom", open_browser, parent, lease, page, **facts)
     try:
         if ctx.get_parameter_source("port") is not ParameterSource.COMMANDLINE:
             port = free_port(host, port)
-        visdom_server.serve(host, port, env_dir, login=login, readonly=readonly, pages=pages, ready=ready)
+        server.serve(host, port, store, runs=runs, login=login, readonly=readonly, pages=pages, ready=ready)
     except OSError as error:
         fail(f"visdom cannot be served on {host} port {port}: {error.strerror or error}", 1)
     finally:
@@ -137,9 +146,8 @@ def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_bro
     lease = _watch_owners(parent, pages)
     from monitor.dashboards import tensorboard_server
 
-    if not logdir.is_dir():
-        click.echo(f"There is no folder {str(logdir)!r} yet; new runs will appear.", err=True)
-    ready = _announcer("TensorBoard", open_browser, lease, logdir=str(logdir.resolve()))
+    _tell_missing(logdir)
+    ready = _announcer("TensorBoard", open_browser, parent, lease, logdir=str(logdir.resolve()))
     try:
         tensorboard_server.serve(host, port, logdir, pages=pages, ready=ready)
     except OSError as error:
@@ -149,10 +157,27 @@ def tensorboard(host: str, port: int, logdir: Path, parent: int | None, open_bro
             lease.remove()
 
 
+def _make_folder(env_dir: Path) -> None:
+    try:
+        env_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(
+            f"{str(env_dir)!r} cannot be created: {error.strerror or error}", param_hint="'--env-dir'"
+        ) from error
+
+
+def _tell_missing(logdir: Path) -> None:
+    if not logdir.is_dir():
+        click.echo(f"There is no folder {str(logdir)!r} yet; new runs will appear.", err=True)
+
+
 def _watch_owners(parent: int | None, pages: Pages) -> Lease | None:
-    """End this server with the last run that uses it, or with `parent`; return its lease file if it has one."""
+    """End this server with the last run that uses it, or with `parent`; return its lease file if it has one.
+
+    A server that the user started has a file too, by which runs find it, and ends with Ctrl-C.
+    """
     if parent is None:
-        return None
+        return Lease.create()
     lease = server_lease()
     if lease is None:
         exit_with_parent(parent)
@@ -163,7 +188,7 @@ def _watch_owners(parent: int | None, pages: Pages) -> Lease | None:
 
 def _prepare_assets(parent: int | None) -> None:
     """Get the files for Visdom's page, and report it: to the parent that waits for the address, or else to the user."""
-    from monitor.dashboards import assets
+    from monitor.dashboards.assets import cache as assets
 
     if parent is None:
         assets.ensure(*[lambda line: click.echo(line, err=True)] * 2)
@@ -189,14 +214,20 @@ def _read_login(username: str | None, password_file: Path | None, login_type: Ca
     return login_type(username, password)
 
 
-def _announcer(name: str, open_browser: bool, lease: Lease | None, **facts: str) -> Callable[[str], None]:
-    """Return a function that prints the address of a server, for runs and people, and opens it if that is wanted."""
+def _announcer(
+    name: str, open_browser: bool, parent: int | None, lease: Lease | None, page: str = "", **facts: str
+) -> Callable[[str], None]:
+    """Return a function that prints the address of a server, for runs and people, and opens it if that is wanted.
+
+    `page` is the path of the page to look at first.
+    """
+    started_by = BY_USER if parent is None else BY_RUN
 
     def announce(url: str) -> None:
         if lease is not None:
-            lease.publish(name, url, **facts)
-        _echo(f"{name}: {url}")
+            lease.publish(name, url, by=started_by, **facts)
+        _echo(f"{name}: {url}{page}")
         if open_browser:
-            webbrowser.open(url)
+            webbrowser.open(url + page)
 
     return announce

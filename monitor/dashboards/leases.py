@@ -9,9 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import signal
-import socket
 import time
 import uuid
 import weakref
@@ -19,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monitor.dashboards.lease_files import BY_USER, lease_folder, lease_path
 from monitor.runs import process
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 LEASE_VARIABLE = "MONITOR_LEASE"  # names the file, in the environment of a server that a run starts
 START_LOCK_TIMEOUT_S = 180.0
+MAX_START_S = 3600.0  # longer than any server takes
 POLL_INTERVAL_S = 0.05
 CLAIM_TIMEOUT_S = 0.3  # a server that only looks whether it is alone holds the lock for less
 STAYING_MODE = 0o700  # of the file of a server that stays; of others, it is 0o600
@@ -52,7 +52,11 @@ class Lease:
     def create(cls) -> Lease | None:
         """Make the file of a server that is about to be started; None if there is no place for it."""
         try:
-            path = lease_folder() / f"{uuid.uuid4().hex}.new"
+            folder = lease_folder()
+            for old in folder.glob("*.new"):  # of runs that were killed while a server started
+                if time.time() - old.stat().st_mtime > MAX_START_S:
+                    old.unlink()
+            path = folder / f"{uuid.uuid4().hex}.new"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError:
             return None
@@ -77,7 +81,8 @@ class Lease:
             except OSError:
                 return None
             lease = cls(path, descriptor)
-            if process.is_alive(lease.facts().get("process")) is not True:
+            facts = lease.facts()
+            if facts.get("by") == BY_USER or process.is_alive(facts.get("process")) is not True:
                 lease.close()
                 return None
             try:
@@ -200,38 +205,6 @@ def server_lease() -> Lease | None:
         return Lease(Path(path), os.open(path, os.O_RDWR)) if path else None
     except OSError:
         return None
-
-
-def lease_folder() -> Path:
-    """Return the folder of the user for the files of servers on this machine; it is made. Raises `OSError`."""
-    from platformdirs import user_state_path
-
-    folder = user_state_path("training-monitor") / "dashboards" / socket.gethostname()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
-def lease_path(name: str, url: str) -> Path:
-    """Return where the file of the server at `url` is."""
-    address = re.sub(r"[^\w.]+", "-", url.partition("://")[2].lower().replace("localhost", "127.0.0.1")).strip("-")
-    return lease_folder() / f"{name}-{address}.lease"
-
-
-def served_urls(name: str, **facts: Any) -> Iterator[str]:
-    """Yield the addresses of the servers of a kind that say these facts about themselves; remove dead ones' files."""
-    try:
-        paths = sorted(lease_folder().glob(f"{name}-*.lease"))
-    except OSError:
-        return
-    for path in paths:
-        try:
-            found = json.loads(path.read_bytes())
-            if process.is_alive(found["process"]) is False:
-                path.unlink(missing_ok=True)
-            elif all(found.get(key) == value for key, value in facts.items()):
-                yield str(found["url"])
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            continue
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.dashboards.leases import served_urls
+from monitor.dashboards.lease_files import served_urls
 from monitor.errors import MonitorError
 from monitor.files import atomic_write
 from monitor.network import fetch_json, visdom_port
@@ -75,11 +75,33 @@ def rename_pages(old: Path, new: Path) -> None:
     before, after = page_name(old.name), page_name(new.name)
     file = new / SAVED_PAGES / f"{before}.json"
     if file.is_file():
-        file.rename(file.with_name(f"{after}.json"))
+        _rename_saved(file, file.with_name(f"{after}.json"), old.name, new.name)
     for url in _servers():
         if before in _pages(url) and after not in _pages(url):
+            windows = fetch_json(f"{url}/win_data", json.dumps({"eid": before, "win": None}).encode())
             _post(url, "fork_env", prev_eid=before, eid=after)
+            if isinstance(windows, dict):
+                renamed = _renamed(windows, old.name, new.name)
+                _post(url, "win_data", eid=after, win=None, data=json.dumps(renamed))
             _post(url, "delete_env", eid=before)
+
+
+def _rename_saved(file: Path, target: Path, old: str, new: str) -> None:
+    """Rename a saved page, and the windows in it. One that cannot be read is renamed as it is."""
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        content["jsons"] = _renamed(content["jsons"], old, new)
+        atomic_write(file, json.dumps(content, ensure_ascii=False))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        log.warning("Visdom: the windows in %s keep their names: %s", file, error)
+    file.rename(target)
+
+
+def _renamed(windows: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """Return windows by the ids that the sink of a renamed run gives them, so that it finds them."""
+    start = f"{old} "
+    ids = {name: f"{new} {name.removeprefix(start)}" if name.startswith(start) else name for name in windows}
+    return {ids[name]: {**window, "id": ids[name]} for name, window in windows.items()}
 
 
 def remove_pages(old: Path) -> None:

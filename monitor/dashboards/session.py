@@ -36,35 +36,36 @@ RECENT_S = 30.0  # a busy machine may need as long to send everything again
 
 def start_dashboards(
     sinks: list[Sink],
-    folder: Path,
-    page_of: Callable[[DashboardSink], str],
+    open_page: Callable[[DashboardSink], str],
     cleanup: ExitStack,
     *,
     logdir: Path | None = None,
+    has_board: bool = False,
     open_browser: bool = False,
     err: bool = False,
     otherwise: str = "training goes on without it",
 ) -> list[DashboardServer]:
     """Find or start the servers of the sinks, and print the addresses of their pages, on stderr with `err`.
 
-    A started server keeps its data in `folder/SINK`. A dashboard sink whose server cannot be started is removed from
-    `sinks`; the warning ends with `otherwise`, if that is not empty. With a `logdir`, TensorBoard is served over it
-    too. Until `cleanup`, servers that were started for a run are started again if they are gone; `cleanup` ends those
-    that no other run uses. Blocks for some seconds.
+    `open_page` makes the page of a sink and returns its address. A started server shows the runs of the `logdir`, and
+    keeps its data there; without one, in the user's data. A dashboard sink whose server cannot be started is removed
+    from `sinks`; the warning ends with `otherwise`, if that is not empty. With `has_board`, TensorBoard is served over
+    the `logdir` too. Until `cleanup`, servers that were started for a run are started again if they are gone; `cleanup`
+    ends those that no other run uses. Blocks for some seconds.
     """
     starting: list[tuple[DashboardServer, DashboardSink | None]] = []
     pages: list[str] = []
     servers: list[DashboardServer] = []
     report = partial(_warn, otherwise)
-    has_dashboards = logdir is not None or any(isinstance(sink, DashboardSink) for sink in sinks)
+    has_dashboards = has_board or any(isinstance(sink, DashboardSink) for sink in sinks)
     with (
         start_lock() if has_dashboards else nullcontext()
     ):  # of several runs that start at once, one starts the servers and the others find them
         for sink in sinks:
             if isinstance(sink, DashboardSink):
-                starting.append((serve_sink(sink, folder / sink.name), sink))
+                starting.append((serve_sink(sink, logdir), sink))
                 cleanup.callback(starting[-1][0].stop)
-        if logdir is not None:
+        if logdir is not None and has_board:
             starting.append((serve_tensorboard(logdir), None))
             cleanup.callback(starting[-1][0].stop)
         for server, shown in starting:  # by now all of them are starting, at the same time
@@ -75,13 +76,22 @@ def start_dashboards(
             if shown is not None and server.process is not None:
                 shown.connect_to(server.url)
             servers.append(server)
-            pages.append(server.url if shown is None else page_of(shown))
+            pages.append(server.url if shown is None else _made_page(shown, open_page))
             echo(f"{server.name}: {pages[-1]}", err=err)
     if servers:
         cleanup.callback(DashboardKeeper(servers, report).stop)
     if open_browser and pages:
         webbrowser.open(pages[0])
     return servers
+
+
+def _made_page(sink: DashboardSink, open_page: Callable[[DashboardSink], str]) -> str:
+    """Make the page of a sink, and return its address; without the page if the server does not take it now."""
+    try:
+        return open_page(sink)
+    except OSError as error:
+        log.warning("%s: the page comes later: %s", sink.name, error)
+        return sink.url
 
 
 def _warn(otherwise: str, problem: str) -> None:

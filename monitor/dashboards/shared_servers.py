@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from monitor.dashboards.leases import Lease, lease_folder
+from monitor.dashboards.lease_files import BY_USER, lease_folder
+from monitor.dashboards.leases import Lease
 from monitor.dashboards.parent_watch import idle_minutes
 from monitor.dashboards.server_process import wait_until_gone
 from monitor.network import is_tensorboard, is_visdom, tensorboard_port, visdom_port
@@ -23,7 +24,9 @@ def describe() -> Iterator[str]:
     for lease in _leases():
         facts = lease.facts()
         urls.add(str(facts["url"]))
-        if lease.claim():
+        if facts.get("by") == BY_USER:
+            until = "started with monitor serve, and left alone"
+        elif lease.claim():
             until = "ends now"
             if lease.stays:
                 until = f"no run uses it; ends when no page has been open for {idle_minutes():g} minutes"
@@ -48,8 +51,10 @@ def stop() -> Iterator[str]:
     """End the dashboards that no run uses, and yield a line for each. Blocks for at most 5 s each."""
     is_empty = True
     for lease in _leases():
-        is_empty = False
         facts = lease.facts()
+        if facts.get("by") == BY_USER:
+            continue
+        is_empty = False
         title = f"{facts['name']}: {facts['url']}"
         if not lease.claim():
             yield f"{title}; used by a run, and left alone"

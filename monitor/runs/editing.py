@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
-from monitor.events.files import event_files
+from monitor.events.files import event_files, runs_under
 from monitor.files import atomic_write
-from monitor.runs.listing import load
+from monitor.runs.listing import load, scan
 from monitor.runs.run_file import RUN_FILE, read_run_file, timestamp
 from monitor.runs.status import RunStatus
 
@@ -36,6 +36,13 @@ def refuse_active(path: Path) -> None:
         raise DataError(f"the run {str(path)!r} may still be running: its event files changed {min(ages):.0f} s ago")
 
 
+def refuse_active_below(path: Path) -> None:
+    """Raise `DataError` if a run, or one in its directory, is running, or may be."""
+    others = [] if (path / RUN_FILE).exists() else runs_under(path).values()  # event files below a run are its own
+    for nested in dict.fromkeys([path, *(run.path for run in scan(path)), *others]):
+        refuse_active(nested)
+
+
 def add_note(path: Path, text: str) -> None:
     """Add a note to `run.json` and to the event files. Raises `DataError`, `OSError`."""
     fields = _editable(path)
@@ -58,7 +65,7 @@ def set_tags(path: Path, add: Sequence[str], remove: Sequence[str] = ()) -> list
 
 def rename(path: Path, name: str) -> Path:
     """Give a run's directory another name, and return its new path. Raises `DataError`, `OSError`."""
-    refuse_active(path)
+    refuse_active_below(path)
     target = path.with_name(name)
     if target.exists():
         raise DataError(f"there is a run {str(target)!r} already; choose another name")
@@ -76,7 +83,7 @@ def trash_of(logdir: Path) -> Path:
 
 def remove(path: Path, logdir: Path) -> Path:
     """Move a run to the trash of its log directory, and return where it is. Raises `DataError`, `OSError`."""
-    refuse_active(path)
+    refuse_active_below(path)
     name, trash = path.relative_to(logdir.resolve()), trash_of(logdir)
     target, number = trash / name, 1
     while target.exists():

@@ -134,6 +134,13 @@ class DashboardSink(Sink):
     def page_url(self, run: Run) -> str:
         """Return the address of the page that shows `run`."""
 
+    def open_page(self, run: Run) -> str:
+        """Make the page that shows `run`, so that it is there before a record is, and return its address.
+
+        Called before `open`, on the thread that starts the run, which waits for it. Raises `OSError`.
+        """
+        return self.page_url(run)
+
     @abstractmethod
     def spec_of_page(self, name: str) -> str:
         """Return the spec of a sink that shows its run on a page of this name, on the same server."""
@@ -142,10 +149,11 @@ class DashboardSink(Sink):
     def is_served(self) -> bool:
         """Tell whether a server of this kind answers at `url`, even if it needs a login. Blocks for some seconds."""
 
-    def server_command(self, port: int, folder: Path) -> list[str] | None:
+    def server_command(self, port: int, folder: Path, logdir: Path | None = None) -> list[str] | None:
         """Return the command line of a server for this sink, or None if it cannot be started from here.
 
-        The server listens on the sink's host and on `port`, 0 for any free one, and keeps its data in `folder`. When
+        The server listens on the sink's host and on `port`, 0 for any free one, and keeps its data in `folder`. It may
+        show what is saved with the runs in the log directory `logdir`, if there is one. When
         its page answers it prints one line, `TITLE: URL`; lines before it are shown to the user, at the level that
         they start with, as in `INFO: loading`. It ends when its parent process does.
         """

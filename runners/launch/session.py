@@ -61,7 +61,7 @@ def open_logger(
         try:
             cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
             sinks = _make_sinks(options, are_sinks_from_user=are_sinks_from_user)
-            servers = _start_dashboards(sinks, run.path, lambda sink: sink.page_url(run), options, cleanup)
+            servers = _start_dashboards(sinks, lambda sink: sink.open_page(run), options, cleanup)
         except BaseException as error:
             is_interrupt = isinstance(error, KeyboardInterrupt | SystemExit)
             status = "interrupted" if is_interrupt else "failed"
@@ -111,9 +111,7 @@ def open_group_dashboards(folder: Path, options: SinkOptions) -> Iterator[GroupD
         sink_by_spec = {spec: registry.make(spec) for spec in options.sinks}
         sinks = list(sink_by_spec.values())
         run = Run(f"{folder.name}_comparison", is_written=False)
-        servers = _start_dashboards(
-            sinks, folder, lambda sink: _sink_of_page(sink, run.name).page_url(run), options, cleanup
-        )
+        servers = _start_dashboards(sinks, lambda sink: _sink_of_page(sink, run.name).open_page(run), options, cleanup)
         yield GroupDashboards(servers, {spec: sink for spec, sink in sink_by_spec.items() if sink in sinks})
 
 
@@ -183,13 +181,18 @@ def _exit_stopped(run: Run) -> NoReturn:
 
 def _start_dashboards(
     sinks: list[Sink],
-    folder: Path,
-    page_of: Callable[[DashboardSink], str],
+    open_page: Callable[[DashboardSink], str],
     options: SinkOptions,
     cleanup: ExitStack,
 ) -> list[DashboardServer]:
-    logdir = options.logdir if options.all_dashboards else None
-    return start_dashboards(sinks, folder, page_of, cleanup, logdir=logdir, open_browser=options.open_browser)
+    return start_dashboards(
+        sinks,
+        open_page,
+        cleanup,
+        logdir=options.logdir,
+        has_board=options.all_dashboards,
+        open_browser=options.open_browser,
+    )
 
 
 def _new_run(runner: str, config: Mapping[str, Any], options: RunOptions) -> Run:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 from tensorboardX import SummaryWriter
 
@@ -147,7 +148,29 @@ def test_visdom_s_pages_follow(tmp_path: Path, visdom_server: VisdomServer, monk
     assert set(visdom_server.windows("c")) == before | {"run notes"}
     assert set(saved("c")) == before | {"run notes"}
     assert visdom_server.windows("a") == {}
+    done(logdir, "note", "c", "under another name")
+    shown = requests.post(f"{visdom_server.url}/win_data", json={"win": None, "eid": "c"}, timeout=60).json()
+    kept = json.loads((logdir / "c" / "visdom" / "c.json").read_text())["jsons"]
+    for found in (shown, kept):
+        (notes,) = (window for window in found.values() if window["title"] == "run notes")
+        assert "under another name" in notes["content"], "the same window has all notes"
     done(logdir, "rm", "c")
     assert visdom_server.windows("c") == {}
     done(logdir, "rm", "--restore", "c")
     assert set(saved("c")) == before | {"run notes"}
+
+
+def test_a_run_in_which_another_runs_stays_where_it_is(logdir: Path) -> None:
+    with Logger(logdir / "a" / "inner", ["tensorboard"]):
+        for arguments in (["rm", "a"], ["mv", "a", "c"]):
+            assert "/a/inner' is still running" in refused(logdir, *arguments)
+    done(logdir, "mv", "a", "c")
+    done(logdir, "rm", "c")
+
+
+def test_control_characters_in_names_are_spelled_out(logdir: Path) -> None:
+    (logdir / "a").rename(logdir / "bad\x1b[2Jname")
+    assert "\x1b" not in done(logdir, "mv", "bad\x1b[2Jname", "good")
+    (logdir / "good").rename(logdir / "bad\x1b[2Jname")
+    assert "\x1b" not in done(logdir, "rm", "bad*")
+    assert "bad\\u001b[2Jname" in done(logdir, "rm", "--restore")

@@ -183,4 +183,4 @@ def test_in_visdom_while_runs_go_on(
         following.send_signal(signal.SIGINT)
     _, err = following.communicate(timeout=200)
     assert following.returncode == 0, err
-    assert (tmp_path / "data" / "training-monitor" / "visdom" / "both.json").exists()
+    assert (tmp_path / "runs" / ".visdom" / "both.json").exists()

@@ -6,17 +6,23 @@ import os
 import pty
 from typing import TYPE_CHECKING
 
-from monitor import Run
+import requests
+from click.testing import CliRunner
+
+from monitor import Logger, Run
+from monitor.cli import main
 from monitor.dashboards.announcement import where_to_look
+from monitor.dashboards.lease_files import BY_RUN
 from monitor.dashboards.leases import Lease
 from monitor.sinks import registry
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.support.processes import Start
-    from tests.support.servers import VisdomServer
+    from tests.support.servers import Served, VisdomServer
 
 SCRIPT = """
 import sys
@@ -55,3 +61,24 @@ def test_it_is_said_on_a_terminal_once_and_nowhere_else(tmp_path: Path, start: S
     assert said == f"Run: {tmp_path / 'a'} · TensorBoard: monitor serve tensorboard --logdir {tmp_path}\r\n"
     elsewhere = start("-c", SCRIPT, str(tmp_path / "b"))
     assert elsewhere.communicate(timeout=60)[1] == ""
+
+
+def test_a_logger_joins_the_server_of_its_log_directory(tmp_path: Path, serve: Callable[..., Served]) -> None:
+    """Wherever that is; a server that another run has started stays up as long as the logger is open."""
+    server = serve("visdom", "--port", "0", "--logdir", str(tmp_path))
+    with Logger(tmp_path / "a", ["visdom"]) as log:
+        log.scalar("loss", 1.0, 0)
+        assert log.flush(60)
+        assert "a" in requests.post(f"{server.url}/env_state", json={}, timeout=60).json()
+    told = CliRunner().invoke(main, ["serve", "--status"]).output
+    assert f"Visdom: {server.url} over {tmp_path}; started with monitor serve, and left alone" in told
+    assert "No dashboard is up" in CliRunner().invoke(main, ["serve", "--stop"]).output
+    server.stop()
+    lease = Lease.create()
+    assert lease is not None
+    lease.publish("Visdom", f"http://127.0.0.1:{free_port()}", by=BY_RUN, logdir=str(tmp_path.resolve()))
+    with Logger(tmp_path / "b", ["visdom"], close_timeout=0.1):
+        assert not lease.claim()
+    assert lease.claim()
+    lease.remove()
+    lease.close()

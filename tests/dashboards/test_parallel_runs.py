@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 from functools import partial
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from monitor.dashboards.leases import Lease, ServerEndingError, lease_path
+from monitor.dashboards.lease_files import lease_path
+from monitor.dashboards.leases import Lease, ServerEndingError
 from monitor.testing import wait_until
 from tests.support.dashboards import answers, mlp
 
@@ -165,13 +167,23 @@ def test_ten_runs_that_start_at_once_and_end_in_any_order(
     assert len({tuple(run.urls) for run in runs}) == 1
     pids = servers(own_leases)
     chance.shuffle(runs)
+    ended: list[Training] = []
     while runs:
+        if len(runs) == 5:  # both servers are killed, with runs that have ended and runs that go on
+            for pid in pids.values():
+                os.kill(pid, signal.SIGKILL)
+            wait_until(partial(are_replaced, own_leases, pids), 100, "new servers")
+            wait_until(lambda: all(answers(url) for url in runs[0].urls), 100, "the same addresses")
+            pids = servers(own_leases)
+            for run in ended:
+                run.check_windows()
         run = runs.pop()
         if chance.random() < 0.4:
             run.kill()
         else:
             wait_until(run.has_curves, 60, "the first steps in Visdom")  # ten trainings start on few cores
             run.end()
+            ended.append(run)
             if runs:
                 run.check_windows()
         if runs:
@@ -203,6 +215,28 @@ def test_servers_that_are_killed_are_started_again(
     runs[first_to_end].check_windows()
     runs[1 - first_to_end].end()
     wait_until(lambda: gone(pids), 60, "the end of the servers")
+
+
+@pytest.mark.slow
+def test_dashboards_belong_to_the_log_directory(tmp_path: Path, start: Start, own_leases: Path) -> None:
+    """Runs of the same name in two log directories share no page; another path of the same one is the same one."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    (tmp_path / "one" / "sub").mkdir()
+    places = {"one": "run", "one/sub": "run", "link": "link", "one/sub/..": "dots"}
+    runs = [Training(start, tmp_path / place, name) for place, name in places.items()]
+    for run in runs:
+        run.wait_for_dashboards()
+    one, two, link, dots = runs
+    assert link.urls == dots.urls == one.urls
+    assert not set(two.urls) & set(one.urls)
+    shutil.rmtree(tmp_path / "one" / "sub", ignore_errors=True)  # while its run and its servers are there
+    wait_until(lambda: all(run.points() > 5 for run in (one, two, link, dots)), 100, "the windows")
+    assert answers(f"{two.urls[0]}/env/run")
+    two.kill()
+    for run in (one, dots, link):
+        run.end()
+    wait_until(lambda: servers(own_leases) == {}, 60, "the end of the servers")
 
 
 @pytest.mark.slow

@@ -100,10 +100,10 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> str:
     return f"visdom://127.0.0.1:{free_port()}"
 
 
-def test_a_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_training_goes_on(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     sinks = [registry.make(no_server(monkeypatch))]
     with ExitStack() as cleanup:
-        assert start_dashboards(sinks, tmp_path, lambda sink: sink.url, cleanup) == []
+        assert start_dashboards(sinks, lambda sink: sink.url, cleanup) == []
     assert sinks == []
     assert caplog.messages == ["Visdom could not be started: no server today; training goes on without it"]
 

@@ -86,7 +86,8 @@ class BoardSink(DashboardSink):
     def is_served(self) -> bool:
         return listens("127.0.0.1", urlsplit(self._url).port or 0)
 
-    def server_command(self, port: int, folder: Path) -> list[str]:
+    def server_command(self, port: int, folder: Path, logdir: Path | None = None) -> list[str]:
+        assert logdir is None or not folder.is_relative_to(logdir) or folder == logdir / ".board"
         folder.mkdir(parents=True, exist_ok=True)
         return [sys.executable, "-c", SERVER, str(port), str(os.getpid())]
 
@@ -128,10 +129,10 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.fixture
-def server(tmp_path: Path, port: int) -> Iterator[str]:
+def server(port: int) -> Iterator[str]:
     """Return the address of a board that is there already, on the usual port."""
     with ExitStack() as cleanup:
-        (started,) = start_dashboards([BoardSink()], tmp_path, lambda sink: sink.url, cleanup)
+        (started,) = start_dashboards([BoardSink()], lambda sink: sink.url, cleanup)
         assert started.url == f"http://127.0.0.1:{port}"
         yield started.url
 
@@ -159,7 +160,7 @@ def test_it_is_started_opened_saved_and_ended(
     monkeypatch.setattr(webbrowser, "open", opened.append)
     run, sink = Run(tmp_path / "runs" / "a"), BoardSink()
     with ExitStack() as cleanup:
-        (server,) = start_dashboards([sink], run.path, lambda sink: sink.page_url(run), cleanup, open_browser=True)
+        (server,) = start_dashboards([sink], lambda sink: sink.open_page(run), cleanup, open_browser=True)
         assert server.process is not None
         address = f"http://127.0.0.1:{port}/a"
         assert capsys.readouterr().out == f"Board: {address}\n"
@@ -174,9 +175,9 @@ def test_it_is_started_opened_saved_and_ended(
     assert view_commands([sink], tmp_path / "runs", run.path) == [f"board {run.path / 'board'}"]
 
 
-def test_one_that_is_there_is_used_and_left_running(tmp_path: Path, server: str) -> None:
+def test_one_that_is_there_is_used_and_left_running(server: str) -> None:
     with ExitStack() as cleanup:
-        (found,) = start_dashboards([BoardSink()], tmp_path, lambda sink: sink.url, cleanup)
+        (found,) = start_dashboards([BoardSink()], lambda sink: sink.url, cleanup)
         assert (found.process, found.url) == (None, server)
     assert page(f"{server}/none") == []
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from click.testing import CliRunner, Result
 
 from monitor.cli import main
-from monitor.dashboards.assets import ASSETS
+from monitor.dashboards.assets.cache import ASSETS
 
 if TYPE_CHECKING:
     from pathlib import Path

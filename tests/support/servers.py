@@ -46,7 +46,7 @@ class Served:
         self.process = start(*command, stderr=self.errors.fileno(), env={**os.environ, **(environment or {})})
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline().strip()
-        self.url = self.line.partition(": ")[2]
+        self.url = self.line.partition(": ")[2].partition("/env/")[0]
         if not self.url:
             raise AssertionError(self.stop())
         self.port = int(self.url.rpartition(":")[2])

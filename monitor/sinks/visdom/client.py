@@ -64,6 +64,10 @@ class VisdomClient:
         """Check that the server answers."""
         self._check_status(self._post("/win_exists", orjson.dumps({"win": "", "eid": env})))
 
+    def make_env(self, env: str) -> None:
+        """Make an env, if it is not there, on all pages too."""
+        self._check_status(self._post(f"/env/{quote(env)}", orjson.dumps({"eid": env})))
+
     def send(self, payload: bytes, env: str) -> None:
         """Show an encoded window of `env`, in place of the one with the same id.
 

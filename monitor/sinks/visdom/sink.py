@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -107,6 +108,16 @@ class VisdomSink(DashboardSink):
         """Return the address of the env that shows `run`: the env of the spec, or the name of the run."""
         return self._client.page_url(self._env or windows.clean_env_name(run.name))
 
+    def open_page(self, run: Run) -> str:
+        """Make the env that shows `run`, with the settings, and return its address. Raises `OSError`."""
+        self.open(run)
+        assert self._env is not None
+        self._client.make_env(self._env)
+        self.write([Config(run.config, run.started)])
+        with suppress(BadRecord):  # it comes again as a record
+            self.flush()
+        return self.page_url(run)
+
     def spec_of_page(self, name: str) -> str:
         """Return the spec of a sink with the env `name` on the same server."""
         return f"visdom://{self.url.partition('://')[2]}/{quote(name)}"
@@ -115,9 +126,10 @@ class VisdomSink(DashboardSink):
         """Tell whether a Visdom server answers at `url`. Blocks for at most 2 s."""
         return is_visdom(self.url)
 
-    def server_command(self, port: int, folder: Path) -> list[str]:
-        """Return the command line of a server that stores its envs in `folder`."""
+    def server_command(self, port: int, folder: Path, logdir: Path | None = None) -> list[str]:
+        """Return the command line of a server that stores its envs in `folder`, and shows the runs in `logdir`."""
         command = [sys.executable, "-m", "monitor", "serve", "visdom", "--host", self._host.strip("[]")]
+        command += [] if logdir is None else ["--logdir", str(logdir)]
         return [*command, "--port", str(port), "--env-dir", str(folder), "--parent", str(os.getpid())]
 
     def view_command(self, folder: Path) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.dashboards.assets import ASSET_HELP, fetch, verify
+from monitor.dashboards.assets.cache import ASSET_HELP, fetch, verify
 from tests.support.asset_files import NAMES, invoke, tree, zipped
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.dashboards.assets import ASSET_HELP, cache_dir, fetch
+from monitor.dashboards.assets.cache import ASSET_HELP, cache_dir, fetch
 
 if TYPE_CHECKING:
     from tests.support.processes import Start

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.dashboards import asset_sources
-from monitor.dashboards.assets import ASSETS, fetch
+from monitor.dashboards.assets import sources
+from monitor.dashboards.assets.cache import ASSETS, fetch
 from monitor.testing import wait_until
 from tests.support.asset_files import NAMES, Proxy, npm_that, tarballs, tree
 
@@ -90,5 +90,5 @@ def test_what_visdoms_downloader_leaves_is_found(files: Path, tmp_path: Path) ->
     shutil.copytree(files, tmp_path / "static")
     svg = tmp_path / "static" / "fonts" / "glyphicons-halflings-regular.svg"
     svg.rename(f"{svg}#glyphicons_halflingsregular")
-    got = dict(asset_sources.from_folder(ASSETS, tmp_path / "static", asset_sources.DOWNLOADED_NAMES))
+    got = dict(sources.from_folder(ASSETS, tmp_path / "static", sources.DOWNLOADED_NAMES))
     assert all(asset.is_content(got[asset]) for asset in ASSETS)

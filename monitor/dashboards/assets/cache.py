@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from monitor.dashboards import asset_sources as sources
-from monitor.dashboards.asset_manifest import ASSETS, Asset
+from monitor.dashboards.assets import sources
+from monitor.dashboards.assets.manifest import ASSETS, Asset
 from monitor.errors import MonitorError
 from monitor.files import atomic_write
 

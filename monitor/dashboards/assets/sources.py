@@ -25,7 +25,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING
 
-from monitor.dashboards.asset_manifest import Asset
+from monitor.dashboards.assets.manifest import Asset
 
 if TYPE_CHECKING:
     from pathlib import Path
