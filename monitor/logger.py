@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
-import sys
 import threading
 import weakref
 from functools import partial
@@ -19,7 +17,7 @@ from monitor.capture.run_config import RunConfig
 from monitor.dashboards.announcement import say_where_to_look
 from monitor.delivery.children.forwarding import logger_for_child
 from monitor.delivery.children.receiving import Receiver
-from monitor.delivery.ending import record_end
+from monitor.delivery.ending import EndingMethods, record_end
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
 from monitor.delivery.recall import history_of
 from monitor.errors import SinkError
@@ -30,28 +28,24 @@ from monitor.runs.opening import open_run
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
 from monitor.runs.run import Run
-from monitor.runs.status import RunStatus, ending, exception_status
+from monitor.runs.status import RunStatus, ending
 from monitor.sinks import registry
 from monitor.sinks.run_status import RunStatusSink
 from monitor.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from monitor.capture.null_logger import NullLogger
     from monitor.sinks.base import Sink
 
-log = logging.getLogger("monitor")
-
 CHILDREN = ("off", "forward")
 SETTLE_TIMEOUT_S = 1.0  # the part of `close` that the alerts may take for the last values
 RECORD_TIMEOUT_S = 2.0  # the part of `close` that the files of a short run may take
-INTERRUPTED_CLOSE_S = 0.5  # for the second attempt, after an exception broke off the first
 _open_loggers: weakref.WeakSet[Logger] = weakref.WeakSet()
 
 
-class Logger(LogMethods):
+class Logger(LogMethods, EndingMethods):
     """Stream what a training run logs to any number of sinks.
 
     Log calls may come from any thread. They raise `TypeError` or `ValueError` for what cannot be logged, and nothing
@@ -227,32 +221,9 @@ class Logger(LogMethods):
         durable = [worker.name for worker in self._pipeline.workers if worker.sink.durable]
         self._undelivered = record_end(self.run, self.stats(), durable, status, error)
 
-    def __enter__(self) -> Logger:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._end(RunStatus.FINISHED, None)
-            return
-        try:
-            self._end(*exception_status(kind, value))
-        except BaseException as failure:
-            log.error("%s", failure)  # the loop's own exception is the one that must be seen
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Become a `NullLogger` in a spawned process, such as a `DataLoader` worker, or one that forwards."""
         return self._logger_for_child().__reduce__()
-
-    def _end(self, status: RunStatus, error: str | None) -> None:
-        try:
-            self.close(status=status, error=error)
-        except SinkError:
-            raise
-        except BaseException:  # Ctrl-C, or a handler such as torch's for its workers: end the run properly first
-            self.close(INTERRUPTED_CLOSE_S, status, error)
-            raise
 
     def _check_open(self) -> None:
         if self._put == self._refuse:
@@ -264,16 +235,6 @@ class Logger(LogMethods):
     def _raise_if_strict(self, action: str, problems: list[str]) -> None:
         if problems and self._strict:
             raise SinkError(f"{action}: " + "; ".join(problems))
-
-    def _at_exit(self) -> None:
-        uncaught = getattr(sys, "last_value", None)
-        status, error = (RunStatus.FINISHED, None)
-        if uncaught is not None:
-            status, error = exception_status(type(uncaught), uncaught)
-        try:
-            self.close(status=status, error=error)
-        except SinkError as failure:
-            log.error("%s", failure)
 
     def _in_forked_child(self) -> None:
         """Forward or ignore what is logged: the workers live in the parent, and so does everything logged before."""
