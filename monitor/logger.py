@@ -20,6 +20,7 @@ from monitor.delivery.children.receiving import Receiver
 from monitor.delivery.ending import EndingMethods, record_end
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
 from monitor.delivery.recall import history_of
+from monitor.delivery.steering import connect_controls, parse_controls
 from monitor.errors import SinkError
 from monitor.recording.options import NOTHING, parse_record
 from monitor.recording.recorder import Recorder
@@ -32,12 +33,14 @@ from monitor.runs.status import RunStatus, ending
 from monitor.sinks import registry
 from monitor.sinks.run_status import RunStatusSink
 from monitor.stats import Stats
+from monitor.steering.handler import Handler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from monitor.capture.null_logger import NullLogger
     from monitor.sinks.base import Sink
+    from monitor.steering.controls import Controls
 
 CHILDREN = ("off", "forward")
 SETTLE_TIMEOUT_S = 1.0  # the part of `close` that the alerts may take for the last values
@@ -68,6 +71,7 @@ class Logger(LogMethods, EndingMethods):
         close_timeout: float = 5.0,
         children: str = "off",
         record: str | Iterable[str] | bool | None = None,
+        controls: Mapping[str, Any] | Controls | None = None,
     ) -> None:
         """Make the run directory and start one worker thread per sink.
 
@@ -92,13 +96,16 @@ class Logger(LogMethods, EndingMethods):
                 and this process use, every 10 seconds; "system:30" every 30), "git" (uncommitted changes), and
                 "packages" (what is installed). By default what `MONITOR_RECORD` says, and all without it. Only rank 0
                 records.
+            controls: what Visdom's page may change while the loop runs, such as `{"lr": optimizer}`, or a `Controls`.
+                The loop calls `steer` at each step. The server must have a login, or be one that nobody else can reach.
 
         Raises:
             SpecError: if a sink is unknown or its spec cannot be read, or if there is nothing to record of a name.
             MissingExtra: if a sink's packages are not installed.
             AlertError: if an alert is not a rule.
-            TypeError, ValueError: if `run` is no directory or is empty, if a setting cannot be stored, or if two have
-                the same name; the message names them.
+            DataError: if the run whose changes `controls` repeats cannot be read.
+            TypeError, ValueError: if `run` is no directory or is empty, if a setting cannot be stored, if two have the
+                same name, or if something cannot be a control; the message names them.
             OSError: if the directory cannot be written.
         """
         if isinstance(sinks, str):
@@ -107,6 +114,7 @@ class Logger(LogMethods, EndingMethods):
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
         made, rules, recorded = registry.make_all(sinks), parse_rules(alerts), parse_record(record)
+        steered = parse_controls(controls)
         self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []
@@ -122,6 +130,7 @@ class Logger(LogMethods, EndingMethods):
         self._status_sink = RunStatusSink(rules)
         self._stop_on_alert = stop_on_alert
         watch = None if self._silent else self._status_sink
+        connect_controls(steered, made, self.run)
         self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=history_of(self.run))
         self._status_sink.on_alert = self._pipeline.alert
         if stop_on_alert:
@@ -136,6 +145,9 @@ class Logger(LogMethods, EndingMethods):
         self._watches_models = not self._silent
         records = self.run.is_written and process_rank() == 0
         self._recorder = Recorder(self.run, recorded if records else NOTHING, self._pipeline.alert)
+        if steered is not None:
+            self._controls = steered
+            Handler(steered, self, self.run, self._status_sink.pause)
         if not self.run.is_resumed:
             self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
@@ -145,8 +157,10 @@ class Logger(LogMethods, EndingMethods):
 
     @property
     def should_stop(self) -> bool:
-        """Whether an alert that ends the run has fired; for the loop to ask. Does not block."""
-        return self._stop_on_alert and self._status_sink.first_alert is not None
+        """Whether an alert or a dashboard has ended the run; for the loop to ask. Does not block."""
+        return (
+            self._stop_on_alert and self._status_sink.first_alert is not None
+        ) or self._controls.stop_step is not None
 
     def stats(self) -> Stats:
         """Return the delivery counters per sink and what logging cost. Does no I/O."""
@@ -210,7 +224,7 @@ class Logger(LogMethods, EndingMethods):
         self._ended = self._ended or perf_counter()
         self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # so that an alert on the last values counts
         if self.should_stop and status in (RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.KILLED):
-            status, error = RunStatus.STOPPED, self._status_sink.first_alert
+            status, error = RunStatus.STOPPED, self._controls.stop_reason or self._status_sink.first_alert
         self.run.status = status
         self._pipeline.close(timeout)
         self._recorder.close(min(timeout, RECORD_TIMEOUT_S))

@@ -60,6 +60,7 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
     _write_file(path, [_session_start(step)], repeated)
     run = Run(path, previous=fields)
     run.is_resumed, run.steps = bool(checkpoint), steps
+    run.controls_made = sum(change["step"] < step for change in run.controls)
     return run
 
 

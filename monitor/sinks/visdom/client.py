@@ -83,6 +83,11 @@ class VisdomClient:
             raise RequestRefused(f"the server at {self.url} answers {_status(response)}")
         self._check_status(response)
 
+    def login_cookie(self, env: str) -> str | None:
+        """Return the cookie that a socket needs; None for a server without a login."""
+        self.ping(env)
+        return self._cookie
+
     def page_url(self, env: str) -> str:
         """Return the address of the page of an env."""
         return f"{self.url}/env/{quote(env)}"
