@@ -142,7 +142,8 @@ def controls_window(controls: Controls) -> Message:
 
     def add(kind: str, control: str, name: str, value: str) -> None:
         answer = answers.get(control)
-        name = f"{name} ({answer.text})" if answer is not None and answer.text else name
+        if answer is not None and answer.text:
+            name = f"{name} ({answer.text})" if name else answer.text
         rows.append({"type": kind, "control": control, "name": escape_control_chars(name), "value": value})
 
     for control, value in controls.values().items():
@@ -150,7 +151,7 @@ def controls_window(controls: Controls) -> Message:
         number = answers[control].number if control in answers else 0
         add("text", control, f"{control} = {value}", " " * (1 + number % 2))
     for control in controls.calls:
-        add("button", control, control, f"{escape_control_chars(control)} now")
+        add("button", control, "", f"{escape_control_chars(control)} now")
     change = "resume" if controls.is_paused else "pause"
     add("button", change, controls.status(), change)
     add("button", "stop", "end the run", "stop")
