@@ -130,39 +130,31 @@ def test_a_steered_run_is_repeated_to_the_bit(
 ) -> None:
     """From its start in another run, and in one that is killed again and again."""
     # A step of this net takes milliseconds, so that a page can do something during the training.
-    common = [
-        "--hidden",
-        "512",
-        "--epochs",
-        "40",
-        "--test-every",
-        "300",
-        "--checkpoint-every",
-        "50",
-        "--record",
-        "none",
-    ]
+    more = ["--hidden", "512", "--epochs", "40", "--test-every", "300", "--checkpoint-every", "50", "--record", "none"]
+    common = [*settings(tmp_path, small_mnist), *more]
     steer = ["--steer", "--sink", visdom_server.spec()]
-    process = trainer(start, *settings(tmp_path, small_mnist), *common, *steer, "--name", "steered")
+    process = trainer(start, *common, *steer, "--name", "steered")
+    run = tmp_path / "steered"
     with SteeringPage(visdom_server.url, "steered") as page:
-        for control, value in (("lr", "0.02"), ("weight_decay", "0.1"), ("test", "clicked"), ("lr", "0.003")):
+        wait_until(page.rows, 60, "the window")
+        for control, value in (
+            ("lr", "0.02"), ("weight_decay", "0.1"), ("test", "clicked"), ("lr", "0.003"), ("pause", "clicked"),
+            ("lr", "0.004"), ("checkpoint", "clicked"), ("lr", "0.005"),
+        ):  # fmt: skip
+            count = len(made(run))
             page.change(control, value)
-            page.wait(control, f"= {value} (was" if value != "clicked" else "done at step")
-        page.change("pause")
-        page.wait("resume", "paused")
-        page.change("lr", "0.004")
-        page.change("checkpoint")
-        page.change("lr", "0.005")
-        page.wait("lr", "lr = 0.005")
+            wait_until(lambda count=count: len(made(run)) > count, 60, f"the change of {control}")  # type: ignore[misc]
         process.kill()  # after a checkpoint that has the first change of this step, and not the second
         process.wait(60)
-    run = tmp_path / "steered"
     step = checkpoints.load(run)[1]["at"]["step"]
     assert [change["step"] for change in fields(run)["controls"][-3:]] == [step] * 3
-    process = trainer(start, "--resume", "steered", "--trust-options", "--logdir", tmp_path, *steer)
+    process = trainer(
+        start, "--resume", "steered", "--trust-options", "--logdir", tmp_path, "--sink", "tensorboard", *steer
+    )
     with SteeringPage(visdom_server.url, "steered") as page:
+        page.wait("pause", "running")  # no longer what the killed process had sent
         page.change("weight_decay", "0.01")
-        page.wait("weight_decay", "weight_decay = 0.01")
+        wait_until(lambda: ("weight_decay", 0.01) in made(run), 60, "the change")
         process.kill()
         process.wait(60)
     resumed = resume(tmp_path, "steered", "--sink", "tensorboard")
