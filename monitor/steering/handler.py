@@ -166,5 +166,6 @@ class Handler:
             self._journal.note_repeated()
         self._controls.made = self._journal.made
         self._log.text(STEERING_TAG, str(change), change.step)
-        if change.value is not None:
+        if change.value is not None:  # both values, so that the curve is a step and not a ramp
+            self._log.scalar(VALUE_PREFIX + change.control, change.before, change.step)
             self._log.scalar(VALUE_PREFIX + change.control, change.value, change.step)

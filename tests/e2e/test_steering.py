@@ -118,7 +118,7 @@ def test_a_page_steers_a_training(
     found = fields(run)
     assert (found["status"], found["error"][:29]) == ("stopped", "stopped from a dashboard at s")
     rates = event_reader.series(run, "control/lr")
-    assert [value for _, value in rates] == pytest.approx([0.01, 0.002, 0.5])
+    assert [value for _, value in rates] == pytest.approx([0.01, 0.01, 0.002, 0.002, 0.5])
     assert len(event_reader.text(run, "steering")) == 8
     assert len(event_reader.series(run, "test/loss")) == 1
     assert checkpoints.load(run)[1]["at"]["step"] == found["controls"][-1]["step"], "a stop can be resumed from"

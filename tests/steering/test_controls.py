@@ -75,8 +75,8 @@ def test_a_change_is_applied_and_recorded_everywhere(tmp_path: Path, optimizer: 
     assert entries(tmp_path / "a") == [(5, "lr", 0.001, 0.1), (6, "weight_decay", 0.5, 0.01), (6, "test", None, None)]
     texts = [(r.step, r.text) for r in memory.of(Text)]
     assert texts == [(5, "lr: 0.1 → 0.001"), (6, "weight_decay: 0.01 → 0.5"), (6, "test")]
-    assert [(s, v) for t, v, s, _ in memory.of(Scalar) if t == "control/lr"] == [(0, 0.1), (5, 0.001)]
-    assert event_reader.series(tmp_path / "a", "control/weight_decay") == [(0, pytest.approx(0.01)), (6, 0.5)]
+    assert [(s, v) for t, v, s, _ in memory.of(Scalar) if t == "control/lr"] == [(0, 0.1), (5, 0.1), (5, 0.001)]
+    assert event_reader.series(tmp_path / "a", "control/weight_decay")[1:] == [(6, pytest.approx(0.01)), (6, 0.5)]
     assert "lr: 0.1 → 0.001" in event_reader.text(tmp_path / "a", "steering")[0]
 
 
