@@ -109,8 +109,9 @@ class Checkpoints:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "random": random_states,
-            "changes": self.logger.controls.made,
         }
+        if self.logger.controls.made:  # from a dashboard
+            contents["changes"] = self.logger.controls.made
         torch.save(contents, buffer)
         data = buffer.getbuffer()
         name = f"step-{state.step:012d}-{digest(data)}.pt"
