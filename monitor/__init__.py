@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from monitor.sinks.memory import MemorySink as MemorySink
     from monitor.stats import SinkStats as SinkStats
     from monitor.stats import Stats as Stats
+    from monitor.steering.controls import Controls as Controls
 
 __version__ = "0.1.0"
 
@@ -73,6 +74,7 @@ __all__ = [
     "Comparison",
     "Config",
     "ConfusionMatrix",
+    "Controls",
     "Curve",
     "DashboardSink",
     "DataError",
@@ -121,6 +123,7 @@ __all__ = [
 _MODULES = {
     "BadRecord": "monitor.errors",
     "Comparison": "monitor.comparison.comparison",
+    "Controls": "monitor.steering.controls",
     "DashboardSink": "monitor.sinks.base",
     "GlobalSummaryWriter": "monitor.integrations.writer.global_writer",
     "Logger": "monitor.logger",

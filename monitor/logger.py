@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
-import sys
 import threading
 import weakref
 from functools import partial
@@ -19,9 +17,10 @@ from monitor.capture.run_config import RunConfig
 from monitor.dashboards.announcement import join_servers, say_where_to_look
 from monitor.delivery.children.forwarding import logger_for_child
 from monitor.delivery.children.receiving import Receiver
-from monitor.delivery.ending import record_end
+from monitor.delivery.ending import EndingMethods, record_end
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
 from monitor.delivery.recall import history_of
+from monitor.delivery.steering import connect_controls, parse_controls
 from monitor.errors import SinkError
 from monitor.recording.options import NOTHING, parse_record
 from monitor.recording.recorder import Recorder
@@ -30,29 +29,27 @@ from monitor.runs.opening import open_run
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
 from monitor.runs.run import Run
-from monitor.runs.status import RunStatus, ending, exception_status
+from monitor.runs.status import RunStatus, ending
 from monitor.sinks import registry
 from monitor.sinks.run_status import RunStatusSink
 from monitor.stats import Stats
+from monitor.steering.handler import Handler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import TracebackType
+    from collections.abc import Iterable, Mapping
 
     from monitor.capture.null_logger import NullLogger
     from monitor.render.charts.grouping import Charts
     from monitor.sinks.base import Sink
-
-log = logging.getLogger("monitor")
+    from monitor.steering.controls import Controls
 
 CHILDREN = ("off", "forward")
 SETTLE_TIMEOUT_S = 1.0  # the part of `close` that the alerts may take for the last values
 RECORD_TIMEOUT_S = 2.0  # the part of `close` that the files of a short run may take
-INTERRUPTED_CLOSE_S = 0.5  # for the second attempt, after an exception broke off the first
 _open_loggers: weakref.WeakSet[Logger] = weakref.WeakSet()
 
 
-class Logger(LogMethods):
+class Logger(LogMethods, EndingMethods):
     """Stream what a training run logs to any number of sinks.
 
     Log calls may come from any thread. They raise `TypeError` or `ValueError` for what cannot be logged, and nothing
@@ -76,6 +73,7 @@ class Logger(LogMethods):
         children: str = "off",
         record: str | Iterable[str] | bool | None = None,
         charts: Charts = None,
+        controls: Mapping[str, Any] | Controls | None = None,
     ) -> None:
         """Make the run directory and start one worker thread per sink.
 
@@ -100,13 +98,16 @@ class Logger(LogMethods):
                 and this process use, every 10 seconds; "system:30" every 30), "git" (uncommitted changes), and
                 "packages" (what is installed). By default what `MONITOR_RECORD` says, or all. Only rank 0 records.
             charts: which curves share a chart, such as `{"norms": ["grad_norm/*"]}`; by default, those of one metric.
+            controls: what Visdom's page may change while the loop runs, such as `{"lr": optimizer}`, or a `Controls`.
+                The loop calls `steer` at each step. The server must have a login, or be one that nobody else can reach.
 
         Raises:
             SpecError: if a sink is unknown, or its spec, what to record, or a chart cannot be read.
             MissingExtra: if a sink's packages are not installed.
             AlertError: if an alert is not a rule.
-            TypeError, ValueError: if `run` is no directory or is empty, if a setting cannot be stored, or if two have
-                the same name; the message names them.
+            DataError: if the run whose changes `controls` repeats cannot be read.
+            TypeError, ValueError: if `run` is no directory or is empty, if a setting cannot be stored, if two have the
+                same name, or if something cannot be a control; the message names them.
             OSError: if the directory cannot be written.
         """
         if isinstance(sinks, str):
@@ -115,6 +116,7 @@ class Logger(LogMethods):
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
         made, rules, recorded = registry.make_all(sinks, charts), parse_rules(alerts), parse_record(record)
+        steered = parse_controls(controls)
         self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []
@@ -131,6 +133,7 @@ class Logger(LogMethods):
         self._status_sink = RunStatusSink(rules)
         self._stop_on_alert = stop_on_alert
         watch = None if self._silent else self._status_sink
+        connect_controls(steered, made, self.run)
         self._pipeline = Pipeline(made, self.run, self._tick, watch=watch, history=history_of(self.run))
         self._status_sink.on_alert = self._pipeline.alert
         if stop_on_alert:
@@ -145,6 +148,9 @@ class Logger(LogMethods):
         self._watches_models = not self._silent
         records = self.run.is_written and process_rank() == 0
         self._recorder = Recorder(self.run, recorded if records else NOTHING, self._pipeline.alert)
+        if steered is not None:
+            self._controls = steered
+            Handler(steered, self, self.run, self._status_sink.pause)
         if not self.run.is_resumed:
             self._put(Config(self.run.config, time()))
         atexit.register(self._at_exit)
@@ -154,8 +160,10 @@ class Logger(LogMethods):
 
     @property
     def should_stop(self) -> bool:
-        """Whether an alert that ends the run has fired; for the loop to ask. Does not block."""
-        return self._stop_on_alert and self._status_sink.first_alert is not None
+        """Whether an alert or a dashboard has ended the run; for the loop to ask. Does not block."""
+        return (
+            self._stop_on_alert and self._status_sink.first_alert is not None
+        ) or self._controls.stop_step is not None
 
     def stats(self) -> Stats:
         """Return the delivery counters per sink and what logging cost. Does no I/O."""
@@ -219,7 +227,7 @@ class Logger(LogMethods):
         self._ended = self._ended or perf_counter()
         self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # so that an alert on the last values counts
         if self.should_stop and status in (RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.KILLED):
-            status, error = RunStatus.STOPPED, self._status_sink.first_alert
+            status, error = RunStatus.STOPPED, self._controls.stop_reason or self._status_sink.first_alert
         self.run.status = status
         self._pipeline.close(timeout)
         self._recorder.close(min(timeout, RECORD_TIMEOUT_S))
@@ -231,32 +239,9 @@ class Logger(LogMethods):
         durable = [worker.name for worker in self._pipeline.workers if worker.sink.durable]
         self._undelivered = record_end(self.run, self.stats(), durable, status, error)
 
-    def __enter__(self) -> Logger:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._end(RunStatus.FINISHED, None)
-            return
-        try:
-            self._end(*exception_status(kind, value))
-        except BaseException as failure:
-            log.error("%s", failure)  # the loop's own exception is the one that must be seen
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Become a `NullLogger` in a spawned process, such as a `DataLoader` worker, or one that forwards."""
         return self._logger_for_child().__reduce__()
-
-    def _end(self, status: RunStatus, error: str | None) -> None:
-        try:
-            self.close(status=status, error=error)
-        except SinkError:
-            raise
-        except BaseException:  # Ctrl-C, or a handler such as torch's for its workers: end the run properly first
-            self.close(INTERRUPTED_CLOSE_S, status, error)
-            raise
 
     def _check_open(self) -> None:
         if self._put == self._refuse:
@@ -268,16 +253,6 @@ class Logger(LogMethods):
     def _raise_if_strict(self, action: str, problems: list[str]) -> None:
         if problems and self._strict:
             raise SinkError(f"{action}: " + "; ".join(problems))
-
-    def _at_exit(self) -> None:
-        uncaught = getattr(sys, "last_value", None)
-        status, error = (RunStatus.FINISHED, None)
-        if uncaught is not None:
-            status, error = exception_status(type(uncaught), uncaught)
-        try:
-            self.close(status=status, error=error)
-        except SinkError as failure:
-            log.error("%s", failure)
 
     def _in_forked_child(self) -> None:
         """Forward or ignore what is logged: the workers live in the parent, and so does everything logged before."""

@@ -9,9 +9,13 @@ import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from monitor.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 VISDOM_PORT_VARIABLE, TENSORBOARD_PORT_VARIABLE = "MONITOR_VISDOM_PORT", "MONITOR_TENSORBOARD_PORT"
 TIMEOUT_S = 2
@@ -97,12 +101,15 @@ def local_opener() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def fetch_json(url: str, body: bytes | None = None) -> Any:
+def fetch_json(url: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})) -> Any:
     """Return the JSON that `url` answers, `LOGIN_REQUIRED`, or None for anything else. Blocks for at most 2 s."""
     try:
-        with local_opener().open(urllib.request.Request(url, data=body), timeout=TIMEOUT_S) as answer:
+        with local_opener().open(
+            urllib.request.Request(url, data=body, headers=dict(headers)), timeout=TIMEOUT_S
+        ) as answer:
             return json.loads(answer.read(MAX_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
+        error.close()
         return LOGIN_REQUIRED if error.code in (400, 401) else None
     except (OSError, ValueError):
         return None

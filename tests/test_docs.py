@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.support import event_reader
+from tests.support.servers import free_port
 from tests.support.snippets import section
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def test_the_pages_that_teach_have_snippets() -> None:
 )
 def test_the_docs_snippets(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MONITOR_VISDOM_PORT", str(free_port()))  # where nothing answers
     names: dict[str, Any] = {"__name__": "docs"}
     for code in snippets(page):
         run(code, page, names)

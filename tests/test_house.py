@@ -32,6 +32,7 @@ LAYERS = (
     {"monitor.dashboards"},
     {"monitor.sinks"},
     {"monitor.capture"},
+    {"monitor.steering"},
     {"monitor.runs"},
     {"monitor.events", "monitor.imports"},
     {"monitor.render"},
@@ -119,12 +120,12 @@ def test_files_stay_small() -> None:
 
 def test_the_public_names() -> None:
     assert sorted(monitor.__all__) == [
-        "AlertError", "Audio", "BadRecord", "Checkpoint", "Comparison", "Config", "ConfusionMatrix", "Curve",
-        "DashboardSink", "DataError", "Detections", "Embedding", "Figure", "FilterError", "GlobalSummaryWriter",
-        "Histogram", "Images", "JobError", "Logger", "MemorySink", "Mesh", "MissingExtra", "MonitorError", "PRCurve",
-        "Predictions", "Progress", "RECORD_TYPES", "Record", "Restart", "Rule", "Run", "RunStatus", "Scalar",
-        "ScalarBlock", "Sink", "SinkError", "SinkStats", "SlowDown", "SpecError", "StallRule", "Stats", "Summary",
-        "SummaryWriter", "Table", "Text", "Video", "__version__", "compare", "reopen", "testing",
+        "AlertError", "Audio", "BadRecord", "Checkpoint", "Comparison", "Config", "ConfusionMatrix", "Controls",
+        "Curve", "DashboardSink", "DataError", "Detections", "Embedding", "Figure", "FilterError",
+        "GlobalSummaryWriter", "Histogram", "Images", "JobError", "Logger", "MemorySink", "Mesh", "MissingExtra",
+        "MonitorError", "PRCurve", "Predictions", "Progress", "RECORD_TYPES", "Record", "Restart", "Rule", "Run",
+        "RunStatus", "Scalar", "ScalarBlock", "Sink", "SinkError", "SinkStats", "SlowDown", "SpecError", "StallRule",
+        "Stats", "Summary", "SummaryWriter", "Table", "Text", "Video", "__version__", "compare", "reopen", "testing",
     ]  # fmt: skip
     assert all(hasattr(monitor, name) for name in monitor.__all__)
     assert set(monitor.__all__) <= set(dir(monitor))

@@ -10,6 +10,8 @@ from monitor.capture import encode
 from monitor.capture.array_methods import ArrayMethods
 from monitor.capture.model_watch import WatchMethods
 from monitor.capture.snapshot import PendingRecord
+from monitor.steering.controls import Controls
+from monitor.steering.methods import SteerMethods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sized
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _STEP_LIMIT = 2**63
 
 
-class LogMethods(ArrayMethods, WatchMethods):
+class LogMethods(ArrayMethods, WatchMethods, SteerMethods):
     """The log calls of a logger, one method per kind of record.
 
     Calls may come from any thread. None of them does I/O or waits for a GPU. Arrays and tensors are copied during the
@@ -31,6 +33,7 @@ class LogMethods(ArrayMethods, WatchMethods):
     def __init__(self, put: Callable[[Any], None]) -> None:
         """Pass entries, as `Pipeline.inbox` takes them, to `put`."""
         self._put = put
+        self._controls = Controls(listens=False)
         self._inbox: Sized = ()  # where `put` appends to, if it is bounded
         self._limit = 0  # its entries; beyond, `_hold` is called with the new one
         self._hold: Callable[[Any], None] = put

@@ -1,20 +1,67 @@
-"""The end of a run: what `run.json` and the log say when everything that could be delivered is."""
+"""The end of a run: what ends it, and what `run.json` and the log say when everything that could be delivered is."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, TypeVar
 
+from monitor.errors import SinkError
 from monitor.runs.run_file import RUN_FILE
+from monitor.runs.status import RunStatus, exception_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
 
     from monitor.runs.run import Run
-    from monitor.runs.status import RunStatus
     from monitor.stats import Stats
 
 log = logging.getLogger("monitor")
+
+INTERRUPTED_CLOSE_S = 0.5  # for the second attempt, after an exception broke off the first
+EndingT = TypeVar("EndingT", bound="EndingMethods")
+
+
+class EndingMethods:
+    """What closes a logger: the end of a `with` block, or of the program."""
+
+    def close(self, timeout: float | None = None, status: str = "finished", error: str | None = None) -> bool:
+        """Deliver what is left and end the run."""
+        raise NotImplementedError
+
+    def __enter__(self: EndingT) -> EndingT:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._end(RunStatus.FINISHED, None)
+            return
+        try:
+            self._end(*exception_status(kind, value))
+        except BaseException as failure:
+            log.error("%s", failure)  # the loop's own exception is the one that must be seen
+
+    def _end(self, status: RunStatus, error: str | None) -> None:
+        try:
+            self.close(status=status, error=error)
+        except SinkError:
+            raise
+        except BaseException:  # Ctrl-C, or a handler such as torch's for its workers: end the run properly first
+            self.close(INTERRUPTED_CLOSE_S, status, error)
+            raise
+
+    def _at_exit(self) -> None:
+        uncaught = getattr(sys, "last_value", None)
+        status, error = (RunStatus.FINISHED, None)
+        if uncaught is not None:
+            status, error = exception_status(type(uncaught), uncaught)
+        try:
+            self.close(status=status, error=error)
+        except SinkError as failure:
+            log.error("%s", failure)
 
 
 def record_end(run: Run, stats: Stats, durable: Iterable[str], status: RunStatus, error: str | None) -> list[str]:

@@ -63,6 +63,7 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
     _write_file(path, [_session_start(step)], repeated)
     run = Run(path, previous=fields)
     run.is_resumed, run.steps, run.timelines = bool(checkpoint), steps, found
+    run.controls_made = sum(change["step"] < step for change in run.controls)
     return run
 
 

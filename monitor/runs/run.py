@@ -45,6 +45,9 @@ class Run:
         is_written: whether `run.json` is written.
         alerts: the alerts that fired so far, as in `run.json`.
         metrics: those of an earlier process, as in `run.json`.
+        controls: what was changed while it was trained, as in `run.json`; those behind the first `controls_made` are
+            to be made again.
+        controls_made: how many of them were made.
         steps: by metric, the last step of an earlier process, after which automatic steps continue.
         goals: which metrics should be low or high.
         timelines: those of the predictions of an earlier process, by tag, which this one continues.
@@ -91,6 +94,8 @@ class Run:
         self.is_resumed = previous is not None
         self.is_written = is_written
         self.alerts: list[dict[str, Any]] = list((previous or {}).get("alerts") or [])
+        self.controls: list[dict[str, Any]] = list((previous or {}).get("controls") or [])
+        self.controls_made = len(self.controls)
         self.metrics: dict[str, Any] = dict((previous or {}).get("metrics") or {})
         self.steps = {tag: entry["step"] for tag, entry in self.metrics.items()}
         self.goals = Goals((previous or {}).get("goals"))

@@ -103,6 +103,13 @@ def _is_metric(value: Any) -> bool:
     return _is_measured(value["best"]) and _is_count(value.get("best_step")) and value.get("goal") in GOALS
 
 
+def _is_change(value: Any) -> bool:
+    if not (isinstance(value, dict) and _is_text(value.get("control"))):
+        return False
+    changed = value.get("value")
+    return _is_count(value.get("step")) and value["step"] >= 0 and (changed is None or _is_number(changed))
+
+
 def _is_progress(value: Any) -> bool:
     return isinstance(value, dict) and all(count is None or _is_count(count) for count in value.values())
 
@@ -137,6 +144,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "progress": _is_progress,
     "error": _is_text,
     "alerts": _is_list_of(_is_object),
+    "controls": _is_list_of(_is_change),
     "lives": _is_list_of(_is_object),
     "notes": _is_list_of(_is_object),
     "tags": _is_list_of(_is_text),

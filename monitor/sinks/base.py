@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from monitor.records import Record
     from monitor.runs.run import Run
     from monitor.scalar_block import ScalarBlock
+    from monitor.steering.controls import Controls
 
 
 class Sink(ABC):
@@ -129,6 +130,13 @@ class DashboardSink(Sink):
 
         For a sink whose address comes from a file, such as a checkpoint, and not from the user.
         """
+
+    def steer(self, controls: Controls) -> bool:
+        """Let the page change `controls` from `open` to `close`; before `open` only. Tell whether it can.
+
+        Only a page that nobody else can reach, or one behind a login, may change anything.
+        """
+        return False
 
     @abstractmethod
     def page_url(self, run: Run) -> str:

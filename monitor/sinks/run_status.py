@@ -41,6 +41,7 @@ class RunStatusSink(Sink):
         self.first_alert: str | None = None
         self.on_alert: Callable[[Text], None] = _ignore_alert  # gets each alert as a record
         self.on_stall: Callable[[], None] = _ignore_stall
+        self.is_paused = False  # by a dashboard: then no progress is no stall
         self._rules: dict[str, list[Rule]] = {}
         self._stall_rules: list[StallRule] = []
         for rule in rules:
@@ -114,9 +115,15 @@ class RunStatusSink(Sink):
             self._last_advance = time.monotonic()
         self._changed = True
 
+    def pause(self, is_paused: bool) -> None:
+        """Take note that a dashboard has paused the training, or that it goes on; any thread may call it."""
+        self.is_paused, self._last_advance = is_paused, time.monotonic()
+
     def flush(self) -> None:
         """Check for a stall, and write `run.json` when it is due."""
         now = time.monotonic()
+        if self.is_paused:
+            self._last_advance = now
         for rule in [rule for rule in self._stall_rules if now - self._last_advance >= rule.seconds]:
             self._stall_rules.remove(rule)
             step = self.summary.step or 0

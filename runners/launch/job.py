@@ -19,6 +19,7 @@ from monitor.runs.resume import reopen
 from monitor.runs.settings.convert import to_settings
 from monitor.runs.status import SIGNAL_EXIT_CODES
 from monitor.sinks.tensorboard import TensorBoardSink
+from monitor.steering.controls import Controls
 from runners.launch.options import TrainOptions
 from runners.launch.resume_options import (
     ResumePoint,
@@ -26,6 +27,7 @@ from runners.launch.resume_options import (
     find_resume_point,
     options_to_save,
     restore_options,
+    run_directory,
 )
 from runners.launch.session import open_logger
 from runners.training.checkpoints import Checkpoints, fingerprint, restore, restore_random_state
@@ -74,7 +76,9 @@ class Job(Generic[OptionsT]):
     ) -> Iterator[TrainingRun]:
         """Open the run, new or resumed, with its logger and its dashboards; close them after the training."""
         options, distributed, resume_point = self.options, self.distributed, self._resume_point
-        data_fingerprint = fingerprint(data) if options.checkpoint_every or resume_point is not None else []
+        data_fingerprint = (
+            fingerprint(data) if options.checkpoint_every or options.steer or resume_point is not None else []
+        )
         if resume_point is not None:
             check_config(resume_point, config, data_fingerprint)
         model.to(self.device)
@@ -91,6 +95,7 @@ class Job(Generic[OptionsT]):
                 self._reopen,
                 distributed.rank,
                 are_sinks_from_user=self._are_sinks_from_user,
+                controls=self._controls(optimizer, scheduler),
             )
             log = cleanup.enter_context(logger)
             if distributed.world_size > 1 and distributed.rank == 0:
@@ -103,7 +108,7 @@ class Job(Generic[OptionsT]):
             if state is not None and resume_point is not None and resume_point.checkpoint is not None:
                 run.state = state
                 restore_random_state(resume_point.checkpoint, distributed.rank)  # opening the run may have drawn
-            if options.checkpoint_every:
+            if options.checkpoint_every or (options.steer and _is_durable(options.sinks)):
                 settings = to_settings(config)  # without what the run adds to its own
                 run.checkpoints = Checkpoints(
                     every=options.checkpoint_every,
@@ -119,6 +124,7 @@ class Job(Generic[OptionsT]):
                     rank_logger=run.rank_logger,
                     distributed=distributed,
                 )
+                log.controls.add("checkpoint", lambda _step: run.save_checkpoint())
             try:
                 yield run
             except (RuntimeError, SystemExit) as error:
@@ -145,7 +151,21 @@ class Job(Generic[OptionsT]):
     def _reopen(self) -> Run | None:
         """Return the run to resume, None for a new one."""
         point = self._resume_point
-        return None if point is None else reopen(point.path, point.checkpoint_name, point.step)
+        if point is None:
+            return None
+        run = reopen(point.path, point.checkpoint_name, point.step)
+        run.controls_made = point.changes_made(run.controls_made, len(run.controls))
+        return run
+
+    def _controls(self, optimizer: torch.optim.Optimizer, scheduler: Scheduler | None) -> Controls:
+        """Return what a dashboard may change; without `--steer`, earlier changes are repeated and no others made."""
+        targets: dict[str, Any] = {"lr": optimizer if scheduler is None else scheduler}
+        if "weight_decay" in optimizer.param_groups[0]:
+            targets["weight_decay"] = optimizer
+        repeat = self.options.steer_from
+        if repeat is not None:
+            repeat = run_directory(repeat, self.options.logdir)
+        return Controls(targets, repeat=repeat, listens=self.options.steer)
 
     @contextmanager
     def _open_rank_logger(self, log: Logger) -> Iterator[Logger]:
@@ -181,6 +201,8 @@ def open_job(runner: str, options: OptionsT) -> Iterator[Job[OptionsT]]:
         sinks_from_user = options.sinks
         if resume_point is not None:
             options = restore_options(options, resume_point)
+        if options.steer_from is not None and resume_point is not None:
+            raise click.BadParameter("goes with a new run; a resumed one repeats its own.", param_hint="'--steer-from'")
         if options.checkpoint_every and not _is_durable(options.sinks):
             raise click.BadParameter(
                 "needs --sink tensorboard, which keeps the curves before the checkpoint.",

@@ -48,6 +48,8 @@ class RunOptions(SinkOptions):
     record: str | None = None
     show: tuple[str, ...] = ()  # on the console
     charts: tuple[str, ...] = ()  # on dashboards
+    steer: bool = False
+    steer_from: Path | None = None
     in_group: bool = False  # the dashboards are those of a group of runs
 
 
@@ -102,6 +104,10 @@ def run_options(command: F) -> F:
         click.option("--alert", "alerts", multiple=True, callback=alerts, metavar="RULE",
                      help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),
         click.option("--stop-on-alert", is_flag=True, help="End the run at the first alert."),
+        click.option("--steer", is_flag=True,
+                     help="Let Visdom's page change the learning rate and the weight decay, pause, stop, and more."),
+        click.option("--steer-from", type=GivenPath(path_type=Path), metavar="RUN", shell_complete=complete_runs,
+                     help="Make the changes again that were made in this run, at the same steps."),
         click.option("--show", multiple=True, metavar="TAG", shell_complete=complete_metrics,
                      help="Show this metric on the console, such as train/loss or 'test/*'; repeatable.  "
                      "[default: up to four, those of held-out data first]"),

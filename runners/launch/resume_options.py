@@ -40,6 +40,8 @@ UNSAVED_OPTIONS = (
     "output",
     "record",
     "show",
+    "steer",
+    "steer_from",
     "wait",
 )
 PATH_OPTIONS = ("data_dir", "csv")
@@ -64,6 +66,11 @@ class ResumePoint(NamedTuple):
         """How many epochs the training has done or begun."""
         at = {"epoch": 1, "step": 0, "first": 0} if self.checkpoint is None else self.checkpoint["at"]
         return int(at["epoch"] - (at["step"] == at["first"]))
+
+    def changes_made(self, otherwise: int, known: int) -> int:
+        """Return how many of the `known` changes from a dashboard the checkpoint has; by default, `otherwise`."""
+        count = None if self.checkpoint is None else self.checkpoint.get("changes")
+        return count if type(count) is int and 0 <= count <= known else otherwise
 
     @property
     def config(self) -> dict[str, Any]:
@@ -109,7 +116,7 @@ def _find(runner: str, options: RunOptions) -> ResumePoint | str | None:
         if path is not None and not checkpoints.list_checkpoints(path / checkpoints.CHECKPOINT_FOLDER):
             return ResumePoint(path)
         if path is None and options.resume is not None:
-            path = _run_directory(options.resume, options.logdir)
+            path = run_directory(options.resume, options.logdir)
             refuse_running(path)
         if path is None:
             return None
@@ -175,7 +182,7 @@ def check_config(point: ResumePoint, config: Mapping[str, Any], fingerprint: lis
         raise DataError(f"{checkpoint} is from another config: {changes}")
 
 
-def _run_directory(run: Path, logdir: Path) -> Path:
+def run_directory(run: Path, logdir: Path) -> Path:
     """Return the run's directory: the path itself, or the path under the log directory. Raises `DataError`."""
     for path in (run, logdir / run):
         if (path / RUN_FILE).is_file():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.dashboards.server_process import DashboardServer
+    from monitor.steering.controls import Controls
     from runners.launch.options import RunOptions, SinkOptions
 
 RECOVERY_TIMEOUT_S = 30.0  # for the windows of a server that was killed just before the end
@@ -43,6 +44,7 @@ def open_logger(
     rank: int = 0,
     *,
     are_sinks_from_user: bool = True,
+    controls: Controls | None = None,
 ) -> Iterator[Logger]:
     """Open the logger of a run and the dashboards that it streams to; at the end, print where the run is.
 
@@ -53,7 +55,7 @@ def open_logger(
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
         if rank > 0:
-            yield cleanup.enter_context(Logger(Run(options.logdir / runner, is_written=False)))
+            yield cleanup.enter_context(Logger(Run(options.logdir / runner, is_written=False), controls=controls))
             return
         run = reopen() or _new_run(runner, config, options)
         if run.is_resumed:
@@ -69,21 +71,26 @@ def open_logger(
             raise
         try:
             stops = options.stop_on_alert
-            charts = options.charts or None
             logger = Logger(
-                run, sinks, alerts=options.alerts, stop_on_alert=stops, record=options.record, charts=charts
+                run,
+                sinks,
+                alerts=options.alerts,
+                stop_on_alert=stops,
+                record=options.record,
+                charts=options.charts or None,
+                controls=controls,
             )
             with logger, _recovered_at_end(logger, servers):
                 yield logger
         except KeyboardInterrupt:
             if run.status == "stopped":
-                _exit_stopped(run)
+                _exit_stopped(logger)
             echo(f"Interrupted. The run so far is in {run.path}", err=True)
             sys.exit(130)
         finally:
             saved = save_pages(sinks, run.path)
         if run.status == "stopped":
-            _exit_stopped(run)
+            _exit_stopped(logger)
         echo(f"Run: {run.path}")
         if run.incomplete:
             echo(f"Records are missing in: {', '.join(run.incomplete)}", err=True)
@@ -174,8 +181,9 @@ def _make_sinks(options: RunOptions, *, are_sinks_from_user: bool) -> list[Sink]
     return sinks
 
 
-def _exit_stopped(run: Run) -> NoReturn:
-    echo(f"Stopped by an alert. The run so far is in {run.path}", err=True)
+def _exit_stopped(logger: Logger) -> NoReturn:
+    by = "by an alert" if logger.controls.stop_reason is None else "from the dashboard"
+    echo(f"Stopped {by}. The run so far is in {logger.run.path}", err=True)
     sys.exit(1)
 
 

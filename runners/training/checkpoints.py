@@ -52,13 +52,13 @@ STATE_KEYS = {  # the keys of a `TrainState` in the file
 
 @dataclass(kw_only=True)
 class Checkpoints:
-    """Saves a training every so many steps, or at the end of each epoch with `every="epoch"`.
+    """Saves a training every so many steps, or at the end of each epoch with `every="epoch"`; None saves on demand.
 
     `metadata` is what the file holds besides: the run's config and options, and the data's fingerprint. `rank_logger`
     is this process's own log, if there is one.
     """
 
-    every: str | int
+    every: str | int | None
     metadata: Mapping[str, Any]
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -69,7 +69,7 @@ class Checkpoints:
 
     def save_if_due(self, state: TrainState, *, end_of_epoch: bool) -> None:
         """Save a checkpoint if one is due; call it after each step and each epoch."""
-        if end_of_epoch != (self.every == "epoch"):
+        if self.every is None or end_of_epoch != (self.every == "epoch"):
             return
         if end_of_epoch or state.step % int(self.every) == 0:
             self.save(state)
@@ -89,7 +89,9 @@ class Checkpoints:
         try:
             if not all(are_logs_on_disk):
                 raise OSError("what was logged before it is not on disk yet")
-            temporary.replace(temporary.with_name(name))
+            path = temporary.replace(temporary.with_name(name))
+            for other in set(path.parent.glob(f"step-{state.step:012d}-*.pt")) - {path}:
+                other.unlink()  # of the same step, before a dashboard changed something
             _remove_old(temporary.parent)
         except OSError as error:
             with suppress(OSError):
@@ -108,6 +110,8 @@ class Checkpoints:
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "random": random_states,
         }
+        if self.logger.controls.made:  # from a dashboard
+            contents["changes"] = self.logger.controls.made
         torch.save(contents, buffer)
         data = buffer.getbuffer()
         name = f"step-{state.step:012d}-{digest(data)}.pt"

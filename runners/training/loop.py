@@ -42,18 +42,20 @@ def train(
     log, state, distributed = run.log, run.state, run.distributed
     train_split, held_out = data.train.to(config.device), data.held_out(config.device)
     steps_per_epoch = math.ceil(len(train_split.y) / config.batch_size)
-    is_full_batch = steps_per_epoch == 1
 
     model.to(config.device)
     parallel_model = distributed.parallel(model)
     parallel_model.train()
     test = partial(test_model, model, held_out, data.classes, loss_fn, config, run)
+    log.controls.add("test", partial(look, model, held_out, data.classes, loss_fn, config, run))
     log_start(data, steps_per_epoch, config, run)
 
     while state.epoch <= config.epochs and not state.is_out_of_patience(config):
-        epoch_start_s, epoch_first_step = perf_counter(), state.step
+        epoch_start_s, epoch_first_step = perf_counter() - log.controls.paused_s, state.step
         steps_done = state.step - state.epoch_start_step  # more than 0 after a resume within an epoch
         for batch in batches(train_split, config, distributed, state.epoch, skip=steps_done):
+            if run.steer():
+                return state.metrics
             loss, logits = update(parallel_model, batch, loss_fn, optimizer)
             must_stop = log_step(model, batch, loss, logits, config, run)
             state.step += 1
@@ -63,20 +65,20 @@ def train(
                     break
             if must_stop:
                 return state.metrics
-            run.save_checkpoint(end_of_epoch=False)
+            run.save_checkpoint_if_due(end_of_epoch=False)
 
         epoch_fraction = (state.step - epoch_first_step) / steps_per_epoch
-        samples_per_second = epoch_fraction * len(train_split.y) / (perf_counter() - epoch_start_s)
+        epoch_s = perf_counter() - log.controls.paused_s - epoch_start_s
+        samples_per_second = epoch_fraction * len(train_split.y) / epoch_s
         log_speed(optimizer, samples_per_second, steps_per_epoch, config, run)
         if scheduler is not None:
             scheduler.step()
         if not config.test_every:
             test()
-        if is_full_batch and state.epoch == config.epochs:  # the cost after the last update
-            state.metrics |= log_metrics(log, "train", evaluate(model, train_split, loss_fn, distributed), state.step)
+        log_last_cost(model, train_split, loss_fn, config, run)
         log_epoch(steps_per_epoch, config, run)
         state.epoch, state.epoch_start_step = state.epoch + 1, state.step
-        run.save_checkpoint(end_of_epoch=True)
+        run.save_checkpoint_if_due(end_of_epoch=True)
 
     if state.last_test_step != state.step:
         test()
@@ -97,6 +99,32 @@ def update(model: nn.Module, batch: Batch, loss_fn: Loss, optimizer: Optimizer) 
 
     loss: Tensor = optimizer.step(closure)  # type: ignore[arg-type, assignment]
     return loss, outputs[0]
+
+
+def log_last_cost(model: nn.Module, train: Split, loss_fn: Loss, config: TrainConfig, run: TrainingRun) -> None:
+    """Log the cost after the last update of a training with full batches."""
+    state = run.state
+    if state.epoch == config.epochs and config.batch_size >= len(train.y):
+        evaluation = evaluate(model, train, loss_fn, run.distributed)
+        state.metrics |= log_metrics(run.log, "train", evaluation, state.step)
+
+
+def look(
+    model: nn.Module,
+    held_out: dict[str, Split],
+    classes: tuple[str, ...],
+    loss_fn: Loss,
+    config: TrainConfig,
+    run: TrainingRun,
+    _step: int,
+) -> None:
+    """Test because a dashboard asks for it, unless this step was tested already. Early stopping does not count it."""
+    state = run.state
+    if state.last_test_step == state.step:
+        return
+    before = state.best_val_loss, state.tests_without_improvement
+    test_model(model, held_out, classes, loss_fn, config, run)
+    state.best_val_loss, state.tests_without_improvement = before
 
 
 def test_model(

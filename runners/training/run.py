@@ -26,7 +26,19 @@ class TrainingRun:
     rank_logger: Logger | None = None  # takes what concerns this process alone
     on_test: Callable[[int], None] | None = None  # called with the step at each test
 
-    def save_checkpoint(self, *, end_of_epoch: bool) -> None:
+    def save_checkpoint_if_due(self, *, end_of_epoch: bool) -> None:
         """Save a checkpoint if one is due."""
         if self.checkpoints is not None:
             self.checkpoints.save_if_due(self.state, end_of_epoch=end_of_epoch)
+
+    def save_checkpoint(self) -> None:
+        """Save a checkpoint now, if the run has any."""
+        if self.checkpoints is not None:
+            self.checkpoints.save(self.state)
+
+    def steer(self) -> bool:
+        """Do what a dashboard asks for; return whether to stop, with a checkpoint to go on from."""
+        if not self.log.steer(self.state.step):
+            return False
+        self.save_checkpoint()
+        return True

@@ -91,6 +91,11 @@ class VisdomClient:
         """Tell whether the server has a static file, such as a script that only `monitor serve visdom` has."""
         return self._request(f"/static/{path}", None, "GET").status == 200
 
+    def login_cookie(self, env: str) -> str | None:
+        """Return the cookie that a socket needs; None for a server without a login."""
+        self.ping(env)
+        return self._cookie
+
     def page_url(self, env: str) -> str:
         """Return the address of the page of an env."""
         return f"{self.url}/env/{quote(env)}"

@@ -26,6 +26,7 @@ from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.client import RequestRefused, VisdomClient
 from monitor.sinks.visdom.page_state import PageState
+from monitor.sinks.visdom.steering import SteeringWindow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from monitor.runs.run import Run
     from monitor.scalar_block import ScalarBlock
+    from monitor.steering.controls import Controls
 
 log = logging.getLogger("monitor")
 
@@ -67,6 +69,8 @@ class VisdomSink(DashboardSink):
         self._is_from_user = True
         self._client = VisdomClient(f"http://{host}:{port or visdom_port()}", username)
         self._run_name = ""
+        self._controls: Controls | None = None
+        self._steering: SteeringWindow | None = None
         self._state = PageState()
         self._sent: set[str] = set()  # keys of the windows that this server has, in whatever state
         self._bad: dict[str, str] = {}  # what could not be shown since the last flush that succeeded, and why
@@ -103,6 +107,11 @@ class VisdomSink(DashboardSink):
     def url(self) -> str:
         """The address of the server."""
         return self._client.url
+
+    def steer(self, controls: Controls) -> bool:
+        """Let a window change `controls`; its thread starts in `open`."""
+        self._controls = controls
+        return True
 
     def page_url(self, run: Run) -> str:
         """Return the address of the env that shows `run`: the env of the spec, or the name of the run."""
@@ -158,6 +167,10 @@ class VisdomSink(DashboardSink):
         self._run_name = run.name
         self._state.arrange(self.charts)
         self._env = self._env or windows.clean_env_name(run.name)
+        if self._controls is not None and self._steering is None:
+            client = VisdomClient(self.url, self._username, from_user=self._is_from_user)
+            self._steering = SteeringWindow(self._controls, client, self._env, self._run_name)
+            self._steering.start()
 
     def recall(self, records: Sequence[Record]) -> None:
         """Take in curves, texts, and settings; the next test logs images again."""
@@ -205,7 +218,9 @@ class VisdomSink(DashboardSink):
             raise BadRecord(reasons, len(bad))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and end the steering."""
+        if self._steering is not None:
+            self._steering.stop()
         self._client.close()
 
     def forget(self, trace: str, step: int) -> None:

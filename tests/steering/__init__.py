@@ -1,0 +1,1 @@
+"""Steering: what can be changed, how, and by whom."""
