@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from monitor.runs.environment import versions
-from tests.benchmarks import calls, faults, loops, scale, serving, throughput, wholes
+from tests.benchmarks import calls, faults, loops, reading, scale, serving, throughput, wholes
 from tests.benchmarks.measure import COLUMNS, Row
 
 SUITES = "## Other projects' test suites"
@@ -38,7 +38,7 @@ def main() -> int:
         return missed
     found: list[Row] = []
     parts = (
-        calls.rows, throughput.rows, scale.import_rows, serving.rows, loops.rows, scale.rows, wholes.rows
+        calls.rows, throughput.rows, scale.import_rows, serving.rows, reading.rows, loops.rows, scale.rows, wholes.rows
     )  # fmt: skip
     for part in parts:
         for row in part():
