@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 fuzz = settings(
-    max_examples=max(10, int(os.environ.get("MONITOR_FUZZ", "300")) // 2),
+    max_examples=max(10, int(os.environ.get("MONITOR_FUZZ", "300")) // 6),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
