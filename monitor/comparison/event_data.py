@@ -88,8 +88,8 @@ def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_bu
     return fold_history(run, fold, on_error=on_error)
 
 
-def _index(run: Path, tags: set[str]) -> RunIndex | None:
-    """Return the index of a run, current for some tags; one is made for a large run of ours that has none."""
+def _index(run: Path, tags: set[str] | None) -> RunIndex | None:
+    """Return the index of a run, current for some tags or for all; make one for a large run of ours that has none."""
     try:
         index = current_index(run, tags)
         if index is None and (run / RUN_FILE).is_file() and event_bytes(run) >= INDEXED_BYTES:
@@ -103,6 +103,9 @@ def _index(run: Path, tags: set[str]) -> RunIndex | None:
 
 def find_tags(run: Path, prefix: str, on_error: OnError = None) -> set[str]:
     """Return the tags of the scalars that begin with `prefix`. Blocks while it reads."""
+    index = _index(run, None)
+    if index is not None:
+        return {tag for tag in index.tags if tag.startswith(prefix)}
 
     def fold(batches: Iterator[Batch]) -> set[str]:
         tags: set[str] = set()

@@ -84,8 +84,12 @@ class EventReader:
         """The tags of the tensors that are scalars, so far."""
         return self._decoder.tensor_tags()
 
-    def skip(self, offsets: Mapping[Path, int], tensor_tags: Sequence[str] = ()) -> None:
-        """Leave out the first bytes of files, which end between two events and say that these tensors are scalars."""
+    def skip(self, offsets: Mapping[Path, int], tensor_tags: Sequence[str] = (), *, has_settings: bool = False) -> None:
+        """Leave out the first bytes of files, which end between two events.
+
+        They say that tensors with `tensor_tags` are scalars, and may have settings.
+        """
+        self._decoder.has_settings = has_settings
         self._decoder.know_tensors(tensor_tags)
         for path, offset in offsets.items():
             self._reader(path).offset = offset

@@ -56,6 +56,7 @@ class RunIndex:
         clock: the time of the steps.
         last: by tag, the step and value of its last point.
         highest_step: of all scalars.
+        times: of the first and the last scalar or settings, in seconds since the epoch; none if there are none.
         is_resumed: whether a restart supersedes something in the event files.
         has_settings: whether the event files have settings.
         config: these settings; None if they are too large for an index.
@@ -71,6 +72,7 @@ class RunIndex:
         self.clock = Clock()
         self.last: dict[str, tuple[int, float]] = {}
         self.highest_step = -(2**63)
+        self.times: list[float] = []
         self.is_resumed = self.has_settings = False
         self.tensor_tags: list[str] = []
         self.config: dict[str, Any] | None = {}
@@ -103,6 +105,7 @@ class RunIndex:
                     if isinstance(record, Config):
                         self._take_config(record)
                 continue
+            self._take_times(float(batch.times.min()), float(batch.times.max()))
             self.highest_step = max(self.highest_step, int(batch.steps.max()))
             self.clock.add(batch)
             own = batch if only is None else select_tags(batch, only)
@@ -111,7 +114,7 @@ class RunIndex:
                     self.series(tag).extend(steps, values)
                     self.last[tag] = int(steps[-1]), float(values[-1])
 
-    def summarize(self, goals: Goals) -> MetricSummary:
+    def summarize(self, goals: Goals | None = None) -> MetricSummary:
         """Return the last and best values of the metrics."""
         summary = MetricSummary(goals)
         for tag, (step, value) in self.last.items():
@@ -121,8 +124,12 @@ class RunIndex:
                     summary.add(tag, point_value, point_step)
         return summary
 
+    def _take_times(self, first: float, last: float) -> None:
+        self.times = [min([first, *self.times[:1]]), max([last, *self.times[1:]])]
+
     def _take_config(self, record: Config) -> None:
         self.has_settings = True
+        self._take_times(record.time, record.time)
         if self.config is not None:
             self.config |= record.values
             try:
@@ -152,6 +159,7 @@ class RunIndex:
             "clock_step": self.clock.last_step,
             "highest_step": self.highest_step,
             "last": self.last,
+            "times": self.times,
             "is_resumed": self.is_resumed,
             "has_settings": self.has_settings,
             "tensor_tags": self.tensor_tags,
@@ -198,6 +206,7 @@ def _parse(run: Path, data: bytes) -> RunIndex | None:
     index.clock = Clock(index_format.decode_series(sections.pop("clock"), CLOCK_BUCKETS), int(header["clock_step"]))
     index.last = {str(tag): (int(step), float(value)) for tag, (step, value) in header["last"].items()}
     index.highest_step = int(header["highest_step"])
+    index.times = list(map(float, header["times"]))
     index.is_resumed, index.has_settings = bool(header["is_resumed"]), bool(header["has_settings"])
     index.tensor_tags = list(map(str, header["tensor_tags"]))
     index.config = header["config"] if header["config"] is None else dict(header["config"])
