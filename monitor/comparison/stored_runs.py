@@ -17,7 +17,8 @@ from monitor.events.history import KINDS, before_restart, fold_history, select_t
 from monitor.events.index_marks import ranges
 from monitor.events.index_update import current_index
 from monitor.events.reader import EventReader, find_restarts
-from monitor.metrics import is_system
+from monitor.metrics import is_best_value, is_system
+from monitor.records import Config
 from monitor.runs.run import Run
 from monitor.scalar_block import ScalarBlock
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from monitor.comparison.compare import ComparedRun
     from monitor.events.history import Batch
+
+WITHOUT_COPIES = KINDS | {Config}  # a reader that knows of settings leaves out what our writer adds
 
 
 class Points(NamedTuple):
@@ -81,10 +84,16 @@ class StoredRun:
         return f"<StoredRun {self.name!r} in {str(self.path)!r}>"
 
     def tags(self) -> list[str]:
-        """Return the tags of all scalars, in the order in which they appear. Blocks; raises `OSError`."""
+        """Return the tags of all scalars, in the order in which they appear. Blocks; raises `OSError`.
+
+        The best values so far, which the TensorBoard sink adds for HPARAMS, are left out.
+        """
         if self._tags is None:
             index = current_index(self.path)
-            self._tags = fold_history(self.path, _fold_tags) if index is None else index.tags
+            if index is None:
+                self._tags = fold_history(self.path, _fold_tags, kinds=WITHOUT_COPIES)
+            else:
+                self._tags = [tag for tag in index.tags if not (index.has_settings and is_best_value(tag))]
         return list(self._tags)
 
     def pieces(self, tags: Sequence[str] | None = None) -> Iterator[dict[str, Points]]:
@@ -95,7 +104,7 @@ class StoredRun:
         files = event_files(self.path)
         wanted = None if tags is None else set(tags)
         is_wanted = None if wanted is None else wanted.__contains__
-        reader = EventReader(self.path, is_wanted, files, kinds=KINDS)
+        reader = EventReader(self.path, is_wanted, files, kinds=WITHOUT_COPIES if wanted is None else KINDS)
         for block in without_superseded(reader.batches(), find_restarts(files)):
             if isinstance(block, ScalarBlock):
                 yield {tag: Points(steps, values, times) for tag, steps, values, times in block.series()}

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor import Logger, ScalarBlock, reopen
+from monitor import Logger, ScalarBlock, compare, reopen
 from monitor.cli import main
 from monitor.comparison.compare import load_run
 from monitor.comparison.event_data import RunCurves, read_curves
@@ -248,6 +248,31 @@ def test_a_run_of_a_logger_gets_one_at_its_end(tmp_path: Path, monkeypatch: pyte
     assert (index.is_resumed, index.series("train/loss").count) == (True, 2500)
     assert plain(read_curves(run, ("train/loss", "test/accuracy"))) == from_files(run, ("train/loss", "test/accuracy"))
     assert len(event_reader.series(run, "train/loss")) == 2500
+
+
+def test_the_figures_of_a_page_are_the_same(tmp_path: Path) -> None:
+    """Two runs, one of which is still written to, of which the index covers the first part."""
+    names = ("a", "b")
+    for seed, name in enumerate(names):
+        make_run(tmp_path / name, events(0, STEPS, seed=seed))
+
+    def page() -> str:
+        comparison = compare(*names, logdir=tmp_path)
+        return repr(
+            (comparison.figures(with_system=True), comparison.runs, [c.clock.points() for _, c in comparison.clocks()])
+        )
+
+    without = page()
+    for name in names:
+        update_index(tmp_path / name)
+    assert page() == without
+    with next((tmp_path / "b").glob("*tfevents*")).open("ab") as out:
+        out.write(events(STEPS, STEPS + 300, seed=7))
+    assert current_index(tmp_path / "b") is not None
+    grown = page()
+    for name in names:
+        (tmp_path / name / INDEX_FILE).unlink()
+    assert page() == grown != without
 
 
 def test_the_command(tmp_path: Path) -> None:
