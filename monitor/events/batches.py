@@ -46,8 +46,10 @@ class BatchDecoder:
                 del piece
 
     def _large(self, reader: PieceReader, only: list[bytes]) -> Iterator[list[Record]]:
-        event = parse_event(only.pop())
         records: list[Record] = []
+        if not self._decoder.may_hold_record(only[0]):
+            return
+        event = parse_event(only.pop())
         if event is None:
             reader.damaged += 1
             return
@@ -116,6 +118,8 @@ class _PieceDecoder:
         """Return the records of one event; count it if it is damaged."""
         start, end = int(self._piece.offsets[event]), int(self._piece.offsets[event + 1])
         data = self._piece.data[start + HEADER.size : end - CHECKSUM.size]
+        if not self._decoder.may_hold_record(data):
+            return []
         (checksum,) = CHECKSUM.unpack_from(self._piece.data, end - CHECKSUM.size)
         parsed = parse_event(data) if masked_crc(crc32c(data)) == checksum else None
         records: list[Record] = []

@@ -28,6 +28,7 @@ MAX_TAG_CHARS = 2**14
 MAX_KIND_CHARS = 60
 MAX_PLUGIN_CHARS = 2**24  # of all tags whose plugin is remembered
 MAX_TIME_S = 2**37  # since the epoch; later times are no dates
+SESSION_LOG_KEY = b"\x3a"  # of the field of an event; most events do not contain this byte
 SESSION_START, SESSION_CHECKPOINT = 1, 3  # of `SessionLog.SessionStatus`
 GRAPH_TAG = "graph"  # TensorBoard shows one graph of a run
 
@@ -71,6 +72,10 @@ class EventDecoder:
                 records.append(Summary(GRAPH_TAG, event.SerializeToString(), event.step, wall_time))
         elif kind not in ("file_version", None):
             self.skipped[kind.replace("_", " ")] += 1
+
+    def may_hold_record(self, data: bytes) -> bool:
+        """Tell whether an encoded event may hold a record that is wanted, without parsing it."""
+        return self._kinds != {Restart} or SESSION_LOG_KEY in data
 
     def wanted_scalars(self, tags: Sequence[str], plugins: Sequence[str | None]) -> list[int]:
         """Return which values are wanted of an event that holds nothing but scalars, as `decode` would find them.

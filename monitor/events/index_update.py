@@ -11,11 +11,12 @@ from monitor.events.history import KINDS, RestartFound, before_restart, without_
 from monitor.events.index_marks import add_mark
 from monitor.events.reader import EventReader, find_restarts
 from monitor.events.run_index import (
+    BYTES_PER_BUCKET,
     INDEX_FILE,
     MIN_BUCKETS,
     RunIndex,
     load_index,
-    room_for_buckets,
+    room_for_index,
 )
 from monitor.records import Config
 from monitor.render.downsampling import MAX_BUCKETS
@@ -123,11 +124,11 @@ def update_index(run: Path, *, most: int | None = None, least: int = MIN_BUCKETS
 
 
 def _can_be_finer(index: RunIndex, size: int) -> bool:
-    return len(index.last) * 2 * index.max_buckets <= room_for_buckets(size)
+    return len(index.last) * 2 * index.max_buckets * BYTES_PER_BUCKET <= room_for_index(size)
 
 
 def _extend(index: RunIndex, batches: Iterable[Batch], size: int, least: int) -> int:
     for batch in batches:
         index.fold([batch])
         index.fit(size, least)
-    return index.save()
+    return index.save(size)

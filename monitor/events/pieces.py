@@ -61,7 +61,8 @@ class PieceReader(FrameReader):
             rest = b""
             while stop is None or self.offset < stop:
                 more = file.read(framing.READ_CHUNK_BYTES)
-                data = rest + more if rest else more
+                data, is_end = rest + more if rest else more, not more
+                del more  # a megabyte, as is all the rest
                 offsets, size = _walk(data, headers)
                 rest, place = data[offsets[-1] :], self.offset
                 if len(offsets) > 1:
@@ -72,7 +73,7 @@ class PieceReader(FrameReader):
                 if size < 0:
                     self.damaged += 1
                     self.unreadable = True
-                if size < 0 or not more:
+                if size < 0 or is_end:
                     return
                 if size > framing.READ_CHUNK_BYTES:
                     if os.fstat(file.fileno()).st_size < self.offset + size:

@@ -33,14 +33,15 @@ INDEX_FILE = "curves.index"
 MIN_INDEX_BYTES = 2**16  # that an index may have in any case; beyond, it has at most a hundredth of the event files
 SHARE = 100
 BYTES_PER_BUCKET = 26  # about, compressed
+BYTES_PER_TAG = 60  # about, beside the tag itself
 MIN_BUCKETS = 16  # of a curve, below which an index is of no use
 MAX_CONFIG_CHARS = 2**15
 MAX_INDEX_BYTES = 2**30
 
 
-def room_for_buckets(size: int) -> int:
-    """Return how many buckets an index may have beside `size` bytes of event files."""
-    return max(MIN_INDEX_BYTES, size // SHARE) // BYTES_PER_BUCKET
+def room_for_index(size: int) -> int:
+    """Return how many bytes an index may have beside `size` bytes of event files."""
+    return max(MIN_INDEX_BYTES, size // SHARE)
 
 
 class TooManyCurves(Exception):
@@ -144,15 +145,19 @@ class RunIndex:
 
         Raises `TooManyCurves` if that takes fewer than `least` buckets a curve.
         """
-        while sum(self.series(tag).bucket_count for tag in self.last) > room_for_buckets(size):
+        room = room_for_index(size) - sum(2 * len(tag) + BYTES_PER_TAG for tag in self.last)
+        while sum(self.series(tag).bucket_count for tag in self.last) * BYTES_PER_BUCKET > room:
             if self.max_buckets // 2 < least:
                 raise TooManyCurves(f"{len(self.last):,} curves in {size:,} bytes of event files")
             self.max_buckets //= 2
             for tag in self.last:
                 self.series(tag).limit(self.max_buckets)
 
-    def save(self) -> int:
-        """Write the index beside the event files; return its bytes. Raises `OSError`."""
+    def save(self, size: int) -> int:
+        """Write the index beside `size` bytes of event files; return its bytes.
+
+        Raises `OSError`, or `TooManyCurves` if it is too large after all.
+        """
         header = {
             "files": [index_trust.describe(path, covered) for path, covered in self.offsets.items()],
             "max_buckets": self.max_buckets,
@@ -170,6 +175,8 @@ class RunIndex:
         sections = {f"/{tag}": section for tag, section in sections.items()}
         sections["clock"] = index_format.encode_series(self.clock.series)
         data = index_format.encode(header, sections)
+        if len(data) > room_for_index(size):
+            raise TooManyCurves(f"{len(self.last):,} curves take {len(data):,} bytes")
         atomic_write(self.run / INDEX_FILE, data)
         return len(data)
 

@@ -202,7 +202,7 @@ class ColumnDecoder:
         np.bitwise_and(rows, fixed_bits(slots), out=fixed)
         is_one = bool((words == words[0]).all())
         kind_of, firsts = (np.zeros(len(rows), np.intp), [0]) if is_one else _kinds(words)
-        if len(firsts) * EVENTS_PER_PATTERN > len(rows) and slots.size < LONG_EVENT_BYTES:
+        if len(firsts) * EVENTS_PER_PATTERN > len(rows) and len(slots.values) < MANY_VALUES:
             firsts = firsts[:MAX_EQUAL]  # many tags with few events each
         found: list[Pattern] = []
         known = self._slots.setdefault(slots.size, {})
