@@ -23,6 +23,7 @@ from monitor.events.index_update import current_index, update_index
 from monitor.events.run_index import INDEX_FILE, TooManyCurves, load_index
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.render.downsampling import DownsampledSeries
+from monitor.runs.foreign import ForeignRuns
 from tests.support import event_reader, foreign, hostile_events
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ def events(start: int, stop: int, tags: tuple[str, ...] = TAGS, seed: int = 0) -
     """Return framed events with NaN and infinity among the values."""
     steps = np.arange(start, stop)
     values = np.random.default_rng(seed).normal(size=len(steps) * len(tags))
-    values[:: max(1, len(values) // 7)] = [np.nan, np.inf, -np.inf, 1e30, -1e30, 0.0, 1.0, 2.0][
-        : len(values[:: max(1, len(values) // 7)])
-    ]
+    odd = values[:: max(1, len(values) // 7)]
+    odd[:] = np.resize([np.nan, np.inf, -np.inf, 1e30, -1e30, 0.0, 1.0, 2.0], len(odd))
     block = ScalarBlock([tags], np.zeros(len(steps), np.int32), steps, 1.7e9 + steps / 50, values)
     return encode_scalars(block)
 
@@ -204,12 +204,21 @@ def test_the_summary_of_a_foreign_run(tmp_path: Path) -> None:
     file = make_run(tmp_path, frame(foreign.event(0, hostile_events.settings(lr=0.5)).SerializeToString()))
     with file.open("ab") as out:
         out.write(events(0, STEPS, (*TAGS, "test/loss/best")))
+    (listed,) = ForeignRuns(tmp_path).scan([])
     without = load_run("run", tmp_path)
     assert without.metrics["train/loss"]["step"] == STEPS - 1
     assert "test/loss/best" not in without.metrics
     update_index(tmp_path)
     assert current_index(tmp_path) is not None
     assert repr(load_run("run", tmp_path)) == repr(without)
+    runs = ForeignRuns(tmp_path)
+    (found,) = runs.scan([])
+    assert repr(found.fields) == repr(listed.fields)
+    with file.open("ab") as out:
+        out.write(events(STEPS, STEPS + 5, (*TAGS, "test/loss/best")))
+    (found,) = runs.scan([])
+    assert found.progress == {"step": STEPS + 4}
+    assert "test/loss/best" not in found.metrics
 
 
 def test_many_curves_get_a_coarse_index_or_none(tmp_path: Path) -> None:
