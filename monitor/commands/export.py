@@ -9,6 +9,7 @@ import click
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_runs
 from monitor.commands.option_values import GivenPath
+from monitor.render.escaping import escape_control_chars
 from monitor.suggestions import hint
 
 
@@ -38,4 +39,6 @@ def export(names: tuple[str, ...], file: Path, wanted: tuple[str, ...], logdir: 
         count = write(runs, file, wanted or None)
     except OSError as error:
         fail(f"{str(error.filename or file)!r}: {error.strerror or error}", 2)
-    click.echo(f"{file}: {count:,} points of {len(runs):,} run{'s' if len(runs) != 1 else ''}")
+    click.echo(
+        f"{escape_control_chars(str(file))}: {count:,} points of {len(runs):,} run{'s' if len(runs) != 1 else ''}"
+    )

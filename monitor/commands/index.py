@@ -9,6 +9,7 @@ import click
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_runs
 from monitor.commands.option_values import GivenPath
+from monitor.render.escaping import escape_control_chars
 
 
 @click.command(cls=MonitorCommand)
@@ -29,7 +30,8 @@ def index(names: tuple[str, ...], logdir: Path) -> None:
     if not names and not logdir.is_dir():
         raise click.BadParameter(f"{str(logdir)!r} is not a folder.", param_hint="'--logdir'")
     small = failed = 0
-    for name, path in (find_runs(names, logdir) if names else runs_under(logdir)).items():
+    for given, path in (find_runs(names, logdir) if names else runs_under(logdir)).items():
+        name = escape_control_chars(given)
         try:
             size = update_index(path)
             small += not size
@@ -39,7 +41,8 @@ def index(names: tuple[str, ...], logdir: Path) -> None:
             click.echo(f"{name}: no index, because it would be too large: {error}")
         except OSError as error:
             failed += 1
-            click.echo(f"{name}: no index: {error.filename or path}: {error.strerror or error}", err=True)
+            problem = escape_control_chars(f"{error.filename or path}: {error.strerror or error}")
+            click.echo(f"{name}: no index: {problem}", err=True)
     if small:
         click.echo(f"{small:,} run{'s' if small != 1 else ''} of less than 1 MB of event files: no index is needed")
     if failed:

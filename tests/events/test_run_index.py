@@ -17,7 +17,7 @@ from monitor import Logger, ScalarBlock, compare, reopen
 from monitor.cli import main
 from monitor.comparison.compare import load_run
 from monitor.comparison.event_data import RunCurves, read_curves
-from monitor.events import index_update
+from monitor.events import index_update, live_index
 from monitor.events.framing import frame
 from monitor.events.index_update import current_index, update_index
 from monitor.events.run_index import INDEX_FILE, TooManyCurves, load_index
@@ -257,6 +257,27 @@ def test_a_run_of_a_logger_gets_one_at_its_end(tmp_path: Path, monkeypatch: pyte
     assert (index.is_resumed, index.series("train/loss").count) == (True, 2500)
     assert plain(read_curves(run, ("train/loss", "test/accuracy"))) == from_files(run, ("train/loss", "test/accuracy"))
     assert len(event_reader.series(run, "train/loss")) == 2500
+
+
+def test_a_run_that_goes_on_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there before the run ends, and what came since is read from the event file; a failure is no harm."""
+    monkeypatch.setattr(index_update, "MIN_EVENT_BYTES", 50_000)
+    monkeypatch.setattr(live_index, "INTERVAL_S", 0.0)
+    run = tmp_path / "run"
+    with Logger(run, ["tensorboard"]) as log:
+        for step in range(3000):
+            log.scalars({"train/loss": 1 / (step + 1), "other": step}, step)
+        assert log.flush(60)
+        index = current_index(run)
+        assert index is not None
+        assert index.series("train/loss").count == 3000
+        (run / INDEX_FILE).unlink()
+        (run / INDEX_FILE).mkdir()  # which no file can replace
+        log.scalar("train/loss", 0.5, 3000)
+        assert log.flush(60)
+        assert log.stats().sinks["tensorboard"].failed == 0
+        assert read_curves(run, ["train/loss"]).series["train/loss"].count == 3001
+    assert log.run.status == "finished"
 
 
 def test_the_figures_of_a_page_are_the_same(tmp_path: Path) -> None:
