@@ -80,7 +80,7 @@ bench: .venv/installed-tests
 
 # The files with property tests, each with many more examples than in `make test`.
 PROPERTY_TESTS := tests/sinks/test_values.py tests/runs/test_hostile_run_files.py \
-	tests/events/test_event_file_properties.py tests/events/test_scalar_frames.py \
+	tests/events/test_event_file_properties.py tests/events/test_scalar_frames.py tests/events/test_fast_reader.py \
 	tests/sinks/test_scalar_blocks.py tests/runners/test_checkpoint_properties.py tests/comparison/test_hostile_page.py
 
 # As many seeds of the simulation of the delivery; MONITOR_FIRST_SEED=N MONITOR_SEEDS=1 repeats one.

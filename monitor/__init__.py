@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from monitor.alerts import StallRule as StallRule
     from monitor.comparison.comparison import Comparison as Comparison
     from monitor.comparison.comparison import compare as compare
+    from monitor.comparison.stored_runs import StoredRun as StoredRun
+    from monitor.comparison.stored_runs import read as read
     from monitor.errors import AlertError as AlertError
     from monitor.errors import BadRecord as BadRecord
     from monitor.errors import DataError as DataError
@@ -108,6 +110,7 @@ __all__ = [
     "SpecError",
     "StallRule",
     "Stats",
+    "StoredRun",
     "Summary",
     "SummaryWriter",
     "Table",
@@ -115,6 +118,7 @@ __all__ = [
     "Video",
     "__version__",
     "compare",
+    "read",
     "reopen",
     "testing",
 ]
@@ -139,7 +143,9 @@ _MODULES = {
     "StallRule": "monitor.alerts",
     "SummaryWriter": "monitor.integrations.writer.summary_writer",
     "Stats": "monitor.stats",
+    "StoredRun": "monitor.comparison.stored_runs",
     "compare": "monitor.comparison.comparison",
+    "read": "monitor.comparison.stored_runs",
     "reopen": "monitor.runs.resume",
 }
 

@@ -14,6 +14,11 @@ from monitor.commands.lazy import LazyGroup
         "assets": ("monitor.commands.assets:assets", "Get and check the files for Visdom's page."),
         "compare": ("monitor.commands.compare:compare", "Compare runs in the terminal, in Visdom, or as HTML."),
         "doctor": ("monitor.commands.doctor:doctor", "Check whether a training can run here."),
+        "export": ("monitor.commands.export:export", "Write the scalars of runs as Parquet, CSV, or JSON."),
+        "index": (
+            "monitor.commands.index:index",
+            "Make an index of large runs, so that their curves are there at once.",
+        ),
         "mv": ("monitor.commands.edit:mv", "Give a run another name."),
         "note": ("monitor.commands.edit:note", "Add a note to a run."),
         "replay": ("monitor.commands.replay:replay", "Show TensorBoard logs and W&B runs in any sink."),

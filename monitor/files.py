@@ -7,10 +7,11 @@ import itertools
 import os
 import stat
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -44,6 +45,22 @@ def atomic_write(path: Path, content: bytes | str, mode: int | None = None) -> N
         part.write_bytes(data)
         if mode is not None:
             part.chmod(mode)
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to beside `path`; what is there replaces `path` when the block ends without an error.
+
+    Blocks; does not fsync. Raises `OSError` and leaves an old file as it is.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.{next(_writes)}.part")
+    try:
+        yield part
         part.replace(path)
     except BaseException:
         with suppress(OSError):

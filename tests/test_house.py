@@ -125,7 +125,8 @@ def test_the_public_names() -> None:
         "GlobalSummaryWriter", "Histogram", "Images", "JobError", "Logger", "MemorySink", "Mesh", "MissingExtra",
         "MonitorError", "PRCurve", "Predictions", "Progress", "RECORD_TYPES", "Record", "Restart", "Rule", "Run",
         "RunStatus", "Scalar", "ScalarBlock", "Sink", "SinkError", "SinkStats", "SlowDown", "SpecError", "StallRule",
-        "Stats", "Summary", "SummaryWriter", "Table", "Text", "Video", "__version__", "compare", "reopen", "testing",
+        "Stats", "StoredRun", "Summary", "SummaryWriter", "Table", "Text", "Video", "__version__", "compare", "read",
+        "reopen", "testing",
     ]  # fmt: skip
     assert all(hasattr(monitor, name) for name in monitor.__all__)
     assert set(monitor.__all__) <= set(dir(monitor))

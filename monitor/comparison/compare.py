@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from monitor import metrics
 from monitor.errors import DataError
 from monitor.events.files import event_files, runs_under
-from monitor.events.reader import read_history
 from monitor.records import Config, Scalar
 from monitor.runs.editing import TRASH_SUFFIX
 from monitor.runs.listing import load, scan
@@ -19,9 +19,10 @@ from monitor.runs.settings.convert import read_settings
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from monitor.comparison.event_data import OnError
+    from monitor.events.history import Batch
 
 DEFAULT_METRIC_COUNT = 6  # metrics that are compared, unless they are named
 
@@ -93,15 +94,33 @@ def load_run(name: str, path: Path, on_error: OnError = None) -> ComparedRun:
     info = load(path, name)
     if info.metrics:
         return ComparedRun(name, path, info.status_text, info.config, info.metrics)
-    summary = metrics.MetricSummary(metrics.Goals(info.fields.get("goals")))
-    config = dict(info.config)
-    for records in read_history(path, on_error=on_error, kinds=frozenset({Scalar, Config})):
-        for record in records:
-            if isinstance(record, Scalar):
-                summary.add(record.tag, record.value, record.step)
-            elif isinstance(record, Config):
-                config |= {} if info.config else read_settings(record.values)
+    summary, config = _summarize(path, metrics.Goals(info.fields.get("goals")), on_error)
+    config = info.config or config
     return ComparedRun(name, path, info.status_text if (path / RUN_FILE).exists() else "", config, summary.summary())
+
+
+def _summarize(path: Path, goals: metrics.Goals, on_error: OnError) -> tuple[metrics.MetricSummary, dict[str, Any]]:
+    """Return the metrics and the settings that event files hold. Blocks while it reads them."""
+    from monitor.events.history import fold_history
+    from monitor.events.index_update import current_index
+
+    with suppress(OSError):  # which is said below
+        index = current_index(path)
+        if index is not None and index.config is not None:
+            return index.summarize(goals), read_settings(index.config)
+
+    def fold(batches: Iterator[Batch]) -> tuple[metrics.MetricSummary, dict[str, Any]]:
+        summary, config = metrics.MetricSummary(goals), dict[str, Any]()
+        for batch in batches:
+            if isinstance(batch, list):
+                for record in batch:
+                    config |= read_settings(record.values) if isinstance(record, Config) else {}
+            else:
+                for tag, steps, values, _ in batch.series():
+                    summary.extend(tag, steps, values)
+        return summary, config
+
+    return fold_history(path, fold, on_error=on_error, kinds=frozenset({Scalar, Config}))
 
 
 def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:

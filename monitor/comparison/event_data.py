@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.events.reader import read_history
-from monitor.metrics import SYSTEM_PREFIX
-from monitor.records import Scalar
+from monitor.events.clock import CLOCK_BUCKETS, Clock
+from monitor.events.files import event_bytes
+from monitor.events.history import fold_history, select_tags
+from monitor.events.index_update import current_index, update_index
+from monitor.events.run_index import TooManyCurves
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.runs.run_file import RUN_FILE
+from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from monitor.events.history import Batch
+    from monitor.events.run_index import RunIndex
+
+    Points = tuple[NDArray[np.int64], NDArray[np.float64]]
     OnError = Callable[[Path, OSError], None] | None
 
 log = logging.getLogger("monitor")
 
+INDEXED_BYTES = 2**23  # of event files; a comparison gives a run of ours with more of them an index
 EPOCH_TAG = "epoch"  # under which some frameworks log at which epoch a step is
 
 
@@ -50,36 +60,61 @@ class RunCurves:
     """
 
     series: dict[str, DownsampledSeries]
-    clock: DownsampledSeries = field(default_factory=lambda: DownsampledSeries(MAX_BUCKETS // 4))
-    epochs: DownsampledSeries = field(default_factory=lambda: DownsampledSeries(MAX_BUCKETS // 4))
+    clock: DownsampledSeries
+    epochs: DownsampledSeries
 
 
 def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_buckets: int = MAX_BUCKETS) -> RunCurves:
     """Return the downsampled points of each tag, without those that a restart supersedes. Blocks while it reads."""
-    curves = RunCurves({tag: DownsampledSeries(max_buckets) for tag in tags})
-    series, last_step = curves.series, -1
-    wanted = {*series, EPOCH_TAG}
-    for records in read_history(run, wanted.__contains__, on_error=on_error, kinds=frozenset({Scalar})):
-        for record in records:
-            if not isinstance(record, Scalar):
-                continue
-            if record.tag in series:
-                series[record.tag].add(record.step, record.value)
-            if record.tag == EPOCH_TAG:
-                curves.epochs.add(record.step, record.value)
-            if record.step > last_step and not record.tag.startswith(SYSTEM_PREFIX):
-                last_step = record.step
-                curves.clock.add(record.step, record.time)
-    return curves
+    wanted = list(tags)
+    index = _index(run, {*wanted, EPOCH_TAG})
+    if index is not None and max_buckets <= index.max_buckets:
+        series = {tag: index.series(tag).copy(max_buckets) for tag in wanted}
+        return RunCurves(series, index.clock.series, index.series(EPOCH_TAG).copy(CLOCK_BUCKETS))
+
+    def fold(batches: Iterator[Batch]) -> RunCurves:
+        clock, epochs = Clock(), DownsampledSeries(CLOCK_BUCKETS)
+        series = {tag: DownsampledSeries(max_buckets) for tag in wanted}
+        for block in batches:
+            if isinstance(block, ScalarBlock):
+                clock.add(block)
+                for tag, steps, values, _ in select_tags(block, {*wanted, EPOCH_TAG}).series():
+                    if tag in series:
+                        series[tag].extend(steps, values)
+                    if tag == EPOCH_TAG:
+                        epochs.extend(steps, values)
+        return RunCurves(series, clock.series, epochs)
+
+    return fold_history(run, fold, on_error=on_error)
+
+
+def _index(run: Path, tags: set[str] | None) -> RunIndex | None:
+    """Return the index of a run, current for some tags or for all; make one for a large run of ours that has none."""
+    try:
+        index = current_index(run, tags)
+        if index is None and (run / RUN_FILE).is_file() and event_bytes(run) >= INDEXED_BYTES:
+            with suppress(TooManyCurves):
+                update_index(run)
+                index = current_index(run, tags)
+    except OSError:  # it cannot be written here; if event files cannot be read, that is said elsewhere
+        return None
+    return index
 
 
 def find_tags(run: Path, prefix: str, on_error: OnError = None) -> set[str]:
     """Return the tags of the scalars that begin with `prefix`. Blocks while it reads."""
-    tags: set[str] = set()
-    kinds = frozenset({Scalar})
-    for records in read_history(run, lambda tag: tag.startswith(prefix), on_error=on_error, kinds=kinds):
-        tags.update(record.tag for record in records if isinstance(record, Scalar))
-    return tags
+    index = _index(run, None)
+    if index is not None:
+        return {tag for tag in index.tags if tag.startswith(prefix)}
+
+    def fold(batches: Iterator[Batch]) -> set[str]:
+        tags: set[str] = set()
+        for block in batches:
+            if isinstance(block, ScalarBlock):
+                tags.update(tag for number in np.unique(block.group).tolist() for tag in block.groups[number])
+        return tags
+
+    return fold_history(run, fold, lambda tag: tag.startswith(prefix), on_error)
 
 
 def read_series(run: Path, tags: Iterable[str], on_error: OnError = None) -> dict[str, DownsampledSeries]:
@@ -91,17 +126,24 @@ def read_points(
     run: Path, tags: Iterable[str], on_error: OnError = None
 ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Return all points of each tag: ascending steps and values, the last one of a step. Blocks while it reads."""
-    found: dict[str, tuple[list[int], list[float]]] = {tag: ([], []) for tag in tags}
-    for records in read_history(run, found.__contains__, on_error=on_error, kinds=frozenset({Scalar})):
-        for record in records:
-            if isinstance(record, Scalar):
-                steps, values = found[record.tag]
-                steps.append(record.step)
-                values.append(record.value)
-    return {tag: _last_by_step(steps, values) for tag, (steps, values) in found.items()}
+    wanted = list(tags)
+
+    def fold(batches: Iterator[Batch]) -> dict[str, Points]:
+        found: dict[str, list[Points]] = {tag: [] for tag in wanted}
+        for block in batches:
+            if isinstance(block, ScalarBlock):
+                for tag, steps, values, _ in block.series():
+                    found[tag].append((steps, values))
+        return {tag: _last_by_step(parts) for tag, parts in found.items()}
+
+    return fold_history(run, fold, set(wanted).__contains__, on_error)
 
 
-def _last_by_step(steps: list[int], values: list[float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    array = np.array(steps[::-1], np.int64)
-    unique, first = np.unique(array, return_index=True)
-    return unique, np.array(values[::-1], np.float64)[first]
+def _last_by_step(parts: list[Points]) -> Points:
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0)
+    steps, values = (np.concatenate(columns) for columns in zip(*parts))
+    if (steps[1:] > steps[:-1]).all():
+        return steps, values
+    unique, first = np.unique(steps[::-1], return_index=True)
+    return unique, values[::-1][first]

@@ -16,6 +16,11 @@ def event_files(run: Path) -> list[Path]:
         return []
 
 
+def event_bytes(run: Path) -> int:
+    """Return the size of all event files of a run. Raises `OSError`."""
+    return sum(path.stat().st_size for path in event_files(run))
+
+
 def runs_under(path: Path) -> dict[str, Path]:
     """Return the runs under `path`, by the names that TensorBoard gives them: folders that hold event files.
 

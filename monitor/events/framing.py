@@ -98,7 +98,7 @@ class FrameReader:
                 else:
                     if os.fstat(file.fileno()).st_size < self.offset + size:
                         return
-                    data, checksum_bytes = _read_large(file, self.offset + HEADER.size, length)
+                    data, checksum_bytes = read_large(file, self.offset + HEADER.size, length)
                     file.seek(self.offset + size)
                     buffer = _Buffer(file)
                 self.offset += size
@@ -149,8 +149,8 @@ def _parser() -> tuple[Callable[[bytes], Event], type[Exception]]:
     return Event.FromString, DecodeError
 
 
-def _read_large(file: BinaryIO, offset: int, length: int) -> tuple[bytes, bytes]:
-    """Return an event and its checksum; nothing for one that is too large."""
+def read_large(file: BinaryIO, offset: int, length: int) -> tuple[bytes, bytes]:
+    """Return an event and its checksum as bytes; nothing for one that is too large."""
     if length > MAX_EVENT_BYTES:
         return b"", b""
     file.seek(offset)

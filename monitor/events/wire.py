@@ -23,7 +23,7 @@ SUMMARY: dict[int, Any] = {1: {8: TENSOR}}
 EVENT: dict[int, Any] = {5: SUMMARY}
 
 
-class _TooLarge(Exception):
+class _TooLarge(ValueError):
     """The message takes more memory than there is room for, or cannot be decoded."""
 
 
@@ -42,12 +42,12 @@ def fits_in_memory(message: bytes, limit: int, parts: dict[int, Any] = EVENT) ->
 def _measure(data: bytes, position: int, end: int, parts: dict[int, Any], room: int) -> int:
     """Return the room that is left after the message in `data[position:end]`."""
     while position < end:
-        key, position = _varint(data, position)
+        key, position = read_varint(data, position)
         kind, length = key & 7, 0
         if kind == VARINT:
-            _, position = _varint(data, position)
+            _, position = read_varint(data, position)
         elif kind == LENGTH_DELIMITED:
-            length, position = _varint(data, position)
+            length, position = read_varint(data, position)
         elif kind in (FIXED64, FIXED32):
             position += 8 if kind == FIXED64 else 4
         else:
@@ -66,8 +66,8 @@ def _measure(data: bytes, position: int, end: int, parts: dict[int, Any], room: 
     return room
 
 
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Return the number at `position`, and where the next field begins."""
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return the number at `position`, and what follows it. Raises `IndexError` or `ValueError` if there is none."""
     number, shift = 0, 0
     while True:
         byte = data[position]

@@ -197,6 +197,43 @@ class DownsampledSeries:
         middle = ends[:, 0] / 2 + ends[:, 1] / 2
         return Columns(middle, totals / np.maximum(counts, 1), ends[:, 2] / 2 + ends[:, 3] / 2), counts
 
+    @property
+    def bucket_count(self) -> int:
+        """The number of buckets, of which each stores up to 5 points."""
+        return len(self._buckets)
+
+    def copy(self, max_buckets: int) -> DownsampledSeries:
+        """Return another series of the same points, with at most so many buckets."""
+        series = DownsampledSeries.restored(self._max_buckets, self._bucket_size, self.count, self.buckets()[1])
+        series.limit(max_buckets)
+        return series
+
+    def limit(self, max_buckets: int) -> None:
+        """Have at most so many buckets from now on; the result is the same as if it had always been so."""
+        while len(self._buckets) > max_buckets:
+            self._merge_pairs()
+        self._max_buckets = max_buckets
+
+    def buckets(self) -> tuple[int, list[tuple[Point | None, ...]]]:
+        """Return how many points a bucket holds, and of each the first, last, lowest, highest, and non-finite point."""
+        return self._bucket_size, [(b.first, b.last, b.lowest, b.highest, b.non_finite) for b in self._buckets]
+
+    @classmethod
+    def restored(
+        cls, max_buckets: int, bucket_size: int, count: int, buckets: list[tuple[Point | None, ...]]
+    ) -> DownsampledSeries:
+        """Return the series of `count` points that has these `buckets`; it goes on as the original would."""
+        series = cls(max_buckets)
+        series._bucket_size, series.count = bucket_size, count
+        for number, points in enumerate(buckets):
+            bucket = _Bucket()
+            bucket.first, bucket.last, bucket.lowest, bucket.highest, bucket.non_finite = points
+            bucket.count = min(bucket_size, count - number * bucket_size)
+            series._buckets.append(bucket)
+            if series.first_non_finite is None and bucket.non_finite is not None:
+                series.first_non_finite = bucket.non_finite[1:]
+        return series
+
     def _merge_pairs(self) -> None:
         """Merge neighboring buckets in pairs."""
         merged = self._buckets[::2]

@@ -59,18 +59,30 @@ class _ForeignRun:
         return RunInfo(name, self._path, RunStatus.FOREIGN, fields, self._problem, time.time())
 
     def _read(self) -> None:
+        from monitor.events.index_update import current_index
         from monitor.events.reader import EventReader
 
         try:
             if self._reader is None:
+                index = current_index(self._path)
                 size = sum(file.stat().st_size for file in event_files(self._path))
-                if size > MAX_BYTES:
-                    self._problem = f"its event files have {size / 2**20:,.0f} MiB; monitor compare reads them"
+                if index is None and size > MAX_BYTES:
+                    self._problem = (
+                        f"its event files have {size / 2**20:,.0f} MiB; monitor index makes them quick to list"
+                    )
                     return
                 self._reader = EventReader(self._path, kinds=frozenset({Scalar, Config}))
-            for records in self._reader.records():
-                for record in records:
-                    self._take(record)
+                if index is not None and index.config is not None:
+                    self._summary, self._config, self._times = index.summarize(), dict(index.config), index.times
+                    self._reader.skip(index.offsets, index.tensor_tags, has_settings=index.has_settings)
+            for batch in self._reader.batches():
+                if isinstance(batch, list):
+                    for record in batch:
+                        self._take(record)
+                else:
+                    for tag, steps, values, _ in batch.series():
+                        self._summary.extend(tag, steps, values)
+                    self._take_times(float(batch.times.min()), float(batch.times.max()))
         except OSError as error:
             self._problem = f"{error.filename or self._path} cannot be read: {error.strerror or error}"
 
@@ -80,5 +92,7 @@ class _ForeignRun:
         elif isinstance(record, Config):
             self._config |= record.values
         if isinstance(record, Scalar | Config):
-            first = self._times[0] if self._times else record.time
-            self._times = [min(first, record.time), max(first, record.time)]
+            self._take_times(record.time, record.time)
+
+    def _take_times(self, first: float, last: float) -> None:
+        self._times = [min([first, *self._times[:1]]), max([last, *self._times[1:]])]

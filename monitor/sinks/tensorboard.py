@@ -14,6 +14,7 @@ import numpy as np
 
 from monitor.events import summaries
 from monitor.events.framing import frame
+from monitor.events.live_index import LiveIndex
 from monitor.events.media.projector import ProjectorFiles, encode_embedding, write_embedding
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.events.writer import EventFileWriter
@@ -58,6 +59,7 @@ class TensorBoardSink(Sink):
             self.accepts = self.accepts - {Config}
         self._file: EventFileWriter | None = None
         self._run: Run | None = None
+        self._index: LiveIndex | None = None  # one for the event files of all processes
         self._embeddings: list[ProjectorFiles] = []  # that are not on disk yet
         self._summary = MetricSummary()
         self._known_groups: set[TagGroup] = set()  # whose tags are in `_splits`
@@ -68,6 +70,7 @@ class TensorBoardSink(Sink):
         self._run = run
         self._summary.goals = run.goals
         self._file = EventFileWriter(run.path, f".rank{self._rank}" if self._rank else "")
+        self._index = None if self._rank else LiveIndex(run.path)
 
     def recall(self, records: Sequence[Record]) -> None:
         """Take in the best values so far."""
@@ -114,6 +117,8 @@ class TensorBoardSink(Sink):
             while self._embeddings:
                 write_embedding(self._run.path, self._embeddings[0])
                 del self._embeddings[0]
+            if self._index is not None:
+                self._index.tick()
 
     def close(self) -> None:
         """Note the run's end in HPARAMS and close the file."""
@@ -126,6 +131,8 @@ class TensorBoardSink(Sink):
         self.flush()
         self._file.close()
         self._file = None
+        if self._index is not None:
+            self._index.close()
 
     def _derived_events(self, block: ScalarBlock) -> bytes:
         """Return the framed events that follow from scalars: new charts, and the best values of held-out metrics."""

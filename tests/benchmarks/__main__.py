@@ -1,5 +1,7 @@
 """`make bench`: two tables, printed and written to `docs/benchmarks.md`; with `SECTION=faults`, the second alone.
 
+`SECTION=scale` measures what is in `docs/scale.md`.
+
 What comes after them on the page stays: the results of other projects' test suites.
 """
 
@@ -14,7 +16,7 @@ from pathlib import Path
 import torch
 
 from monitor.runs.environment import versions
-from tests.benchmarks import calls, faults, loops, scale, serving, throughput, wholes
+from tests.benchmarks import at_scale, calls, faults, loops, scale, serving, throughput, wholes
 from tests.benchmarks.measure import COLUMNS, Row
 
 SUITES = "## Other projects' test suites"
@@ -30,6 +32,8 @@ reached in the median, not in every pair.
 
 def main() -> int:
     """Measure everything, or the section that is named; write the page, and return how many bounds were missed."""
+    if sys.argv[1:] == ["scale"]:
+        return at_scale.write()
     page, heading, suites = PAGE.read_text().partition(SUITES)
     suites = "\n" + heading + suites if heading else ""
     if sys.argv[1:] == ["faults"]:
@@ -57,7 +61,7 @@ def main() -> int:
     tail = f"\nMeasured on {date.today().isoformat()}: {machine}, {gpu}; {packages}.\n"
     text, missed = faults.section()
     PAGE.write_text(HEAD + "\n" + "\n".join(lines) + "\n" + tail + "\n" + text + suites)
-    return missed + sum(not row.reached for row in found)
+    return missed + sum(not row.reached for row in found) + at_scale.write()
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ class Layout:
         A CRC is linear over GF(2), apart from a constant: it is the template's, XOR what each other byte contributes.
         """
         if self._has_tables:
-            tables, last = _tables(), self.size - CHECKSUM.size - 1
+            tables, last = crc_tables(), self.size - CHECKSUM.size - 1
             crcs = np.full(len(rows), self._crc_of_template, np.uint32)
             for at in self._variable.tolist():
                 crcs ^= tables[last - at].take(rows[:, at], mode="wrap")
@@ -159,7 +159,7 @@ def layout(tags: TagGroup, width: int, *, has_time: bool) -> Layout:
 
 
 @lru_cache(1)
-def _tables() -> NDArray[np.uint32]:
+def crc_tables() -> NDArray[np.uint32]:
     """Return what byte B contributes to the CRC if D bytes follow it, at [D, B]: 1 MiB."""
     tables = np.zeros((MAX_TABLES, 256), np.uint32)
     zero = crc32c(b"\0")
