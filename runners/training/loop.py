@@ -73,7 +73,9 @@ def train(
         if not config.test_every:
             test()
         if is_full_batch and state.epoch == config.epochs:  # the cost after the last update
-            state.metrics |= log_metrics(log, "train", evaluate(model, train_split, loss_fn, distributed), state.step)
+            state.metrics |= log_metrics(
+                log, "train", evaluate(model, train_split, loss_fn, distributed, config.predict), state.step
+            )
         log_epoch(steps_per_epoch, config, run)
         state.epoch, state.epoch_start_step = state.epoch + 1, state.step
         run.save_checkpoint(end_of_epoch=True)
@@ -111,7 +113,7 @@ def test_model(
     log, state = run.log, run.state
     state.last_test_step = state.step
     for name, split in held_out.items():
-        evaluation = evaluate(model, split, loss_fn, run.distributed)
+        evaluation = evaluate(model, split, loss_fn, run.distributed, config.predict)
         state.metrics |= log_metrics(log, name, evaluation, state.step)
         if name == "test":
             log_predictions(log, evaluation, classes, state.step, run.distributed)
