@@ -42,8 +42,9 @@ class LogisticReport:
     ) -> None:
         """Report on `model`, which takes rows of `table` after `scaling`.
 
-        It is a linear layer, whose output is the log-odds, or has one. Without `has_odds`, an activation that is not the
-        sigmoid is behind it, and the model's output is the probability. `is_inclusive` calls a probability of exactly 0.5 class 1.
+        It is a linear layer, whose output is the log-odds, or has one. Without `has_odds`, an activation that is not
+        the sigmoid is behind it, and the model's output is the probability. `is_inclusive` calls a probability of
+        exactly 0.5 class 1.
         """
         self._table, self._scaling, self._model, self._log = table, scaling, model, log
         self._has_odds, self._is_inclusive = has_odds, is_inclusive

@@ -19,7 +19,7 @@ from runners.choices import IMAGE_DATASETS
 from runners.course.findings import FINDINGS, Finding
 from runners.course.published import COMPARISONS
 from runners.course.results import RunResult
-from runners.course.worked_examples import WORKED_EXAMPLES
+from runners.course.worked_examples import WORKED_EXAMPLES, parse_values
 from runners.launch.options import RunOptions, SinkOptions
 from runners.launch.session import GroupDashboards, open_group_dashboards, open_logger, refuse_logdir
 
@@ -38,9 +38,10 @@ COMPARED_METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", 
 
 def run_worked_example(name: str, values: Sequence[str], options: SinkOptions) -> bool:
     """Work out an example by hand, as a run of its own; return whether it has shown what it is about."""
+    parsed = parse_values(name, values)
     sink_options = {field.name: getattr(options, field.name) for field in fields(SinkOptions)}
     with open_logger(name, {"runner": name}, RunOptions(**sink_options, name=name)) as logger:
-        worked = WORKED_EXAMPLES[name](logger, values)
+        worked = WORKED_EXAMPLES[name](logger, parsed)
         logger.text(name, worked.text, 0)
     if "console" not in options.sinks:  # the console sink prints texts itself
         click.echo(worked.text)

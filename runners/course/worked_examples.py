@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -34,9 +34,9 @@ class Worked(NamedTuple):
     holds: bool
 
 
-def bce_by_hand(log: Logger, values: Sequence[str]) -> Worked:
+def bce_by_hand(log: Logger, values: Sequence[tuple[int, float]]) -> Worked:
     """Binary cross entropy of one sample, −[y ln ŷ + (1 − y) ln(1 − ŷ)], natural logarithm, and the mean."""
-    samples = [_sample(value) for value in values] or list(SAMPLES)
+    samples = values or SAMPLES
     losses = [binary_cross_entropy(y, p) for y, p in samples]
     for number, loss in enumerate(losses, start=1):
         log.scalar("bce", loss, number)
@@ -53,12 +53,12 @@ def bce_by_hand(log: Logger, values: Sequence[str]) -> Worked:
     return Worked(align([("y", "ŷ", "loss"), *rows, ("", "mean", f"{mean:.4f}")]), costs, holds)
 
 
-def entropy(log: Logger, values: Sequence[str]) -> Worked:
+def entropy(log: Logger, values: Sequence[Sequence[float]]) -> Worked:
     """Entropy in bits, −Σ p log₂ p: the average number of yes-or-no questions to find out what was drawn.
 
     Without values of the user's, also cross entropies in nats, −ln p of the true class.
     """
-    distributions = [_distribution(value) for value in values] or [list(each) for each in DISTRIBUTIONS]
+    distributions = values or DISTRIBUTIONS
     rows: list[tuple[str, ...]] = [("probabilities", "bits", "")]
     bits = []
     for number, distribution in enumerate(distributions, start=1):
@@ -144,7 +144,13 @@ def _probability(text: str) -> float | None:
     return p if 0 <= p <= 1 else None
 
 
-WORKED_EXAMPLES: dict[str, Callable[[Logger, Sequence[str]], Worked]] = {
+def parse_values(name: str, values: Sequence[str]) -> list[Any]:
+    """Return the values of the user for a worked example; raise `click.BadParameter` for one that it does not take."""
+    parse: Callable[[str], Any] = _sample if name == "bce-by-hand" else _distribution
+    return [parse(value) for value in values]
+
+
+WORKED_EXAMPLES: dict[str, Callable[[Logger, Sequence[Any]], Worked]] = {
     "bce-by-hand": bce_by_hand,
     "entropy": entropy,
     "why-not-mse": lambda log, _: why_not_mse(log),
