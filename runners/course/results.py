@@ -40,7 +40,7 @@ class RunResult:
             for record in records
             if isinstance(record, Text)
         ]
-        rows = re.findall(r"^ *\S.* (\d\.\d{4})  \S+$", texts[-1], re.M) if texts else []
+        rows = re.findall(r"^ *\S.* (\d\.\d{4}) +\S+$", texts[-1], re.M) if texts else []
         return {number: float(p) for number, p in enumerate(rows, start=1)}
 
     @cached_property

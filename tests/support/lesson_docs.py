@@ -11,6 +11,7 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from click.testing import CliRunner
@@ -117,8 +118,9 @@ def write(names: list[str]) -> None:
         if names and not any(name in shlex.split(block.command) for name in names):
             continue
         with tempfile.TemporaryDirectory() as folder:
+            started = perf_counter()
             output = run(block, Path(folder), DATA)
-        print(f"{block.command}\n{output}", flush=True)
+        print(f"{block.command}: {perf_counter() - started:.0f} s\n{output}", flush=True)
         before = f"{block.command} -->\n```text\n{block.output}```"
         PAGE.write_text(PAGE.read_text().replace(before, f"{block.command} -->\n```text\n{output}```", 1))
 
