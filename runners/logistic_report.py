@@ -166,8 +166,9 @@ class LogisticReport:
         wrong = (predicted != table.y).nonzero().flatten().tolist()
         line = f"{len(table.y) - len(wrong)} of {len(table.y)} rows are called what they are"
         if wrong and len(table.features) <= WIDE_TABLE_FEATURES:
+            units = " and ".join(map(plural, table.features))
             named = [
-                f"{' and '.join(f'{value:g}' for value in table.x[row].tolist())} {' and '.join(table.features)}, "
+                f"{' and '.join(f'{value:g}' for value in table.x[row].tolist())} {units}, "
                 f"{table.verdicts[int(table.y[row])]}, is called {table.verdicts[int(predicted[row])]}"
                 for row in wrong[:MAX_WRONG_ROWS]
             ]
