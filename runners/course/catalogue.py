@@ -79,8 +79,8 @@ LESSONS: dict[str, Lesson] = {
         BINARY,
         "the optimizers of the slide, and lbfgs, on the same four students",
         15,
-        "With one learning rate, 0.01, for all: adadelta hardly leaves its start, lbfgs separates the students almost "
-        "perfectly.",
+        "With one learning rate, 0.01, for all: adadelta hardly leaves its start; rprop and lbfgs separate the "
+        "students almost perfectly.",
         {
             name: f"logistic --data hours --optimizer {name}"
             for name in ("sgd", "adadelta", "adagrad", "adam", "adamax", "asgd", "rmsprop", "rprop", "lbfgs")

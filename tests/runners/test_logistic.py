@@ -83,7 +83,13 @@ def test_on_which_side_one_half_is(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("activation", choices.ACTIVATIONS)
+@pytest.mark.parametrize(
+    "activation",
+    [
+        name if name in ("sigmoid", "relu", "prelu", "softmax2d") else pytest.param(name, marks=pytest.mark.slow)
+        for name in choices.ACTIVATIONS
+    ],
+)
 def test_another_activation_in_place_of_the_sigmoid(tmp_path: Path, activation: str) -> None:
     said = train(tmp_path, "--activation", activation, "--epochs", 3)
     assert said.exit_code == 0, said.output
