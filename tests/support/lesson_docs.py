@@ -107,7 +107,7 @@ def _is_number_close(a: str, b: str, has_images: bool) -> bool:
         return abs(x - y) <= (DIGITS_TOLERANCE if digits else 0) * float(unit) * (1 + 1e-9)
     if 0 <= x <= 1:
         tolerance = LOW_ACCURACY_TOLERANCE if x < LOW_ACCURACY else ACCURACY_TOLERANCE
-        return abs(x - y) <= max(tolerance, LOSS_TOLERANCE * x)
+        return abs(x - y) <= tolerance
     return abs(x - y) <= LOSS_TOLERANCE * abs(x)
 
 
