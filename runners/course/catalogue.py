@@ -13,7 +13,7 @@ class Lesson(NamedTuple):
 
     lecture: str
     shows: str  # in one line
-    seconds: int  # on two cores, with MNIST where it has images
+    seconds: int  # of one core, with MNIST where it has images
     description: str  # what to look for
     runs: dict[str, str] = {}  # noqa: RUF012 - never written to
     has_images: bool = True  # whether the runs take the options that choose the images
@@ -59,7 +59,7 @@ LESSONS: dict[str, Lesson] = {
     "hours": Lesson(
         BINARY,
         "one weight and one bias bend a line into an S; where it crosses 0.5",
-        8,
+        7,
         "The probability crosses 0.5 at −b/w. After 1,000 steps that is too early, and 2 hours, a fail, are called a "
         "pass; after 3,000 steps, or with Adam, it is between the last fail and the first pass.",
         {
@@ -78,7 +78,7 @@ LESSONS: dict[str, Lesson] = {
     "hours-optimizers": Lesson(
         BINARY,
         "the optimizers of the slide, and lbfgs, on the same four students",
-        15,
+        21,
         "With one learning rate, 0.01, for all: adadelta hardly leaves its start; rprop and lbfgs separate the "
         "students almost perfectly.",
         {
@@ -90,7 +90,7 @@ LESSONS: dict[str, Lesson] = {
     "wrong-start": Lesson(
         BINARY,
         "why not the squared error: started wrong, a sigmoid with it stays wrong",
-        6,
+        8,
         "From w = −10, where every prediction is confidently wrong, the cross entropy recovers; the squared error "
         "of the probability has no gradient to leave with.",
         {"bce": f"logistic --data hours {WRONG_START}", "mse": f"logistic --data hours --loss mse {WRONG_START}"},
@@ -125,7 +125,7 @@ LESSONS: dict[str, Lesson] = {
     "heart": Lesson(
         BINARY,
         "age and heart disease: prevalence, odds, logit, odds ratio; and a straight line",
-        4,
+        3,
         "The fitted curve passes near the prevalence of each decade; ten more years multiply the odds by 3.7. A "
         "straight line leaves [0, 1].",
         {"heart": "logistic --data heart"},
@@ -147,14 +147,14 @@ LESSONS: dict[str, Lesson] = {
     "numerical-stability": Lesson(
         CLASSES,
         "where log(softmax) is infinite and the cross entropy on logits is exact",
-        2,
+        4,
         "Computed by hand, the loss is infinite beyond 88, where exp overflows, and with log(softmax) beyond 103, "
         "where softmax underflows; cross entropy on logits stays exact.",
     ),
     "softmax": Lesson(
         CLASSES,
         "a single layer on MNIST, and ten one-vs-rest classifiers",
-        20,
+        11,
         "A single layer reaches 92 % on MNIST; ten separate one-vs-rest classifiers come close.",
         {"multinomial": "logistic --data auto", "one-vs-rest": "logistic --data auto --one-vs-rest"},
         has_one_loss=False,
@@ -171,7 +171,7 @@ LESSONS: dict[str, Lesson] = {
     "init-matters": Lesson(
         NETWORKS,
         "normal weights kill a network whose output has a ReLU; Kaiming's do not",
-        40,
+        35,
         "With weights of deviation 1 (normal) the first steps are so large that the ReLUs of the output die: the loss "
         "is stuck near ln 10 = 2.303, for every seed. With Kaiming's the same network learns, and without the "
         "activated output the one with normal weights does too.",
@@ -188,15 +188,15 @@ LESSONS: dict[str, Lesson] = {
     "activations": Lesson(
         NETWORKS,
         "seven activations, three epochs of plain SGD",
-        35,
+        30,
         "The sigmoid's gradients vanish: its loss hardly leaves 2.3, while the ReLU family and tanh learn from the "
         "start.",
         _mlp("activation", "relu leaky-relu selu softplus elu tanh sigmoid"),
     ),
     "optimizers": Lesson(
         NETWORKS,
-        "nine optimizers on MNIST, three epochs",
-        60,
+        "ten optimizers on MNIST, three epochs",
+        70,
         "Adaptive steps (adam, adamax, rmsprop, adagrad) are ahead of plain sgd in the first epoch; momentum closes "
         "the gap; rprop, made for full batches, does badly with small ones; lbfgs evaluates each batch twenty times.",
         {
@@ -214,8 +214,8 @@ LESSONS: dict[str, Lesson] = {
     ),
     "losses": Lesson(
         NETWORKS,
-        "the twelve losses of Janocha & Czarnecki, mse, and a hinge with margin 1",
-        80,
+        "the twelve losses of Janocha & Czarnecki, mse, and the hinge with margin 1",
+        60,
         "Compare test/accuracy, as the losses have different units: the log and squared ones learn fastest, those "
         "linear in the probabilities start slowly and may miss a class.",
         _mlp("loss", PAPER_LOSSES, ADAM),
@@ -224,7 +224,7 @@ LESSONS: dict[str, Lesson] = {
     "torch-losses": Lesson(
         NETWORKS,
         "the other losses of torch.nn, for classification",
-        80,
+        60,
         "Several are the cross entropy under another name. Compare test/accuracy, as the losses have different units.",
         _mlp("loss", TORCH_LOSSES, ADAM),
         has_one_loss=False,

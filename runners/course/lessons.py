@@ -109,7 +109,7 @@ def _list_lessons() -> None:
                 click.echo(f"  {name:<{width}}  {lesson.seconds:>3} s  {lesson.shows}")
         click.echo()
     click.echo("Run one, with all its runs side by side: monitor lessons NAME; or all: monitor lessons all")
-    click.echo("The times are those of two cores, without the start of the dashboards.")
+    click.echo("The times are those of one core, without the start of the dashboards.")
 
 
 def _wrap(text: str, indent: str = "") -> str:

@@ -43,7 +43,7 @@ class Block(NamedTuple):
     @property
     def has_images(self) -> bool:
         """Whether the command trains on images."""
-        name = shlex.split(self.command)[2]
+        name = shlex.split(self.command)[-1 if self.command.count(" ") == 1 else 2]
         return name in LESSONS and LESSONS[name].has_images and bool(LESSONS[name].runs)
 
 
