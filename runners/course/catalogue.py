@@ -196,7 +196,7 @@ LESSONS: dict[str, Lesson] = {
     "optimizers": Lesson(
         NETWORKS,
         "ten optimizers on MNIST, three epochs",
-        70,
+        90,
         "Adaptive steps (adam, adamax, rmsprop, adagrad) are ahead of plain sgd in the first epoch; momentum closes "
         "the gap; rprop, made for full batches, does badly with small ones; lbfgs evaluates each batch twenty times.",
         {
