@@ -104,7 +104,7 @@ def _is_number_close(a: str, b: str, has_images: bool) -> bool:
     if not has_images:
         digits = len(a.partition("e")[0].partition(".")[2])
         unit = 10.0**-digits * 10.0 ** float(a.partition("e")[2] or 0)
-        return abs(x - y) <= (DIGITS_TOLERANCE if digits else 0) * float(unit) * (1 + 1e-9)
+        return abs(x - y) <= (DIGITS_TOLERANCE if digits or "e" in a else 0) * float(unit) * (1 + 1e-9)
     if 0 <= x <= 1:
         tolerance = LOW_ACCURACY_TOLERANCE if x < LOW_ACCURACY else ACCURACY_TOLERANCE
         return abs(x - y) <= tolerance
