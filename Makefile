@@ -8,7 +8,7 @@ PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip 
 WORKERS ?= 3
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test test-slow test-frameworks coverage lint docs bench fuzz soak guarantees clean
+.PHONY: demo test test-slow test-frameworks coverage lint docs lessons bench fuzz soak guarantees clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --optimizer adam --lr 0.001 $$(test -t 1 && echo --wait)
@@ -44,6 +44,10 @@ lint: .venv/installed-tests
 docs: .venv/installed-docs
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --builder html docs docs/_build/html
 	$(BIN)/python docs/check_links.py docs/_build/html
+
+# Runs every command in docs/lessons.md and writes its output there; LESSON=hours those with that word alone.
+lessons: .venv/installed-tests
+	$(BIN)/python -m tests.support.lesson_docs $(LESSON)
 
 .venv/installed: $(SOURCES) | $(BIN)/python
 	@echo "Installing into .venv; this takes a minute or two."

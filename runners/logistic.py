@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,11 @@ from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.option_values import NameChoice
-from runners.choices import IMAGE_DATASETS, OPTIMIZERS
+from runners.choices import ACTIVATIONS, IMAGE_DATASETS, OPTIMIZERS
 from runners.launch.options import TrainOptions, data_directory, data_options, optimizer_options, run_options
 from runners.launch.validators import finite
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from runners.data.dataset import Dataset
     from runners.data.tables import Standardization, Table
     from runners.launch.job import Job
@@ -28,6 +27,7 @@ CONFIG_OPTIONS = (
     "epochs", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "scheduler", "reduction", "standardize",
     "one_vs_rest", "initial_weight", "initial_bias", "seed",
 )  # fmt: skip
+GIVEN_CONFIG_OPTIONS = ("loss", "activation", "threshold_inclusive")  # in the config where they are given
 TESTS_PER_FULL_BATCH_RUN = 20
 
 
@@ -55,7 +55,9 @@ TABLE_DEFAULTS = {
 }
 IMAGE_DEFAULTS = Defaults(epochs=10, lr=0.001, batch_size=200, optimizer="adam")
 TEST_ROW_INTERVALS = {"breast-cancer": 5}  # every fifth row is for testing; the other tables have no test set
-TABLE_OPTIONS = ("reduction", "standardize", "initial_weight", "initial_bias")  # not for images
+TABLE_OPTIONS = (  # not for images
+    "reduction", "standardize", "initial_weight", "initial_bias", "loss", "activation", "threshold_inclusive",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,9 @@ class LogisticOptions(TrainOptions):
     initial_weight: float | None
     initial_bias: float | None
     one_vs_rest: bool
+    loss: str | None = None  # bce, or mse of the probability
+    activation: str | None = None  # in place of the sigmoid in the loss
+    threshold_inclusive: bool | None = None
 
     @property
     def uses_table(self) -> bool:
@@ -91,6 +96,12 @@ class LogisticOptions(TrainOptions):
               help="Scale columns to mean 0 and deviation 1.  [default: depends on the data]")  # fmt: skip
 @click.option("--initial-weight", type=float, callback=finite, help="Initial value of all weights.")
 @click.option("--initial-bias", type=float, callback=finite, help="Initial value of the bias.")
+@click.option("--loss", type=NameChoice(["bce", "mse"]), help="mse is the squared error of the probability.  "
+              "[default: bce]")  # fmt: skip
+@click.option("--activation", type=NameChoice(ACTIVATIONS),
+              help="In place of the sigmoid; what it returns outside [0, 1] is clipped.")  # fmt: skip
+@click.option("--threshold-inclusive", is_flag=True, default=None,
+              help="Call a probability of exactly 0.5 class 1 (>=), and not class 0 (>).")  # fmt: skip
 @click.option("--one-vs-rest", is_flag=True, help="For images: ten binary classifiers; the most confident one wins.")
 @data_options
 @run_options
@@ -109,7 +120,8 @@ def main(**params: Any) -> dict[str, float]:
 
     from runners.launch.job import open_job
     from runners.logistic_report import LogisticReport
-    from runners.training import optimizers
+    from runners.training import models, optimizers
+    from runners.training.evaluation import predict
     from runners.training.loop import train
     from runners.training.state import TrainConfig
 
@@ -120,8 +132,14 @@ def main(**params: Any) -> dict[str, float]:
             raise click.BadParameter("sum runs on one process only.", param_hint="'--reduction'")
         table, scaling, data = _load_data(job)
 
-        model = torch.nn.Linear(data.train.x.shape[1], 1 if options.uses_table else len(data.classes))
-        _initialize(model, options)
+        linear = torch.nn.Linear(data.train.x.shape[1], 1 if options.uses_table else len(data.classes))
+        models.set_parameters(linear, options.initial_weight, options.initial_bias)
+        model: torch.nn.Module = linear
+        if options.activation is not None:
+            parts = OrderedDict(linear=linear, activation=models.ACTIVATIONS[options.activation]())
+            model = torch.nn.Sequential(parts)
+        threshold = 0.0 if options.activation is None else 0.5
+
         loss_fn = _loss_fn(options)
         optimizer = optimizers.make_optimizer(
             options.optimizer, model.parameters(), options.lr, options.momentum, options.weight_decay
@@ -139,15 +157,27 @@ def main(**params: Any) -> dict[str, float]:
             log_every=options.log_every,
             test_every=test_interval if batch_size == sample_count else None,
             log_accuracy=True,
+            predict=partial(predict, threshold=threshold, is_inclusive=bool(options.threshold_inclusive)),
             stop_on_alert=options.stop_on_alert,
         )
         config = {"runner": "logistic", "data": data.name, "device": str(job.device)}
         config |= {name: getattr(options, name) for name in CONFIG_OPTIONS} | {"batch_size": batch_size}
+        config |= {name: value for name in GIVEN_CONFIG_OPTIONS if (value := getattr(options, name)) is not None}
         with job.open_run(config, data, model, optimizer, scheduler) as run:
             if table is None or scaling is None:
                 return train(model, data, loss_fn, optimizer, scheduler, train_config, run)
-            report = LogisticReport(table, scaling, model, run.log)
-            run.on_test = report.log_curve
+            report = LogisticReport(
+                table,
+                scaling,
+                model,
+                run.log,
+                has_odds=options.activation in (None, "sigmoid"),
+                is_inclusive=bool(options.threshold_inclusive),
+            )
+            run.on_test = report.log_test
+            if run.state.step == 0:
+                report.log_test(0)
+                report.log_straight_line(0)
             metrics = train(model, data, loss_fn, optimizer, scheduler, train_config, run)
             summary = report.summary()
             run.log.text("predictions", summary, train_config.epochs)
@@ -169,20 +199,13 @@ def _load_data(job: Job[LogisticOptions]) -> tuple[Table | None, Standardization
     return table, scaling, data
 
 
-def _initialize(model: nn.Linear, options: LogisticOptions) -> None:
-    """Set the weights and the bias to their initial values, where the options have any."""
-    from torch.nn import init
-
-    for parameter, value in ((model.weight, options.initial_weight), (model.bias, options.initial_bias)):
-        if value is not None:
-            init.constant_(parameter, value)
-
-
 def _loss_fn(options: LogisticOptions) -> Loss:
     from runners.training import losses
 
     if options.uses_table:
-        return partial(losses.binary, reduction=options.reduction)
+        if options.activation is not None:
+            return partial(losses.binary_of_probabilities, reduction=options.reduction)
+        return partial(losses.binary_mse if options.loss == "mse" else losses.binary, reduction=options.reduction)
     return losses.one_vs_rest if options.one_vs_rest else losses.log
 
 
@@ -206,6 +229,8 @@ def _check_combination(params: dict[str, Any]) -> None:
     _check_csv(params["data"], params["csv"])
     if params["one_vs_rest"] and uses_table:
         raise click.BadParameter(f"goes with images: {', '.join(IMAGE_DATASETS)}.", param_hint="'--one-vs-rest'")
+    if params["activation"] is not None and params["loss"] == "mse":
+        raise click.BadParameter("goes with --loss bce alone.", param_hint="'--activation'")
     for name in TABLE_OPTIONS:
         if params[name] is not None and not uses_table:
             hint = f"'--{name.replace('_', '-')}'"

@@ -68,6 +68,7 @@ def main(**params: Any) -> dict[str, float]:
     options = MlpOptions(**{**params, "epochs": params["epochs"] or 0})  # 0 until the data are known
     if options.early_stopping and not options.val_fraction and options.resume is None:
         raise click.BadParameter("needs --val-fraction, the samples to watch.", param_hint="'--early-stopping'")
+    from monitor.dashboards.session import echo
     from runners.data import images
     from runners.launch.job import open_job
     from runners.training import losses, models, optimizers
@@ -91,6 +92,9 @@ def main(**params: Any) -> dict[str, float]:
             activate_output=options.activate_output,
         )
         models.initialize_weights(model, options.init)
+        if job.distributed.rank == 0:
+            widths = "-".join(map(str, (data.train.x.shape[1], *options.hidden, len(data.classes))))
+            echo(f"Model: {widths}, {models.parameter_count(model):,} parameters")
         loss_fn = losses.LOSSES[options.loss]
         optimizer = optimizers.make_optimizer(
             options.optimizer, model.parameters(), options.lr, options.momentum, options.weight_decay

@@ -17,11 +17,11 @@ ROOT = Path(__file__).parents[1]
 # From the top down: a module imports from its own layer and from those below it.
 LAYERS = (
     {"runners.course"},
-    {"runners.mlp", "runners.logistic", "runners.logistic_report"},
+    {"runners.mlp", "runners.logistic", "runners.linear", "runners.logistic_report", "runners.heart_report"},
     {"runners.launch"},
     {"runners.training"},
     {"runners.data"},
-    {"runners.choices"},
+    {"runners.choices", "runners.text_table"},
     {"monitor.cli", "monitor.__main__"},
     {"monitor.commands"},
     {"monitor.integrations"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import signal
 import threading
@@ -86,7 +87,10 @@ def test_what_is_no_scalar_raises_at_the_call_and_loses_nothing(
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda log: log.images("s", torch.ones(28, 28), 0), ValueError, r"N×C×H×W .* not \[28, 28\]"),
+        (lambda log: log.images("s", torch.ones(28), 0), ValueError, r"N×C×H×W .* not \[28\]"),
+        (lambda log: log.images("s", torch.ones(3, 28, 4), 0), ValueError, r"\[3, 28, 4\] may be C×H×W or H×W×C"),
+        (lambda log: log.images("s", torch.ones(5, 28, 28, 3), 0), ValueError, "move the channels"),
+        (lambda log: log.images("s", torch.ones(5, 28, 28), 0, normalize=1), TypeError, "normalize must be True or F"),
         (lambda log: log.images("s", torch.ones(5, 2, 28, 28), 0), ValueError, r"not \[5, 2, 28, 28\]"),
         (lambda log: log.images("s", torch.ones(0, 1, 28, 28), 0), ValueError, "no empty dimension"),
         (lambda log: log.images("s", torch.ones(5, 1, 8, 8, dtype=torch.int64), 0), TypeError, "not int64"),
@@ -151,6 +155,59 @@ def test_images_become_uint8(tmp_path: Path, sink: MemorySink, images: Any, want
     (record,) = sink.of(r.Images)
     assert record.images.shape == (1, 1, 2, 2)
     assert record.images.ravel().tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        ((5, 7), (1, 1, 5, 7)),
+        ((1, 5, 7), (1, 1, 5, 7)),
+        ((3, 5, 7), (1, 3, 5, 7)),
+        ((4, 5, 7), (1, 4, 5, 7)),
+        ((5, 7, 3), (1, 3, 5, 7)),
+        ((5, 7, 1), (1, 1, 5, 7)),
+        ((2, 5, 7), (2, 1, 5, 7)),
+        ((9, 5, 7), (9, 1, 5, 7)),
+    ],
+)
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_one_picture_is_not_a_row_of_gray_ones(
+    tmp_path: Path, sink: MemorySink, kind: Any, shape: tuple[int, ...], wanted: tuple[int, ...]
+) -> None:
+    values = np.arange(math.prod(shape), dtype=np.uint8).reshape(shape)
+    with make(tmp_path, sink) as log:
+        log.images("i", kind(values), 0)
+    (record,) = sink.of(r.Images)
+    assert record.images.shape == wanted
+    channels_last = wanted[1] > 1 and shape[-1] == wanted[1]
+    assert (record.images[0] == (values.transpose(2, 0, 1) if channels_last else values.reshape(wanted)[0])).all()
+
+
+def test_values_outside_the_range_are_told_once_or_scaled(
+    tmp_path: Path, sink: MemorySink, caplog: pytest.LogCaptureFixture
+) -> None:
+    standardized = torch.tensor([-0.4242, 0.0, 2.8215, float("inf")]).reshape(1, 1, 2, 2)
+    with make(tmp_path, sink) as log:
+        for step in range(3):
+            log.images("clipped", standardized, step)
+        log.images("scaled", standardized[..., :1, :], 0, normalize=True)
+        log.images("scaled", standardized.nan_to_num(posinf=2.8215), 1, normalize=True)
+        log.images("flat", torch.full((2, 2), 7.0), 0, normalize=True)
+        log.images("rounded", torch.tensor([[1.0005, -0.0005]]), 0)
+        log.predictions("p", standardized, torch.tensor([1]), torch.tensor([1]), 0)
+        log.predictions("q", standardized, torch.tensor([1]), torch.tensor([1]), 0, normalize=True)
+    told = [record.getMessage() for record in caplog.records if "clipped" in record.getMessage()]
+    assert told == [
+        f"{tag}: values from -0.4242 to 2.822 are clipped to [0, 1]; normalize=True scales the lowest to black and the "
+        "highest to white"
+        for tag in ("clipped", "p")
+    ]
+    shown = {(record.tag, record.step): record.images.ravel().tolist() for record in sink.of(r.Images)}
+    assert shown["clipped", 0] == [0, 0, 255, 255]
+    assert shown["scaled", 0] == [0, 255]
+    assert shown["scaled", 1] == [0, 33, 255, 255]
+    assert shown["flat", 0] == [0, 0, 0, 0]
+    assert sink.of(r.Predictions)[1].images.ravel().tolist() == [0, 33, 255, 255]
 
 
 def test_a_mistake_in_the_loop_is_not_masked_and_fails_the_run(tmp_path: Path, sink: MemorySink) -> None:

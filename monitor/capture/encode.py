@@ -6,16 +6,27 @@ takes longer than a copy is left to the worker that resolves the entry.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
-from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, PendingScalars, to_uint8
+from monitor.capture.snapshot import (
+    ArraySnapshot,
+    DeviceScalar,
+    PendingRecord,
+    PendingScalars,
+    to_uint8,
+    value_range,
+)
 from monitor.metrics import GOALS, Definition
 from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
+from monitor.render.escaping import escape_control_chars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -23,6 +34,10 @@ if TYPE_CHECKING:
 # step may be None everywhere: an automatic one, which is set where the inbox is moved.
 Entries = Sequence[Record | PendingRecord | PendingScalars | DeviceScalar | tuple[None, dict[str, float], Any, float]]
 
+log = logging.getLogger("monitor")
+
+HALF_GRAY_LEVEL = 0.5 / 255  # what rounding to uint8 hides
+MAX_TAG_CHARS = 200  # in a message
 MAX_IMAGES = 256  # per call; more cannot be told apart in one grid on a screen
 
 
@@ -53,17 +68,28 @@ def scalars(known_tags: set[str], values: Mapping[str, Any], step: int | None) -
     return [(None, host_values, step, now), *device_scalars] if host_values else device_scalars
 
 
-def images(known_tags: set[str], tag: str, images: Any, step: int | None) -> Entries:
-    """Encode the first `MAX_IMAGES` images."""
+def images(
+    known_tags: set[str], tag: str, images: Any, step: int | None, normalize: bool, clipped: set[str]
+) -> Entries:
+    """Encode the first `MAX_IMAGES` images; `clipped` has the tags whose clipped values were told."""
     tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
-    snapshot = ArraySnapshot(validation.images(images, tag), MAX_IMAGES)
+    snapshot = ArraySnapshot(validation.picture_grid(images, tag), MAX_IMAGES)
+    to_bytes = _image_converter(tag, normalize, clipped)
     return (
-        PendingRecord(Images, tag, snapshot.nbytes, lambda: Images(tag, to_uint8(snapshot.numpy()), step, now), step),
+        PendingRecord(Images, tag, snapshot.nbytes, lambda: Images(tag, to_bytes(snapshot.numpy()), step, now), step),
     )
 
 
 def predictions(
-    known_tags: set[str], tag: str, images: Any, predicted: Any, target: Any, step: int | None, names: Sequence[str]
+    known_tags: set[str],
+    tag: str,
+    images: Any,
+    predicted: Any,
+    target: Any,
+    step: int | None,
+    names: Sequence[str],
+    normalize: bool,
+    clipped: set[str],
 ) -> Entries:
     """Encode the first `MAX_IMAGES` images with their predicted and true classes."""
     tag, step, now = validation.tag(tag, known_tags), validation.optional_step(step), time()
@@ -72,10 +98,11 @@ def predictions(
     target = ArraySnapshot(validation.labels(target, len(images), f"{tag}: target"), MAX_IMAGES)
     names = _check_class_names(names, tag)
     snapshot = ArraySnapshot(images, MAX_IMAGES)
+    to_bytes = _image_converter(tag, normalize, clipped)
 
     def build() -> Predictions:
         classes = [labels.numpy().astype("int64") for labels in (predicted, target)]
-        return Predictions(tag, to_uint8(snapshot.numpy()), classes[0], classes[1], names, step, now)
+        return Predictions(tag, to_bytes(snapshot.numpy()), classes[0], classes[1], names, step, now)
 
     return (PendingRecord(Predictions, tag, snapshot.nbytes + predicted.nbytes + target.nbytes, build, step),)
 
@@ -149,6 +176,31 @@ def progress(_known_tags: set[str], epoch: int, epochs: int, step: int, steps: i
     """Encode how far the training is."""
     epoch, epochs = validation.step(epoch, "epoch"), validation.step(epochs, "epochs")
     return (Progress(epoch, epochs, validation.step(step), validation.step(steps, "steps"), time()),)
+
+
+def _image_converter(tag: str, normalize: bool, clipped: set[str]) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
+    """Return what a worker calls to convert images to uint8; it tells once per tag that values are clipped."""
+    if not isinstance(normalize, bool):
+        raise TypeError(f"{' '.join(tag.split())}: normalize must be True or False, not {normalize!r}")
+
+    def convert(images: NDArray[Any]) -> NDArray[np.uint8]:
+        if normalize:
+            low, high = value_range(images)
+            images = (images.astype("float32") - low) / ((high - low) or 1.0)
+        elif images.dtype.kind == "f" and tag not in clipped:
+            low, high = value_range(images)
+            if low < -HALF_GRAY_LEVEL or high > 1 + HALF_GRAY_LEVEL:
+                clipped.add(tag)
+                log.warning(
+                    "%s: values from %.4g to %.4g are clipped to [0, 1]; normalize=True scales the lowest to black and "
+                    "the highest to white",
+                    escape_control_chars(tag, MAX_TAG_CHARS),
+                    low,
+                    high,
+                )
+        return to_uint8(images)
+
+    return convert
 
 
 def _check_class_names(names: Sequence[str], tag: str) -> tuple[str, ...]:

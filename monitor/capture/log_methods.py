@@ -39,6 +39,7 @@ class LogMethods(ArrayMethods, WatchMethods, SteerMethods):
         self._hold: Callable[[Any], None] = put
         self._note_array: Callable[[int], None] = _ignore_array  # gets the bytes of each array in the inbox
         self._tags: set[str] = set()  # the tags that were checked before
+        self._clipped_images: set[str] = set()
         self._tensor_type: Any = None  # `torch.Tensor`, once the program has imported torch
         self._sampling = False
         self._sampled_calls = self._slow_calls = self._slow_tuples = 0

@@ -237,3 +237,11 @@ def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
     elif images.dtype != np.uint8:
         images = np.round(np.nan_to_num(np.clip(images, 0, 1).astype(np.float32), nan=0) * 255)
     return np.asarray(images, dtype=np.uint8)
+
+
+def value_range(images: NDArray[Any]) -> tuple[float, float]:
+    """Return the lowest and the highest finite value; 0 and 1 if there is none."""
+    import numpy as np
+
+    finite = images[np.isfinite(images)] if images.dtype.kind == "f" else images
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)

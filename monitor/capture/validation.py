@@ -11,6 +11,7 @@ from monitor.capture.snapshot import is_tensor
 
 FLOAT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "float128", "longdouble"})
 INTEGER_DTYPES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+CHANNELS = ([1], [3], [4])  # gray, RGB, RGBA
 MIN_STEP, MAX_STEP = -(2**63), 2**63 - 1
 
 
@@ -113,6 +114,31 @@ def images(value: Any, name: str) -> Any:
     if dtype not in ("uint8", "bool") and dtype not in FLOAT_DTYPES:
         raise _error(TypeError, name, f"images must be uint8, bool, or float in [0, 1], not {dtype}")
     return value
+
+
+def picture_grid(value: Any, name: str) -> Any:
+    """Return images, or one picture, as an N×C×H×W or N×H×W array or tensor, without a copy.
+
+    Of three dimensions, a first of 1, 3, or 4 is the channels of one picture, C×H×W; a last one of that is H×W×C.
+    """
+    value = _as_array(value, name)
+    shape = list(value.shape)
+    has_channels_first, has_channels_last = shape[:1] in CHANNELS, shape[-1:] in CHANNELS
+    if len(shape) == 3 and has_channels_first and has_channels_last:
+        raise _error(
+            ValueError,
+            name,
+            f"{shape} may be C×H×W or H×W×C; put the channels first and add an axis for the one picture: 1×C×H×W",
+        )
+    if len(shape) == 2:
+        value = value[None, None]
+    elif len(shape) == 3 and has_channels_first:
+        value = value[None]
+    elif len(shape) == 3 and has_channels_last:
+        value = (value.permute(2, 0, 1) if is_tensor(value) else value.transpose(2, 0, 1))[None]
+    elif len(shape) == 4 and shape[1:2] not in CHANNELS and has_channels_last:
+        raise _error(ValueError, name, f"images must be N×C×H×W; move the channels of {shape} to the second axis")
+    return images(value, name)
 
 
 def labels(value: Any, count: int, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -54,9 +55,10 @@ def decode(data: bytes) -> tuple[dict[str, Any], int]:
 
 
 def encode_series(series: DownsampledSeries) -> bytes:
-    """Return a curve's buckets, compressed."""
+    """Return a curve's buckets, compressed, without the times of their points."""
     size, buckets = series.buckets()
-    points = [point or (-1, 0, 0.0) for bucket in buckets for point in bucket]
+    points = [(-1, 0, 0.0) if point is None else point[:3] for bucket in buckets for point in bucket]
+    sums = series.sums()
     positions, steps, values = (
         np.array(column, dtype)
         for column, dtype in zip(zip(*points) if points else ((), (), ()), (np.int64, np.int64, np.float64))
@@ -69,6 +71,8 @@ def encode_series(series: DownsampledSeries) -> bytes:
         np.array([series.count, size, len(buckets), is_single], np.int64).tobytes(),
         _shuffled(np.where(positions < 0, np.int64(-1), positions - starts)),
         _shuffled(steps - positions),  # usually the same for all
+        _shuffled(np.array([finite for finite, _ in sums], np.int64)),
+        _shuffled(np.array([total for _, total in sums], np.float64)),
         _shuffled(singles if is_single else values),
     ]
     data = b"".join(parts)
@@ -77,7 +81,7 @@ def encode_series(series: DownsampledSeries) -> bytes:
 
 def decode_series(section: bytes, max_buckets: int) -> DownsampledSeries:
     """Return the curve. Raises `ValueError` or another exception for what `encode_series` does not return."""
-    limit = 32 + ROLES * MAX_BUCKETS * 24
+    limit = 32 + ROLES * MAX_BUCKETS * 24 + MAX_BUCKETS * 16
     data = zlib.decompressobj().decompress(section[4:], limit)
     if zlib.crc32(data) != int.from_bytes(section[:4], "little"):
         raise ValueError("a curve of the index is damaged")
@@ -91,18 +95,24 @@ def decode_series(section: bytes, max_buckets: int) -> DownsampledSeries:
     points, at = number * ROLES, 32
     positions = _unshuffled(data[at : at + 8 * points], np.int64)
     steps = _unshuffled(data[at + 8 * points : at + 16 * points], np.int64)
-    values = _unshuffled(data[at + 16 * points :], np.float32 if is_single else np.float64).astype(np.float64)
+    sums_at = at + 16 * points
+    values_at = sums_at + 16 * number
+    finite = _unshuffled(data[sums_at : sums_at + 8 * number], np.int64).tolist()
+    totals = _unshuffled(data[sums_at + 8 * number : values_at], np.float64).tolist()
+    values = _unshuffled(data[values_at:], np.float32 if is_single else np.float64).astype(np.float64)
     exist = positions >= 0
     positions = np.where(exist, positions + np.repeat(np.arange(number, dtype=np.int64) * size, ROLES), -1)
     steps = steps + positions
     found: list[Point | None] = [
         point if exists else None
-        for exists, point in zip(exist.tolist(), zip(positions.tolist(), steps.tolist(), values.tolist()))
+        for exists, point in zip(
+            exist.tolist(), zip(positions.tolist(), steps.tolist(), values.tolist(), itertools.repeat(0.0))
+        )
     ]
-    if len(found) != points:
+    if len(found) != points or len(totals) != number:
         raise ValueError("a curve of the index is cut off")
     buckets = [tuple(found[place : place + ROLES]) for place in range(0, points, ROLES)]
-    return DownsampledSeries.restored(max_buckets, size, count, buckets)
+    return DownsampledSeries.restored(max_buckets, size, count, buckets, list(zip(finite, totals)))
 
 
 def _shuffled(array: NDArray[Any]) -> bytes:

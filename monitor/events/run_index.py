@@ -32,7 +32,7 @@ log = logging.getLogger("monitor")
 INDEX_FILE = "curves.index"
 MIN_INDEX_BYTES = 2**16  # that an index may have in any case; beyond, it has at most a hundredth of the event files
 SHARE = 100
-BYTES_PER_BUCKET = 26  # about, compressed
+BYTES_PER_BUCKET = 34  # about, compressed
 BYTES_PER_TAG = 60  # about, beside the tag itself
 MIN_BUCKETS = 16  # of a curve, below which an index is of no use
 MAX_CONFIG_CHARS = 2**15
@@ -121,7 +121,7 @@ class RunIndex:
         for tag, (step, value) in self.last.items():
             if not (self.has_settings and is_best_value(tag)):
                 points = {point for bucket in self.series(tag).buckets()[1] for point in bucket if point is not None}
-                for _, point_step, point_value in [*sorted(points), (0, step, value)]:
+                for _, point_step, point_value, _ in [*sorted(points), (0, step, value, 0.0)]:
                     summary.add(tag, point_value, point_step)
         return summary
 

@@ -204,34 +204,39 @@ class DownsampledSeries:
 
     def copy(self, max_buckets: int) -> DownsampledSeries:
         """Return another series of the same points, with at most so many buckets."""
-        series = DownsampledSeries.restored(self._max_buckets, self._bucket_size, self.count, self.buckets()[1])
+        state = self._bucket_size, self.count, self.buckets()[1], self.sums()
+        series = DownsampledSeries.restored(self._max_buckets, *state)
         series.limit(max_buckets)
         return series
-
-    def limit(self, max_buckets: int) -> None:
-        """Have at most so many buckets from now on; the result is the same as if it had always been so."""
-        while len(self._buckets) > max_buckets:
-            self._merge_pairs()
-        self._max_buckets = max_buckets
 
     def buckets(self) -> tuple[int, list[tuple[Point | None, ...]]]:
         """Return how many points a bucket holds, and of each the first, last, lowest, highest, and non-finite point."""
         return self._bucket_size, [(b.first, b.last, b.lowest, b.highest, b.non_finite) for b in self._buckets]
 
+    def sums(self) -> list[tuple[int, float]]:
+        """Return of each bucket how many finite values it has had, and their sum."""
+        return [(b.finite, b.total) for b in self._buckets]
+
     @classmethod
     def restored(
-        cls, max_buckets: int, bucket_size: int, count: int, buckets: list[tuple[Point | None, ...]]
+        cls,
+        max_buckets: int,
+        bucket_size: int,
+        count: int,
+        buckets: list[tuple[Point | None, ...]],
+        sums: list[tuple[int, float]],
     ) -> DownsampledSeries:
-        """Return the series of `count` points that has these `buckets`; it goes on as the original would."""
+        """Return the series of `count` points that has these `buckets` and `sums`; it goes on as the original would."""
         series = cls(max_buckets)
         series._bucket_size, series.count = bucket_size, count
-        for number, points in enumerate(buckets):
+        for number, (points, (finite, total)) in enumerate(zip(buckets, sums)):
             bucket = _Bucket()
+            bucket.finite, bucket.total = finite, total
             bucket.first, bucket.last, bucket.lowest, bucket.highest, bucket.non_finite = points
             bucket.count = min(bucket_size, count - number * bucket_size)
             series._buckets.append(bucket)
             if series.first_non_finite is None and bucket.non_finite is not None:
-                series.first_non_finite = bucket.non_finite[1:]
+                series.first_non_finite = bucket.non_finite[1:3]
         return series
 
     def _merge_pairs(self) -> None:

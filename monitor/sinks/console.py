@@ -84,7 +84,7 @@ class ConsoleSink(Sink):
         """
         self.show = tuple(show)
         self._console = console
-        self._latest: dict[str, float] = {}
+        self._latest: dict[str, tuple[float, int]] = {}  # value and step
         self._step = 0
         self._bar: _Bar | None = None
         self._task = TaskID(0)
@@ -111,7 +111,7 @@ class ConsoleSink(Sink):
             if isinstance(record, r.Scalar):
                 if is_background(record.tag):
                     continue
-                self._latest[record.tag] = record.value
+                self._latest[record.tag] = record.value, record.step
                 self._step = max(self._step, record.step)
             elif isinstance(record, r.Text) and record.tag == ALERT_TAG:
                 pass  # the log reports alerts, with or without a console
@@ -126,14 +126,14 @@ class ConsoleSink(Sink):
                 if record.epoch:
                     self._has_printed_epochs = True
                     place = f"epoch {record.epoch}/{record.epochs}{GAP}step {record.step}/{record.steps}"
-                    self._lines += self._with_values(place)
+                    self._lines += self._with_values(place, record.step)
 
     def write_scalars(self, block: ScalarBlock) -> None:
         """Take in the last value of each tag, and the highest step."""
         for tag, calls, places in block.places():
             if is_background(tag):
                 continue
-            self._latest[tag] = float(block.values[places[-1]])
+            self._latest[tag] = float(block.values[places[-1]]), int(block.steps[calls[-1]])
             self._step = max(self._step, int(block.steps[calls].max()))
 
     def flush(self) -> None:
@@ -149,7 +149,7 @@ class ConsoleSink(Sink):
             current = f"epoch {min(epoch + 1, epochs)}/{epochs} " if epochs else ""
             description = f"{current}step {self._step}"
             self._bar.fit(description)
-            self._bar.values = self._with_values("")
+            self._bar.values = self._with_values("", self._step)
             self._bar.update(
                 self._task,
                 description=description,
@@ -165,16 +165,25 @@ class ConsoleSink(Sink):
         self._bar.stop()
         self._bar = None
         if self._latest and not self._has_printed_epochs:
-            self._lines += self._with_values(f"step {self._step}")
+            self._lines += self._with_values(f"step {self._step}", self._step)
             self.flush()
 
-    def _with_values(self, place: str) -> list[str]:
-        """Return lines of values that start with `place`: no wider than the terminal, and with at most four values."""
+    def _with_values(self, place: str, step: int) -> list[str]:
+        """Return lines of values that start with `place`: no wider than the terminal, and with at most four values.
+
+        A value of another step than `step` says so; the line does where all of them are of one other step.
+        """
         assert self._console is not None
         width = self._console.width if self._console.is_terminal else None
+        tags = self._shown_tags()
+        steps = {self._latest[tag][1] for tag in tags}
+        if place and len(steps) == 1 and step not in steps:
+            (step,) = steps
+            place += f" (values of step {step})"
         lines, count = [place], 0
-        for tag in self._shown_tags():
-            value = f"{self._latest[tag]:.4g}"
+        for tag in tags:
+            number, logged_at = self._latest[tag]
+            value = f"{number:.4g}" if logged_at == step else f"{number:.4g} (step {logged_at})"
             tag_room = None if width is None else width - len(INDENT) - len(value) - 1
             part = f"{_shortened(escape_control_chars(tag), tag_room)} {value}"
             fits = width is None or cell_len(lines[-1]) + len(GAP) + cell_len(part) <= width

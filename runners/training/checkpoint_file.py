@@ -81,9 +81,8 @@ def _problem(contents: Mapping[str, Any]) -> str | None:
     }
     wrong = next((key for key, right in is_right.items() if not right), None)
     if wrong is None:
-        newest = at.get("newest")
-        is_metrics = isinstance(newest, dict) and all(isinstance(k, str) and _is_number(v) for k, v in newest.items())
-        wrong = None if is_metrics else "at"
+        is_best = _is_metrics(at.get("best_test", {})) and _is_count(at.get("best_step", 0))  # not in older ones
+        wrong = None if _is_metrics(at.get("newest")) and is_best else "at"
     return None if wrong is None else f"its field {wrong!r} is not what a checkpoint has there"
 
 
@@ -93,6 +92,10 @@ def _is_random_state(value: Any) -> bool:
     tensors = [value.get("torch"), value["numpy"][1]]
     is_flat = all(isinstance(tensor, torch.Tensor) and tensor.ndim == 1 for tensor in tensors)
     return is_flat and isinstance(value.get("cuda"), list) and isinstance(value.get("python"), tuple | list)
+
+
+def _is_metrics(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(k, str) and _is_number(v) for k, v in value.items())
 
 
 def _is_count(value: Any) -> bool:

@@ -47,6 +47,8 @@ STATE_KEYS = {  # the keys of a `TrainState` in the file
     "best_val_loss": "best",
     "tests_without_improvement": "waited",
     "metrics": "newest",
+    "best_step": "best_step",
+    "best_test": "best_test",
 }
 
 
@@ -193,7 +195,8 @@ def restore(
     except Exception as error:  # whatever loading contents of unknown origin raises
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"the checkpoint does not fit its own config: {reason}") from error
-    return TrainState(**{attribute: contents["at"][key] for attribute, key in STATE_KEYS.items()})
+    saved = contents["at"]  # checkpoints of older releases lack the best step
+    return TrainState(**{attribute: saved[key] for attribute, key in STATE_KEYS.items() if key in saved})
 
 
 def restore_random_state(contents: Mapping[str, Any], rank: int) -> None:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitor import Logger
     from runners.data.dataset import Split
     from runners.training.distributed import DistributedContext
@@ -26,11 +28,28 @@ class Evaluation(NamedTuple):
     predicted: Tensor  # one class for each sample of `share`
 
 
+def predict(outputs: Tensor, threshold: float = 0.0, *, is_inclusive: bool = False) -> Tensor:
+    """Return N predicted classes: of N×1 outputs 1 above the threshold, of N×K the index of the highest.
+
+    0 is the threshold of logits, and so 0.5 that of their probabilities. `is_inclusive` calls the threshold itself 1.
+    """
+    if outputs.shape[1] > 1:
+        return outputs.argmax(1)
+    return (outputs[:, 0] >= threshold if is_inclusive else outputs[:, 0] > threshold).long()
+
+
 @torch.no_grad()
-def evaluate(model: nn.Module, split: Split, loss_fn: Loss, distributed: DistributedContext) -> Evaluation:
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    loss_fn: Loss,
+    distributed: DistributedContext,
+    predict: Callable[[Tensor], Tensor] = predict,
+) -> Evaluation:
     """Evaluate `model` on all of `split`; each process takes a share, and every sample counts once.
 
-    `loss_fn` is a mean over its samples. The model is in evaluation mode meanwhile. Waits for the other processes, and
+    `loss_fn` is a mean over its samples; `predict` turns outputs into classes, by default as
+    `predict` does. The model is in evaluation mode meanwhile. Waits for the other processes, and
     for a GPU.
     """
     count = len(split.y)
@@ -53,8 +72,10 @@ def evaluate(model: nn.Module, split: Split, loss_fn: Loss, distributed: Distrib
 
 
 def log_metrics(log: Logger, name: str, evaluation: Evaluation, step: int) -> dict[str, float]:
-    """Log and return the loss and the accuracy of the split `name`, by tag."""
-    metrics = {f"{name}/loss": evaluation.loss, f"{name}/accuracy": evaluation.accuracy}
+    """Log and return the loss and the accuracy of the split `name`, by tag; without classes there is no accuracy."""
+    metrics = {f"{name}/loss": evaluation.loss}
+    if not evaluation.share.y.is_floating_point():
+        metrics[f"{name}/accuracy"] = evaluation.accuracy
     log.scalars(metrics, step)
     return metrics
 
@@ -71,11 +92,6 @@ def log_predictions(
     if images is not None and len(predicted):
         first = slice(0, min(len(predicted), MAX_PREDICTION_IMAGES))
         log.predictions("predictions", images[first], predicted[first], true[first], step, classes)
-
-
-def predict(logits: Tensor) -> Tensor:
-    """Return N predicted classes: of N×1 logits 1 where positive, of N×K the index of the highest."""
-    return (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(1)
 
 
 def gradient_norm(model: nn.Module) -> Tensor:

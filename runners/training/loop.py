@@ -105,7 +105,7 @@ def log_last_cost(model: nn.Module, train: Split, loss_fn: Loss, config: TrainCo
     """Log the cost after the last update of a training with full batches."""
     state = run.state
     if state.epoch == config.epochs and config.batch_size >= len(train.y):
-        evaluation = evaluate(model, train, loss_fn, run.distributed)
+        evaluation = evaluate(model, train, loss_fn, run.distributed, config.predict)
         state.metrics |= log_metrics(run.log, "train", evaluation, state.step)
 
 
@@ -139,7 +139,7 @@ def test_model(
     log, state = run.log, run.state
     state.last_test_step = state.step
     for name, split in held_out.items():
-        evaluation = evaluate(model, split, loss_fn, run.distributed)
+        evaluation = evaluate(model, split, loss_fn, run.distributed, config.predict)
         state.metrics |= log_metrics(log, name, evaluation, state.step)
         if name == "test":
             log_predictions(log, evaluation, classes, state.step, run.distributed)

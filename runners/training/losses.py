@@ -13,32 +13,34 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from runners.training.torch_losses import TORCH_LOSSES, one_hot, signs
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def l1(logits: Tensor, classes: Tensor) -> Tensor:
     """‖y − o‖₁."""
-    return (_one_hot(logits, classes) - logits).abs().sum(1).mean()
+    return (one_hot(logits, classes) - logits).abs().sum(1).mean()
 
 
 def l2(logits: Tensor, classes: Tensor) -> Tensor:
     """‖y − o‖₂²."""
-    return (_one_hot(logits, classes) - logits).square().sum(1).mean()
+    return (one_hot(logits, classes) - logits).square().sum(1).mean()
 
 
 def expectation(logits: Tensor, classes: Tensor) -> Tensor:
     """L1∘σ: ‖y − σ(o)‖₁, twice the expected error rate when classes are drawn with probability σ(o)."""
-    return (_one_hot(logits, classes) - logits.softmax(1)).abs().sum(1).mean()
+    return (one_hot(logits, classes) - logits.softmax(1)).abs().sum(1).mean()
 
 
 def regularized_expectation(logits: Tensor, classes: Tensor) -> Tensor:
     """L2∘σ: ‖y − σ(o)‖₂²."""
-    return (_one_hot(logits, classes) - logits.softmax(1)).square().sum(1).mean()
+    return (one_hot(logits, classes) - logits.softmax(1)).square().sum(1).mean()
 
 
 def chebyshev(logits: Tensor, classes: Tensor) -> Tensor:
     """L∞∘σ: max_j |σ(o)_j − y_j|."""
-    return (_one_hot(logits, classes) - logits.softmax(1)).abs().amax(1).mean()
+    return (one_hot(logits, classes) - logits.softmax(1)).abs().amax(1).mean()
 
 
 def hinge(logits: Tensor, classes: Tensor) -> Tensor:
@@ -54,6 +56,11 @@ def hinge2(logits: Tensor, classes: Tensor) -> Tensor:
 def hinge3(logits: Tensor, classes: Tensor) -> Tensor:
     """Σ_j max(0, ½ − ŷ_j o_j)³."""
     return _margins(logits, classes).pow(3).sum(1).mean()
+
+
+def hinge_margin_1(logits: Tensor, classes: Tensor) -> Tensor:
+    """Σ_j max(0, 1 − ŷ_j o_j): the hinge loss of the textbooks, with margin 1 where the paper has ½."""
+    return _margins(logits, classes, 1.0).sum(1).mean()
 
 
 def log(logits: Tensor, classes: Tensor) -> Tensor:
@@ -81,7 +88,7 @@ def cauchy_schwarz(logits: Tensor, classes: Tensor) -> Tensor:
 
 def mse(logits: Tensor, classes: Tensor) -> Tensor:
     """(1/K) Σ_j (σ(o)_j − y_j)², the mean squared error of the probabilities."""
-    return functional.mse_loss(logits.softmax(1), _one_hot(logits, classes))
+    return functional.mse_loss(logits.softmax(1), one_hot(logits, classes))
 
 
 def one_vs_rest(logits: Tensor, classes: Tensor) -> Tensor:
@@ -89,7 +96,7 @@ def one_vs_rest(logits: Tensor, classes: Tensor) -> Tensor:
 
     s is the logistic sigmoid.
     """
-    losses = functional.binary_cross_entropy_with_logits(logits, _one_hot(logits, classes), reduction="none")
+    losses = functional.binary_cross_entropy_with_logits(logits, one_hot(logits, classes), reduction="none")
     return losses.sum(1).mean()
 
 
@@ -99,6 +106,26 @@ def binary(logits: Tensor, classes: Tensor, reduction: str = "mean") -> Tensor:
     s is the logistic sigmoid. It takes logits, as a sigmoid rounded to 0 or 1 has no usable logarithm.
     """
     return functional.binary_cross_entropy_with_logits(logits.squeeze(1), classes.to(logits.dtype), reduction=reduction)
+
+
+def binary_of_probabilities(probabilities: Tensor, classes: Tensor, reduction: str = "mean") -> Tensor:
+    """Binary cross entropy, −[y log p + (1 − y) log(1 − p)], of N×1 probabilities, as the output of an activation.
+
+    What is outside [0, 1], where the loss is not defined, is clipped to it; such an output has no gradient.
+    """
+    p = probabilities.squeeze(1).clamp(0, 1)
+    return functional.binary_cross_entropy(p, classes.to(p.dtype), reduction=reduction)
+
+
+def binary_mse(logits: Tensor, classes: Tensor, reduction: str = "mean") -> Tensor:
+    """(s(o) − y)², the squared error of the probability, of N×1 logits; s is the logistic sigmoid."""
+    p = logits.squeeze(1).sigmoid()
+    return functional.mse_loss(p, classes.to(p.dtype), reduction=reduction)
+
+
+def regression(outputs: Tensor, values: Tensor) -> Tensor:
+    """(o − y)², the mean squared error of N×1 outputs and N float values."""
+    return functional.mse_loss(outputs.squeeze(1), values)
 
 
 LOSSES: dict[str, Loss] = {
@@ -115,12 +142,9 @@ LOSSES: dict[str, Loss] = {
     "tanimoto": tanimoto,
     "cauchy-schwarz": cauchy_schwarz,
     "mse": mse,
+    "hinge-margin-1": hinge_margin_1,
+    **TORCH_LOSSES,
 }
-
-
-def _one_hot(logits: Tensor, classes: Tensor) -> Tensor:
-    """Return N×K one-hot vectors, of the logits' dtype."""
-    return functional.one_hot(classes, logits.shape[1]).to(logits.dtype)
 
 
 def _of_class(values: Tensor, classes: Tensor) -> Tensor:
@@ -128,7 +152,6 @@ def _of_class(values: Tensor, classes: Tensor) -> Tensor:
     return values.gather(1, classes.unsqueeze(1)).squeeze(1)
 
 
-def _margins(logits: Tensor, classes: Tensor) -> Tensor:
-    """Return max(0, ½ − ŷ_j o_j), N×K."""
-    signs = 2 * _one_hot(logits, classes) - 1
-    return (0.5 - signs * logits).clamp(min=0)
+def _margins(logits: Tensor, classes: Tensor, margin: float = 0.5) -> Tensor:
+    """Return max(0, margin − ŷ_j o_j), N×K."""
+    return (margin - signs(logits, classes) * logits).clamp(min=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,15 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+class ChannelSoftmax(nn.Softmax2d):
+    """`Softmax2d` for N×D features: they are the D channels of a picture of one pixel."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return N×D values that sum to 1 over D."""
+        return super().forward(features[:, :, None, None])[:, :, 0, 0]
+
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -34,6 +44,11 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "softshrink": nn.Softshrink,
     "hardshrink": nn.Hardshrink,
     "tanhshrink": nn.Tanhshrink,
+    "threshold": partial(nn.Threshold, 0.1, 0.0),  # x where it is above 0.1, else 0
+    "softmax": partial(nn.Softmax, dim=1),
+    "softmin": partial(nn.Softmin, dim=1),
+    "log-softmax": partial(nn.LogSoftmax, dim=1),
+    "softmax2d": ChannelSoftmax,
 }
 
 INITS: dict[str, Callable[[Tensor], Tensor] | None] = {
@@ -72,6 +87,11 @@ class MLP(nn.Sequential):
         super().__init__(layers)
 
 
+def parameter_count(model: nn.Module) -> int:
+    """Return the number of trainable numbers in a model: 26 for an MLP with layers of 3, 4, and 2."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
 def initialize_weights(model: nn.Module, name: str) -> None:
     """Initialize the weights of all linear layers by `name`, and their biases to 0; `default` changes nothing."""
     initialize = INITS[name]
@@ -81,3 +101,10 @@ def initialize_weights(model: nn.Module, name: str) -> None:
         if isinstance(layer, nn.Linear):
             initialize(layer.weight)
             nn.init.zeros_(layer.bias)
+
+
+def set_parameters(layer: nn.Linear, weight: float | None, bias: float | None) -> None:
+    """Set all weights and all biases of a layer to these values; None leaves them as they are."""
+    for parameter, value in ((layer.weight, weight), (layer.bias, bias)):
+        if value is not None:
+            nn.init.constant_(parameter, value)

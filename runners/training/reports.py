@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from runners.training.evaluation import gradient_norm, predict
+from runners.training.evaluation import gradient_norm
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from runners.training.run import TrainingRun
     from runners.training.state import TrainConfig, TrainState
 
-GRADIENT_NORM_INTERVAL = 20  # logged steps from one gradient norm to the next
+GRADIENT_NORM_INTERVAL = 10  # steps from one gradient norm to the next, at least
 MAX_REPORTED_EPOCHS = 20  # of a run with very many epochs
 MANY_EPOCHS = 100  # a run with more epochs does not report each of them
 
@@ -33,16 +34,18 @@ def log_step(
     """Log loss, accuracy and gradient norm if they are due; return whether an alert stops the training."""
     step, log, distributed = run.state.step, run.log, run.distributed
     if step % config.log_every:
+        _log_due_progress(run)
         return False
     mean_loss, must_stop = distributed.mean(loss, log.should_stop if config.stop_on_alert else None)
     log.scalar("train/loss", mean_loss, step)
     if run.rank_logger is not None and batch.weight:
         run.rank_logger.scalar(f"rank{distributed.rank}/train/loss", loss / batch.weight, step)
     if config.log_accuracy:
-        correct = distributed.sum((predict(logits) == batch.y).float().sum())
+        correct = distributed.sum((config.predict(logits) == batch.y).float().sum())
         log.scalar("train/accuracy", correct / batch.total_size, step)
-    if step // config.log_every % GRADIENT_NORM_INTERVAL == 0:
+    if step % (math.ceil(GRADIENT_NORM_INTERVAL / config.log_every) * config.log_every) == 0:
         log.scalar("gradient_norm", gradient_norm(model), step)
+    _log_due_progress(run)
     return must_stop
 
 
@@ -61,17 +64,36 @@ def log_speed(
 
 
 def log_epoch(steps_per_epoch: int, config: TrainConfig, run: TrainingRun) -> None:
-    """Log the progress if the epoch is reported, and early stopping if it ends the training."""
+    """Log the progress if the epoch is reported, and early stopping if it ends the training.
+
+    The loss of the step after the last update is known when the next batch is; so is the progress logged then, and a
+    line of the console has the values of its own step.
+    """
     state = run.state
+    is_last = state.epoch == config.epochs or state.is_out_of_patience(config)
     if is_reported(steps_per_epoch, config, state):
-        run.log.progress(state.epoch, config.epochs, state.step, config.epochs * steps_per_epoch)
+        run.due_progress = (state.epoch, config.epochs, state.step, config.epochs * steps_per_epoch)
+        if is_last:
+            _log_due_progress(run)
     if state.is_out_of_patience(config):
         count, best = state.tests_without_improvement, state.best_val_loss
-        run.log.text("early stopping", f"no lower val/loss than {best:.6g} in {count} tests; stopped", state.step)
+        text = f"no lower val/loss than {best:.6g} (step {state.best_step}) in {count} tests; stopped"
+        if state.best_test:
+            results = ", ".join(f"{tag} {value:.4f}" for tag, value in state.best_test.items())
+            text += f"; at step {state.best_step}: {results}"
+        run.log.text("early stopping", text, state.step)
 
 
 def is_reported(steps_per_epoch: int, config: TrainConfig, state: TrainState) -> bool:
     """Tell whether the epoch's speed and progress are logged; of many epochs, only every few are."""
     has_many = steps_per_epoch == 1 or config.epochs > MANY_EPOCHS
     interval = max(1, config.epochs // MAX_REPORTED_EPOCHS) if has_many else 1
+    if steps_per_epoch == 1:  # then an epoch is a step, and the reported ones are among those that are logged
+        interval = math.ceil(interval / config.log_every) * config.log_every
     return state.epoch % interval == 0 or state.epoch == config.epochs
+
+
+def _log_due_progress(run: TrainingRun) -> None:
+    if run.due_progress is not None:
+        run.log.progress(*run.due_progress)
+        run.due_progress = None

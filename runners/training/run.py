@@ -24,6 +24,7 @@ class TrainingRun:
     distributed: DistributedContext = field(default_factory=DistributedContext)
     checkpoints: Checkpoints | None = None
     rank_logger: Logger | None = None  # takes what concerns this process alone
+    due_progress: tuple[int, int, int, int] | None = None  # of the last epoch, until its last values are logged
     on_test: Callable[[int], None] | None = None  # called with the step at each test
 
     def save_checkpoint_if_due(self, *, end_of_epoch: bool) -> None:

@@ -6,8 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runners.training.evaluation import predict
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +29,7 @@ class TrainConfig:
     log_accuracy: bool = False  # of the training batches
     log_gradients: bool = False  # as histograms
     stop_on_alert: bool = False
+    predict: Callable[[Tensor], Tensor] = predict  # from outputs to classes
 
 
 @dataclass
@@ -35,12 +41,17 @@ class TrainState:
     step: int = 0  # updates made
     last_test_step: int = -1
     best_val_loss: float = math.inf
+    best_step: int = 0  # of the lowest val/loss
+    best_test: dict[str, float] = field(default_factory=dict)  # the test's metrics at that step
     tests_without_improvement: int = 0
     metrics: dict[str, float] = field(default_factory=dict)  # the newest value of each, by tag
 
     def update_best(self, val_loss: float) -> None:
-        """Take in a new validation loss."""
+        """Take in a new validation loss, of the current step; `metrics` has the test's of the same."""
         improved = val_loss < self.best_val_loss
+        if improved:
+            self.best_step = self.step
+            self.best_test = {tag: value for tag, value in self.metrics.items() if tag.startswith("test/")}
         self.best_val_loss = min(self.best_val_loss, val_loss)
         self.tests_without_improvement = 0 if improved else self.tests_without_improvement + 1
 

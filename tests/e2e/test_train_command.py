@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ def test_a_run_from_the_launcher(tmp_path: Path, small_mnist: Path) -> None:
     result = train(tmp_path, small_mnist, "--epochs", 3, "--optimizer", "adam", "--lr", 0.01, "--seed", 7)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert [line.split("  ")[0] for line in lines[:3]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert re.fullmatch(r"Model: 784-[\d-]+-10, [\d,]+ parameters", lines[0])
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     run = tmp_path / "runs" / "a"
     assert f"Run: {run}" in result.output
     assert f"tensorboard --logdir {tmp_path / 'runs'}" in result.output

@@ -18,6 +18,12 @@ from runners.training.state import TrainConfig
 O = (2.0, -1.0, 0.5)  # noqa: E741 - the paper's name; the true class is the first
 P = [exp(o) / sum(map(exp, O)) for o in O]  # σ(o)
 Y = (1, 0, 0)
+
+
+def softplus(z: float) -> float:
+    return log(1 + exp(z))
+
+
 BY_HAND = {
     "log": -log(P[0]),
     "l1": abs(1 - 2) + abs(0 + 1) + abs(0 - 0.5),
@@ -32,6 +38,21 @@ BY_HAND = {
     "tanimoto": -P[0] / (sum(p * p for p in P) + 1 - P[0]),
     "cauchy-schwarz": -log(P[0] / sqrt(sum(p * p for p in P))),
     "mse": ((1 - P[0]) ** 2 + P[1] ** 2 + P[2] ** 2) / 3,
+    "hinge-margin-1": 0 + 0 + (1 + 0.5),
+    "nll": -log(P[0]),
+    "bce": (softplus(-2) + softplus(-1) + softplus(0.5)) / 3,
+    "kl-div": -log(P[0]),
+    "poisson-nll": (exp(2) - 2 + exp(-1) + exp(0.5)) / 3,
+    "smooth-l1": (0.5 + 0.5 + 0.125) / 3,  # |d| of 1, 1, and ½
+    "huber": (0.5 * 0.75 + 0.5 * 0.75 + 0.125) / 3,
+    "soft-margin": (softplus(-2) + softplus(-1) + softplus(0.5)) / 3,
+    "multi-margin": 0.0,  # 2 is more than 1 above both others
+    "multilabel-margin": 0.0,
+    "multilabel-soft-margin": (softplus(-2) + softplus(-1) + softplus(0.5)) / 3,
+    "hinge-embedding": ((1 - P[0]) + P[1] + P[2]) / 3,
+    "cosine-embedding": 1 - 2 / sqrt(4 + 1 + 0.25),
+    "margin-ranking": 0.0,
+    "triplet-margin": max(0.0, 1 + sqrt(1 + 1 + 0.25) - sqrt(4 + 1 + 0.25)),
 }
 # The second sample: equal outputs of 1, so σ is a third each; the true class is the last.
 SECOND = {
@@ -48,6 +69,21 @@ SECOND = {
     "tanimoto": -(1 / 3) / (1 / 3 + 1 - 1 / 3),
     "cauchy-schwarz": -log(1 / sqrt(3)),
     "mse": 2 / 9,
+    "hinge-margin-1": 2.0 + 2.0,
+    "nll": log(3),
+    "bce": (2 * softplus(1) + softplus(-1)) / 3,
+    "kl-div": log(3),
+    "poisson-nll": (3 * exp(1) - 1) / 3,
+    "smooth-l1": (0.5 + 0.5) / 3,
+    "huber": (0.5 * 0.75 + 0.5 * 0.75) / 3,
+    "soft-margin": (2 * softplus(1) + softplus(-1)) / 3,
+    "multi-margin": 2 / 3,
+    "multilabel-margin": 2 / 3,
+    "multilabel-soft-margin": (2 * softplus(1) + softplus(-1)) / 3,
+    "hinge-embedding": 4 / 9,
+    "cosine-embedding": 1 - 1 / sqrt(3),
+    "margin-ranking": 1.0,
+    "triplet-margin": 1.0,  # both distances are √2
 }
 ALL: dict[str, Loss] = {**LOSSES, "one-vs-rest": one_vs_rest}
 
@@ -56,8 +92,10 @@ ALL: dict[str, Loss] = {**LOSSES, "one-vs-rest": one_vs_rest}
 def test_values_worked_out_by_hand(name: str) -> None:
     logits = torch.tensor([O, (1.0, 1.0, 1.0)], dtype=torch.float64)
     both = LOSSES[name](logits, torch.tensor([0, 2]))
-    assert both.item() == pytest.approx((BY_HAND[name] + SECOND[name]) / 2, rel=1e-12)
-    assert LOSSES[name](logits[:1], torch.tensor([0])).item() == pytest.approx(BY_HAND[name], rel=1e-12)
+    # torch adds 1e-6 to the distances of triplets, and 1e-8 to the norms of cosines
+    rel = 1e-5 if name in ("triplet-margin", "cosine-embedding") else 1e-12
+    assert both.item() == pytest.approx((BY_HAND[name] + SECOND[name]) / 2, rel=rel)
+    assert LOSSES[name](logits[:1], torch.tensor([0])).item() == pytest.approx(BY_HAND[name], rel=rel)
 
 
 def test_one_against_the_rest_by_hand() -> None:
@@ -90,7 +128,7 @@ def test_the_binary_losss_gradient() -> None:
         assert torch.autograd.gradcheck(lambda o, loss=loss: loss(o, torch.tensor([0, 1, 1, 0, 1])), logits)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in ("hinge3",)])
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("hinge3", "poisson-nll")])
 @pytest.mark.parametrize("size", [1e4, -1e4])
 def test_large_logits_stay_finite(name: str, size: float) -> None:
     logits = torch.tensor([[size, 0.0, -size]], requires_grad=True)

@@ -77,7 +77,8 @@ def test_every_optimizer_lowers_the_loss(tmp_path: Path, optimizer: str) -> None
 
 @pytest.mark.parametrize("activation", choices.ACTIVATIONS)
 def test_every_activation_trains(tmp_path: Path, activation: str) -> None:
-    losses = fit(tmp_path, "adam", activation, 0.01)
+    lr = 0.03 if activation in ("softmax", "softmin", "softmax2d") else 0.01  # they divide 1 among 32 features
+    losses = fit(tmp_path, "adam", activation, lr)
     assert losses[-1] < 0.9 * losses[0]
 
 
@@ -123,3 +124,13 @@ def test_the_mlp_has_the_layers_it_is_asked_for() -> None:
     ]  # fmt: skip
     assert [name for name, _ in models.MLP(4, [3], 2, "leaky-relu").named_children()] == ["fc1", "leaky_relu1", "fc2"]
     assert [tuple(p.shape) for p in models.MLP(4, [], 2).parameters()] == [(2, 4), (2,)]
+
+
+def test_the_parameter_count() -> None:
+    assert models.parameter_count(models.MLP(3, [4], 2)) == 26
+    assert models.parameter_count(models.MLP(784, [200, 200], 10)) == 199_210
+
+
+def test_softmax2d_of_features_is_their_softmax() -> None:
+    features = torch.randn(5, 7)
+    assert torch.allclose(models.ACTIVATIONS["softmax2d"]()(features), features.softmax(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,16 @@ def test_early_stopping(tmp_path: Path, small_mnist: Path) -> None:
     losses = [loss for _, loss in event_reader.series(tmp_path / "b" / "a", "val/loss")]
     assert len(losses) < 50
     assert not any(loss < min(losses[:-2]) for loss in losses[-2:])
-    assert "no lower val/loss" in event_reader.text(tmp_path / "b" / "a", "early stopping")[0]
+    (text,) = event_reader.text(tmp_path / "b" / "a", "early stopping")
+    step, loss, accuracy = re.fullmatch(
+        r"no lower val/loss than \S+ \(step (\d+)\) in 2 tests; stopped; "
+        r"at step \1: test/loss ([\d.]+), test/accuracy ([\d.]+)",
+        text,
+    ).groups()  # type: ignore[union-attr]
+    val = event_reader.series(tmp_path / "b" / "a", "val/loss")
+    assert int(step) == min(val, key=lambda point: point[1])[0]
+    for tag, value in (("test/loss", loss), ("test/accuracy", accuracy)):
+        assert dict(event_reader.series(tmp_path / "b" / "a", tag))[int(step)] == pytest.approx(float(value), abs=1e-4)
     often = ["--test-every", 2, "--batch-size", 50, "--val-fraction", 0.2, "--early-stopping", 1]
     said = train(tmp_path / "d", *where, "--epochs", 9, "--lr", 0.3, "--optimizer", "adam", *often)
     losses = [loss for _, loss in event_reader.series(tmp_path / "d" / "a", "val/loss")]

@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from runners import logistic, mlp
+from runners import linear, logistic, mlp
 from runners.course import lessons
 
 if TYPE_CHECKING:
     from runners.launch.options import SinkOptions
 
 COMMANDS: list[tuple[click.Command, type[SinkOptions]]] = [
-    (mlp.main, mlp.MlpOptions), (logistic.main, logistic.LogisticOptions), (lessons.lessons, lessons.LessonOptions),
+    (mlp.main, mlp.MlpOptions), (logistic.main, logistic.LogisticOptions),
+    (linear.main, linear.LinearOptions), (lessons.lessons, lessons.LessonOptions),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("command", "options"), COMMANDS, ids=["mlp", "logistic", "lessons"])
+@pytest.mark.parametrize(("command", "options"), COMMANDS, ids=["mlp", "logistic", "linear", "lessons"])
 def test_each_option_has_a_field(command: click.Command, options: type[SinkOptions]) -> None:
     on_the_command_line = {param.name for param in command.params if isinstance(param, click.Option)}
     assert on_the_command_line | {"all_dashboards"} == {field.name for field in fields(options)}
 
 
-@pytest.mark.parametrize("runner", ["mlp", "logistic"])
+@pytest.mark.parametrize("runner", ["mlp", "logistic", "linear"])
 def test_help_does_not_load_torch(runner: str) -> None:
     script = (
         "import sys; from monitor.cli import main\n"

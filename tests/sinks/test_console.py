@@ -11,6 +11,7 @@ from rich.console import Console
 
 from monitor import Run
 from monitor import records as r
+from monitor.scalar_block import ScalarBlock
 from monitor.sinks.console import ConsoleSink
 from monitor.testing import check_sink
 
@@ -32,12 +33,12 @@ def test_the_console_writes_a_plain_line_an_epoch(run: Run) -> None:
         "report (step 0):",
         "# Step 0",
         *report,
-        "epoch 1/2  step 1/2  test/accuracy 0.5  test/loss 2.25  train/loss 2.5  alone 7",
+        "epoch 1/2  step 1/2 (values of step 0)  test/accuracy 0.5  test/loss 2.25  train/loss 2.5  alone 7",
         "notes (step 1): step 1: <b>plain</b> text & more",
         "report (step 1):",
         "# Step 1",
         *report,
-        "epoch 2/2  step 2/2  test/accuracy 0.75  test/loss 1.25  train/loss 1.5  alone 7",
+        "epoch 2/2  step 2/2 (values of step 1)  test/accuracy 0.75  test/loss 1.25  train/loss 1.5  alone 7",
     ]
 
 
@@ -57,7 +58,7 @@ def screen(width: int, *show: str) -> list[str]:
     sink.open(Run("run", is_written=False))
     for epoch in (1, 2):
         values = {"lr": 0.01, "train/loss": 0.25, "test/loss": 0.125, "test/accuracy": 0.9123456, "gradient_norm": 2.5}
-        sink.write([r.Scalar(tag, value, 5, 0.0) for tag, value in values.items()])
+        sink.write([r.Scalar(tag, value, 1500 * epoch, 0.0) for tag, value in values.items()])
         sink.write([r.Progress(epoch, 2, 1500 * epoch, 3000, 0.0)])
         sink.flush()
     sink.close()
@@ -112,3 +113,21 @@ def test_the_console_spells_control_characters_out_and_cuts_what_is_long(tmp_pat
     assert "bell \\u0007 and \\u001b[31mred" in out.getvalue()
     assert len(out.getvalue()) < 3000
     assert "more characters" in out.getvalue()
+
+
+def test_a_value_of_an_older_step_says_so() -> None:
+    to, out = console(terminal=False)
+    sink = ConsoleSink(to)
+    sink.open(Run("run", is_written=False))
+    sink.write([r.Scalar("test/loss", 0.5, 10, 0.0), r.Scalar("lr", 0.1, 0, 0.0)])
+    calls = [r.Scalar("train/loss", 1 / step, step, 0.0) for step in range(1, 11)]
+    sink.write_scalars(ScalarBlock.of(calls[:-1]))
+    sink.write([r.Progress(1, 2, 10, 20, 0.0)])
+    sink.write_scalars(ScalarBlock.of(calls))
+    sink.write([r.Progress(1, 2, 10, 20, 0.0)])
+    sink.flush()
+    sink.close()
+    assert out.getvalue().splitlines() == [
+        "epoch 1/2  step 10/20  test/loss 0.5  train/loss 0.1111 (step 9)  lr 0.1 (step 0)",
+        "epoch 1/2  step 10/20  test/loss 0.5  train/loss 0.1  lr 0.1 (step 0)",
+    ]
