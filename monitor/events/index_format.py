@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.render.downsampling import Point
+    from monitor.render.buckets import Point
 
 MAGIC = b"monitor index 1\n"
 LENGTH_BYTES = 8  # of the header's length

@@ -10,16 +10,18 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from monitor.render.buckets import Bucket, new_buckets
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from monitor.render.buckets import Point
+
 MAX_BUCKETS = 256  # a long series has at least half as many
 MIN_POINTS_AT_ONCE = 8  # of one call, and of one bucket; fewer are added one by one
-
-Point = tuple[int, int, float, float]  # position in the series, step, value, time
 
 
 class Columns(NamedTuple):
@@ -36,44 +38,6 @@ class Columns(NamedTuple):
     times: NDArray[np.float64]
 
 
-class _Bucket:
-    """Consecutive points: the first, last, lowest, and highest finite one, the first that is not finite, and the sum.
-
-    Attributes:
-        count: the number of points.
-        finite: how many of them are finite.
-        total: the sum of their values.
-    """
-
-    __slots__ = ("count", "finite", "first", "highest", "last", "lowest", "non_finite", "total")
-
-    def __init__(self) -> None:
-        self.count = self.finite = 0
-        self.total = 0.0
-        self.first: Point | None = None
-        self.last: Point | None = None
-        self.lowest: Point | None = None
-        self.highest: Point | None = None
-        self.non_finite: Point | None = None
-
-    def merge(self, other: _Bucket) -> None:
-        """Add the points of the next bucket."""
-        self.count += other.count
-        self.finite += other.finite
-        self.total += other.total
-        self.non_finite = self.non_finite or other.non_finite
-        self.first = self.first or other.first
-        self.last = other.last or self.last
-        if self.lowest is None or (other.lowest is not None and other.lowest[2] < self.lowest[2]):
-            self.lowest = other.lowest
-        if self.highest is None or (other.highest is not None and other.highest[2] > self.highest[2]):
-            self.highest = other.highest
-
-    def points(self) -> list[Point]:
-        """Return the stored points in order."""
-        return sorted({p for p in (self.first, self.lowest, self.highest, self.last, self.non_finite) if p is not None})
-
-
 class DownsampledSeries:
     """The points of one curve, in the order in which they were added.
 
@@ -87,7 +51,7 @@ class DownsampledSeries:
     def __init__(self, max_buckets: int = MAX_BUCKETS) -> None:
         self._max_buckets = max_buckets
         self._bucket_size = 1  # points per bucket
-        self._buckets: list[_Bucket] = []
+        self._buckets: list[Bucket] = []
         self._columns: Columns | None = None  # of the first buckets, which change no more
         self._columns_of = 0  # how many buckets these are
         self.count = 0
@@ -102,7 +66,7 @@ class DownsampledSeries:
             if len(buckets) >= self._max_buckets:
                 self._merge_pairs()
             if not buckets or buckets[-1].count >= self._bucket_size:
-                buckets.append(_Bucket())
+                buckets.append(Bucket())
         bucket = buckets[-1]
         bucket.count += 1
         if not isfinite(value):
@@ -145,7 +109,7 @@ class DownsampledSeries:
             size = min(free or self._bucket_size, len(values) - done)
             count = 1 if free else min(self._max_buckets - len(buckets), (len(values) - done) // size)
             part = slice(done, done + count * size)
-            new = _new_buckets(self.count, steps[part], values[part], times[part], finite[part], size)
+            new = new_buckets(self.count, steps[part], values[part], times[part], finite[part], size)
             if free:
                 buckets[-1].merge(new[0])
             else:
@@ -230,7 +194,7 @@ class DownsampledSeries:
         series = cls(max_buckets)
         series._bucket_size, series.count = bucket_size, count
         for number, (points, (finite, total)) in enumerate(zip(buckets, sums)):
-            bucket = _Bucket()
+            bucket = Bucket()
             bucket.finite, bucket.total = finite, total
             bucket.first, bucket.last, bucket.lowest, bucket.highest, bucket.non_finite = points
             bucket.count = min(bucket_size, count - number * bucket_size)
@@ -249,7 +213,7 @@ class DownsampledSeries:
         self._columns_of = 0
 
 
-def _joined(before: Columns | None, buckets: Sequence[_Bucket]) -> Columns:
+def _joined(before: Columns | None, buckets: Sequence[Bucket]) -> Columns:
     """Return columns with the points of `buckets` behind those of `before`."""
     import numpy as np
 
@@ -262,41 +226,3 @@ def _joined(before: Columns | None, buckets: Sequence[_Bucket]) -> Columns:
         return new
     all_columns: list[NDArray[Any]] = [np.concatenate(both) for both in zip(before, new)]
     return Columns(*all_columns)
-
-
-def _new_buckets(
-    count: int,
-    steps: NDArray[np.int64],
-    values: NDArray[np.float64],
-    times: NDArray[np.float64],
-    finite: NDArray[np.bool_],
-    size: int,
-) -> list[_Bucket]:
-    """Return buckets of `size` points each; `count` is the position of the first point in the series."""
-    import numpy as np
-
-    rows, is_finite = values.reshape(-1, size), finite.reshape(-1, size)
-    starts = np.arange(0, len(values), size)
-
-    def points(columns: NDArray[np.intp], exist: NDArray[np.bool_]) -> list[Point | None]:
-        at = starts + columns
-        found = zip((at + count).tolist(), steps[at].tolist(), values[at].tolist(), times[at].tolist())
-        return [point if exists else None for point, exists in zip(found, exist.tolist())]
-
-    some: NDArray[np.bool_] = np.any(is_finite, axis=1)
-    gaps: NDArray[np.bool_] = np.any(~is_finite, axis=1)
-    first = points(is_finite.argmax(axis=1), some)
-    last = points(size - 1 - is_finite[:, ::-1].argmax(axis=1), some)
-    lowest = points(np.where(is_finite, rows, np.inf).argmin(axis=1), some)
-    highest = points(np.where(is_finite, rows, -np.inf).argmax(axis=1), some)
-    non_finite = points(is_finite.argmin(axis=1), gaps)
-    finite_counts = is_finite.sum(axis=1).tolist()
-    with np.errstate(over="ignore", invalid="ignore"):
-        totals = np.where(is_finite, rows, 0.0).sum(axis=1).tolist()
-    buckets = []
-    for number, found in enumerate(zip(first, last, lowest, highest, non_finite)):
-        bucket = _Bucket()
-        bucket.count, bucket.finite, bucket.total = size, finite_counts[number], totals[number]
-        bucket.first, bucket.last, bucket.lowest, bucket.highest, bucket.non_finite = found
-        buckets.append(bucket)
-    return buckets
