@@ -69,6 +69,7 @@ class Predictions(NamedTuple):
         step: when they were logged.
         time: seconds since the epoch.
         timeline: what was predicted for these samples at this and earlier tests; None if they are others each time.
+        first_test: the timeline that begins here if the next test has the same samples; None if `timeline` is there.
     """
 
     tag: str
@@ -79,6 +80,7 @@ class Predictions(NamedTuple):
     step: int
     time: float
     timeline: PredictionTimeline | None = None
+    first_test: PredictionTimeline | None = None
 
     def label(self, index: int) -> str:
         """Return the name of class `index`, or its number if it has no name."""

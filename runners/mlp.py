@@ -92,9 +92,6 @@ def main(**params: Any) -> dict[str, float]:
             activate_output=options.activate_output,
         )
         models.initialize_weights(model, options.init)
-        if job.distributed.rank == 0:
-            widths = "-".join(map(str, (data.train.x.shape[1], *options.hidden, len(data.classes))))
-            echo(f"Model: {widths}, {models.parameter_count(model):,} parameters")
         loss_fn = losses.LOSSES[options.loss]
         optimizer = optimizers.make_optimizer(
             options.optimizer, model.parameters(), options.lr, options.momentum, options.weight_decay
@@ -115,6 +112,9 @@ def main(**params: Any) -> dict[str, float]:
         config = {"runner": "mlp", "data": data.name, "device": str(job.device)}
         config |= {name: getattr(options, name) for name in CONFIG_OPTIONS}
         with job.open_run(config, data, model, optimizer, scheduler) as run:
+            if job.distributed.rank == 0:
+                widths = "-".join(map(str, (data.train.x.shape[1], *options.hidden, len(data.classes))))
+                echo(f"Model: {widths}, {models.parameter_count(model):,} parameters")
             return train(model, data, loss_fn, optimizer, scheduler, train_config, run)
 
 

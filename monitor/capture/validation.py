@@ -124,7 +124,7 @@ def picture_grid(value: Any, name: str) -> Any:
     value = _as_array(value, name)
     shape = list(value.shape)
     has_channels_first, has_channels_last = shape[:1] in CHANNELS, shape[-1:] in CHANNELS
-    if len(shape) == 3 and has_channels_first and has_channels_last:
+    if len(shape) == 3 and has_channels_first and has_channels_last and shape != [1, 1, 1]:
         raise _error(
             ValueError,
             name,

@@ -50,9 +50,8 @@ class Timelines:
             if before is not None and record.step <= before.step:
                 return record  # type: ignore[no-any-return]
             if before is None or before.samples != samples:
-                self._by_tag[record.tag] = first_test(
-                    samples, record.step, record.predicted, record.target, record.names
-                )
-                return record  # type: ignore[no-any-return]
+                first = first_test(samples, record.step, record.predicted, record.target, record.names)
+                self._by_tag[record.tag] = first
+                return record._replace(first_test=first)  # type: ignore[no-any-return]
             timeline = self._by_tag[record.tag] = before.with_test(record.step, record.predicted, record.names)
         return record._replace(timeline=timeline)  # type: ignore[no-any-return]

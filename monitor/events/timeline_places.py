@@ -6,29 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.events.framing import parse_event
 from monitor.files import open_regular
-from monitor.metrics import TIMELINE_PREFIX
+from monitor.metrics import TIMELINE_KEY, TIMELINE_PREFIX
 
 if TYPE_CHECKING:
     from monitor.files import FileRange
     from monitor.prediction_timeline import PredictionTimeline
+
+HEAD_BYTES = 100  # of a picture, in which the name of its first text chunk is
 
 
 class TimelinePlaces:
     """The places of the timelines that no restart supersedes. Each timeline includes those before it."""
 
     def __init__(self) -> None:
-        self._places: dict[str, list[tuple[int, FileRange]]] = {}  # by the tag of the predictions, with their steps
+        self._places: dict[str, list[tuple[int, str, FileRange]]] = {}  # by the tag of the predictions
 
     def add(self, event: Any, place: FileRange) -> None:
         """Take note of the timelines that an event holds."""
         for value in event.summary.value:
-            if value.tag.startswith(TIMELINE_PREFIX) and value.HasField("image"):
-                self._places.setdefault(value.tag.removeprefix(TIMELINE_PREFIX), []).append((event.step, place))
+            if value.HasField("image") and TIMELINE_KEY in value.image.encoded_image_string[:HEAD_BYTES]:
+                tag = value.tag.removeprefix(TIMELINE_PREFIX)  # of a first test, it is the picture of the predictions
+                self._places.setdefault(tag, []).append((event.step, value.tag, place))
 
     def restart(self, step: int) -> None:
         """Leave out those at `step` and above."""
         for tag, places in self._places.items():
-            self._places[tag] = [(at_step, place) for at_step, place in places if at_step < step]
+            self._places[tag] = [found for found in places if found[0] < step]
 
     def read(self) -> dict[str, PredictionTimeline]:
         """Return the newest timeline of each tag. Blocks while it reads; raises `OSError`."""
@@ -36,9 +39,10 @@ class TimelinePlaces:
 
         found: dict[str, PredictionTimeline] = {}
         for tag, places in self._places.items():
-            event = parse_event(_read(places[-1][1])) if places else None
+            _, own_tag, place = places[-1] if places else (0, "", None)
+            event = None if place is None else parse_event(_read(place))
             for value in event.summary.value if event is not None else ():
-                if value.tag == TIMELINE_PREFIX + tag:
+                if value.tag == own_tag:
                     timeline = read_timeline(value.image.encoded_image_string)
                     found |= {} if timeline is None else {tag: timeline}
         return found

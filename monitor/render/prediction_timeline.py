@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from monitor.metrics import TIMELINE_KEY
 from monitor.prediction_timeline import FORGOTTEN, MAX_TESTS, RIGHT, WRONG, PredictionTimeline
 from monitor.render.images import PngImage
 
@@ -22,7 +24,7 @@ MAX_ROWS = 100  # samples that are drawn, those first that were forgotten most o
 ROW_PX, MIN_WIDTH_PX = 16, 500
 LABEL_WIDTH_PX, HEADING_PX, FOOTING_PX = 170, 44, 24
 MAX_LABEL_CHARS = 14
-STATE_KEY = "training-monitor timeline"  # of the PNG chunk with the numbers
+CHUNKS_BEGIN = 33  # behind the signature of a PNG file and its first chunk
 MAX_SAMPLES = 4096  # of a timeline that is read back
 
 
@@ -76,20 +78,25 @@ def timeline_image(timeline: PredictionTimeline) -> PngImage:
     draw.text((right, bottom), str(timeline.steps[-1]), fill=PALE_COLOR, font=font, anchor="rm")
     if left_out:
         draw.text((4, bottom), f"and {left_out} more", fill=PALE_COLOR, font=font, anchor="lm")
-    notes = PngImagePlugin.PngInfo()
-    notes.add_text(STATE_KEY, json.dumps(_to_json(timeline)), zip=True)
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", pnginfo=notes, compress_level=6)
-    return PngImage(buffer.getvalue(), width, height)
+    sheet.save(buffer, "PNG", compress_level=6)
+    return with_timeline(PngImage(buffer.getvalue(), width, height), timeline)
+
+
+def with_timeline(picture: PngImage, timeline: PredictionTimeline) -> PngImage:
+    """Return the picture with the numbers of a timeline in a text chunk, in front of its pixels."""
+    content = b"zTXt" + TIMELINE_KEY + b"\0\0" + zlib.compress(json.dumps(_to_json(timeline)).encode())
+    chunk = (len(content) - 4).to_bytes(4, "big") + content + zlib.crc32(content).to_bytes(4, "big")
+    return picture._replace(png=picture.png[:CHUNKS_BEGIN] + chunk + picture.png[CHUNKS_BEGIN:])
 
 
 def read_timeline(png: bytes) -> PredictionTimeline | None:
-    """Return the timeline of an image that `timeline_image` drew; None for any other content."""
-    if not png.startswith(b"\x89PNG") or STATE_KEY.encode() not in png[:4096]:
+    """Return what `with_timeline` put into an image; None for any other content."""
+    if not png.startswith(b"\x89PNG") or TIMELINE_KEY not in png[:4096]:
         return None
     try:
         with PngImagePlugin.PngImageFile(io.BytesIO(png)) as image:
-            return _from_json(json.loads(image.info[STATE_KEY]))
+            return _from_json(json.loads(image.info[TIMELINE_KEY.decode()]))
     except Exception:  # damaged, or not ours: a file may hold anything
         return None
 

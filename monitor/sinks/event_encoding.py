@@ -24,7 +24,7 @@ from monitor.render.images import image_grid
 from monitor.render.pictures.confusion import confusion_matrix_image
 from monitor.render.pictures.curve import curve_image
 from monitor.render.pictures.predictions import prediction_grid, prediction_labels
-from monitor.render.prediction_timeline import timeline_image
+from monitor.render.prediction_timeline import timeline_image, with_timeline
 from monitor.sinks.media_encoding import MEDIA_ENCODERS
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def _image(tag: str, picture: PngImage) -> summaries.Value:
 
 def _predictions(record: Predictions) -> Values:
     labels = summaries.preformatted(prediction_labels(record))
-    values = [_image(record.tag, prediction_grid(record)), summaries.text(f"{record.tag}/labels", labels)]
+    picture = prediction_grid(record)
+    if record.first_test is not None:  # a resumed run must know it
+        picture = with_timeline(picture, record.first_test)
+    values = [_image(record.tag, picture), summaries.text(f"{record.tag}/labels", labels)]
     if record.timeline is not None:
         values.append(_image(timeline_tag(record.tag), timeline_image(record.timeline)))
     return values

@@ -120,7 +120,7 @@ def test_the_timeline_is_sorted_and_tells_classes_and_shows_pictures(
         for test in range(4):
             log_test(log, test)
         opened(page, visdom_server, "forgotten")
-        plot = page.plot("timeline/predictions")
+        plot = page.plot("timeline of predictions")
         rows = page.evaluate("p => Array.from(p.data[0].y)", plot)
         assert rows[:2] == ["4: dog ×2", "1: dog ×1"]
         ticks = page.evaluate(
@@ -149,6 +149,6 @@ def test_the_timeline_is_sorted_and_tells_classes_and_shows_pictures(
         assert background.startswith('url("data:image/png;base64,')
         page.mouse.move(2, 2)
         page.wait("() => document.querySelector('.timeline-picture').style.display === 'none'")
-        curves = [page.points("timeline/predictions learned & forgotten & never_learned", n)[-1] for n in range(3)]
+        curves = [page.points("timeline/predictions", n)[-1] for n in range(3)]
         assert curves == [(300, 5), (300, 2), (300, 1)]
     assert page.problems == []

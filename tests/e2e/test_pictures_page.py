@@ -54,6 +54,7 @@ def test_pictures_are_legible_and_tell_more_on_hover(page: Page, visdom_server: 
         log.confusion_matrix("hostile", counts, 5, HOSTILE)
         log.confusion_matrix("large", large, 5, CIFAR100)
         log.predictions("predictions", rng.random((16, 1, 28, 28)), np.arange(16) % 10, np.zeros(16, int), 5, FASHION)
+        log.images("samples", rng.random((16, 1, 28, 28)), 5)
         log.text("report", "# A heading\n\nA paragraph.", 5, markdown=True)
     with SummaryWriter(tmp_path / "writer", sinks=[visdom_server.spec("pictures")]) as writer:
         writer.add_histogram("uniform", rng.random(50_000), 5)
@@ -81,10 +82,13 @@ def test_pictures_are_legible_and_tell_more_on_hover(page: Page, visdom_server: 
     assert max(heights) < 1.12 * 1000
     assert min(heights) > 0.88 * 1000
 
-    image = f"({FIND_WINDOW})('predictions')?.querySelector('img')"
-    page.wait(f"() => {image}?.naturalWidth > 900 && getComputedStyle({image}).imageRendering === 'auto'")
-    inside = f"{image}.getBoundingClientRect().bottom - ({FIND_WINDOW})('predictions').getBoundingClientRect().bottom"
-    assert -20 < page.evaluate(f"() => {inside}") <= 1, "the image is whole, and there is hardly a gap below it"
+    for title, selector in (("samples", "img"), ("predictions", ".js-plotly-plot image")):
+        image = f"({FIND_WINDOW})('{title}')?.querySelector('{selector}')"
+        page.wait(f"() => {image}?.getBoundingClientRect().width >= 400")
+        assert page.evaluate(f"() => getComputedStyle({image}).imageRendering") == "auto"
+        window = f"({FIND_WINDOW})('{title}')"
+        inside = f"{image}.getBoundingClientRect().bottom - {window}.getBoundingClientRect().bottom"
+        assert page.evaluate(f"() => {inside}") <= 1, "the image is whole"
     heading = f"getComputedStyle(({FIND_WINDOW})('report').querySelector('h1'))"
     assert page.evaluate(f"() => [{heading}.color, {heading}.textAlign]") == ["rgb(51, 51, 51)", "left"]
     assert page.problems == []

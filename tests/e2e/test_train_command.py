@@ -158,9 +158,10 @@ def other_records(run: Path) -> int:
     """Count what the event file holds beside the training loss."""
     found = event_reader.read(run)
     tags = found.Tags()
-    ours = [tag for tag in tags["scalars"] if tag != "train/loss" and not tag.endswith("/best")]
+    derived = ("timeline/", "train/loss")  # of predictions, which are one record; and what the caller counts
+    ours = [tag for tag in tags["scalars"] if not tag.startswith(derived) and not tag.endswith("/best")]
     count = sum(len(found.Scalars(tag)) for tag in ours)
-    count += sum(len(found.Images(tag)) for tag in tags["images"])
+    count += sum(len(found.Images(tag)) for tag in tags["images"] if not tag.startswith(derived))
     count += sum(len(found.Histograms(tag)) for tag in tags["histograms"])
     return count + 1  # the config
 

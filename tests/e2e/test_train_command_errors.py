@@ -74,7 +74,7 @@ def test_an_unknown_command_or_runner_is_one_line() -> None:
     for arguments, says in (
         (["fly"], "No such command 'fly'; known: assets, compare, "),
         (["trian"], "No such command 'trian'; did you mean 'train'?"),
-        (["train", "gan"], "No such command 'gan'; known: logistic, mlp"),
+        (["train", "gan"], "No such command 'gan'; known: linear, logistic, mlp"),
         (["train", "mpl"], "No such command 'mpl'; did you mean 'mlp'?"),
     ):
         result = invoke(*arguments)

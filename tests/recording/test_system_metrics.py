@@ -190,6 +190,6 @@ def test_visdom_shows_them_together_behind_the_others_over_seconds() -> None:
     state.add([Scalar(tag, 1.0, step, 0.0) for tag in tags for step in (0, 10)])
     keys = state.keys()
     groups = [key.removeprefix("curves ") for key in keys]
-    assert groups == ["train", "norm", "system/cpu_percent", "system/gpu_power_w"]
+    assert groups == ["loss", "norm", "system/cpu_percent", "system/gpu_power_w"]
     axes = [state.message(f"curves {group}")["layout"]["xaxis"]["title"]["text"] for group in groups]
     assert axes == ["step", "step", "seconds", "seconds"]

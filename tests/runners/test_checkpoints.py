@@ -96,15 +96,18 @@ def test_a_checkpoint_of_version_0_1_0_resumes(tmp_path: Path) -> None:
     assert len(losses(tmp_path / "old")) == 7
 
 
+OPTIONS_SINCE: dict[str, Any] = {"activation": None, "charts": [], "loss": None, "threshold_inclusive": None}
+
+
 def test_the_format_is_that_of_version_0_1_0(tmp_path: Path) -> None:
     done = invoke(logistic.main, tmp_path, "--data", "lecture-lab", "--epochs", 6, "--checkpoint-every", 1, "--name",
                   "a", "--sink", "tensorboard")  # fmt: skip
     assert done.exit_code == 0, done.output
     contents = newest(tmp_path / "a")
     assert contents["config"] == CONFIG_0_1_0
-    assert contents["options"] == OPTIONS_0_1_0
+    assert contents["options"] == OPTIONS_0_1_0 | OPTIONS_SINCE
     assert contents["data"] == DATA_0_1_0
-    assert contents["at"].keys() == STATE_0_1_0.keys()
+    assert contents["at"].keys() == STATE_0_1_0.keys() | {"best_test", "best_step"}
     assert contents.keys() == {
         "config", "options", "data", "format", "at", "model", "optimizer", "scheduler", "random",
     }  # fmt: skip

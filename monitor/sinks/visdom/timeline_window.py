@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.prediction_timeline import timeline_tag
 from monitor.render.charts.timeline import timeline_chart
 from monitor.render.escaping import escape_control_chars
 
@@ -20,5 +19,5 @@ def timeline(record: Predictions) -> Message:
     """Show the samples over the tests; the record has a timeline."""
     assert record.timeline is not None
     rows_px = max(MIN_ROWS_PX, min(MAX_ROWS_PX, ROW_PX * len(record.images)))
-    opts = {"title": escape_control_chars(timeline_tag(record.tag)), "width": WIDTH_PX, "height": rows_px + OTHER_PX}
+    opts = {"title": escape_control_chars(f"timeline of {record.tag}"), "width": WIDTH_PX, "height": rows_px + OTHER_PX}
     return {**timeline_chart(record.timeline, record.images), "opts": opts}
