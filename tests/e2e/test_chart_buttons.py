@@ -117,11 +117,16 @@ def test_hover_tells_step_value_and_time(page: Page, visdom_server: VisdomServer
     plot = page.plot("accuracy")
     for name in ("step", "time", "relative"):
         press(page, plot, name)
-        x, y, _, height = page.evaluate(AREA, plot)
-        last = page.evaluate("p => p._fullLayout.xaxis.d2p(p.data[0].x[p.data[0].x.length - 1])", plot)
-        page.mouse.move(x + 5, y + height / 3)
-        page.mouse.move(x + last, y + height / 2, steps=4)
-        page.wait("p => p.querySelector('.hoverlayer').textContent.includes('0.755')", plot)
+
+        def hover(plot: Any = plot) -> bool:
+            """Point at the last value, wherever it is: the window may still be getting its size."""
+            x, y, _, height = page.evaluate(AREA, plot)
+            last = page.evaluate("p => p._fullLayout.xaxis.d2p(p.data[0].x[p.data[0].x.length - 1])", plot)
+            page.mouse.move(x + 5, y + height / 3)
+            page.mouse.move(x + last, y + height / 2, steps=4)
+            return "0.755" in str(page.evaluate("p => p.querySelector('.hoverlayer').textContent", plot))
+
+        wait_until(hover, 60, "the last value on hover")
         said = page.evaluate("p => p.querySelector('.hoverlayer').textContent", plot)
         assert f"0.75500 · step 1,510 · {time.strftime('%H:%M:%S', time.localtime(1.7e9 + 1510))}" in said
     assert page.problems == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from monitor import Logger
+from monitor.testing import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,15 +132,19 @@ def test_the_timeline_is_sorted_and_tells_classes_and_shows_pictures(
             "p => p.querySelector('.gtitle').textContent", plot
         )
         page.evaluate("p => p.scrollIntoView({block: 'center'})", plot)
-        x, y, width, height = page.evaluate("p => { const r = p.querySelector('.nsewdrag').getBoundingClientRect();"
-                                            " return [r.x, r.y, r.width, r.height]; }", plot)  # fmt: skip
 
-        def hover(row: int, column: int) -> str:
+        def points_at(row: int, column: int) -> bool:
+            """Point at a cell, wherever it is: the window may still be getting its size."""
+            x, y, width, height = page.evaluate("p => { const r = p.querySelector('.nsewdrag').getBoundingClientRect();"
+                                                " return [r.x, r.y, r.width, r.height]; }", plot)  # fmt: skip
             page.mouse.move(x + width * (column + 0.4) / 4, y + height * (row + 0.4) / 6)
             page.mouse.move(x + width * (column + 0.5) / 4, y + height * (row + 0.5) / 6)
-            sample = int(rows[row].partition(":")[0])
-            page.wait("s => { const b = document.querySelector('.timeline-picture');"
-                      " return b && b.style.display === 'block' && b.dataset.sample === s; }", str(sample))  # fmt: skip
+            shown = "() => { const b = document.querySelector('.timeline-picture');"
+            shown += " return b && b.style.display === 'block' && b.dataset.sample; }"
+            return bool(page.evaluate(shown) == rows[row].partition(":")[0])
+
+        def hover(row: int, column: int) -> str:
+            wait_until(lambda: points_at(row, column), 60, f"the picture of row {row}")
             return str(page.evaluate("p => p.querySelector('.hoverlayer').textContent", plot))
 
         assert "4: dog ×2" in (text := hover(0, 1))
