@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from monitor import Logger, SummaryWriter
+from monitor.testing import wait_until
 from tests.support.browser import FIND_WINDOW
 from tests.support.class_names import CIFAR100, FASHION, HOSTILE
 
@@ -23,10 +24,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*
 
 def hover(page: Page, plot: Any, row: int, column: int, classes: int) -> str:
     """Put the mouse on a cell; return what the page says about it."""
-    box = page.evaluate("p => { p.scrollIntoView(); const r = p.querySelector('.nsewdrag').getBoundingClientRect();"
-                        " return [r.x, r.y, r.width, r.height]; }", plot)  # fmt: skip
-    page.mouse.move(box[0] + box[2] * (column + 0.5) / classes, box[1] + box[3] * (row + 0.5) / classes)
-    page.wait("p => p.querySelector('.hoverlayer .hovertext')", plot)
+
+    def is_told() -> bool:  # the window may still be getting its size
+        box = page.evaluate("p => { p.scrollIntoView(); const r = p.querySelector('.nsewdrag').getBoundingClientRect();"
+                            " return [r.x, r.y, r.width, r.height]; }", plot)  # fmt: skip
+        page.mouse.move(box[0] + box[2] * (column + 0.4) / classes, box[1] + box[3] * (row + 0.4) / classes)
+        page.mouse.move(box[0] + box[2] * (column + 0.5) / classes, box[1] + box[3] * (row + 0.5) / classes)
+        page.page.wait_for_timeout(100)
+        return bool(page.evaluate("p => p.querySelector('.hoverlayer .hovertext') !== null", plot))
+
+    wait_until(is_told, 60, "what a cell tells")
     return str(page.evaluate("p => p.querySelector('.hoverlayer .hovertext').textContent", plot))
 
 

@@ -27,11 +27,12 @@ class Rebuilding:
 
     Attributes:
         problem: what could not be read; empty if nothing.
+        is_closed: whether the run has ended, and everything of it was sent.
     """
 
     def __init__(self, env: str, path: Path, url: str) -> None:
         """Prepare to send the run at `path` to the env of the server at `url`; nothing is read yet."""
-        self.problem = ""
+        self.problem, self.is_closed = "", False
         self._name = path.name
         self._source = open_source(path, path.name)
         self._sink = registry.make(f"visdom://{url.partition('://')[2]}/{env}")
@@ -50,6 +51,7 @@ class Rebuilding:
 
     def close(self) -> None:
         """Release the connection."""
+        self.is_closed = True
         self._sink.close()
 
     def _write(self, records: Iterable[Record]) -> None:

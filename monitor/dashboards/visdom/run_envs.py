@@ -125,9 +125,12 @@ class RunEnvs:
     def _main(self) -> None:
         next_scan = 0.0
         while True:
-            with suppress(queue.Empty):
-                self._rebuild(self._wanted.get(timeout=FOLLOW_INTERVAL_S))
-            self._follow()
+            try:
+                with suppress(queue.Empty):
+                    self._rebuild(self._wanted.get(timeout=FOLLOW_INTERVAL_S))
+                self._follow()
+            except Exception as error:  # a run may vanish at any moment; the others are shown
+                log.warning("Visdom: a run cannot be shown: %s: %s", type(error).__name__, error)
             now = time.monotonic()
             if now >= next_scan:
                 self._scan()
@@ -137,8 +140,8 @@ class RunEnvs:
     def _scan(self) -> None:
         try:
             places = find_places(self._logdir)
-        except OSError as error:
-            log.warning("Visdom: %s cannot be read: %s", self._logdir, error)
+        except Exception as error:
+            log.warning("Visdom: %s cannot be read: %s: %s", self._logdir, type(error).__name__, error)
             return
         now = time.monotonic()
         self._first_seen = {name: self._first_seen.get(name, now) for name in places}
@@ -158,22 +161,24 @@ class RunEnvs:
         env.is_rebuilt = True
         self._call_soon(self._end_notice, name, made.problem)
         if not place.is_running or len(self._made) > MAX_FOLLOWED:
-            self._forget(name)
+            self._forget(name, made)
 
     def _follow(self) -> None:
         """Send what is new in the runs that pages show."""
         watched = self._server.are_watched() if self._made else set()
-        for name in list(self._made):
+        for name, made in list(self._made.items()):
             place = self._places.get(name)
-            if name in watched:
-                self._made[name].update()
-            if place is None or not place.is_running:
-                self._made[name].update()
-                self._forget(name)
+            has_ended = place is None or not place.is_running
+            if made.is_closed:
+                continue
+            if name in watched or has_ended:
+                made.update()
+            if has_ended:
+                self._forget(name, made)
 
-    def _forget(self, name: str) -> None:
-        self._made[name].close()
-        self._call_soon(self._made.pop, name)  # after the last of its windows has come
+    def _forget(self, name: str, made: Rebuilding) -> None:
+        made.close()
+        self._call_soon(self._made.pop, name, None)  # after the last of its windows has come
 
     # On the server's thread
 
@@ -196,7 +201,7 @@ class RunEnvs:
         """Tell whether a run gets an env from here: not one that has just begun, and whose own sink may make it."""
         if not place.is_running:
             return True
-        if now - self._first_seen[name] < PATIENCE_S:
+        if now - self._first_seen.get(name, now) < PATIENCE_S:
             return False
         start = f"{place.path.name} "  # of the ids that the sink gives its windows
         return not any(window.startswith(start) for env in self._server.state.values() if isinstance(env, dict)
