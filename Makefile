@@ -8,7 +8,7 @@ PIP := PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) $(BIN)/python -m pip 
 WORKERS ?= 3
 SOURCES := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test test-slow test-frameworks coverage lint docs lessons bench fuzz soak guarantees clean
+.PHONY: demo test test-slow test-frameworks coverage lint docs lessons bench pictures fuzz soak guarantees clean
 
 demo: .venv/installed
 	$(BIN)/monitor train mlp --optimizer adam --lr 0.001 $$(test -t 1 && echo --wait)
@@ -86,6 +86,10 @@ bench: .venv/installed-tests
 PROPERTY_TESTS := tests/sinks/test_values.py tests/runs/test_hostile_run_files.py \
 	tests/events/test_event_file_properties.py tests/events/test_scalar_frames.py tests/events/test_fast_reader.py \
 	tests/sinks/test_scalar_blocks.py tests/runners/test_checkpoint_properties.py tests/comparison/test_hostile_page.py
+
+# The screenshots of the docs; MNIST=FOLDER has the files of MNIST, and ONLY='visdom timeline' takes some of them.
+pictures: .venv/installed-tests
+	$(BIN)/python -m tests.pictures $(ONLY)
 
 # As many seeds of the simulation of the delivery; MONITOR_FIRST_SEED=N MONITOR_SEEDS=1 repeats one.
 fuzz: .venv/installed-tests

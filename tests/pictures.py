@@ -17,9 +17,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import requests
 from PIL import Image
 
-from tests.support.browser import chromium
+from monitor.testing import wait_until
+from tests.support.browser import FIND_WINDOW, chromium
 from tests.support.servers import Served
 
 if TYPE_CHECKING:
@@ -78,19 +80,19 @@ class Studio:
         ready: str = "true",
         act: Callable[[Any], Any] | None = None,
         *,
-        part: str | None = None,
+        window: str | None = None,
         sizes: tuple[tuple[int, int], ...] = SIZES,
     ) -> None:
-        """Open a page; when the expression `ready` is true, act, and take it, or the element that `part` selects."""
-        for width, height in sizes if part is None else sizes[:1]:
+        """Open a page; when the expression `ready` is true, act, and take it, or its window with the title `window`."""
+        for width, height in sizes if window is None else sizes[:1]:
             page = self.browser.new_page(viewport={"width": width, "height": height})
             page.goto(url)
-            page.wait_for_function(ready, timeout=60_000)
+            wait_until(lambda page=page: page.evaluate(ready), 60, ready)  # type: ignore[misc]
             page.wait_for_timeout(SETTLE_MS)
             if act is not None:
                 act(page)
                 page.wait_for_timeout(SETTLE_MS)
-            target = page if part is None else page.locator(part).first
+            target = page if window is None else page.evaluate_handle(FIND_WINDOW, window).as_element()
             save(name if width == SIZES[0][0] else f"{name}-{width}", target.screenshot())
             page.close()
 
@@ -116,12 +118,54 @@ def visdom(studio: Studio) -> None:
     studio.shoot("visdom", f"{studio.visdom.url}/env/mlp", PLOTS.format(4))
 
 
+def timeline(studio: Studio) -> None:
+    """The samples that a shaky training forgets, with the picture of one on hover."""
+    studio.train("shaky", "--epochs", "10", "--optimizer", "adam", "--lr", "0.02", visdom=True)
+
+    def hover(page: Any) -> None:
+        plot = page.evaluate_handle(FIND_WINDOW, "timeline of predictions").as_element().query_selector(".nsewdrag")
+        plot.scroll_into_view_if_needed()
+        box = plot.bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 4)
+        page.mouse.move(box["x"] + box["width"] * 0.62, box["y"] + 6)
+
+    studio.shoot("timeline", f"{studio.visdom.url}/env/shaky", PLOTS.format(4), hover, window="timeline of predictions")
+
+
+def steering(studio: Studio) -> None:
+    """A training whose learning rate was changed from its page."""
+    command = [*MONITOR, "train", "mlp", *studio.data, "--name", "steered", "--epochs", "100000", "--steer",
+               "--sink", "tensorboard", "--sink", f"visdom://127.0.0.1:{studio.visdom.port}"]  # fmt: skip
+    with subprocess.Popen(command, cwd=studio.folder, stdout=subprocess.DEVNULL) as training:
+
+        def steer(page: Any) -> None:
+            page.wait_for_function(PLOTS.format(3), timeout=60_000)
+            for value in ("0.1", "-1"):
+                page.locator(".table-properties tr", has_text="lr = ").locator("input").click()
+                page.keyboard.type(value)
+                page.keyboard.press("Enter")
+                page.wait_for_timeout(2 * SETTLE_MS)
+
+        ready = "document.querySelector('.table-properties tr')"
+        address = f"{studio.visdom.url}/env/steered"
+        try:
+            wait_until(lambda: "steered" in requests.post(f"{studio.visdom.url}/env_state", "{}", timeout=60).text)
+            studio.shoot("steering", address, ready, steer, sizes=((1280, 640),))
+        finally:
+            training.terminate()
+
+
 def tensorboard(studio: Studio) -> None:
     """TensorBoard's scalars of two runs."""
     studio.train("mlp", "--epochs", "6", "--optimizer", "adam", "--lr", "0.001", visdom=True)
     studio.train("mlp-sgd", "--epochs", "6", "--lr", "0.1")
-    ready = "document.querySelector('tb-webapp') && document.querySelectorAll('line-chart').length >= 2"
-    studio.shoot("tensorboard", f"{studio.board.url}/#timeseries", ready)
+    ready = "document.querySelectorAll('card-view').length >= 2"
+
+    def show_scalars(page: Any) -> None:
+        page.get_by_text("Scalars", exact=True).first.click()
+        page.get_by_text("Settings", exact=True).first.click()  # closes them
+
+    studio.shoot("tensorboard", f"{studio.board.url}/#timeseries", ready, show_scalars)
 
 
 def compare(studio: Studio) -> None:
@@ -137,7 +181,7 @@ def compare(studio: Studio) -> None:
         studio.shoot(name, (studio.folder / f"{file}.html").as_uri(), PLOTS.format(8))
     studio.run("compare", "lr0.03-seed0", "lr0.1-seed0", "--sink", f"visdom://127.0.0.1:{studio.visdom.port}/compared")
     studio.shoot("compare-visdom", f"{studio.visdom.url}/env/compared", PLOTS.format(4))
-    ready = "document.querySelector('tb-webapp')"
+    ready = "document.querySelector('tf-hparams-main, hparams-main, tb-hparams, router-outlet')"
     studio.shoot("hparams", f"{studio.board.url}/#hparams", ready, sizes=SIZES[:1])
 
 
@@ -157,7 +201,9 @@ def lessons(studio: Studio) -> None:
     studio.shoot("lesson-hours", f"{studio.visdom.url}/env/hours", PLOTS.format(4), sizes=SIZES[:1])
 
 
-GROUPS: tuple[Callable[[Studio], None], ...] = (visdom, tensorboard, compare, existing_script, lessons)
+GROUPS: tuple[Callable[[Studio], None], ...] = (
+    visdom, timeline, steering, tensorboard, compare, existing_script, lessons
+)  # fmt: skip
 
 
 def main() -> None:

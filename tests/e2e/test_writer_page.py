@@ -24,9 +24,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*
 
 PICTURES = ("an/image", "images", "boxes", "figure", "film")
 PLOTS = {  # the types of the traces, by the title of the window
-    "an loss": {"scatter"},
-    "an/group old & new": {"scatter"},
-    "new style": {"scatter"},
+    "an/loss": {"scatter"},
+    "an/group": {"scatter"},
+    "new": {"scatter"},
     "histogram": {"bar"},
     "raw histogram": {"bar"},
     "precision": {"scatter"},

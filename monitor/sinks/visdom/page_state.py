@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # The order of the windows on the page.
 WINDOW_ORDER = (
-    "curves", "images", "detections", "video", "audio", "predictions", "labels", "timeline", "figure", "plot", "pr",
-    "embedding", "mesh", "confusion", "others", "table", "text", "config", "histogram",
+    "curves", "images", "detections", "video", "audio", "predictions", "timeline", "figure", "plot", "pr",
+    "embedding", "mesh", "confusion", "others", "table", "text", "labels", "config", "histogram",
 )  # fmt: skip
 # The first charts, in their order, behind those that the user names; those of other metrics come after the images.
 MAIN_METRICS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in ("loss", "acc", "error"))
