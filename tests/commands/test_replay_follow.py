@@ -100,6 +100,7 @@ def test_a_script_with_torchs_writer_that_starts_later(
     assert following.end() == ["deep/one: 100 scalars"]
 
 
+@pytest.mark.slow
 def test_a_writer_that_keeps_its_records_back(tmp_path: Path, follow: Callable[[Path], Following]) -> None:
     (tmp_path / "runs" / "one").mkdir(parents=True)
     (tmp_path / "runs" / "one" / "tfevents").touch()

@@ -147,6 +147,7 @@ def test_a_page_that_opens_offline(runs: Path, tmp_path: Path, page: Page) -> No
     assert page.locator("tbody tr:visible").count() == 2
 
 
+@pytest.mark.slow
 def test_in_visdom_while_runs_go_on(
     tmp_path: Path, visdom_server: VisdomServer, start: Start, monkeypatch: pytest.MonkeyPatch, page: Page
 ) -> None:

@@ -69,6 +69,7 @@ class Window:
         self.page.wait(script, text)
 
 
+@pytest.mark.slow
 def test_a_page_steers_a_training(
     page: Page, visdom_server: VisdomServer, small_mnist: Path, tmp_path: Path, start: Start
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_steered_run_is_repeated_to_the_bit(
     assert "controls" not in fields(tmp_path / "plain")
 
 
+@pytest.mark.slow
 def test_two_processes_make_a_change_at_the_same_step(
     visdom_server: VisdomServer, small_mnist: Path, tmp_path: Path, start: Start
 ) -> None:

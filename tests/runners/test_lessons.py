@@ -196,6 +196,7 @@ def test_all_lessons_run_after_each_other(tmp_path: Path, monkeypatch: pytest.Mo
     assert "2 of 2 lessons have shown what they are about" in said.output
 
 
+@pytest.mark.slow
 def test_init_matters(tmp_path: Path) -> None:
     """The material's network: plain normal weights kill its outputs, Kaiming's do not."""
     assert (
