@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 
 LOWEST = 19
 
@@ -12,3 +13,5 @@ def give_lowest_priority(pid: int) -> None:
     """Give a child process, and those that it starts, the lowest priority. Does nothing where that is not allowed."""
     with suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, pid, LOWEST)
+    with suppress(OSError):  # Linux may weigh sessions against each other first, and these have one of their own
+        Path(f"/proc/{pid}/autogroup").write_text(str(LOWEST), "utf-8")
