@@ -122,9 +122,9 @@ def look(
     state = run.state
     if state.last_test_step == state.step:
         return
-    before = state.best_val_loss, state.tests_without_improvement
+    before = state.best_val_loss, state.best_step, state.best_test, state.tests_without_improvement
     test_model(model, held_out, classes, loss_fn, config, run)
-    state.best_val_loss, state.tests_without_improvement = before
+    state.best_val_loss, state.best_step, state.best_test, state.tests_without_improvement = before
 
 
 def test_model(

@@ -110,7 +110,7 @@ def test_a_visdom_server_that_stops_changes_nothing(
     def command(name: str, *sinks: str) -> list[str]:
         return [
             "-m", "runners.mlp", "--data", "mnist", "--data-dir", str(small_mnist), "--logdir", str(tmp_path / "runs"),
-            "--name", name, "--hidden", "16", "--batch-size", "5", "--epochs", "30",
+            "--name", name, "--hidden", "16", "--batch-size", "1", "--epochs", "30",
             *(word for sink in sinks for word in ("--sink", sink)),
         ]  # fmt: skip
 
@@ -128,11 +128,7 @@ def test_a_visdom_server_that_stops_changes_nothing(
     one, two = (event_reader.read(tmp_path / "runs" / name) for name in ("with", "without"))
     for tag in tags[:2]:
         assert [(e.step, e.value) for e in one.Scalars(tag)] == [(e.step, e.value) for e in two.Scalars(tag)]
-    drawn = [{e.step: e.histogram_value for e in run.Histograms(tags[2])} for run in (one, two)]
-    common = drawn[0].keys() & drawn[1].keys()  # a close that takes long skips what a newer one replaces
-    assert max(drawn[0]) == max(drawn[1]) == max(common)
-    assert len(common) > 15
-    assert all(drawn[0][step] == drawn[1][step] for step in common)
+    assert [e.histogram_value for e in one.Histograms(tags[2])] == [e.histogram_value for e in two.Histograms(tags[2])]
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MAX_PEAK_MIB = 340
+MAX_PEAK_MIB = 300
 COMMANDS = ("compare", "page", "replay")
 
 CHILD = """
