@@ -10,14 +10,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from monitor.recording.priority import give_lowest_priority
+from monitor.recording.priority import OWN_GROUP
 from monitor.runs.environment import QUIET_GIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-TIMEOUT_S = 30.0  # of one command
+TIMEOUT_S = 120.0  # of one command, which may get little of a busy processor
 POLL_INTERVAL_S = 0.1
 # Whatever the user's settings are, `git apply` must be able to read it.
 SETTINGS = ("diff.autoRefreshIndex=false", "diff.noprefix=false", "diff.mnemonicPrefix=false", "diff.relative=false",
@@ -60,9 +60,8 @@ class Git:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the training
+                **OWN_GROUP,
             )
-            give_lowest_priority(process.pid)
             try:
                 problem = self._wait(process, output.fileno(), limit, deadline)
             finally:

@@ -1,86 +1,44 @@
-"""List the installed packages with their versions, in the form of a `requirements.txt`.
-
-Another process reads their metadata, with the lowest priority: on a thread, that would hold the interpreter for some
-tenths of a second while the training starts.
-"""
+"""List the installed packages with their versions, in the form of a `requirements.txt`."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import time
-from contextlib import suppress
 from importlib.metadata import distributions
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from monitor.recording.priority import give_lowest_priority
 from monitor.recording.run_files import add_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from importlib.metadata import Distribution
     from pathlib import Path
 
 PACKAGES_FILE = "packages.txt"
-TIMEOUT_S = 60.0
-POLL_INTERVAL_S = 0.1
-# The path is that of the training, whatever made it so.
-SCRIPT = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from monitor.recording.packages import package_list
-sys.stdout.buffer.write(package_list().encode())
-"""
 _known: dict[tuple[tuple[str, int], ...], str] = {}  # by the state of the path
 
 
-def record_packages(directory: Path, is_cancelled: Callable[[], bool]) -> dict[str, Any]:
-    """Write the list into `directory`; return what `run.json` says about it. Raises `OSError`.
+def known_packages() -> str | None:
+    """Return the list that was made for the path as it is now; None if there is none."""
+    return _known.get(_state_of_the_path())
 
-    Blocks for some tenths of a second, or until `is_cancelled`; then nothing is recorded.
-    """
-    state = _state_of_the_path()
-    if state not in _known:
-        text = _list_in_another_process(is_cancelled)
-        if text is None:
-            return {}
-        _known.clear()
-        _known[state] = text
-    return {"packages": {"file": add_file(directory, PACKAGES_FILE, _known[state].encode())}}
+
+def remember_packages(text: str) -> None:
+    """Keep the list for the path as it is now."""
+    _known.clear()
+    _known[_state_of_the_path()] = text
+
+
+def write_packages(directory: Path, text: str) -> dict[str, Any]:
+    """Write the list into `directory`; return what `run.json` says about it. Raises `OSError`."""
+    return {"packages": {"file": add_file(directory, PACKAGES_FILE, text.encode())}}
 
 
 def _state_of_the_path() -> tuple[tuple[str, int], ...]:
     """Return the folders on the path, and when something was last installed there."""
     folders = [folder or "." for folder in sys.path]
     return tuple((folder, os.stat(folder).st_mtime_ns) for folder in folders if os.path.isdir(folder))  # noqa: PTH112, PTH116
-
-
-def _list_in_another_process(is_cancelled: Callable[[], bool]) -> str | None:
-    """Return the list, or None if it was cancelled. A program without an interpreter of its own makes it itself."""
-    if not sys.executable:
-        return package_list()
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", SCRIPT, json.dumps(sys.path)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the training
-    )
-    try:
-        give_lowest_priority(process.pid)
-        deadline = time.monotonic() + TIMEOUT_S
-        while not is_cancelled() and time.monotonic() < deadline:
-            with suppress(subprocess.TimeoutExpired):
-                output, _ = process.communicate(timeout=POLL_INTERVAL_S)
-                return package_list() if process.returncode else output.decode()
-        return None
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
 
 
 def package_list() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import weakref
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
+PATIENT_PART = 0.2  # of the time for the end, during which a process that makes way for others goes on
 FIRST_SAMPLE_S = 1.0  # after the start; rates need an earlier reading
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
@@ -52,6 +54,7 @@ class Recorder:
         self._run, self._put = run, put
         self._path = Path(os.path.abspath(run.path))  # noqa: PTH100 - keeps links as they are
         self._started = time.monotonic()
+        self._urgent_from = math.inf
         self._wake_up, self._done = CLOCK.mailbox(), CLOCK.mailbox()
         self._samples = self._is_sampling = options.system is not None
         self._is_writing = options.git or options.packages
@@ -69,6 +72,7 @@ class Recorder:
         """End the threads; wait until they have ended, for at most `timeout` seconds."""
         self.stop_sampling()
         deadline = time.monotonic() + timeout
+        self._urgent_from = deadline - timeout * (1 - PATIENT_PART)
         while self._is_at_work() and (left := deadline - time.monotonic()) > 0:
             self._done.wait(left)
         self.is_closed = True
@@ -86,14 +90,11 @@ class Recorder:
     def _record_files(self, options: RecordOptions, folders: list[str]) -> None:
         recorded: dict[str, Any] = {}
         try:
-            if options.git:
-                from monitor.recording.git_state import record_code
+            from monitor.recording.file_process import record_files
 
-                recorded |= record_code(folders, self._path, lambda: self.is_closed)
-            if options.packages and not self.is_closed:
-                from monitor.recording.packages import record_packages
-
-                recorded |= record_packages(self._path, lambda: self.is_closed)
+            recorded = record_files(
+                self._path, folders, options, lambda: self.is_closed, lambda: time.monotonic() > self._urgent_from
+            )
             if recorded and not self.is_closed:
                 self._run.update(recorded=recorded)
         except Exception as error:  # the disk may be full, or the directory gone

@@ -9,9 +9,11 @@ import tempfile
 import time
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.support.processes import start_fresh
 from tests.support.servers import Served
 
 if TYPE_CHECKING:
@@ -88,7 +90,8 @@ def cpu(pid: int) -> float:
 def visdom_server() -> Iterator[Served]:
     """Serve Visdom as long as the block runs."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Served("visdom", "--port", "0", "--env-dir", folder)
+        own_session = partial(start_fresh, start_new_session=True)  # as a run starts it
+        server = Served("visdom", "--port", "0", "--env-dir", folder, start=own_session)
         try:
             yield server
         finally:

@@ -8,15 +8,12 @@ import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import psutil
 from packaging.requirements import Requirement
 
-from monitor.recording.packages import mask_credentials, package_list, record_packages
+from monitor.recording.packages import mask_credentials
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 SCRIPT = "from monitor.recording.packages import package_list; print(package_list(), end='')"
 
@@ -64,32 +61,3 @@ def test_each_installed_package_with_its_version_and_masked_origin(tmp_path: Pat
 def test_masking_keeps_the_rest() -> None:
     assert mask_credentials("git+ssh://git@example.org:22/a") == "git+ssh://***@example.org:22/a"
     assert mask_credentials("https://example.org/a#frag") == "https://example.org/a"
-
-
-def test_another_process_lists_what_this_one_would_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    install(folder, "only_on_this_path")
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    recorded = record_packages(tmp_path, lambda: False)
-    assert (tmp_path / recorded["packages"]["file"]).read_text() == package_list()
-    assert "only-on-this-path==1.0" in package_list().replace("_", "-")
-
-
-def test_a_run_that_ends_first_has_no_list_and_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "empty"), *sys.path])  # not listed before
-    before = set(psutil.Process().children())
-    assert record_packages(tmp_path, lambda: True) == {}
-    assert not (tmp_path / "packages.txt").exists()
-    assert set(psutil.Process().children()) <= before
-
-
-def test_without_an_interpreter_to_start_the_list_is_made_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "empty").mkdir()
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "empty"), *sys.path])
-    monkeypatch.setattr(sys, "executable", None)
-    recorded = record_packages(tmp_path, lambda: False)
-    assert (tmp_path / recorded["packages"]["file"]).read_text() == package_list()
