@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
@@ -15,3 +16,8 @@ def escape_control_chars(text: str, max_chars: int | None = None) -> str:
     """
     cut = "" if max_chars is None or len(text) <= max_chars else f" … ({len(text) - max_chars:,} more characters)"
     return CONTROL_CHARS.sub(lambda match: f"\\u{ord(match[0]):04x}", text[:max_chars]) + cut
+
+
+def escape_html(text: str) -> str:
+    """Escape text for a page, and for Plotly, which reads tags of HTML, too, but not the name of the quotation mark."""
+    return html.escape(escape_control_chars(text)).replace("&quot;", "&#34;")

@@ -157,6 +157,9 @@ def test_hostile_strings_are_text(page: Page, visdom_server: VisdomServer, tmp_p
     shown = page.evaluate("() => [...document.querySelectorAll('.window pre')].map(p => p.textContent)")
     for bad in HOSTILE[:4]:
         assert any(f"step 0\n{bad}" in text for text in shown), bad
+    titles = page.evaluate("() => [...document.querySelectorAll('.xtitle, .ytitle')].map(t => t.textContent)")
+    assert HOSTILE[0] in titles
+    assert not any("quot;" in text or "#34;" in text for text in titles)
     assert any("turned \\u202e back \\u0007 bell \\u001b[31m" in text for text in shown)
     assert page.evaluate("() => window.hit") is None
     assert (

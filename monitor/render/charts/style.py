@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import colorsys
-import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.render.escaping import PALETTE, escape_control_chars
+from monitor.render.escaping import PALETTE, escape_html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +39,7 @@ def with_opacity(hex_color: str, opacity: float) -> str:
 
 def as_text(text: object) -> str:
     """Escape text for Plotly, which reads tags of HTML in titles, names, and labels."""
-    return html.escape(escape_control_chars(str(text))).replace("&quot;", "&#34;")  # Plotly knows the latter alone
+    return escape_html(str(text))
 
 
 def template_text(name: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.render import histograms
 from monitor.render.charts.confusion import MAX_CLASSES, confusion_chart, confusion_size
-from monitor.render.escaping import escape_control_chars
+from monitor.render.escaping import escape_control_chars, escape_html
 from monitor.render.images import image_grid
 from monitor.render.markdown import to_html
 from monitor.render.pictures.confusion import confusion_matrix_image
@@ -17,7 +17,6 @@ from monitor.sinks.visdom.windows import (
     PLOT_SIZE_PX,
     TEXT_SIZE_PX,
     Message,
-    escape_html,
     html_window,
     image_window,
     layout,

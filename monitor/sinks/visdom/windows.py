@@ -5,14 +5,13 @@ Whatever a user logs is harmless: it is escaped where the page expects HTML, and
 
 from __future__ import annotations
 
-import html
 import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from monitor.render.escaping import escape_control_chars
+from monitor.render.escaping import escape_control_chars, escape_html
 from monitor.render.media import enlarged
 
 if TYPE_CHECKING:
@@ -129,8 +128,3 @@ def layout(title: str, x: str, y: str) -> Message:
 def clean_env_name(name: str) -> str:
     """Turn a name into the name of an env, which the page inserts into addresses and scripts unescaped."""
     return re.sub(r"[^\w.-]+", "-", name.replace("/", "_")).strip("-") or "run"
-
-
-def escape_html(text: str) -> str:
-    """Escape text that Visdom inserts into a page as HTML."""
-    return html.escape(escape_control_chars(text))
