@@ -177,8 +177,13 @@ def compare(studio: Studio) -> None:
     studio.run("compare", "lr0.03-seed0", "lr0.1-seed0", "--html", "page.html")
     studio.run("compare", "lr*", "--group-by", "config", "--ignore", "seed", "--html", "bands.html")
     studio.run("report", "lr*-seed0", "--html", "report.html")
-    for name, file in (("compare-page", "page"), ("compare-bands", "bands"), ("report", "report")):
+    for name, file in (("compare-page", "page"), ("compare-bands", "bands")):
         studio.shoot(name, (studio.folder / f"{file}.html").as_uri(), PLOTS.format(8))
+
+    def scroll(page: Any) -> None:
+        page.evaluate("document.querySelector('section.detail').scrollIntoView()")
+
+    studio.shoot("report", (studio.folder / "report.html").as_uri(), PLOTS.format(8), scroll, sizes=SIZES[:1])
     studio.run("compare", "lr0.03-seed0", "lr0.1-seed0", "--sink", f"visdom://127.0.0.1:{studio.visdom.port}/compared")
     studio.shoot("compare-visdom", f"{studio.visdom.url}/env/compared", PLOTS.format(4))
     ready = "document.querySelector('tf-hparams-main, hparams-main, tb-hparams, router-outlet')"
@@ -201,8 +206,19 @@ def lessons(studio: Studio) -> None:
     studio.shoot("lesson-hours", f"{studio.visdom.url}/env/hours", PLOTS.format(4), sizes=SIZES[:1])
 
 
+def lesson_init(studio: Studio) -> None:
+    """The runs of a lesson on one page of Visdom, and two of their confusion matrices in TensorBoard."""
+    visdom = f"visdom://127.0.0.1:{studio.visdom.port}"
+    studio.run("lessons", "init-matters", *studio.data, "--sink", "tensorboard", "--sink", visdom)
+    address = f"{studio.visdom.url}/env/init-matters_comparison"
+    studio.shoot("lesson-init-visdom", address, PLOTS.format(3), sizes=((1280, 400),))
+    ready = "document.querySelectorAll('card-view image-card').length == 2"
+    address = f"{studio.board.url}/#timeseries&tagFilter=confusion&runFilter=(normal|kaiming)-0"
+    studio.shoot("lesson-init-tensorboard", address, ready, sizes=((1280, 720),))
+
+
 GROUPS: tuple[Callable[[Studio], None], ...] = (
-    visdom, timeline, steering, tensorboard, compare, existing_script, lessons
+    visdom, timeline, steering, tensorboard, compare, existing_script, lessons, lesson_init
 )  # fmt: skip
 
 
