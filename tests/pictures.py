@@ -165,7 +165,8 @@ def tensorboard(studio: Studio) -> None:
         page.get_by_text("Scalars", exact=True).first.click()
         page.get_by_text("Settings", exact=True).first.click()  # closes them
 
-    studio.shoot("tensorboard", f"{studio.board.url}/#timeseries", ready, show_scalars)
+    address = f"{studio.board.url}/#timeseries&tagFilter=accuracy$|loss$&runFilter=^mlp"
+    studio.shoot("tensorboard", address, ready, show_scalars)
 
 
 def compare(studio: Studio) -> None:
