@@ -16,8 +16,8 @@ from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_metrics, complete_names
 from monitor.commands.option_values import GivenPath
 from monitor.runs.filter import Filter
-from monitor.runs.foreign import ForeignRuns
 from monitor.runs.listing import COLUMNS, RunInfo, scan, sort_runs
+from monitor.runs.listing.foreign import ForeignRuns
 from monitor.runs.status import RunStatus
 from monitor.suggestions import hint
 

@@ -14,8 +14,8 @@ from tensorboardX import SummaryWriter
 
 from monitor.cli import main
 from monitor.commands.runs_table import runs_table
-from monitor.runs.foreign import ForeignRuns
 from monitor.runs.listing import RunInfo, load
+from monitor.runs.listing.foreign import ForeignRuns
 from monitor.runs.run_file import timestamp
 
 if TYPE_CHECKING:

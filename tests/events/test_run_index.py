@@ -23,7 +23,7 @@ from monitor.events.index_update import current_index, update_index
 from monitor.events.run_index import INDEX_FILE, TooManyCurves, load_index
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.render.downsampling import DownsampledSeries
-from monitor.runs.foreign import ForeignRuns
+from monitor.runs.listing.foreign import ForeignRuns
 from tests.support import event_reader, foreign, hostile_events
 
 if TYPE_CHECKING:

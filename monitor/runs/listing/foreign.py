@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.events.files import event_files, runs_under
 from monitor.metrics import MetricSummary
 from monitor.records import Config, Record, Scalar
-from monitor.runs.listing import RunInfo
+from monitor.runs.listing.run_info import RunInfo
 from monitor.runs.run_file import RUN_FILE, timestamp
 from monitor.runs.status import RunStatus
 

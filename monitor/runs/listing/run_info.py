@@ -1,29 +1,22 @@
-"""The runs of a log directory, as their `run.json` files describe them; no event file is read."""
+"""What a list shows of one run, and the names by which runs are sorted and filtered."""
 
 from __future__ import annotations
 
 import math
-import os
-import time
-from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.errors import DataError
 from monitor.metrics import sort_key
-from monitor.runs.run_file import RUN_FILE, parse_number, parse_time, read_run_file
+from monitor.runs.run_file import parse_number, parse_time
 from monitor.runs.run_html import run_html
 from monitor.runs.settings.convert import read_settings
-from monitor.runs.status import RunStatus, true_status
+from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
-STARTUP_S = 5.0  # for this long, an empty `run.json` is a run that is just starting
-MAX_NESTED_DEPTH = 4  # levels below a run where another one is found
-MAX_FOLDERS_WITHOUT_RUN = 1000  # that the search below a run looks into in a row
 COLUMNS = (
     "name",
     "status",
@@ -147,72 +140,6 @@ class RunInfo:
         }
 
 
-def load(path: Path, name: str | None = None) -> RunInfo:
-    """Read one run; a damaged one is returned with that status."""
-    now = time.time()
-    name = path.name if name is None else name
-    try:
-        fields = read_run_file(path)
-    except DataError as error:
-        return RunInfo(name, path, RunStatus.DAMAGED, {}, str(error), now)
-    heartbeat = parse_time(fields.get("heartbeat") or fields.get("start"))
-    return RunInfo(name, path, true_status(fields, now, heartbeat), fields, fields.get("error"), now)
-
-
-def scan(logdir: Path) -> Iterator[RunInfo]:
-    """Yield the runs under `logdir`, in name order.
-
-    They may be at any depth, and one may be in the directory of another, up to four levels below it. The search below
-    a run ends at 1,000 directories in a row without another one: a run may have a whole data set in its directory.
-    """
-    for path in sorted(_run_folders(logdir), key=lambda found: found.parts):
-        if not _is_being_made(path / RUN_FILE):
-            yield load(path, str(path.relative_to(logdir)) if path != logdir else path.name)
-
-
-@dataclass
-class _Nested:
-    """The search below a run."""
-
-    folders_left: int = MAX_FOLDERS_WITHOUT_RUN
-
-
-def _run_folders(logdir: Path) -> Iterator[Path]:
-    """Yield the directories with a `run.json`, the upper ones first. No link is followed."""
-    waiting: deque[tuple[str, int, _Nested | None]] = deque([(os.fspath(logdir), 0, None)])
-    while waiting:
-        folder, depth, nested = waiting.popleft()  # depth: below the run whose search this is
-        if nested is not None and not nested.folders_left:
-            continue
-        is_run, below = _look_into(folder)
-        if is_run:
-            yield Path(folder)
-            if nested is not None:
-                nested.folders_left = MAX_FOLDERS_WITHOUT_RUN
-            depth, nested = 0, _Nested()
-        elif nested is not None:
-            nested.folders_left -= 1
-        if nested is None:
-            waiting.extend((entry.path, 0, None) for entry in below)
-        elif depth < MAX_NESTED_DEPTH:
-            waiting.extend((entry.path, depth + 1, nested) for entry in below if not entry.name.startswith("."))
-
-
-def _look_into(folder: str) -> tuple[bool, list[os.DirEntry[str]]]:
-    """Return whether a directory has a `run.json`, and the directories in it, sorted by name."""
-    is_run, below = False, []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    below.append(entry)
-                elif entry.name == RUN_FILE:
-                    is_run = True
-    except OSError:  # it is gone, or not ours to read
-        pass
-    return is_run, sorted(below, key=lambda entry: entry.name)
-
-
 def sort_runs(runs: list[RunInfo], by: str) -> list[RunInfo]:
     """Sort by a name that `look_up` knows, descending if it starts with `-`; runs without a value come last."""
     descending, name = by.startswith("-"), by.removeprefix("-")
@@ -224,11 +151,3 @@ def sort_runs(runs: list[RunInfo], by: str) -> list[RunInfo]:
 
 def _has_value(value: Any) -> bool:
     return value is not None and not (isinstance(value, float) and math.isnan(value))
-
-
-def _is_being_made(file: Path) -> bool:
-    try:
-        stat = file.stat()
-    except OSError:
-        return False
-    return stat.st_size == 0 and time.time() - stat.st_mtime < STARTUP_S
