@@ -182,13 +182,13 @@ def test_the_search_below_a_run_has_bounds(tmp_path: Path, monkeypatch: pytest.M
     write(tmp_path / "five" / "1" / "2" / "3" / "4" / "5")
     write(tmp_path / "deep" / "1" / "2" / "3" / "4" / "5")
     looked_into: list[str] = []
-    look_into = walk._look_into  # noqa: SLF001
+    look_into = walk.look_into
 
     def look(folder: str) -> Any:
         looked_into.append(folder)
         return look_into(folder)
 
-    monkeypatch.setattr(walk, "_look_into", look)
+    monkeypatch.setattr(walk, "look_into", look)
     names = ["deep/1/2/3/4/5", "five", "four", "four/1/2/3/4", "one", "one/next"]
     assert [run.name for run in scan(tmp_path)] == names
     assert len([folder for folder in looked_into if "data" in folder]) <= 20

@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
+from monitor.runs.listing import walk
 from monitor.runs.listing.run_info import RunInfo
-from monitor.runs.listing.walk import run_folders
-from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file
+from monitor.runs.run_file import RUN_FILE, parse_time, read_with_stat
 from monitor.runs.status import RunStatus, true_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
 STARTUP_S = 5.0  # for this long, an empty `run.json` is a run that is just starting
 
 
 def load(path: Path, name: str | None = None) -> RunInfo:
     """Read one run; a damaged one is returned with that status."""
-    now = time.time()
-    name = path.name if name is None else name
+    return read_run(os.fspath(path), path.name if name is None else name, time.time())[0]
+
+
+def read_run(folder: str, name: str, now: float) -> tuple[RunInfo, os.stat_result | None]:
+    """Return what `load` does, and what the file was like right before it was read; None for a damaged run."""
     try:
-        fields = read_run_file(path)
+        fields, found = read_with_stat(folder)
     except DataError as error:
-        return RunInfo(name, path, RunStatus.DAMAGED, {}, str(error), now)
-    heartbeat = parse_time(fields.get("heartbeat") or fields.get("start"))
-    return RunInfo(name, path, true_status(fields, now, heartbeat), fields, fields.get("error"), now)
+        return RunInfo(name, folder, RunStatus.DAMAGED, {}, str(error), now), None
+    return RunInfo(name, folder, status_of(fields, now), fields, fields.get("error"), now), found
+
+
+def status_of(fields: Mapping[str, Any], now: float) -> RunStatus:
+    """Return the true status of a run; looks for its process if `run.json` says that it is running."""
+    return true_status(fields, now, parse_time(fields.get("heartbeat") or fields.get("start")))
 
 
 def scan(logdir: Path) -> Iterator[RunInfo]:
     """Yield the runs under `logdir`, in name order.
 
-    They may be at any depth, and one may be in the directory of another, up to four levels below it. The search below
-    a run ends at 1,000 directories in a row without another one: a run may have a whole data set in its directory.
+    They may be at any depth, and one may be in the directory of another, see `walk.walk`.
     """
-    for path in sorted(run_folders(logdir), key=lambda found: found.parts):
-        if not _is_being_made(path / RUN_FILE):
-            yield load(path, str(path.relative_to(logdir)) if path != logdir else path.name)
+    found = walk.walk(os.fspath(logdir), walk.look_into)
+    paths = [Path(path) for path, folder in found if folder.is_run]
+    for path in sorted(paths, key=lambda path: path.parts):
+        info = load(path, str(path.relative_to(logdir)) if path != logdir else path.name)
+        if not is_being_made(info):
+            yield info
 
 
-def _is_being_made(file: Path) -> bool:
+def is_being_made(info: RunInfo) -> bool:
+    """Tell whether a run that seems damaged is just starting: its `run.json` is new and still empty."""
+    if info.status is not RunStatus.DAMAGED:
+        return False
     try:
-        stat = file.stat()
+        found = (info.path / RUN_FILE).stat()
     except OSError:
         return False
-    return stat.st_size == 0 and time.time() - stat.st_mtime < STARTUP_S
+    return found.st_size == 0 and time.time() - found.st_mtime < STARTUP_S

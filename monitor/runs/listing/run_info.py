@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.metrics import sort_key
@@ -15,8 +16,8 @@ from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+NOTHING: dict[str, Any] = {}  # never written to
 COLUMNS = (
     "name",
     "status",
@@ -34,26 +35,33 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RunInfo:
     """One run of a log directory.
 
     Attributes:
         name: its path below the log directory.
-        path: the run directory.
+        folder: the run directory, as text.
         status: its true status, which `run.json` alone cannot know; `LOST` if its process died without a word,
             `DAMAGED` if `run.json` cannot be read.
         fields: the fields of `run.json`.
         error: why it ended, or why it cannot be read.
         now: when it was read, in seconds since the epoch.
+        is_config_plain: whether the settings are known to be as `config` has them.
     """
 
     name: str
-    path: Path
+    folder: str
     status: RunStatus
     fields: Mapping[str, Any]
     error: str | None
     now: float
+    is_config_plain: bool = False
+
+    @cached_property
+    def path(self) -> Path:
+        """The run directory."""
+        return Path(self.folder)
 
     @property
     def status_text(self) -> str:
@@ -74,13 +82,19 @@ class RunInfo:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The settings by their full names, such as `model.layers`."""
-        return read_settings(self.fields.get("config") or {})
+        config = self.fields.get("config") or {}
+        return config if self.is_config_plain else read_settings(config)
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """By tag: `last` with its `step` and, for a metric with a goal, `best` with its `best_step`."""
         entries = self.fields.get("metrics") or {}
         return {tag: entries[tag] for tag in sorted(entries, key=sort_key)}
+
+    def metric(self, tag: str, which: str) -> Any:
+        """Return the `last` or the `best` value of a metric, or one of their steps; None if there is none."""
+        entry = (self.fields.get("metrics") or NOTHING).get(tag)
+        return None if entry is None else parse_number(entry.get(which))
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -125,16 +139,28 @@ class RunInfo:
             return self.fields.get(name) if name == "start" else getattr(self, name)
         kind, _, rest = name.partition(":")
         if kind in ("best", "last") and rest:
-            return parse_number(self.metrics.get(rest, {}).get(kind))
+            return self.metric(rest, kind)
         if kind == "config" and rest:
             return self.config.get(rest)
         if name in self.config:
             return self.config[name]
-        return parse_number(self.metrics.get(name, {}).get("last"))
+        return self.metric(name, "last")
+
+    def has_name(self, name: str) -> bool:
+        """Tell whether `look_up` knows a name for this run."""
+        if name in COLUMNS:
+            return True
+        kind, _, rest = name.partition(":")
+        tags = self.fields.get("metrics") or NOTHING
+        return (
+            name in tags
+            or name in self.config
+            or (rest in self.config if kind == "config" else kind in ("best", "last") and rest in tags)
+        )
 
     def names(self) -> set[str]:
         """Return the names that `look_up` knows for this run."""
-        tags = self.metrics
+        tags = self.fields.get("metrics") or NOTHING
         return {*COLUMNS, *self.config, *(f"config:{key}" for key in self.config), *tags} | {
             f"{kind}:{tag}" for tag in tags for kind in ("best", "last")
         }
@@ -143,10 +169,11 @@ class RunInfo:
 def sort_runs(runs: list[RunInfo], by: str) -> list[RunInfo]:
     """Sort by a name that `look_up` knows, descending if it starts with `-`; runs without a value come last."""
     descending, name = by.startswith("-"), by.removeprefix("-")
-    with_value = [run for run in runs if _has_value(run.look_up(name))]
-    numeric = all(isinstance(run.look_up(name), int | float) for run in with_value)
-    with_value.sort(key=lambda run: run.look_up(name) if numeric else str(run.look_up(name)), reverse=descending)
-    return with_value + [run for run in runs if not _has_value(run.look_up(name))]
+    values = [run.look_up(name) for run in runs]
+    with_value = [(value, run) for value, run in zip(values, runs) if _has_value(value)]
+    numeric = all(isinstance(value, int | float) for value, _ in with_value)
+    with_value.sort(key=lambda pair: pair[0] if numeric else str(pair[0]), reverse=descending)
+    return [run for _, run in with_value] + [run for value, run in zip(values, runs) if not _has_value(value)]
 
 
 def _has_value(value: Any) -> bool:

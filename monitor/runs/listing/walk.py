@@ -1,20 +1,33 @@
-"""Find the runs of a log directory: the directories with a `run.json`, at any depth."""
+"""Find the runs of a log directory: the directories with a `run.json`, and those with event files alone."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.runs.run_file import RUN_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_NESTED_DEPTH = 4  # levels below a run where another one is found
 MAX_FOLDERS_WITHOUT_RUN = 1000  # that the search below a run looks into in a row
+
+
+class Folder(NamedTuple):
+    """What a directory holds.
+
+    Attributes:
+        is_run: whether it has a `run.json`.
+        event_files: the names of its event files.
+        below: the names of the directories in it, sorted. Links do not count.
+    """
+
+    is_run: bool
+    event_files: tuple[str, ...]
+    below: tuple[str, ...]
 
 
 @dataclass
@@ -24,37 +37,47 @@ class _Nested:
     folders_left: int = MAX_FOLDERS_WITHOUT_RUN
 
 
-def run_folders(logdir: Path) -> Iterator[Path]:
-    """Yield the directories with a `run.json`, the upper ones first. No link is followed."""
-    waiting: deque[tuple[str, int, _Nested | None]] = deque([(os.fspath(logdir), 0, None)])
-    while waiting:
-        folder, depth, nested = waiting.popleft()  # depth: below the run whose search this is
-        if nested is not None and not nested.folders_left:
-            continue
-        is_run, below = _look_into(folder)
-        if is_run:
-            yield Path(folder)
-            if nested is not None:
-                nested.folders_left = MAX_FOLDERS_WITHOUT_RUN
-            depth, nested = 0, _Nested()
-        elif nested is not None:
-            nested.folders_left -= 1
-        if nested is None:
-            waiting.extend((entry.path, 0, None) for entry in below)
-        elif depth < MAX_NESTED_DEPTH:
-            waiting.extend((entry.path, depth + 1, nested) for entry in below if not entry.name.startswith("."))
-
-
-def _look_into(folder: str) -> tuple[bool, list[os.DirEntry[str]]]:
-    """Return whether a directory has a `run.json`, and the directories in it, sorted by name."""
-    is_run, below = False, []
+def look_into(path: str) -> Folder:
+    """Read a directory. One that is gone, or not ours to read, is empty."""
+    is_run, event_files, below = False, [], []
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(path) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    below.append(entry)
+                    below.append(entry.name)
                 elif entry.name == RUN_FILE:
                     is_run = True
-    except OSError:  # it is gone, or not ours to read
+                elif "tfevents" in entry.name and entry.is_file():
+                    event_files.append(entry.name)
+    except OSError:
         pass
-    return is_run, sorted(below, key=lambda entry: entry.name)
+    return Folder(is_run, tuple(sorted(event_files)), tuple(sorted(below)))
+
+
+def walk(logdir: str, look: Callable[[str], Folder]) -> Iterator[tuple[str, Folder]]:
+    """Yield the directories of runs, the upper ones first: those of ours, and outside of these those with event files.
+
+    Runs may be at any depth. One may be in the directory of another, up to four levels below it, unless a directory
+    between them is hidden; the search below a run ends at 1,000 directories in a row without another one. `look` reads
+    a directory. No link is followed.
+    """
+    waiting: deque[tuple[str, int, _Nested | None]] = deque([(logdir, 0, None)])
+    while waiting:
+        path, depth, nested = waiting.popleft()  # depth: below the run whose search this is
+        if nested is not None and not nested.folders_left:
+            continue
+        folder = look(path)
+        if folder.is_run:
+            yield path, folder
+            if nested is not None:
+                nested.folders_left = MAX_FOLDERS_WITHOUT_RUN
+            depth, nested = 0, _Nested(MAX_FOLDERS_WITHOUT_RUN)
+        elif nested is not None:
+            nested.folders_left -= 1
+        elif folder.event_files:
+            yield path, folder
+        prefix = path if path.endswith(os.sep) else path + os.sep
+        if nested is None:
+            waiting.extend((prefix + name, 0, None) for name in folder.below)
+        elif depth < MAX_NESTED_DEPTH:
+            waiting.extend((prefix + name, depth + 1, nested) for name in folder.below if not name.startswith("."))
