@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gc
 import os
 import sys
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 REFRESH_INTERVAL_S = 2.0
 REST_FACTOR = 20  # looking takes at most a twentieth of the time
 DEFAULT_WIDTH = 80
-QUICK = ("", "name", "status", "start", "age", "error", "path")  # known of each run without its contents
+QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # known of each run without its contents
 
 
 @click.command(cls=MonitorCommand)
@@ -92,6 +91,8 @@ def runs(
             click.echo(none_found(logdir, expression))
         else:
             print_table(infos, metrics, left_out, is_page=is_page, newest_last=order is None)
+        sys.stdout.flush()
+        found.save()
 
 
 @contextmanager
@@ -164,6 +165,7 @@ def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
                 infos.sort(key=lambda run: run.status is not RunStatus.RUNNING)
             table = runs_table(infos, selection.metrics, console.width, console.height - 1, left_out)
             live.update(table if infos else Text(nothing), refresh=True)
+            found.save()
             time.sleep(max(REFRESH_INTERVAL_S, (time.monotonic() - began) * REST_FACTOR))
 
 
@@ -199,13 +201,13 @@ def select(infos: list[RunInfo], order: str, run_filter: Filter | None, metrics:
 
 def as_json_line(run: RunInfo) -> str:
     """Return everything about a run."""
-    computed = {"name": run.name, "path": str(run.path), "status": run.status, "error": run.error}
+    computed = {"name": run.name, "path": run.folder.removeprefix("./"), "status": run.status, "error": run.error}
     return to_json(run.fields, {**computed, "duration": run.duration, "age": run.age})
 
 
 def as_csv_text(infos: Sequence[RunInfo]) -> str:
     """Return one line per run: the columns of the table, then all metrics, then all settings."""
-    tags = sorted({tag for run in infos for tag in run.fields.get("metrics") or ()}, key=sort_key)
+    tags = sorted({tag for run in infos for tag in run.unsorted_metrics}, key=sort_key)
     settings = list(dict.fromkeys(key for run in infos for key in run.config))
     columns = ("name", "status", "epoch", "epochs", "step", "steps", "duration", "age", "start", "error")
     header = [*columns]
@@ -214,11 +216,13 @@ def as_csv_text(infos: Sequence[RunInfo]) -> str:
     rows: list[list[Any]] = [[*header, *(f"config:{key}" for key in settings)]]
     for run in infos:
         row = [run.look_up(name) for name in columns]
-        metrics = run.fields.get("metrics") or {}
+        metrics = run.unsorted_metrics
         for tag in tags:
             entry = metrics.get(tag, {})
             row += [entry.get("last"), entry.get("best"), entry.get("best_step")]
-        rows.append([*row, *(run.config.get(key) for key in settings)])
+        rows.append(row + list(map(run.config.get, settings)))
+    import csv
+
     lines: list[str] = []
     end = "\r\n"  # so that a value with either of them is quoted
     csv.writer(SimpleNamespace(write=lines.append), lineterminator=end).writerows(rows)

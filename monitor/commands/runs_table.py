@@ -156,7 +156,7 @@ def main_metrics(infos: Sequence[RunInfo]) -> list[str]:
     """Return the metrics that runs are compared by: those with a goal, held-out data first."""
     counts: dict[str, int] = {}
     for run in infos:
-        for tag, entry in (run.fields.get("metrics") or {}).items():
+        for tag, entry in run.unsorted_metrics.items():
             if "goal" in entry:
                 counts[tag] = counts.get(tag, 0) + 1
     return sorted(counts, key=sort_key)[:MAX_METRICS]
@@ -172,7 +172,9 @@ def format_progress(run: RunInfo, unit: str) -> str:
 def _metric(tag: str, which: str, run: RunInfo) -> str:
     """Return the last or the best value of a metric."""
     value = run.metric(tag, which)
-    return "" if value is None else f"{value:.4g}" if isinstance(value, int | float) else one_line(str(value))
+    if type(value) is float:
+        return f"{value:.4g}"
+    return "" if value is None else f"{value:.4g}" if isinstance(value, int) else one_line(str(value))
 
 
 def format_duration(seconds: float | None) -> str:

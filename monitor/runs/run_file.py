@@ -32,7 +32,9 @@ def read_with_stat(path: str | Path) -> tuple[dict[str, Any], os.stat_result]:
     try:
         with open_regular(file) as opened:
             found = os.fstat(opened.fileno())
-            content = opened.read(MAX_FILE_BYTES + 1)
+            content = opened.read(min(found.st_size, MAX_FILE_BYTES) + 1)  # a buffer of the most would cost more
+            if len(content) > found.st_size:  # it has grown
+                content += opened.read(MAX_FILE_BYTES)
         if len(content) > MAX_FILE_BYTES:
             raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
         fields = json.loads(content, parse_constant=_refuse_constant)

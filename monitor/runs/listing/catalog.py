@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import sqlite3
 import stat
 import time
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-VERSION = 0x52554E01  # of the tables; another one is no catalog of ours
+VERSION = 0x52554E02  # of the tables; another one is no catalog of ours
 READ_TIMEOUT_S, WRITE_TIMEOUT_S = 1.0, 0.2  # for a lock; then without the catalog
 UNUSED_S = 30 * 86400.0  # a catalog that was not used for this long is removed
 TOUCHED_S = 86400.0
@@ -54,7 +53,7 @@ class Catalog:
         """Find the place of the catalog; nothing is opened yet."""
         import platformdirs
 
-        key = f"{socket.gethostname()}\0{os.path.realpath(logdir)}"
+        key = f"{os.uname().nodename}\0{os.path.realpath(logdir)}"
         name = hashlib.blake2b(os.fsencode(key), digest_size=12).hexdigest()
         self.path = platformdirs.user_cache_path("training-monitor", False) / "catalogs" / f"{name}.sqlite"
 

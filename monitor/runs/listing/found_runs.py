@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.runs.listing import walk
 from monitor.runs.listing.catalog import Catalog, CatalogRow
-from monitor.runs.listing.foreign import ForeignRun
 from monitor.runs.listing.reading import is_being_made, read_run, status_of
 from monitor.runs.listing.run_info import RunInfo
 from monitor.runs.listing.signatures import (
@@ -23,6 +23,9 @@ from monitor.runs.listing.stored_fields import LISTED_PARTS, PARTS, StoredFields
 from monitor.runs.run_file import RUN_FILE
 from monitor.runs.settings.convert import read_settings
 from monitor.runs.status import RunStatus
+
+if TYPE_CHECKING:
+    from monitor.runs.listing.foreign import ForeignRun
 
 MIN_RUNS = 1000  # a smaller log directory has no catalog
 MIN_CHANGES = 100  # that are worth writing
@@ -47,8 +50,9 @@ class _Known:
 class FoundRuns:
     """The runs of a log directory, those of other programs too; each call looks again, and reads only what is new.
 
-    A log directory with 1,000 runs and more has a `Catalog`. A run is read again unless the size, the times of
-    modification and change, and the inode of its `run.json` are as they were, and its process is looked for each time.
+    A run is read again unless the size, the times of modification and change, and the inode of its `run.json` are as
+    they were, and its process is looked for each time. `save` keeps what was read for the next process, in the
+    `Catalog` of a log directory with 1,000 runs and more.
     """
 
     def __init__(self, logdir: Path) -> None:
@@ -59,7 +63,8 @@ class FoundRuns:
         self._margin = SETTLED_S if self._is_local else SETTLED_ON_NETWORK_S
         self._known: dict[str, _Known] = {}
         self._catalog: Catalog | None = None
-        self._now = 0.0
+        self._now, self._run_count = 0.0, 0
+        self._gone: set[str] = set()  # names of directories that the catalog still has
 
     def __call__(self, parts: int = LISTED_PARTS) -> list[RunInfo]:
         """Return the runs by name. Blocks while it reads.
@@ -82,10 +87,23 @@ class FoundRuns:
             info = self._own(known, path) if folder.is_run else self._foreign(known, path)
             if info is not None:
                 infos.append(info)
-        if len(infos) >= MIN_RUNS:
-            self._save(before)
+        self._gone |= {self._name(path) for path, known in before.items() if known.is_saved and path not in self._known}
+        self._run_count = len(infos)
         infos.sort(key=lambda info: info.name)
         return infos
+
+    def save(self) -> None:
+        """Write what was read anew into the catalog, if that is worth it. Blocks while it writes."""
+        if self._catalog is None or self._run_count < MIN_RUNS:
+            return
+        changed = [(path, known) for path, known in self._known.items() if not known.is_saved and _is_storable(known)]
+        self._gone -= {self._name(path) for path, _ in changed}
+        if len(changed) + len(self._gone) < MIN_CHANGES:
+            return
+        if self._catalog.write(((self._name(path), _to_row(known)) for path, known in changed), self._gone):
+            self._gone = set()
+            for _, known in changed:
+                known.is_saved = True
 
     def _name(self, path: str) -> str:
         return path[len(self._logdir) :].lstrip(os.sep)
@@ -136,20 +154,13 @@ class FoundRuns:
         if info is not None and info.status is RunStatus.FOREIGN and known.file_signature == tuple(signatures):
             info.now = self._now
             return info
-        known.foreign = known.foreign or ForeignRun(Path(path))
+        if known.foreign is None:
+            from monitor.runs.listing.foreign import ForeignRun
+
+            known.foreign = ForeignRun(Path(path))
         known.info, known.is_saved = known.foreign.info(self._name(path) or self._root), False
         known.file_signature = tuple(signatures) if are_settled and known.info.error is None else None
         return known.info
-
-    def _save(self, before: dict[str, _Known]) -> None:
-        """Write what changed into the catalog, if that is worth it."""
-        changed = [(path, known) for path, known in self._known.items() if not known.is_saved and _is_storable(known)]
-        gone = [self._name(path) for path, known in before.items() if known.is_saved and path not in self._known]
-        if self._catalog is None or len(changed) + len(gone) < MIN_CHANGES:
-            return
-        if self._catalog.write(((self._name(path), _to_row(known)) for path, known in changed), gone):
-            for _, known in changed:
-                known.is_saved = True
 
 
 def _signature_of(file: str) -> Signature | None:

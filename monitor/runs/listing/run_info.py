@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.metrics import sort_key
+from monitor.runs.listing.stored_fields import StoredFields
 from monitor.runs.run_file import parse_number, parse_time
 from monitor.runs.run_html import run_html
 from monitor.runs.settings.convert import read_settings
@@ -63,6 +64,11 @@ class RunInfo:
         """The run directory."""
         return Path(self.folder)
 
+    @cached_property
+    def _listed(self) -> Mapping[str, Any]:
+        """The fields that lists need of each run; looking one up is as quick as can be."""
+        return self.fields.listed() if isinstance(self.fields, StoredFields) else self.fields
+
     @property
     def status_text(self) -> str:
         """The status, with a star if a durable sink is missing records."""
@@ -91,20 +97,28 @@ class RunInfo:
         entries = self.fields.get("metrics") or {}
         return {tag: entries[tag] for tag in sorted(entries, key=sort_key)}
 
+    @property
+    def unsorted_metrics(self) -> Mapping[str, dict[str, Any]]:
+        """The metrics as `metrics` has them, in any order."""
+        return self._listed.get("metrics") or NOTHING
+
     def metric(self, tag: str, which: str) -> Any:
         """Return the `last` or the `best` value of a metric, or one of their steps; None if there is none."""
-        entry = (self.fields.get("metrics") or NOTHING).get(tag)
-        return None if entry is None else parse_number(entry.get(which))
+        entry = (self._listed.get("metrics") or NOTHING).get(tag)
+        if entry is None:
+            return None
+        value = entry.get(which)
+        return value if type(value) is float else parse_number(value)
 
     @property
     def progress(self) -> dict[str, Any]:
         """`step` and, if the run logged its progress, `steps`, `epoch` and `epochs`."""
-        return self.fields.get("progress") or {}
+        return self._listed.get("progress") or NOTHING
 
     @property
     def tags(self) -> str:
         """The tags, with commas between them."""
-        return ", ".join(self.fields.get("tags") or [])
+        return ", ".join(self._listed.get("tags") or ())
 
     @property
     def notes(self) -> str:
@@ -120,12 +134,13 @@ class RunInfo:
     @property
     def duration(self) -> float | None:
         """Seconds that it has been running, without the time between the processes of a resumed run."""
-        start = parse_time(self.fields.get("resumed") or self.fields.get("start"))
-        end = parse_time(self.fields.get("end")) or parse_time(self.fields.get("heartbeat"))
+        field = self.fields.get
+        start = parse_time(field("resumed") or field("start"))
         if self.status == RunStatus.RUNNING:
-            end = self.now
-        earlier = self.fields.get("spent") or 0.0
-        return None if start is None or end is None else float(earlier + max(0.0, end - start))
+            end: float | None = self.now
+        else:
+            end = parse_time(field("end")) or parse_time(field("heartbeat"))
+        return None if start is None or end is None else float((field("spent") or 0.0) + max(0.0, end - start))
 
     def _repr_html_(self) -> str:
         """Return a table of status, metrics, and settings, for a notebook."""
@@ -151,7 +166,7 @@ class RunInfo:
         if name in COLUMNS:
             return True
         kind, _, rest = name.partition(":")
-        tags = self.fields.get("metrics") or NOTHING
+        tags = self.unsorted_metrics
         return (
             name in tags
             or name in self.config
@@ -160,7 +175,7 @@ class RunInfo:
 
     def names(self) -> set[str]:
         """Return the names that `look_up` knows for this run."""
-        tags = self.fields.get("metrics") or NOTHING
+        tags = self.unsorted_metrics
         return {*COLUMNS, *self.config, *(f"config:{key}" for key in self.config), *tags} | {
             f"{kind}:{tag}" for tag in tags for kind in ("best", "last")
         }

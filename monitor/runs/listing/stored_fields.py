@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 COMPUTED = ("name", "path", "status", "error", "duration", "age")  # what a list says of each run instead
-HEAD = frozenset({*COMPUTED, "start", "incomplete"})  # at hand without the other parts
+HEAD = frozenset({*COMPUTED, "start", "end", "resumed", "spent", "heartbeat", "incomplete"})  # without other parts
 PART_OF = {"config": 1} | dict.fromkeys(
     ("alerts", "command", "controls", "git", "goals", "host", "launcher", "lives", "logged", "pid", "process",
      "recorded", "versions"), 2)  # fmt: skip
@@ -67,6 +67,11 @@ class StoredFields(Mapping[str, Any]):
         parts = [dumps({**computed, **known}), *(part.decode() for part in self._parts if part is not None)]
         return "{" + ", ".join(inner for part in parts if (inner := part[1:-1])) + "}"
 
+    def listed(self) -> dict[str, Any]:
+        """Return the fields of the head and of the first part; others may be among them."""
+        self._load(0)
+        return self._known
+
     def _need(self, name: str) -> None:
         part = PART_OF.get(name, 0)
         if part in self._waiting and name not in HEAD:
@@ -77,7 +82,7 @@ class StoredFields(Mapping[str, Any]):
             self._load(part)
 
     def _load(self, part: int) -> None:
-        if not self._waiting:
+        if part not in self._waiting:
             return
         text = self._parts[part]
         if text is None:
