@@ -209,18 +209,20 @@ def as_csv_text(infos: Sequence[RunInfo]) -> str:
     """Return one line per run: the columns of the table, then all metrics, then all settings."""
     tags = sorted({tag for run in infos for tag in run.unsorted_metrics}, key=sort_key)
     settings = list(dict.fromkeys(key for run in infos for key in run.config))
-    columns = ("name", "status", "epoch", "epochs", "step", "steps", "duration", "age", "start", "error")
-    header = [*columns]
+    counts = ("epoch", "epochs", "step", "steps")
+    header = ["name", "status", *counts, "duration", "age", "start", "error"]
     for tag in tags:
         header += [tag, f"best:{tag}", f"best_step:{tag}"]
-    rows: list[list[Any]] = [[*header, *(f"config:{key}" for key in settings)]]
+    rows: list[list[Any]] = [header + [f"config:{key}" for key in settings]]
     for run in infos:
-        row = [run.look_up(name) for name in columns]
+        row = [run.name, str(run.status), *map(run.progress.get, counts)]
+        row += [run.duration, run.age, run.fields.get("start"), run.error]
         metrics = run.unsorted_metrics
         for tag in tags:
             entry = metrics.get(tag, {})
             row += [entry.get("last"), entry.get("best"), entry.get("best_step")]
-        rows.append(row + list(map(run.config.get, settings)))
+        row += map(run.config.get, settings)
+        rows.append(row)
     import csv
 
     lines: list[str] = []

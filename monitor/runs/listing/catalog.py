@@ -27,6 +27,7 @@ READ_TIMEOUT_S, WRITE_TIMEOUT_S = 1.0, 0.2  # for a lock; then without the catal
 UNUSED_S = 30 * 86400.0  # a catalog that was not used for this long is removed
 TOUCHED_S = 86400.0
 CHECKSUM_BYTES = 4
+PAGE_BYTES = 2**14  # in smaller pages, rows of one to two kilobytes leave gaps
 _decode = json.JSONDecoder().raw_decode
 TABLES = (
     "CREATE TABLE folders (id INTEGER PRIMARY KEY, path BLOB NOT NULL, facts BLOB NOT NULL)",
@@ -87,6 +88,7 @@ class Catalog:
             if not self._is_ours():
                 return False
             with closing(self._connect(WRITE_TIMEOUT_S)) as connection:
+                connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new file
                 connection.execute("BEGIN IMMEDIATE")
                 if not _version(connection):
                     for statement in TABLES:
@@ -103,7 +105,7 @@ class Catalog:
             return True
         except sqlite3.Error as error:
             self._remove_damaged(error)
-        except OSError:
+        except (OSError, TypeError, ValueError):  # the last two for settings of other programs that JSON cannot hold
             pass
         return False
 

@@ -55,15 +55,16 @@ class FoundRuns:
     `Catalog` of a log directory with 1,000 runs and more.
     """
 
-    def __init__(self, logdir: Path) -> None:
-        """Prepare; nothing is read yet."""
+    def __init__(self, logdir: Path, *, with_foreign: bool = True) -> None:
+        """Prepare; nothing is read yet. Runs of other programs are left out unless `with_foreign`."""
+        self._with_foreign = with_foreign
         self._logdir = os.fspath(logdir)
         self._root = Path(logdir).resolve().name
         self._is_local = is_local(self._logdir)
         self._margin = SETTLED_S if self._is_local else SETTLED_ON_NETWORK_S
         self._known: dict[str, _Known] = {}
         self._catalog: Catalog | None = None
-        self._now, self._run_count = 0.0, 0
+        self._now, self._run_count, self._read_count = 0.0, 0, 0
         self._gone: set[str] = set()  # names of directories that the catalog still has
 
     def __call__(self, parts: int = LISTED_PARTS) -> list[RunInfo]:
@@ -79,12 +80,14 @@ class FoundRuns:
                 known = _from_row(row, name or self._root, path)
                 if known is not None:
                     self._known[path] = known
-        self._now = time.time()
+        self._now, self._read_count = time.time(), 0
         before, self._known = self._known, {}
         infos = []
         for path, folder in walk.walk(self._logdir, lambda path: self._look(path, before)):
             known = self._known[path]
-            info = self._own(known, path) if folder.is_run else self._foreign(known, path)
+            info = (
+                self._own(known, path) if folder.is_run else self._foreign(known, path) if self._with_foreign else None
+            )
             if info is not None:
                 infos.append(info)
         self._gone |= {self._name(path) for path, known in before.items() if known.is_saved and path not in self._known}
@@ -97,6 +100,10 @@ class FoundRuns:
         if self._catalog is None or self._run_count < MIN_RUNS:
             return
         changed = [(path, known) for path, known in self._known.items() if not known.is_saved and _is_storable(known)]
+        for path, known in changed:
+            if known.folder.is_run and known.info is not None and None in _compact(known.info).parts:
+                self._read(known, path)  # its directory has changed, and not all of it is at hand
+        changed = [(path, known) for path, known in changed if _is_storable(known)]
         self._gone -= {self._name(path) for path, _ in changed}
         if len(changed) + len(self._gone) < MIN_CHANGES:
             return
@@ -133,11 +140,19 @@ class FoundRuns:
                 if may_run:
                     info.status = status_of(info.fields, self._now)
                 return info
-        info, found = read_run(path, self._name(path) or self._root, self._now)
-        known.info, known.is_saved = info, False
-        is_known = found is not None and is_settled(found, self._now, self._margin)
-        known.file_signature = signature(found) if found is not None and is_known else None
+        info = self._read(known, path)
         return None if is_being_made(info) else info
+
+    def _read(self, known: _Known, path: str) -> RunInfo:
+        """Read a run of ours."""
+        info, found = read_run(path, self._name(path) or self._root, self._now)
+        known.info, known.is_saved, known.file_signature = info, False, None
+        if found is not None and is_settled(found, self._now, self._margin):
+            known.file_signature = signature(found)
+            self._read_count += 1
+            if self._read_count > MIN_RUNS:  # parsed, they take seven times the memory
+                _compact(info)
+        return info
 
     def _foreign(self, known: _Known, path: str) -> RunInfo | None:
         """Return a run of another program."""
@@ -176,17 +191,25 @@ def _is_storable(known: _Known) -> bool:
     return known.info is None or known.file_signature is not None
 
 
+def _compact(info: RunInfo) -> StoredFields:
+    """Let a run have its fields as the catalog stores them, and return them."""
+    if not isinstance(info.fields, StoredFields):
+        config = info.fields.get("config") or {}
+        info.is_config_plain = read_settings(config) == config
+        info.fields = StoredFields(info.folder, *split(info.fields))
+    return info.fields
+
+
 def _to_row(known: _Known) -> CatalogRow:
     is_run, event_files, below = known.folder
     folder = [known.folder_signature, is_run, () if is_run else event_files, below]
     if known.info is None:
         return CatalogRow([folder])
-    fields = known.info.fields
-    head, parts = split(fields)
-    config = fields.get("config") or {}
-    is_plain = read_settings(config) == config
-    status = known.info.status if known.info.status is RunStatus.FOREIGN else fields["status"]
-    return CatalogRow([folder, known.file_signature, status, is_plain, head], parts)
+    if known.info.status is RunStatus.FOREIGN:  # there is no `run.json` to read more from
+        return CatalogRow([folder, known.file_signature, known.info.status, False, dict(known.info.fields)])
+    fields = _compact(known.info)
+    facts = [folder, known.file_signature, fields["status"], known.info.is_config_plain, fields.head()]
+    return CatalogRow(facts, fields.parts)
 
 
 def _from_row(row: CatalogRow, name: str, path: str) -> _Known | None:
@@ -199,7 +222,9 @@ def _from_row(row: CatalogRow, name: str, path: str) -> _Known | None:
         if run:
             file_signature, status, is_plain, head = run
             known.file_signature = tuple(file_signature)
-            fields = StoredFields(path, head, [*row.parts, *[None] * (PARTS - len(row.parts))])
+            fields = head
+            if status != RunStatus.FOREIGN:
+                fields = StoredFields(path, head, [*row.parts, *[None] * (PARTS - len(row.parts))])
             known.info = RunInfo(name, path, STATUSES[status], fields, head.get("error"), 0.0, is_config_plain=is_plain)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -157,9 +157,14 @@ class RunInfo:
             return self.metric(rest, kind)
         if kind == "config" and rest:
             return self.config.get(rest)
-        if name in self.config:
+        if self._may_have_setting(name) and name in self.config:
             return self.config[name]
         return self.metric(name, "last")
+
+    def _may_have_setting(self, name: str) -> bool:
+        """Tell quickly whether there can be a setting of this name."""
+        fields = self.fields
+        return not (self.is_config_plain and isinstance(fields, StoredFields) and fields.lacks("config", name))
 
     def has_name(self, name: str) -> bool:
         """Tell whether `look_up` knows a name for this run."""

@@ -27,13 +27,17 @@ _decode = json.JSONDecoder().raw_decode
 
 
 class StoredFields(Mapping[str, Any]):
-    """The fields of a `run.json`, parsed when they are asked for; what is not at hand is read from the file."""
+    """The fields of a `run.json`, parsed when they are asked for; what is not at hand is read from the file.
 
-    __slots__ = ("_folder", "_known", "_parts", "_waiting")
+    Attributes:
+        parts: the parts as JSON; None for one that is not at hand.
+    """
+
+    __slots__ = ("_folder", "_known", "_waiting", "parts")
 
     def __init__(self, folder: str, head: dict[str, Any], parts: Sequence[bytes | None]) -> None:
         """Take the fields of `HEAD`, and the parts as JSON, as far as they are at hand, of the file in `folder`."""
-        self._folder, self._known, self._parts = folder, head, parts
+        self._folder, self._known, self.parts = folder, head, parts
         self._waiting = {0, 1, 2}  # the parts that are not yet parsed
 
     def __getitem__(self, name: str) -> Any:
@@ -61,11 +65,21 @@ class StoredFields(Mapping[str, Any]):
 
     def as_json(self, computed: Mapping[str, Any]) -> str:
         """Return what `to_json` does, without parsing what is stored as JSON."""
-        if None in self._parts:
+        if None in self.parts:
             return dumps({**self, **computed})
-        known = {name: value for name, value in self._known.items() if name in HEAD and name not in COMPUTED}
-        parts = [dumps({**computed, **known}), *(part.decode() for part in self._parts if part is not None)]
+        known = {name: value for name, value in self.head().items() if name not in COMPUTED}
+        parts = [dumps({**computed, **known}), *(part.decode() for part in self.parts if part is not None)]
         return "{" + ", ".join(inner for part in parts if (inner := part[1:-1])) + "}"
+
+    def head(self) -> dict[str, Any]:
+        """Return the fields of `HEAD`."""
+        return {name: value for name, value in self._known.items() if name in HEAD}
+
+    def lacks(self, field: str, name: str) -> bool:
+        """Tell, without parsing it, whether an object cannot have a value of this name; False if that is not known."""
+        part = PART_OF.get(field, 0)
+        text = self.parts[part] if part in self._waiting else None
+        return text is not None and dumps(name).encode() not in text
 
     def listed(self) -> dict[str, Any]:
         """Return the fields of the head and of the first part; others may be among them."""
@@ -84,7 +98,7 @@ class StoredFields(Mapping[str, Any]):
     def _load(self, part: int) -> None:
         if part not in self._waiting:
             return
-        text = self._parts[part]
+        text = self.parts[part]
         if text is None:
             with suppress(DataError):  # it was removed or damaged just now
                 self._known = read_with_stat(self._folder)[0]
