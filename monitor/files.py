@@ -68,7 +68,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BinaryIO:
     """Open a regular file, or a link to one, to read bytes.
 
     A FIFO or a device in its place, which may block forever or have no end, is refused. Raises `OSError`.

@@ -19,7 +19,7 @@ DEFAULT_LOGDIR = Path("runs")
 
 def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001 - click's
     """Return the runs of the log directory whose names start like this, each with its status, and paths."""
-    found = [CompletionItem(run.name, help=run.status_text) for run in _runs(ctx) if run.name.startswith(incomplete)]
+    found = [CompletionItem(run.name, help=run.status_text) for run in _runs(ctx, 0) if run.name.startswith(incomplete)]
     return found or [CompletionItem(incomplete, type="file")]
 
 
@@ -46,8 +46,11 @@ def _starting(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def _runs(ctx: click.Context) -> list[RunInfo]:
-    from monitor.runs.listing import scan
+def _runs(ctx: click.Context, parts: int | None = None) -> list[RunInfo]:
+    """Return the runs of ours in the log directory, with the first `parts` of what a catalog has of them."""
+    from monitor.runs.listing.found_runs import FoundRuns
+    from monitor.runs.listing.stored_fields import LISTED_PARTS
 
     logdir = Path(ctx.params.get("logdir") or DEFAULT_LOGDIR)
-    return list(scan(logdir)) if logdir.is_dir() else []
+    found = FoundRuns(logdir, with_foreign=False)
+    return found(LISTED_PARTS if parts is None else parts) if logdir.is_dir() else []

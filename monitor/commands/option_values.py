@@ -1,4 +1,7 @@
-"""Checks of the option values that several commands have; each raises `click.BadParameter`."""
+"""Checks of the option values that several commands have; each raises `click.BadParameter`.
+
+What a check needs is imported when it is made: a command that has no such option does not need it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.alerts import parse_rules
 from monitor.errors import MissingExtra, MonitorError
-from monitor.recording.options import parse_record
-from monitor.render.charts.grouping import parse_charts
-from monitor.sinks import registry
 from monitor.suggestions import MAX_KNOWN, close_matches, simplified
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class GivenPath(click.Path):
 
 def check_sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Check the specs of sinks before anything is loaded or written; return each of them once."""
+    from monitor.sinks import registry
+
     for spec in value:
         try:
             registry.make(spec)
@@ -67,6 +68,8 @@ def check_sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ..
 
 def is_installed(spec: str) -> bool:
     """Tell whether the packages of a sink are installed."""
+    from monitor.sinks import registry
+
     try:
         registry.make(spec)
     except MissingExtra:
@@ -76,6 +79,8 @@ def is_installed(spec: str) -> bool:
 
 def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that alert rules can be parsed."""
+    from monitor.alerts import parse_rules
+
     try:
         parse_rules(value)
     except MonitorError as error:
@@ -85,6 +90,8 @@ def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 
 def record(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Check what a run is to record by itself; without the option, what the environment says."""
+    from monitor.recording.options import parse_record
+
     try:
         parse_record(value)
     except MonitorError as error:
@@ -94,6 +101,8 @@ def record(ctx: click.Context, param: click.Parameter, value: str | None) -> str
 
 def charts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that charts can be parsed, those of the environment if there are no others."""
+    from monitor.render.charts.grouping import parse_charts
+
     try:
         parse_charts(value or None)
     except MonitorError as error:

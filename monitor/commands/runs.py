@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import gc
+import os
+import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_metrics, complete_names
 from monitor.commands.option_values import GivenPath
+from monitor.metrics import sort_key
 from monitor.runs.filter import Filter
-from monitor.runs.foreign import ForeignRuns
-from monitor.runs.listing import COLUMNS, RunInfo, scan, sort_runs
+from monitor.runs.listing import COLUMNS, RunInfo, sort_runs
+from monitor.runs.listing.found_runs import FoundRuns
+from monitor.runs.listing.stored_fields import LISTED_PARTS, PARTS, to_json
 from monitor.runs.status import RunStatus
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 REFRESH_INTERVAL_S = 2.0
+REST_FACTOR = 20  # looking takes at most a twentieth of the time
+DEFAULT_WIDTH = 80
+QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # known of each run without its contents
 
 
 @click.command(cls=MonitorCommand)
@@ -37,7 +43,11 @@ REFRESH_INTERVAL_S = 2.0
 )
 @click.option("--metric", "metrics", multiple=True, metavar="TAG", shell_complete=complete_metrics,
               help="Show this metric. Repeatable.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Only the newest N, or the first N in the order of --sort."
+)
+@click.option("--all", "show_all", is_flag=True, help="All, also on a terminal, which else shows a page.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, one run per line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print settings and metrics as CSV.")
 @click.option("--watch", is_flag=True, help="Update the table until Ctrl-C; as many runs as fit.")
 def runs(
@@ -45,61 +55,128 @@ def runs(
     order: str | None,
     expression: str | None,
     metrics: tuple[str, ...],
+    limit: int | None,
+    show_all: bool,
     as_json: bool,
     as_csv: bool,
     watch: bool,
 ) -> None:
     """List the runs in LOGDIR, with their status and the last and best values of their main metrics.
 
-    Event files that another program wrote are runs too; their status is foreign.
+    A terminal shows the newest runs, as many as fit; a file or a pipe gets all. Event files that another program wrote
+    are runs too; their status is foreign.
     """
     if as_json + as_csv + watch > 1:
         raise click.UsageError("--json, --csv, and --watch exclude each other.")
+    if show_all and (limit is not None or watch):
+        raise click.UsageError("--all excludes --limit and --watch.")
     if not logdir.is_dir():
         raise click.BadParameter(f"{str(logdir)!r} is not a folder.", param_hint="'LOGDIR'")
     run_filter = Filter(expression) if expression is not None else None
+    selection = Selection(order, run_filter, metrics, limit)
     found = FoundRuns(logdir)
-    infos = select(found(), order or "start", run_filter, metrics)
-    if as_json:
-        click.echo(json.dumps([to_fields(run) for run in infos], indent=2, ensure_ascii=False))
-    elif as_csv:
-        write_csv(infos)
-    elif not infos and not watch:
-        click.echo(none_found(logdir, expression))
-    else:
-        from rich.console import Console
-        from rich.live import Live
-        from rich.text import Text
-
-        from monitor.commands.runs_table import runs_table
-
-        console = Console()
-        if not watch:
-            console.print(runs_table(infos, metrics, console.width))
-            return
-        with (
-            suppress(KeyboardInterrupt),
-            Live(console=console, screen=console.is_terminal, auto_refresh=False) as live,
-        ):
-            while True:
-                infos = select(found(), order or "-start", run_filter, ())
-                if order is None:
-                    infos.sort(key=lambda run: run.status is not RunStatus.RUNNING)
-                table = runs_table(infos, metrics, console.width, console.height - 1)
-                live.update(table if infos else Text(none_found(logdir, expression)), refresh=True)
-                time.sleep(REFRESH_INTERVAL_S)
+    if watch:
+        watch_runs(found, selection, none_found(logdir, expression))
+        return
+    is_page = sys.stdout.isatty() and not (as_json or as_csv or show_all)
+    with garbage_kept():
+        infos, left_out = selection.of(
+            found(PARTS if as_json else 0 if is_page and selection.is_quick else LISTED_PARTS)
+        )
+        if as_json:
+            click.echo("[\n" * bool(infos) + ",\n".join(map(as_json_line, infos)) + "\n]" * bool(infos) or "[]")
+        elif as_csv:
+            click.echo(as_csv_text(infos))
+        elif not infos:
+            click.echo(none_found(logdir, expression))
+        else:
+            print_table(infos, metrics, left_out, is_page=is_page, newest_last=order is None)
+        sys.stdout.flush()
+        found.save()
 
 
-class FoundRuns:
-    """The runs of a log directory, those of other programs too; each call looks again, and reads only what is new."""
+@contextmanager
+def garbage_kept() -> Iterator[None]:
+    """Do not search for cycles in many small objects that have none: it takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
-    def __init__(self, logdir: Path) -> None:
-        self._logdir, self._foreign = logdir, ForeignRuns(logdir)
 
-    def __call__(self) -> list[RunInfo]:
-        """Return the runs by name. Blocks while it reads."""
-        own = list(scan(self._logdir))
-        return sorted([*own, *self._foreign.scan(run.path for run in own)], key=lambda run: run.name)
+class Selection(NamedTuple):
+    """Which runs are listed, in which order."""
+
+    order: str | None
+    run_filter: Filter | None
+    metrics: Sequence[str]
+    limit: int | None
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether what it asks of every run is known without its contents."""
+        names = [(self.order or "").removeprefix("-"), *(self.run_filter.names if self.run_filter else [])]
+        return not self.metrics and all(name in QUICK for name in names)
+
+    def of(self, infos: list[RunInfo], default_order: str = "start") -> tuple[list[RunInfo], int]:
+        """Return the runs to list, and how many more there are. Raises `click.BadParameter` for an unknown name."""
+        chosen = select(infos, self.order or default_order, self.run_filter, self.metrics)
+        if self.limit is None or len(chosen) <= self.limit:
+            return chosen, 0
+        is_newest_last = self.order is None and default_order == "start"
+        return chosen[-self.limit :] if is_newest_last else chosen[: self.limit], len(chosen) - self.limit
+
+
+def print_table(
+    infos: Sequence[RunInfo], metrics: Sequence[str], left_out: int, *, is_page: bool, newest_last: bool
+) -> None:
+    """Print a table: as text alone into a pipe, where rich is not needed."""
+    from monitor.commands.runs_table import runs_table
+
+    if not sys.stdout.isatty() and "FORCE_COLOR" not in os.environ:
+        table = runs_table(infos, metrics, pipe_width(), None, left_out, newest_last=newest_last)
+        click.echo(str(table))
+        return
+    from rich.console import Console
+
+    console = Console()
+    height = console.height - 1 if is_page else None  # a line is for the prompt
+    table = runs_table(infos, metrics, console.width, height, left_out, newest_last=newest_last)
+    console.print(table, soft_wrap=True)
+
+
+def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
+    """Show a table and keep it current, until Ctrl-C. With very many runs, it looks less often."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from monitor.commands.runs_table import runs_table
+
+    console = Console()
+    with suppress(KeyboardInterrupt), Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while True:
+            began = time.monotonic()
+            infos, left_out = selection.of(found(0 if selection.is_quick else LISTED_PARTS), "-start")
+            if selection.order is None:
+                infos.sort(key=lambda run: run.status is not RunStatus.RUNNING)
+            table = runs_table(infos, selection.metrics, console.width, console.height - 1, left_out)
+            live.update(table if infos else Text(nothing), refresh=True)
+            found.save()
+            time.sleep(max(REFRESH_INTERVAL_S, (time.monotonic() - began) * REST_FACTOR))
+
+
+def pipe_width() -> int:
+    """Return the width of the terminal that the command runs in, though its output goes elsewhere; 80 without one."""
+    with suppress(ValueError):
+        return max(1, int(os.environ.get("COLUMNS", "")))
+    for descriptor in range(3):
+        with suppress(OSError):
+            return os.get_terminal_size(descriptor).columns or DEFAULT_WIDTH
+    return DEFAULT_WIDTH
 
 
 def none_found(logdir: Path, expression: str | None) -> str:
@@ -109,44 +186,46 @@ def none_found(logdir: Path, expression: str | None) -> str:
 
 def select(infos: list[RunInfo], order: str, run_filter: Filter | None, metrics: Sequence[str]) -> list[RunInfo]:
     """Return the matching runs in order. Raises `click.BadParameter` for a name that no run has."""
-    known = {name for run in infos for name in run.names()}
     for option, names in (
         ("--filter", run_filter.names if run_filter else []),
         ("--sort", [order.removeprefix("-")]),
         ("--metric", metrics),
     ):
         for name in names:
-            if infos and name not in known:
-                names_to_show = sorted((n for n in known if ":" not in n), key=lambda n: n not in COLUMNS)
+            if infos and not any(run.has_name(name) for run in infos):
+                known = {name for run in infos for name in run.names() if ":" not in name}
+                names_to_show = sorted(known, key=lambda n: n not in COLUMNS)
                 raise click.BadParameter(f"no run has {name!r}{hint(name, names_to_show)}", param_hint=f"'{option}'")
     return sort_runs([run for run in infos if run_filter is None or run_filter(run.look_up)], order)
 
 
-def to_fields(run: RunInfo) -> dict[str, Any]:
-    """Return everything about a run, for JSON."""
-    computed = {"name": run.name, "path": str(run.path), "status": run.status, "error": run.error}
-    return {**run.fields, **computed, "duration": run.duration, "age": run.age}
+def as_json_line(run: RunInfo) -> str:
+    """Return everything about a run."""
+    computed = {"name": run.name, "path": run.folder.removeprefix("./"), "status": run.status, "error": run.error}
+    return to_json(run.fields, {**computed, "duration": run.duration, "age": run.age})
 
 
-def write_csv(infos: Sequence[RunInfo]) -> None:
-    """Print one line per run: the columns of the table, then all metrics, then all settings."""
-    tags = list(dict.fromkeys(tag for run in infos for tag in run.metrics))
+def as_csv_text(infos: Sequence[RunInfo]) -> str:
+    """Return one line per run: the columns of the table, then all metrics, then all settings."""
+    tags = sorted({tag for run in infos for tag in run.unsorted_metrics}, key=sort_key)
     settings = list(dict.fromkeys(key for run in infos for key in run.config))
-    columns = ("name", "status", "epoch", "epochs", "step", "steps", "duration", "age", "start", "error")
-    header = [*columns]
+    counts = ("epoch", "epochs", "step", "steps")
+    header = ["name", "status", *counts, "duration", "age", "start", "error"]
     for tag in tags:
         header += [tag, f"best:{tag}", f"best_step:{tag}"]
-    click.echo(csv_line([*header, *(f"config:{key}" for key in settings)]))
+    rows: list[list[Any]] = [header + [f"config:{key}" for key in settings]]
     for run in infos:
-        row = [run.look_up(name) for name in columns]
+        row = [run.name, str(run.status), *map(run.progress.get, counts)]
+        row += [run.duration, run.age, run.fields.get("start"), run.error]
+        metrics = run.unsorted_metrics
         for tag in tags:
-            row += [run.metrics.get(tag, {}).get(key) for key in ("last", "best", "best_step")]
-        click.echo(csv_line([*row, *(run.config.get(key) for key in settings)]))
+            entry = metrics.get(tag, {})
+            row += [entry.get("last"), entry.get("best"), entry.get("best_step")]
+        row += map(run.config.get, settings)
+        rows.append(row)
+    import csv
 
-
-def csv_line(values: Sequence[Any]) -> str:
-    """Return a row of CSV, without its end."""
-    line = io.StringIO()
+    lines: list[str] = []
     end = "\r\n"  # so that a value with either of them is quoted
-    csv.writer(line, lineterminator=end).writerow(values)
-    return line.getvalue().removesuffix(end)
+    csv.writer(SimpleNamespace(write=lines.append), lineterminator=end).writerows(rows)
+    return "\n".join(line.removesuffix(end) for line in lines)

@@ -6,17 +6,14 @@ The columns have the names by which `--sort` and `--filter` know them.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
-from monitor.commands.base import as_text
+from monitor.commands.text_lines import Lines, one_line, shortened, shortened_end, width_of
 from monitor.metrics import sort_key
-from monitor.runs.run_file import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from rich.console import RenderableType
-    from rich.text import Text
 
     from monitor.runs.listing import RunInfo
 
@@ -26,68 +23,81 @@ NAME_SHARE = 4  # a name may take a fourth of the line; longer ones are cut in t
 MAX_PROBLEM_SHARE = 3  # of the lines of a table that must fit, one in three tells what is wrong with a run
 ALWAYS = 0  # the rank of a column that is never left out
 STATUS_COLORS = {
-    "running": "green", "finished": "default", "failed": "red", "interrupted": "yellow", "killed": "red",
+    "running": "green", "finished": "", "failed": "red", "interrupted": "yellow", "killed": "red",
     "stopped": "yellow", "lost": "magenta", "damaged": "red", "foreign": "dim",
 }  # fmt: skip
 
 
-class _Column(NamedTuple):
+class _Column:
     """A column of the table; those of the highest rank are left out first."""
 
-    name: str
-    rank: int
-    cells: list[Text]
+    def __init__(self, name: str, rank: int, cells: list[str]) -> None:
+        self.name, self.rank, self.cells = name, rank, cells
+        is_split = name.count("/") == 1
+        self.heading = one_line(name).replace("/", "/\n", 1).split("\n") if is_split else [one_line(name)]
+        self.is_text = name in ("name", "status", "tags")
+        self.measure()
 
-    @property
-    def heading(self) -> Text:
-        """The name, in two lines where it has parts."""
-        return as_text(self.name.replace("/", "/\n", 1) if self.name.count("/") == 1 else self.name)
+    def measure(self) -> None:
+        """Note how many characters the column needs."""
+        cells = {*self.heading, *self.cells}
+        self.width = max(map(len if all(map(str.isascii, cells)) else width_of, cells))
 
-    @property
-    def width(self) -> int:
-        """The characters that it needs."""
-        lines = [*self.heading.split(), *self.cells]
-        return max(int(line.cell_len) for line in lines)
+    def padded(self, cells: Sequence[str]) -> list[str]:
+        """Return cells, or parts of the heading, as wide as the column."""
+        if all(map(str.isascii, cells)):
+            return [cell.ljust(self.width) if self.is_text else cell.rjust(self.width) for cell in cells]
+        gaps = [" " * (self.width - width_of(cell)) for cell in cells]
+        return [cell + gap if self.is_text else gap + cell for cell, gap in zip(cells, gaps)]
 
 
 def runs_table(
-    infos: Sequence[RunInfo], metrics: Sequence[str], width: int, height: int | None = None
-) -> RenderableType:
+    infos: Sequence[RunInfo],
+    metrics: Sequence[str],
+    width: int,
+    height: int | None = None,
+    left_out: int = 0,
+    *,
+    newest_last: bool = False,
+) -> Lines:
     """Return a table of runs, and what is wrong with a run in a line each below it.
 
-    `metrics` are shown in any case. With a `height` in lines, the first runs that fit are shown, and how many there are
-    besides.
+    `metrics` are shown in any case. With a `height` in lines, the first runs that fit are shown, or the last ones for
+    `newest_last`, and how many there are besides; `left_out` is how many more there are than `infos`.
     """
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    shown, problems, more = _fitting(infos, height)
+    shown, problems, more = _fitting(infos[::-1] if newest_last else infos, height)
+    shown, more = (shown[::-1] if newest_last else shown), more + left_out
     columns = _columns(shown, metrics, width)
-    grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for column in columns:
-        is_text = column.name in ("name", "status", "tags")
-        grid.add_column(
-            column.heading, justify="left" if is_text else "right", no_wrap=True, overflow="ellipsis", vertical="bottom"
-        )
-    for cells in zip(*(column.cells for column in columns)):
-        grid.add_row(*cells)
-    lines: list[Text] = [Text(f"… {more:,} more", "dim")] if more else []
+    lines = Lines()
+    if more and newest_last:
+        lines.add((f"… {more:,} earlier; --all shows them", "dim"))
+    for number in range(1 - max(len(column.heading) for column in columns), 1):
+        parts = [column.heading[number - 1] if len(column.heading) + number > 0 else "" for column in columns]
+        heading = (GAP * " ").join(column.padded([part])[0] for column, part in zip(columns, parts))
+        lines.add((shortened_end(heading.rstrip(), width), "bold"))
+    rows = zip(*(column.padded(column.cells) for column in columns))
+    is_too_wide = _excess(columns, width) > 0
+    for run, (name, status, *rest) in zip(shown, rows):
+        behind = (GAP * " ").join(["", *rest]).rstrip()
+        if is_too_wide:
+            lines.add((shortened_end(f"{name}{GAP * ' '}{status}{behind}".rstrip(), width), ""))
+        else:
+            status = status if behind else status.rstrip()
+            lines.add((name + GAP * " ", ""), (status, STATUS_COLORS.get(run.status, "")), (behind, ""))
+    if more and not newest_last:
+        lines.add((f"… {more:,} more", "dim"))
     for run in problems:
-        line = as_text(f"{run.name}: {run.problem}", "dim")
-        if height is not None:
-            line.truncate(width, overflow="ellipsis")
-        lines.append(line)
-    return Group(grid, *lines)
+        problem = one_line(f"{run.name}: {run.problem}")
+        lines.add((problem if height is None else shortened_end(problem, width), "dim"))
+    return lines
 
 
 def _fitting(infos: Sequence[RunInfo], height: int | None) -> tuple[Sequence[RunInfo], list[RunInfo], int]:
     """Return the runs that fit, those of them whose problems are told, and how many do not fit."""
-    problems = [run for run in infos if run.problem]
     if height is None:
-        return infos, problems, 0
+        return infos, [run for run in infos if run.problem], 0
     space = max(1, height - 2)  # without the headings
-    told = problems[: space // MAX_PROBLEM_SHARE]
+    told = [run for run in infos[:space] if run.problem][: space // MAX_PROBLEM_SHARE]
     count = space - len(told)
     if len(infos) > count:
         count = max(1, count - 1)  # a line says how many do not fit
@@ -97,58 +107,56 @@ def _fitting(infos: Sequence[RunInfo], height: int | None) -> tuple[Sequence[Run
 
 def _columns(infos: Sequence[RunInfo], metrics: Sequence[str], width: int) -> list[_Column]:
     """Return the columns that fit into `width` characters, in their order."""
-
-    def column(name: str, rank: int, text_of: Callable[[RunInfo], str]) -> _Column:
-        return _Column(name, rank, [as_text(text_of(run)) for run in infos])
-
     tags = list(metrics) or main_metrics(infos)
     has_epochs = any("epoch" in run.progress for run in infos)
-    columns = [
-        column("name", ALWAYS, lambda run: run.name),
-        _Column("status", ALWAYS, [as_text(r.status_text, STATUS_COLORS.get(r.status, "default")) for r in infos]),
-        column("epoch", 3, lambda run: format_progress(run, "epoch")),
-        column("step", 7 if has_epochs else 3, lambda run: format_progress(run, "step")),
+    possible: list[tuple[str, int, Callable[[RunInfo], str]]] = [
+        ("name", ALWAYS, lambda run: one_line(run.name)),
+        ("status", ALWAYS, lambda run: run.status_text),
+        ("epoch", 3, lambda run: format_progress(run, "epoch")),
+        ("step", 7 if has_epochs else 3, lambda run: format_progress(run, "step")),
     ]
     for number, tag in enumerate(tags):
         rank = ALWAYS if tag in metrics else (1, 4, 9, 11)[number]
-        columns.append(column(tag, rank, partial(_metric, tag=tag, which="last")))
-        columns.append(column(f"best:{tag}", 5 + 3 * number, partial(_metric, tag=tag, which="best")))
-    columns += [
-        column("duration", 6, lambda run: format_duration(run.duration)),
-        column("age", 2, lambda run: format_duration(run.age)),
-        column("tags", 6, lambda run: run.tags),
+        possible.append((tag, rank, partial(_metric, tag, "last")))
+        possible.append((f"best:{tag}", 5 + 3 * number, partial(_metric, tag, "best")))
+    possible += [
+        ("duration", 6, lambda run: format_duration(run.duration)),
+        ("age", 2, lambda run: format_duration(run.age)),
+        ("tags", 6, lambda run: one_line(run.tags)),
     ]
-    columns = [column for column in columns if column.rank == ALWAYS or any(column.cells)]
-    while _excess(columns, width, width // NAME_SHARE) > 0 and any(column.rank != ALWAYS for column in columns):
-        columns.remove(max(columns, key=lambda column: column.rank))
+    columns: list[_Column] = []
+    possible.reverse()  # of two with the same rank, the latter stays
+    for name, rank, text_of in sorted(possible, key=itemgetter(1)):
+        column = _Column(name, rank, list(map(text_of, infos)))
+        if rank != ALWAYS and not any(column.cells):
+            continue
+        if rank != ALWAYS and _excess([column, *columns], width, width // NAME_SHARE) > 0:
+            break  # what comes behind it is left out first
+        columns.append(column)
+    order = [name for name, _, _ in possible]
+    columns.sort(key=lambda column: -order.index(column.name))
     excess = _excess(columns, width)
     if excess > 0:
         room = max(width // NAME_SHARE, columns[0].width - excess)
-        columns[0] = columns[0]._replace(cells=[_shortened(cell, room) for cell in columns[0].cells])
+        columns[0].cells = [shortened(cell, room) for cell in columns[0].cells]
+        columns[0].measure()
     return columns
 
 
 def _excess(columns: Sequence[_Column], width: int, name_chars: int | None = None) -> int:
     """Return how many characters the columns need beyond `width`, where names may be cut to `name_chars`."""
-    widths = [column.width for column in columns]
-    if name_chars is not None:
-        widths[0] = min(widths[0], name_chars)
+    widths = [
+        column.width if name_chars is None or column.name != "name" else min(column.width, name_chars)
+        for column in columns
+    ]
     return sum(widths) + GAP * (len(widths) - 1) - width
-
-
-def _shortened(name: Text, chars: int) -> Text:
-    """Cut a name in the middle: runs differ in their beginnings and their ends."""
-    if name.cell_len <= chars:
-        return name
-    head = (chars - 1) // 2
-    return name[:head] + "…" + name[len(name) - (chars - 1 - head) :]
 
 
 def main_metrics(infos: Sequence[RunInfo]) -> list[str]:
     """Return the metrics that runs are compared by: those with a goal, held-out data first."""
     counts: dict[str, int] = {}
     for run in infos:
-        for tag, entry in run.metrics.items():
+        for tag, entry in run.unsorted_metrics.items():
             if "goal" in entry:
                 counts[tag] = counts.get(tag, 0) + 1
     return sorted(counts, key=sort_key)[:MAX_METRICS]
@@ -156,14 +164,17 @@ def main_metrics(infos: Sequence[RunInfo]) -> list[str]:
 
 def format_progress(run: RunInfo, unit: str) -> str:
     """Return how far a run is, such as `3/10`; `unit` is `epoch` or `step`."""
-    current, total = run.progress.get(unit), run.progress.get(f"{unit}s")
+    progress = run.progress
+    current, total = progress.get(unit), progress.get(f"{unit}s")
     return "" if current is None else f"{current}/{total}" if total else str(current)
 
 
-def _metric(run: RunInfo, tag: str, which: str) -> str:
+def _metric(tag: str, which: str, run: RunInfo) -> str:
     """Return the last or the best value of a metric."""
-    value = parse_number(run.metrics.get(tag, {}).get(which))
-    return "" if value is None else f"{value:.4g}" if isinstance(value, int | float) else str(value)
+    value = run.metric(tag, which)
+    if type(value) is float:
+        return f"{value:.4g}"
+    return "" if value is None else f"{value:.4g}" if isinstance(value, int) else one_line(str(value))
 
 
 def format_duration(seconds: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,22 @@ def read_run_file(path: Path) -> dict[str, Any]:
     Raises `DataError` with the reason if the file is missing, cannot be read, or has a field that fails its check.
     Fields that are not ours are kept as they are.
     """
-    file = path / RUN_FILE
+    return read_with_stat(path)[0]
+
+
+def read_with_stat(path: str | Path) -> tuple[dict[str, Any], os.stat_result]:
+    """Return what `read_run_file` does, and what the file was like right before it was read. Raises `DataError`."""
+    file = os.path.join(path, RUN_FILE)  # noqa: PTH118 - a list reads thousands
     try:
         with open_regular(file) as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
+            found = os.fstat(opened.fileno())
+            content = opened.read(min(found.st_size, MAX_FILE_BYTES) + 1)  # a buffer of the most would cost more
+            if len(content) > found.st_size:  # it has grown
+                content += opened.read(MAX_FILE_BYTES)
         if len(content) > MAX_FILE_BYTES:
             raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
         fields = json.loads(content, parse_constant=_refuse_constant)
-        problem = check_fields(fields)
+        problem = check_fields(fields, content)
     except FileNotFoundError:
         raise DataError(f"there is no run in {str(path)!r}: it has no {RUN_FILE}") from None
     except RecursionError:
@@ -38,7 +47,7 @@ def read_run_file(path: Path) -> dict[str, Any]:
         raise DataError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
     if problem:
         raise DataError(f"{file} cannot be read: {problem}")
-    return dict(fields)
+    return fields, found
 
 
 def parse_number(value: Any) -> Any:

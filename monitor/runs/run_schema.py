@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 2**24
 MAX_DEPTH = 32
 MAX_NUMBER = 10**300  # larger integers do not fit a float
+MAX_FLOAT = 1e299  # below which no number can fail
 MAX_PID = 2**31
 UNWRITTEN = (RunStatus.DAMAGED, RunStatus.FOREIGN)  # they are found out, never written
+WRITTEN = tuple(status.value for status in RunStatus if status not in UNWRITTEN)
 NON_FINITE = ("nan", "inf", "-inf")  # how `to_jsonable` writes them
 
 
-def check_fields(fields: Any) -> str | None:
-    """Return what is wrong with the fields of a `run.json`, or None."""
+def check_fields(fields: Any, content: bytes | None = None) -> str | None:
+    """Return what is wrong with the fields of a `run.json`, or None.
+
+    `content` is the JSON that they are from, if it is there: most files can have no odd value, which takes one look.
+    """
     if not isinstance(fields, dict):
         return "it does not hold an object"
-    problem = _check_value(fields, MAX_DEPTH)
+    is_plain = content is not None and _is_plain(fields, content)
+    problem = None if is_plain else _check_value(fields, MAX_DEPTH)
     if problem:
         return problem
     for name, check in CHECKS.items():
@@ -37,6 +43,22 @@ def check_fields(fields: Any) -> str | None:
         if not check(value):
             return f"{name!r} is {_short(value)}"
     return None
+
+
+def _is_plain(fields: dict[str, Any], content: bytes) -> bool:
+    """Tell quickly whether every value passes `_check_value`; False may also mean that this is not known."""
+    if not content.isascii() or b"\\u" in content:  # a surrogate is written as such an escape
+        return False
+    level: list[Any] = [fields]
+    for _ in range(MAX_DEPTH):
+        items = [item for part in level for item in (part.values() if type(part) is dict else part)]
+        numbers = [item for item in items if type(item) is float or type(item) is int]
+        if numbers and not (max(numbers) <= MAX_FLOAT and min(numbers) >= -MAX_FLOAT):
+            return False
+        level = [item for item in items if type(item) is dict or type(item) is list]
+        if not level:
+            return True
+    return False
 
 
 def _check_value(value: Any, depth: int) -> str | None:
@@ -136,7 +158,7 @@ def _short(value: Any) -> str:
 REQUIRED = ("status",)
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "name": _is_text,
-    "status": lambda value: value in [status.value for status in RunStatus if status not in UNWRITTEN],
+    "status": lambda value: value in WRITTEN,
     **dict.fromkeys(("start", "end", "heartbeat", "resumed"), _is_time),
     "config": _is_object,
     "metrics": _is_object_of(_is_metric),

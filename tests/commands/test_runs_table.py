@@ -14,8 +14,8 @@ from tensorboardX import SummaryWriter
 
 from monitor.cli import main
 from monitor.commands.runs_table import runs_table
-from monitor.runs.foreign import ForeignRuns
 from monitor.runs.listing import RunInfo, load
+from monitor.runs.listing.found_runs import FoundRuns
 from monitor.runs.run_file import timestamp
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def test_runs_of_other_programs_are_listed_and_followed(tmp_path: Path) -> None:
     assert "theirs/a" in filtered.stdout
     assert "ours" not in filtered.stdout
 
-    foreign = ForeignRuns(tmp_path)
-    assert [run.progress["step"] for run in foreign.scan([tmp_path / "ours"])] == [4]
+    found_runs = FoundRuns(tmp_path)
+    assert [run.progress["step"] for run in found_runs() if run.name == "theirs/a"] == [4]
     writer = SummaryWriter(str(tmp_path / "theirs" / "a"), filename_suffix=".more")
     writer.add_scalar("val/loss", 0.01, 9)
     writer.close()
-    (run,) = foreign.scan([tmp_path / "ours"])
+    _, run = found_runs()
     assert (run.progress["step"], run.look_up("best:val/loss")) == (9, pytest.approx(0.01))

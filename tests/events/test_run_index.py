@@ -23,7 +23,7 @@ from monitor.events.index_update import current_index, update_index
 from monitor.events.run_index import INDEX_FILE, TooManyCurves, load_index
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.render.downsampling import DownsampledSeries
-from monitor.runs.foreign import ForeignRuns
+from monitor.runs.listing.foreign import ForeignRun
 from tests.support import event_reader, foreign, hostile_events
 
 if TYPE_CHECKING:
@@ -204,19 +204,19 @@ def test_the_summary_of_a_foreign_run(tmp_path: Path) -> None:
     file = make_run(tmp_path, frame(foreign.event(0, hostile_events.settings(lr=0.5)).SerializeToString()))
     with file.open("ab") as out:
         out.write(events(0, STEPS, (*TAGS, "test/loss/best")))
-    (listed,) = ForeignRuns(tmp_path).scan([])
+    listed = ForeignRun(tmp_path).info("run")
     without = load_run("run", tmp_path)
     assert without.metrics["train/loss"]["step"] == STEPS - 1
     assert "test/loss/best" not in without.metrics
     update_index(tmp_path)
     assert current_index(tmp_path) is not None
     assert repr(load_run("run", tmp_path)) == repr(without)
-    runs = ForeignRuns(tmp_path)
-    (found,) = runs.scan([])
+    run = ForeignRun(tmp_path)
+    found = run.info("run")
     assert repr(found.fields) == repr(listed.fields)
     with file.open("ab") as out:
         out.write(events(STEPS, STEPS + 5, (*TAGS, "test/loss/best")))
-    (found,) = runs.scan([])
+    found = run.info("run")
     assert found.progress == {"step": STEPS + 4}
     assert "test/loss/best" not in found.metrics
 

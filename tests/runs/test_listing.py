@@ -17,9 +17,9 @@ from click.testing import CliRunner, Result
 from monitor import Logger, Run
 from monitor.cli import main
 from monitor.errors import FilterError
-from monitor.runs import listing, process
+from monitor.runs import process
 from monitor.runs.filter import Filter
-from monitor.runs.listing import load, scan, sort_runs
+from monitor.runs.listing import load, scan, sort_runs, walk
 from monitor.runs.run_file import timestamp
 from monitor.testing import wait_until
 
@@ -169,7 +169,7 @@ def test_runs_in_the_directories_of_others(tmp_path: Path) -> None:
 
 
 def test_the_search_below_a_run_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "MAX_FOLDERS_WITHOUT_RUN", 20)
+    monkeypatch.setattr(walk, "MAX_FOLDERS_WITHOUT_RUN", 20)
     write(tmp_path / "one")
     for number in range(100):
         (tmp_path / "one" / "data" / f"{number:02}" / "x").mkdir(parents=True)
@@ -182,13 +182,13 @@ def test_the_search_below_a_run_has_bounds(tmp_path: Path, monkeypatch: pytest.M
     write(tmp_path / "five" / "1" / "2" / "3" / "4" / "5")
     write(tmp_path / "deep" / "1" / "2" / "3" / "4" / "5")
     looked_into: list[str] = []
-    look_into = listing._look_into  # noqa: SLF001
+    look_into = walk.look_into
 
     def look(folder: str) -> Any:
         looked_into.append(folder)
         return look_into(folder)
 
-    monkeypatch.setattr(listing, "_look_into", look)
+    monkeypatch.setattr(walk, "look_into", look)
     names = ["deep/1/2/3/4/5", "five", "four", "four/1/2/3/4", "one", "one/next"]
     assert [run.name for run in scan(tmp_path)] == names
     assert len([folder for folder in looked_into if "data" in folder]) <= 20

@@ -1,19 +1,19 @@
-"""Runs that other programs log to a log directory: folders with event files and without `run.json`."""
+"""A run that another program logs to a log directory: a folder with event files and without `run.json`."""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from monitor.events.files import event_files, runs_under
+from monitor.events.files import event_files
 from monitor.metrics import MetricSummary
 from monitor.records import Config, Record, Scalar
-from monitor.runs.listing import RunInfo
-from monitor.runs.run_file import RUN_FILE, timestamp
+from monitor.runs.listing.run_info import RunInfo
+from monitor.runs.run_file import timestamp
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from monitor.events.reader import EventReader
@@ -21,24 +21,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 2**28  # of a run's event files; the metrics of a larger run are not read for a list
 
 
-class ForeignRuns:
-    """The runs of other programs under a log directory; each `scan` reads only what is new in their event files."""
-
-    def __init__(self, logdir: Path) -> None:
-        self._logdir = logdir
-        self._runs: dict[Path, _ForeignRun] = {}
-
-    def scan(self, own: Iterable[Path]) -> Iterator[RunInfo]:
-        """Yield them by name; what lies below the directories of our `own` runs is theirs. Blocks while it reads."""
-        taken = set(own)
-        for name, path in runs_under(self._logdir).items():
-            if not taken.isdisjoint([path, *path.parents]) or (path / RUN_FILE).exists():
-                continue
-            yield self._runs.setdefault(path, _ForeignRun(path)).info(name)
-
-
-class _ForeignRun:
-    """One run of another program, as its event files describe it."""
+class ForeignRun:
+    """One run of another program, as its event files describe it; each call reads only what is new in them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,14 +33,14 @@ class _ForeignRun:
         self._problem: str | None = None
 
     def info(self, name: str) -> RunInfo:
-        """Read what is new, and return the run."""
+        """Read what is new, and return the run. Blocks while it reads."""
         self._read()
         fields: dict[str, Any] = {"config": self._config, "metrics": self._summary.summary()}
         if self._times:
             fields |= {"start": timestamp(self._times[0]), "heartbeat": timestamp(self._times[1])}
         if self._summary.step is not None:
             fields["progress"] = {"step": self._summary.step}
-        return RunInfo(name, self._path, RunStatus.FOREIGN, fields, self._problem, time.time())
+        return RunInfo(name, os.fspath(self._path), RunStatus.FOREIGN, fields, self._problem, time.time())
 
     def _read(self) -> None:
         from monitor.events.index_update import current_index
