@@ -12,15 +12,14 @@ from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_sinks
 from monitor.commands.option_values import GivenPath, NameChoice, check_sinks, is_installed, run_name
 from monitor.dashboards.session import print_commands, start_dashboards, view_commands
+from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
-from monitor.sweeps.settings import SAMPLERS, Sweep, find_folder, read_sweep
+from monitor.sweeps.settings import SAMPLERS, find_folder, read_sweep
 from monitor.sweeps.setup import make_sweep, open_folder, sample_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from monitor.sinks.base import Sink
+    from monitor.sweeps.settings import Sweep
 
 DEFAULT_SINKS = ("tensorboard", "visdom")
 SHOWN_COMMANDS = 5  # in a dry run
@@ -62,7 +61,7 @@ class SweepCommand(MonitorCommand):
 @click.option("--resume", metavar="NAME", help="Go on with this sweep, or join it from another machine.")
 @click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"),
               help="Directory for the runs, and for the sweep's own folder.")  # fmt: skip
-@click.option("--sink", "specs", multiple=True, callback=check_sinks, shell_complete=complete_sinks,
+@click.option("--sink", "sinks", multiple=True, callback=check_sinks, shell_complete=complete_sinks,
               help="Where the trials log; repeatable.  [default: tensorboard, visdom if it is installed]")  # fmt: skip
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 @click.option("--dry-run", is_flag=True, help="Print the command lines of the first trials, and run nothing.")
@@ -73,7 +72,7 @@ def sweep(
     resume: str | None,
     jobs: int | None,
     logdir: Path,
-    specs: tuple[str, ...],
+    sinks: tuple[str, ...],
     open_browser: bool,
     dry_run: bool,
     **settings: Any,
@@ -88,52 +87,50 @@ def sweep(
                 "goes with --trials, --jobs, --retries, and --sink alone.", param_hint="'--resume'"
             )
         folder = find_folder(resume, logdir)
-        wanted = read_sweep(folder)
         logdir = folder.parent
-        wanted = open_folder(wanted, logdir, trials=settings["trials"], retries=settings["retries"])
+        changes = {"trials": settings["trials"], "retries": settings["retries"], "sinks": sinks or None}
+        wanted = open_folder(read_sweep(folder), logdir, **changes)
     else:
         if target is None:
             raise click.UsageError("There is nothing to sweep: give a runner, a script, a TOML file, or --resume NAME.")
-        wanted = make_sweep(target, arguments, **settings)
+        wanted = make_sweep(target, arguments, sinks=sinks or None, **settings)
         if dry_run:
             for line in sample_commands(wanted, SHOWN_COMMANDS):
                 click.echo(line)
             return
-        wanted = open_folder(wanted, logdir)
-    status = _run(wanted, logdir, jobs, specs, open_browser=open_browser)
+        wanted = open_folder(wanted, logdir, trials=settings["trials"], sinks=sinks or None)
+    status = _run(wanted, logdir, jobs, open_browser=open_browser)
     click.get_current_context().exit(status)
 
 
-def _run(sweep: Sweep, logdir: Path, jobs: int | None, specs: Sequence[str], *, open_browser: bool) -> int:
+def _run(sweep: Sweep, logdir: Path, jobs: int | None, *, open_browser: bool) -> int:
     """Start the dashboards, run the trials, and print what came out; return the exit status."""
     from monitor.sweeps.run import run_sweep
 
-    sinks = [registry.make(spec) for spec in specs or filter(is_installed, DEFAULT_SINKS)]
-    named = dict(zip(map(id, sinks), specs or filter(is_installed, DEFAULT_SINKS)))
+    specs = sweep.sinks or tuple(filter(is_installed, DEFAULT_SINKS))
+    sinks = [registry.make(spec) for spec in specs]
+    spec_of = dict(zip(map(id, sinks), specs))
     with ExitStack() as cleanup:
+        cleanup.enter_context(signals_as_exit())
         start_dashboards(
             sinks,
             lambda sink: sink.url,
             cleanup,
             logdir=logdir,
-            has_board=not specs,
+            has_board=not sweep.sinks,
             open_browser=open_browser,
             otherwise="the sweep goes on without it",
         )
 
         def specs_of(run: str) -> list[str]:
             return [
-                sink.spec_of_page(run) if isinstance(sink, DashboardSink) else named[id(sink)]
+                sink.spec_of_page(run) if isinstance(sink, DashboardSink) else spec_of[id(sink)]
                 for sink in sinks
                 if sink.name != "console"  # whose lines would be those of several runs at once
             ]
 
         end = run_sweep(sweep, logdir, jobs, specs_of)
-        print_commands(_looks(sinks, logdir))
+        print_commands(view_commands([sink for sink in sinks if not isinstance(sink, DashboardSink)], logdir, None))
     if end.problem is not None:
         fail(f"{end.problem}; go on with: {end.resume}", 1)
     return end.status
-
-
-def _looks(sinks: Sequence[Sink], logdir: Path) -> list[str]:
-    return view_commands([sink for sink in sinks if not isinstance(sink, DashboardSink)], logdir, None)

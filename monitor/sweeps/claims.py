@@ -60,7 +60,7 @@ class Claim:
         driver = self.owner.get("driver") or {}
         if driver.get("machine") not in (None, process.machine()) and time.time() - self._touched < HEARTBEAT_TIMEOUT_S:
             return False  # closing the file unlocks it
-        self.write(driver=process.identity(), process=None)
+        self.write(driver=process.identity())
         return True
 
     def try_lock(self) -> bool:
@@ -80,6 +80,13 @@ class Claim:
         """Whether this driver still has the trial: another machine takes it if this one was not to be seen."""
         self.read()
         return bool(self.owner.get("driver") == process.identity())
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the trial's first process, which may be gone; None if its driver died before it could say."""
+        known = self.owner.get("process")
+        pid = known.get("pid") if isinstance(known, dict) and known.get("machine") == process.machine() else None
+        return pid if isinstance(pid, int) else None
 
     @property
     def deaths(self) -> int:

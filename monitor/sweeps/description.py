@@ -26,6 +26,7 @@ TYPES: dict[str, type] = {
     "seed": int,
     "retries": int,
     "name": str,
+    "sinks": list,
 }
 WORDS = {str: "a text", list: "a list of texts", dict: "a table", int: "an int"}
 

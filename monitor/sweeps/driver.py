@@ -14,7 +14,7 @@ from monitor.runs import process
 from monitor.runs.process import signals_handled
 from monitor.sweeps.claims import Claim
 from monitor.sweeps.results import Result, Trial, is_ended, result_of
-from monitor.sweeps.trial_process import TrialProcess, send_signal
+from monitor.sweeps.sessions import end_session, end_strays, send_signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from monitor.sweeps.reporting import Reporter
     from monitor.sweeps.settings import Sweep
     from monitor.sweeps.start import TrialStarter
+    from monitor.sweeps.trial_process import TrialProcess
 
 HEARTBEAT_INTERVAL_S = 5.0
 ADOPTED_INTERVAL_S = 0.2  # between two looks at trials of a dead driver, whose ends nobody tells
@@ -49,8 +50,7 @@ class Active:
         if self.process is not None:
             return self.process.pid
         self.claim.read()
-        owner = self.claim.owner.get("process")
-        return int(owner["pid"]) if isinstance(owner, dict) and process.is_alive(owner) else None
+        return self.claim.pid if process.is_alive(self.claim.owner.get("process")) else None
 
 
 class Driver:
@@ -131,6 +131,7 @@ class Driver:
                     continue
                 claim = Claim(self._folder, trial.number)
                 if claim.take():
+                    end_strays(self._folder, trial.number, claim.pid)
                     result = result_of(self._sweep, self._folder, trial, None)
                     if not is_ended(result) or (result.state == "failed" and claim.owner.get("stopped")):
                         return Active(trial, claim, slot)
@@ -165,6 +166,7 @@ class Driver:
                 self._end_process(processes[descriptor])
         for active in adopted:
             if active.claim.try_lock():
+                end_strays(self._folder, active.trial.number, active.claim.pid)
                 self._end(active, None)
         if time.monotonic() - self._last_heartbeat >= HEARTBEAT_INTERVAL_S:
             self._last_heartbeat = time.monotonic()
@@ -172,13 +174,15 @@ class Driver:
 
     def _end_process(self, active: Active) -> None:
         assert active.process is not None
-        code = active.process.return_code()
+        code, leader = active.process.return_code(), active.process.pid
         active.process.close()
         active.process = None
         if code is None:  # the server is gone, and the trial may go on: it is watched by its claim
             shared, active.claim = active.claim, Claim(self._folder, active.trial.number)
             shared.close()
             return
+        if code < 0:
+            end_session(leader)
         self._end(active, code)
 
     def _end(self, active: Active, code: int | None) -> None:
@@ -194,7 +198,7 @@ class Driver:
         if not is_ended(result):
             deaths = active.claim.deaths + 1
             if deaths <= self._sweep.retries:
-                active.claim.write(deaths=deaths, process=None)
+                active.claim.write(deaths=deaths)
                 self._reporter.retried(active.trial, code)
                 self._start(active)
                 return

@@ -83,7 +83,7 @@ def result_of(sweep: Sweep, folder: Path, trial: Trial, code: int | None) -> Res
     value, step = _value(sweep, run)
     if run.status in ENDED_EARLY:
         return Result(trial, "pruned", value, step, run=path)
-    if run.status in NOT_ENDED:
+    if run.status in NOT_ENDED or run.status == RunStatus.RUNNING:
         return Result(trial, "killed", run=path)
     if run.status != RunStatus.FINISHED:
         return Result(trial, "failed", None, None, run.error or f"its run is {run.status}", path)

@@ -41,6 +41,7 @@ class Sweep:
         retries: how often a trial starts again whose process was killed.
         engine: of `ENGINES`.
         directory: where it was started; the paths of the command line are relative to it.
+        sinks: where its trials log; the default ones if it is empty.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Sweep:
     retries: int = 2
     engine: str = "optuna"
     directory: str = "."
+    sinks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return what `sweep.json` holds."""
@@ -73,11 +75,13 @@ class Sweep:
             "seed": self.seed,
             "retries": self.retries,
             "directory": self.directory,
+            "sinks": list(self.sinks),
         }
 
     def has_space_of(self, other: Sweep) -> bool:
-        """Whether the other one does the same, apart from how many trials there are and how often they start again."""
-        return replace(self, trials=0, retries=0, directory="") == replace(other, trials=0, retries=0, directory="")
+        """Whether the other one does the same, apart from how many trials there are, and how they are run."""
+        free: dict[str, Any] = {"trials": 0, "retries": 0, "directory": "", "sinks": ()}
+        return replace(self, **free) == replace(other, **free)
 
 
 def read_sweep(folder: Path) -> Sweep:
@@ -99,6 +103,7 @@ def read_sweep(folder: Path) -> Sweep:
             retries=int(fields["retries"]),
             engine=_one_of(fields["engine"], ENGINES),
             directory=str(fields["directory"]),
+            sinks=tuple(map(str, fields["sinks"])),
         )
     except FileNotFoundError:
         raise DataError(f"there is no sweep in {str(folder)!r}: it has no {SETTINGS_FILE}") from None

@@ -72,6 +72,7 @@ def make_sweep(target: str, arguments: Sequence[str], *, is_module: bool, **give
         seed=settings.get("seed", 0),
         retries=settings.get("retries", 2),
         directory=str(Path.cwd()),
+        sinks=tuple(settings.get("sinks", ())),
     )
     check_sampler(sweep)
     points = size(sweep.space)
@@ -82,11 +83,11 @@ def make_sweep(target: str, arguments: Sequence[str], *, is_module: bool, **give
     return sweep
 
 
-def open_folder(sweep: Sweep, logdir: Path, *, trials: int | None = None, retries: int | None = None) -> Sweep:
+def open_folder(sweep: Sweep, logdir: Path, **changes: Any) -> Sweep:
     """Return the sweep as its folder in `logdir` has it, which is made if it is not there.
 
-    `trials` and `retries` replace the numbers in there. Raises `DataError` if another sweep has the folder, or if it
-    cannot be written.
+    `changes` replace what is in there: `trials`, `retries`, and `sinks`, where they are not None. Raises `DataError` if
+    another sweep has the folder, or if it cannot be written.
     """
     folder = sweep_folder(logdir, sweep.name)
     try:
@@ -97,8 +98,7 @@ def open_folder(sweep: Sweep, logdir: Path, *, trials: int | None = None, retrie
                 if not found.has_space_of(sweep):
                     name = found.name
                     raise DataError(f"there is another sweep {name!r} in {str(logdir)!r}; give another --name")
-                changed = replace(found, trials=trials or found.trials)
-                changed = replace(changed, retries=changed.retries if retries is None else retries)
+                changed = replace(found, **{name: value for name, value in changes.items() if value is not None})
                 if changed == found:
                     return found
                 sweep = changed

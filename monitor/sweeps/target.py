@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
@@ -14,11 +14,10 @@ import click
 
 from monitor.errors import MonitorError, SpaceError
 from monitor.suggestions import hint
+from monitor.sweeps.space import Dimension, Parameter, from_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from monitor.sweeps.space import Dimension, Parameter
 
 RUNNERS = "monitor.runners"  # the entry-point group
 OWN_OPTIONS = ("name", "logdir", "sinks", "resume", "open_browser", "wait", "help")  # the sweep sets them, or has them
@@ -119,8 +118,6 @@ class Target:
 
     def _known(self, dimension: Dimension) -> Dimension:
         """Return a dimension with the option of the runner that is meant."""
-        from dataclasses import replace
-
         wanted = dimension.name.replace("_", "-")
         for parameter in self._parameters:
             option = next((option for option in parameter.opts if option.lstrip("-") == wanted), None)
@@ -131,6 +128,8 @@ class Target:
             if parameter.is_flag and set(dimension.choices) <= {"true", "false", True, False}:
                 choices = tuple(choice in (True, "true") for choice in dimension.choices)
                 return replace(dimension, option=option.lstrip("-"), choices=choices)
+            if dimension.is_integer and isinstance(parameter.type, click.FloatRange | click.types.FloatParamType):
+                dimension = from_value(option.lstrip("-"), {**dimension.as_json(), "min": float(dimension.low)})
             return replace(dimension, option=option.lstrip("-"))
         names = [option.lstrip("-") for parameter in self._parameters for option in parameter.opts]
         raise SpaceError(f"{self.name} has no option {'--' + wanted!r}{hint(wanted, names, 'its options')}")

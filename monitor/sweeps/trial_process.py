@@ -7,11 +7,9 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
@@ -102,9 +100,3 @@ class TrialProcess:
     def close(self) -> None:
         """Forget it."""
         self._report.close()
-
-
-def send_signal(pid: int, number: signal.Signals, *, group: bool = False) -> None:
-    """Send a signal to a process, or to all of its session; nothing if it is gone."""
-    with suppress(ProcessLookupError, PermissionError):
-        (os.killpg if group else os.kill)(pid, number)

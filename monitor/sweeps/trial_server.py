@@ -1,7 +1,7 @@
 """The process that starts trials: it imports what they need once, and forks a process per trial.
 
 A trial then begins at once, instead of importing PyTorch for seconds. The server has one thread and runs nothing of
-what its children run. If an import has started a thread, a fork would not be safe: then each trial is a new
+what its children run. If an import has left a thread, a fork would not be safe: then each trial is a new
 interpreter. The server ends with its driver; its children go on, and the next driver finds them.
 """
 
@@ -37,6 +37,18 @@ def preload(modules: Sequence[str]) -> None:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # the children's collectors leave the shared pages alone
+
+
+def can_fork() -> bool:
+    """Tell whether this process may be forked: it has one thread.
+
+    The threads of BLAS do not count. They begin when NumPy is imported, and a fork ends them, until they are needed.
+    """
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return len(list(Path("/proc/self/task").iterdir())) == 1
 
 
 def serve(requests: socket.socket) -> dict[str, Any]:
@@ -133,7 +145,7 @@ def _report(descriptor: int, number: int) -> None:
 
 if __name__ == "__main__":
     preload(sys.argv[2:])
-    forks = len(list(Path("/proc/self/task").iterdir())) == 1
+    forks = can_fork()
     child = serve(socket.socket(fileno=int(sys.argv[1])))
     become({**child, "forks": forks})
     run(child["arguments"])
