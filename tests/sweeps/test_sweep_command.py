@@ -80,6 +80,37 @@ def test_a_sweep_over_a_runner_with_flags_and_commas(start: Start, tmp_path: Pat
     assert f"  monitor train mlp {shlex.join(fixed[1:])} --lr {best.params['lr']!r} --hidden" in out
 
 
+RUNNER = """
+import click
+from monitor import Logger
+
+@click.command()
+@click.option("--size", type=click.IntRange(1, 9), required=True)
+def main(size):
+    with Logger(config={"size": size}) as log:
+        log.scalar("score", float(size), 0)
+        print("rank 0 of 1", __import__("os").environ.get("SLURM_PROCID"))
+"""
+
+
+def test_a_sweep_over_a_runner_of_another_package_without_our_options(start: Start, tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    (package / "theirs-1.0.dist-info").mkdir(parents=True)
+    (package / "theirs-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (package / "theirs-1.0.dist-info" / "entry_points.txt").write_text("[monitor.runners]\ntheirs = theirs:main\n")
+    (package / "theirs.py").write_text(RUNNER)
+    options = ["--set", "size=1..9:4", "--sampler", "grid", "--metric", "score", "--sink", "tensorboard", "--name", "s"]
+    variables = environment(PYTHONPATH=str(package), SLURM_PROCID="3")
+    process = start(*sweep_arguments("theirs", *options), cwd=tmp_path, env=variables, fresh=True)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.wait() == 0, out + err
+    assert "  monitor train theirs --size 9" in out.splitlines()
+    runs = trial_runs(tmp_path / "runs")
+    assert [info.name for info in runs] == ["s-0", "s-1", "s-2"]
+    assert sorted(info.config["size"] for info in runs) == [1, 5, 9]
+    assert (tmp_path / "runs" / "s.sweep" / "trials" / "0.log").read_text().startswith("rank 0 of 1 None\n")
+
+
 @pytest.mark.slow
 def test_several_drivers_are_one_sweep_and_more_trials_may_follow(start: Start, folder: Path) -> None:
     first = start(*script_arguments("s", 6, "--seconds", "0.3", jobs=1), cwd=folder)
