@@ -27,6 +27,7 @@ from monitor.commands.lazy import LazyGroup
         "run": ("monitor.commands.run:run", "Run a script as it is, and watch what it logs."),
         "runs": ("monitor.commands.runs:runs", "List runs, with their status and metrics."),
         "serve": ("monitor.commands.serve:serve", "Serve a dashboard: visdom or tensorboard."),
+        "sweep": ("monitor.commands.sweep:sweep", "Search for the best options of a runner or a script."),
         "tag": ("monitor.commands.edit:tag", "Tag a run, to filter by."),
         "train": ("monitor.commands.train:train", "Train a model and watch it live."),
     },

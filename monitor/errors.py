@@ -25,6 +25,10 @@ class FilterError(MonitorError, ValueError):
     """The text of a filter over runs cannot be parsed."""
 
 
+class SpaceError(MonitorError, ValueError):
+    """The space or the settings of a sweep cannot be used."""
+
+
 class JobError(MonitorError, RuntimeError):
     """A training of several processes ended because another process is gone."""
 

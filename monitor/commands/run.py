@@ -39,6 +39,7 @@ from monitor.runs.script_session import (
     FOLDER_VARIABLE,
     SUPERVISOR_VARIABLE,
 )
+from monitor.runs.sweep_trial import VARIABLE as SWEEP_VARIABLE
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
 
@@ -133,7 +134,7 @@ class ScriptSession:
                 lambda sink: sink.url,
                 self._cleanup,
                 logdir=logdir,
-                has_board="tensorboard" in self._specs,
+                has_board="tensorboard" in self._specs and SWEEP_VARIABLE not in os.environ,  # a sweep has its own
                 open_browser=open_browser and not self._has_pages,
                 err=True,
             )

@@ -19,6 +19,7 @@ from monitor.runs.run import Run, process_fields
 from monitor.runs.run_file import RUN_FILE, timestamp
 from monitor.runs.script_session import is_held_by_supervisor
 from monitor.runs.status import RunStatus
+from monitor.runs.sweep_trial import sweep_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def reuse(directory: str | os.PathLike[str]) -> Run:
     run.is_resumed = False
     if fields is not None:
         run.is_written = True
-        run.update(**{**_process_fields(os.getpid()), "heartbeat": timestamp(time.time())})
+        run.update(**{**_process_fields(os.getpid()), **sweep_field(), "heartbeat": timestamp(time.time())})
         _owned[str(path.resolve())] = run
     return run
 

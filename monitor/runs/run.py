@@ -22,6 +22,7 @@ from monitor.runs.script_session import announce
 from monitor.runs.settings.convert import read_settings, to_settings, warn_of_missing
 from monitor.runs.settings.masking import mask_command, mask_text
 from monitor.runs.status import RunStatus
+from monitor.runs.sweep_trial import note_run, sweep_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +121,7 @@ class Run:
             self._fields = {**earlier, "status": self.status, "end": None, "config": self.config}
         if is_written:
             warn_of_missing(self.config)
-            self._fields |= to_jsonable(process_fields())  # arguments need not be UTF-8
+            self._fields |= to_jsonable(process_fields() | sweep_field())  # arguments need not be UTF-8
             self._write()
 
     @property
@@ -165,6 +166,7 @@ class Run:
         if not self._is_announced:
             self._is_announced = True
             announce(self.path)
+            note_run(self.path)
 
 
 def _as_json(fields: Mapping[str, Any]) -> dict[str, Any]:

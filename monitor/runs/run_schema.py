@@ -136,6 +136,13 @@ def _is_progress(value: Any) -> bool:
     return isinstance(value, dict) and all(count is None or _is_count(count) for count in value.values())
 
 
+def _is_sweep(value: Any) -> bool:
+    if not (isinstance(value, dict) and _is_count(value.get("trial")) and value["trial"] >= 0):
+        return False
+    is_named = _is_text(value.get("name")) and _is_text(value.get("metric"))
+    return is_named and value.get("goal") in GOALS and _is_object(value.get("values"))
+
+
 def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
@@ -181,4 +188,5 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "git": _is_object,
     "logged": _is_object_of(_is_object),
     "incomplete": _is_object_of(_is_count),
+    "sweep": _is_sweep,
 }

@@ -16,6 +16,17 @@ from monitor.commands.completion import complete_metrics, complete_runs, complet
 from monitor.commands.option_values import GivenPath, NameChoice, alerts, charts, record, run_name
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
+# What runners import when they run, which `monitor sweep` imports once for all trials; none of it starts a thread.
+PRELOAD = (
+    "runners.launch.job",
+    "runners.data.images",
+    "runners.training.loop",
+    "runners.training.losses",
+    "runners.training.models",
+    "runners.training.optimizers",
+    "torch._dynamo",  # which PyTorch imports at an optimizer's first step
+)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -96,7 +96,8 @@ def options_to_save(options: RunOptions) -> dict[str, Any]:
 def find_resume_point(runner: str, options: RunOptions, distributed: DistributedContext) -> ResumePoint | None:
     """Return the run to resume, None for a new run; waits for all processes.
 
-    It is the run of `--resume`, or after a restart by torchrun the run that these processes had started. Raises
+    It is the run of `--resume`, or after a restart by torchrun or `monitor sweep` the run that these processes had
+    started. Raises
     `DataError` if it has no usable checkpoint, still runs, or is a run of another runner.
     """
     point_or_error = distributed.broadcast(_find(runner, options) if distributed.rank == 0 else None)
@@ -112,7 +113,8 @@ def _find(runner: str, options: RunOptions) -> ResumePoint | str | None:
     from runners.training import checkpoints, distributed
 
     try:
-        path = _restarted_run(options.logdir) if distributed.restart_count() else None
+        path = _restarted_run(options.logdir) if distributed.restart_count() else _earlier_attempt(options)
+        is_own = path is not None
         if path is not None and not checkpoints.list_checkpoints(path / checkpoints.CHECKPOINT_FOLDER):
             return ResumePoint(path)
         if path is None and options.resume is not None:
@@ -125,7 +127,7 @@ def _find(runner: str, options: RunOptions) -> ResumePoint | str | None:
         if other != runner:
             raise DataError(f"{str(path)!r} is a run of {other}, not of {runner}")
         check_saved_options(type(options), point.saved_options, point.checkpoint_name)
-        if not distributed.restart_count():  # after a restart, the run is this job's own
+        if not is_own:
             confirm_outside_options(options, path, point.saved_options)
         return point
     except DataError as error:
@@ -189,6 +191,13 @@ def run_directory(run: Path, logdir: Path) -> Path:
             return path
     known = [info.name for info in scan(logdir)] if logdir.is_dir() else []
     raise DataError(f"there is no run {str(run)!r}{hint(str(run), known, f'in {logdir}')}")
+
+
+def _earlier_attempt(options: RunOptions) -> Path | None:
+    """Return the run that an earlier process of the same trial of a sweep has left."""
+    from monitor.runs.sweep_trial import earlier_attempt
+
+    return earlier_attempt(options.logdir / options.name) if options.name is not None else None
 
 
 def _restarted_run(logdir: Path) -> Path | None:

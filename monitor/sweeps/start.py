@@ -1,0 +1,99 @@
+"""How a trial starts: its command line, its environment, its GPU, and what an earlier attempt left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monitor.runs.rank import RANK_VARIABLES
+from monitor.runs.run_file import RUN_FILE
+from monitor.runs.script_session import DIRECTORY_VARIABLE
+from monitor.runs.sweep_trial import VARIABLE, runs_path
+from monitor.sinks import registry
+from monitor.sweeps.results import log_path
+from monitor.sweeps.trial_process import TrialProcess, TrialServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from monitor.sweeps.results import Trial
+    from monitor.sweeps.settings import Sweep
+
+THREADS_VARIABLE, GPUS_VARIABLE = "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"
+
+
+class TrialStarter:
+    """Starts the trials of one driver."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        folder: Path,
+        logdir: Path,
+        jobs: int,
+        specs: Callable[[str], Sequence[str]],
+    ) -> None:
+        """Start the process that will start the trials.
+
+        `specs` returns the sinks of a run by its name. With several jobs, each gets its share of the processor cores,
+        and of the GPUs one.
+        """
+        self._sweep, self._folder, self._logdir, self._specs = sweep, folder.absolute(), logdir.absolute(), specs
+        self._gpus = gpus()
+        ranks = {name for pair in RANK_VARIABLES for name in pair}  # a launcher's, for this process and not for trials
+        environment = {name: value for name, value in os.environ.items() if name not in ranks}
+        if jobs > 1:
+            environment.setdefault(THREADS_VARIABLE, str(max(1, len(os.sched_getaffinity(0)) // jobs)))
+        directory = sweep.directory if Path(sweep.directory).is_dir() else str(Path.cwd())
+        self._server = TrialServer(sweep.target.preloads, environment, directory)
+
+    def start(self, trial: Trial, claim: int, slot: int) -> TrialProcess:
+        """Start a trial in a process that inherits the descriptor `claim`. Raises `OSError`."""
+        name = f"{self._sweep.name}-{trial.number}"
+        specs = self._specs(name)
+        options = {"--name": [name], "--logdir": [str(self._logdir)], "--sink": specs}
+        settings = trial.settings(self._sweep)
+        arguments = self._sweep.target.trial_command(trial.number, settings, options)
+        field = {
+            "name": self._sweep.name,
+            "trial": trial.number,
+            "metric": self._sweep.metric,
+            "goal": self._sweep.goal,
+            "values": trial.values(self._sweep),
+            "folder": str(self._folder),
+        }
+        variables = {VARIABLE: json.dumps(field)}
+        if self._gpus:
+            variables[GPUS_VARIABLE] = self._gpus[slot % len(self._gpus)]
+        if self._sweep.target.kind == "runner" and "--name" not in arguments:  # another's, without our options
+            variables |= {DIRECTORY_VARIABLE: str(self._logdir / name), registry.SPECS_VARIABLE: ",".join(specs)}
+        runs_path(self._folder, trial.number).unlink(missing_ok=True)
+        left = self._logdir / name / RUN_FILE
+        if left.is_file() and not left.stat().st_size:  # killed while it made the run, which would be beside it now
+            left.unlink()
+        return self._server.start(arguments, variables, claim, log_path(self._folder, trial.number))
+
+    def close(self) -> None:
+        """End the process that starts the trials."""
+        self._server.close()
+
+
+def gpus() -> list[str]:
+    """Return the NVIDIA GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them. Does not use CUDA."""
+    visible = os.environ.get(GPUS_VARIABLE)
+    if visible is not None:
+        names = [name.strip() for name in visible.split(",") if name.strip()]
+        return names if "-1" not in names else []
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    count = sum(line.startswith("GPU ") for line in done.stdout.splitlines())
+    return [str(number) for number in range(count)]
