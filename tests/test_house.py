@@ -45,6 +45,7 @@ LAYERS = (
             "errors",
             "metrics",
             "alerts",
+            "halving",
             "stats",
             "expressions",
             "files",

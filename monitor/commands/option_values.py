@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.alerts import parse_rules
+from monitor.delivery.pruning import parse_pruning
 from monitor.errors import MissingExtra, MonitorError
 from monitor.recording.options import parse_record
 from monitor.render.charts.grouping import parse_charts
@@ -78,6 +79,15 @@ def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     """Check that alert rules can be parsed."""
     try:
         parse_rules(value)
+    except MonitorError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    return value
+
+
+def prune(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Check that a rule for pruning can be parsed, and says which runs compete."""
+    try:
+        parse_pruning(value)
     except MonitorError as error:
         raise click.BadParameter(str(error), ctx, param) from error
     return value

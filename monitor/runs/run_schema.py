@@ -110,6 +110,13 @@ def _is_change(value: Any) -> bool:
     return _is_count(value.get("step")) and value["step"] >= 0 and (changed is None or _is_number(changed))
 
 
+def _is_sweep(value: Any) -> bool:
+    if not (isinstance(value, dict) and _is_text(value.get("name")) and _is_text(value.get("metric"))):
+        return False
+    is_known = _is_text(value.get("trial")) or _is_count(value.get("trial"))
+    return is_known and value.get("goal") in GOALS and isinstance(value.get("values", {}), dict)
+
+
 def _is_progress(value: Any) -> bool:
     return isinstance(value, dict) and all(count is None or _is_count(count) for count in value.values())
 
@@ -159,4 +166,5 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "git": _is_object,
     "logged": _is_object_of(_is_object),
     "incomplete": _is_object_of(_is_count),
+    "sweep": _is_sweep,
 }
