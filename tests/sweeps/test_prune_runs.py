@@ -10,7 +10,7 @@ from monitor import Logger, reopen
 from monitor.records import Text
 from monitor.runs.listing import load, scan
 from monitor.runs.rungs import Rungs
-from monitor.runs.sweep_trial import SWEEP_VARIABLE, Trial
+from monitor.runs.trial import SWEEP_VARIABLE, Trial
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 from tests.support.scripts import run_script, write_script
