@@ -1,10 +1,10 @@
 """The rank of this process among the processes of one training, under any launcher.
 
-A launcher such as `torchrun` or `mpiexec` starts the processes of one training, so its numbers are ranks. Slurm's `srun`
-numbers whatever it starts, also trials that have nothing to do with each other, and what it starts inside of `sbatch`
-inherits these numbers. They are ranks where something says that the processes of the step belong together: the address
-at which they meet, `MASTER_ADDR`, or `torch.distributed` itself. Otherwise each process logs a run of its own, because
-seven silent trials of eight are lost, and seven runs too many are not.
+A launcher such as `torchrun` or `mpiexec` starts the processes of one training, so its numbers are ranks. Slurm's
+`srun` numbers whatever it starts, also trials that have nothing to do with each other, and their child processes
+inherit the numbers. They are ranks where something says that the processes belong together: the address at which they
+meet, `MASTER_ADDR`, or `torch.distributed` itself. Otherwise each process logs a run of its own, because seven silent
+trials of eight are lost, and seven runs too many are not.
 """
 
 from __future__ import annotations
@@ -68,7 +68,4 @@ def without_ranks(environment: Mapping[str, str]) -> dict[str, str]:
 def _tell_of_task(rank: int, size: int) -> None:
     """Say once why a task of Slurm logs, which in one training of several processes would be one run too many."""
     if rank:
-        message = (
-            "Slurm's task %d of %d logs a run of its own: without MASTER_ADDR, nothing says that the tasks are one"
-        )
-        log.info(f"{message} training", rank, size)
+        log.info("Slurm's task %d of %d logs a run of its own: without MASTER_ADDR, it is none of several", rank, size)
