@@ -25,6 +25,7 @@ LAYERS = (
     {"monitor.cli", "monitor.__main__"},
     {"monitor.commands"},
     {"monitor.integrations"},
+    {"monitor.sweeps"},
     {"monitor.logger", "monitor.testing"},
     {"monitor.recording"},
     {"monitor.delivery"},
