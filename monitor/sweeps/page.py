@@ -34,6 +34,7 @@ log = logging.getLogger("monitor")
 MIN_INTERVAL_S = 2.0  # between two updates
 MAX_SHARE = 0.05  # of the time that updates may take
 BEST_TAG = "best"
+MAX_COMMAND_CHARS = 44  # of a line: as many fit into the window
 
 
 class SweepPage:
@@ -131,7 +132,19 @@ class SweepPage:
         lines = [f"{sweep.metric} {sweep.value(best):.6g}: trial {trial_of(best)}, {best.name}"]
         lines += [page_charts.settings_text(values)] if values else []
         command = self._command_of(values) if self._command_of else shlex.join(best.fields.get("command") or [])
-        return "\n".join([*lines, command])
+        return "\n".join([*lines, _wrapped(command)])
+
+
+def _wrapped(command: str) -> str:
+    r"""Break a command line into lines that can be copied into a shell; they end in `\`."""
+    lines: list[str] = []
+    for word in shlex.split(command):
+        word = shlex.quote(word)
+        if lines and len(lines[-1]) + len(word) < MAX_COMMAND_CHARS:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return " \\\n  ".join(lines)
 
 
 class _Page:

@@ -70,7 +70,9 @@ def best_so_far_chart(metric: str, goal: str, trials: Sequence[TrialPoint], note
                 "meta": {"part": "best"},
             }
         )
-    figure_layout = layout(f"{metric}: best so far{f' · {note}' if note else ''}", "trial", "")
+    figure_layout = layout(" · ".join(["best so far", metric, *([note] if note else [])]), "trial", "")
+    figure_layout["legend"] |= {"y": -0.22, "yanchor": "top"}  # the title has counts, and needs the whole line
+    figure_layout["margin"] |= {"b": 76}
     figure_layout |= {"hovermode": "closest", "showlegend": True}
     return {"data": traces, "layout": figure_layout}
 
