@@ -39,7 +39,9 @@ REFRESH_INTERVAL_S = 2.0
               help="Show this metric. Repeatable.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print settings and metrics as CSV.")
-@click.option("--watch", is_flag=True, help="Update the table until Ctrl-C; as many runs as fit.")
+@click.option(
+    "--watch", is_flag=True, help="Update the table until Ctrl-C; as many runs as fit, those of a sweep together."
+)
 def runs(
     logdir: Path,
     order: str | None,
@@ -72,6 +74,7 @@ def runs(
         from rich.text import Text
 
         from monitor.commands.runs_table import runs_table
+        from monitor.commands.sweep_groups import watched_runs
 
         console = Console()
         if not watch:
@@ -85,7 +88,8 @@ def runs(
                 infos = select(found(), order or "-start", run_filter, ())
                 if order is None:
                     infos.sort(key=lambda run: run.status is not RunStatus.RUNNING)
-                table = runs_table(infos, metrics, console.width, console.height - 1)
+                size = console.width, console.height - 1
+                table = watched_runs(infos, metrics, *size, is_sorted=order is not None)
                 live.update(table if infos else Text(none_found(logdir, expression)), refresh=True)
                 time.sleep(REFRESH_INTERVAL_S)
 

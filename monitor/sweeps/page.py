@@ -98,6 +98,11 @@ class SweepPage:
         self._next = now + max(MIN_INTERVAL_S, (now - started) * (1 / MAX_SHARE - 1))
         return True
 
+    @property
+    def problem(self) -> str:
+        """Why the last update is not on one of the dashboards, or nothing."""
+        return next((page.problem for page in self._pages if page.problem), "")
+
     def urls(self) -> list[str]:
         """Return the addresses of the page."""
         return [page.sink.page_url(Run(self.name, is_written=False)) for page in self._pages]
@@ -153,7 +158,7 @@ class _Page:
     def __init__(self, sink: DashboardSink) -> None:
         self.sink = sink
         self._shown: dict[str, str] = {}
-        self._problem = ""  # told last
+        self.problem = ""  # told last
 
     def show(self, records: Sequence[Record]) -> None:
         """Send what changed."""
@@ -170,9 +175,9 @@ class _Page:
             self._tell(str(error))
 
     def _tell(self, problem: str) -> None:
-        if problem and not self._problem:
+        if problem and not self.problem:
             log.warning("%s: the page of the sweep: %s", self.sink.name, problem)
-        self._problem = problem
+        self.problem = problem
 
 
 def _sink(spec: str | DashboardSink, name: str) -> DashboardSink | None:

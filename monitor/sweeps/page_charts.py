@@ -37,10 +37,10 @@ def chosen(sweep: SweepRuns) -> list[RunInfo]:
     without = [run for run in sweep.trials if id(run) not in with_value and run.status == RunStatus.RUNNING]
     if len(ranked) <= MAX_LINES:
         return [*without[:MAX_LINES], *reversed(ranked)]
-    best = len(ranked[: MAX_LINES // BEST_SHARE])
-    others = ranked[best:]
-    running = [run for run in others if run.status == RunStatus.RUNNING][: MAX_LINES // BEST_SHARE]
-    room = MAX_LINES - best - len(running)
+    best = MAX_LINES // BEST_SHARE
+    running = [run for run in ranked[best:] if run.status == RunStatus.RUNNING][: MAX_LINES // BEST_SHARE]
+    others = [run for run in ranked[best:] if run.status != RunStatus.RUNNING]
+    room = min(MAX_LINES - best - len(running), len(others))
     spread = [others[place * (len(others) - 1) // max(room - 1, 1)] for place in range(room)]
     kept = {id(run) for run in [*ranked[:best], *running, *spread]}
     return [*without[:MAX_LINES], *(run for run in reversed(ranked) if id(run) in kept)]
