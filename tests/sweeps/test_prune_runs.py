@@ -137,10 +137,11 @@ def test_a_runner_is_pruned_and_resumed_only_without_the_rule(tmp_path: Path, sm
 
 UNASKING = """
 import time
-from torch.utils.tensorboard import SummaryWriter
+from monitor import SummaryWriter
 with SummaryWriter("logs") as writer:
     writer.add_scalar("test/accuracy", 0.5, 1)
-    time.sleep(600)
+    while True:
+        time.sleep(0.01)
 """
 
 
@@ -152,6 +153,19 @@ def test_a_script_that_never_asks_is_interrupted(tmp_path: Path) -> None:
     assert "Pruned: test/accuracy 0.5 at rung 0, step 1 is not the best of 2" in done.stderr
     assert facts(tmp_path / "logs")["status"] == "pruned"
     assert facts(tmp_path / "logs")["sweep"]["name"] == "search"
+
+
+IGNORED = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+
+
+def test_also_where_ctrl_c_is_ignored(tmp_path: Path) -> None:
+    """As in the background of a shell, where a sweep may be."""
+    write_script(tmp_path, IGNORED + UNASKING)
+    Rungs(tmp_path / "search.sweep", "1").add(0, 0.9)
+    done = run_script(tmp_path, "script.py", **sweep(tmp_path, 2, lr=0.1))
+    assert done.returncode == 0, done.stderr
+    found = facts(tmp_path / "logs")
+    assert (found["status"], found["sweep"]["trial"], found["config"]) == ("pruned", 2, {"lr": 0.1})
 
 
 TRIAL = """
