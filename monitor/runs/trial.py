@@ -37,6 +37,7 @@ class Trial(NamedTuple):
         values: those of the options that the sweep sets, by option.
         folder: the sweep's own.
         prune: the settings with which the trials prune each other; None if they do not.
+        is_best: whether a trial is worth the best value of the metric, not the last one.
     """
 
     name: str
@@ -46,11 +47,13 @@ class Trial(NamedTuple):
     values: Mapping[str, Any]
     folder: Path
     prune: Mapping[str, Any] | None = None
+    is_best: bool = False
 
     def fields(self) -> dict[str, Any]:
         """Return what `run.json` says about it."""
-        fields = {name: value for name, value in self._asdict().items() if name != "folder"}
-        return fields if self.prune is not None else {k: v for k, v in fields.items() if k != "prune"}
+        return {
+            name: value for name, value in self._asdict().items() if name != "folder" and value not in (None, False)
+        }
 
     def to_environment(self) -> str:
         """Return the value of `MONITOR_SWEEP` that makes a process this trial."""
@@ -83,7 +86,8 @@ def pruner_of(trial: Trial, rule: PruneRule | None = None) -> Pruner | None:
 def _parse(text: str) -> Trial | None:
     try:
         fields = json.loads(text)
-        trial = Trial(**{name: fields[name] for name in Trial._fields if name != "prune"}, prune=fields.get("prune"))
+        optional = Trial._field_defaults
+        trial = Trial(**{n: fields.get(n, optional[n]) if n in optional else fields[n] for n in Trial._fields})
         if not isinstance(trial.name, str) or type(trial.trial) not in (int, str) or not isinstance(trial.metric, str):
             raise ValueError("its name, trial, or metric is wrong")
         if trial.goal not in GOALS or not isinstance(trial.values, dict) or not os.path.isabs(trial.folder):  # noqa: PTH117
