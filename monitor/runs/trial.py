@@ -51,9 +51,8 @@ class Trial(NamedTuple):
 
     def fields(self) -> dict[str, Any]:
         """Return what `run.json` says about it."""
-        return {
-            name: value for name, value in self._asdict().items() if name != "folder" and value not in (None, False)
-        }
+        unsaid = {"folder", *(name for name, value in self._asdict().items() if value is None or value is False)}
+        return {name: value for name, value in self._asdict().items() if name not in unsaid}
 
     def to_environment(self) -> str:
         """Return the value of `MONITOR_SWEEP` that makes a process this trial."""

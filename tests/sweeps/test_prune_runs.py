@@ -89,6 +89,10 @@ def test_a_trial_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         wait_until(lambda: log.should_stop, 60, "the decision")
     found = facts(tmp_path / "a")
     assert found["status"] == "pruned"
+    assert (found["sweep"]["trial"], "is_best" in found["sweep"]) == (2, False)
+    assert Trial("s", 0, "a", "min", {}, tmp_path).fields() == {
+        "name": "s", "trial": 0, "metric": "a", "goal": "min", "values": {},
+    }  # fmt: skip
     assert found["config"] == {"lr": 0.1, "seed": 3, "weight-decay": 0.5, "api_key": "***"}
     with Logger(tmp_path / "b", [], prune="none") as log:
         log.scalar("test/accuracy", 0.5, 1)
