@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor")
 
 MIN_INTERVAL_S = 2.0  # between two updates
+END_TIMEOUT_S = 15.0  # for the update that is under way at the end
 MAX_SHARE = 0.05  # of the time that updates may take
 BEST_TAG = "best"
 MAX_COMMAND_CHARS = 44  # of a line: as many fit into the window
@@ -43,6 +45,8 @@ class SweepPage:
     It reads `run.json` and the event files of the trials, and nothing else, so it shows a sweep that goes on, on
     whatever machines, and one that has ended. Neither a server that does not answer nor a file that cannot be read is
     an error: it is logged once, and tried again at the next update.
+
+    In a `with` statement, it updates itself on a thread of its own until the end; otherwise, call `update` and `close`.
     """
 
     def __init__(
@@ -74,6 +78,8 @@ class SweepPage:
         self._pages = [_Page(sink) for spec in specs if (sink := _sink(spec, name)) is not None]
         self._best: tuple[object, float | None] | None = None
         self._next = 0.0
+        self._is_over = threading.Event()
+        self._thread: threading.Thread | None = None
         for page in self._pages:
             page.sink.open(Run(name, is_written=False))
 
@@ -97,6 +103,27 @@ class SweepPage:
         now = time.monotonic()
         self._next = now + max(MIN_INTERVAL_S, (now - started) * (1 / MAX_SHARE - 1))
         return True
+
+    def __enter__(self) -> SweepPage:
+        if self._pages:
+            self._thread = threading.Thread(target=self._keep_current, name="monitor-sweep-page", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        if self._thread is not None:
+            self._thread.join(END_TIMEOUT_S)
+            if self._thread.is_alive():
+                return  # a server that hangs has it
+        self.close()
+
+    def _keep_current(self) -> None:
+        try:
+            while not self._is_over.wait(MIN_INTERVAL_S / 2):
+                self.update()
+        except Exception:  # the sweep goes on without it
+            log.exception("the page of the sweep %s is not kept current", self.name)
 
     @property
     def problem(self) -> str:

@@ -68,6 +68,14 @@ def test_a_sweep_that_goes_on(tmp_path: Path, visdom_server: VisdomServer, page:
     assert len(saved["jsons"]) == 4
 
 
+def test_it_keeps_itself_current(tmp_path: Path, visdom_server: VisdomServer) -> None:
+    with SweepPage("search", tmp_path, [visdom_server.spec()]):  # before there is a trial
+        write_trial(tmp_path, 0, [0.1, 0.5], {"lr": 0.1})
+        wait_until(lambda: "curves" in visdom_server.windows("search"), 60, "the first trial")
+        write_trial(tmp_path, 1, [0.7], {"lr": 0.1})
+    assert [trace["y"] for trace in traces(visdom_server, "best so far")] == [[0.5, 0.7], [0.5, 0.7]]
+
+
 def test_a_server_that_is_away_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_sweep(tmp_path, 3)
     sweep = SweepPage("search", tmp_path, [f"visdom://127.0.0.1:{free_port()}"])
