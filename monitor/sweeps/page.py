@@ -36,6 +36,7 @@ MIN_INTERVAL_S = 2.0  # between two updates
 END_TIMEOUT_S = 15.0  # for the update that is under way at the end
 MAX_SHARE = 0.05  # of the time that updates may take
 BEST_TAG = "best"
+OWN_OPTIONS = ("--name", "--logdir", "--sink")  # which a sweep gives to each trial
 MAX_COMMAND_CHARS = 44  # of a line: as many fit into the window
 
 
@@ -67,7 +68,7 @@ class SweepPage:
                 a `DashboardSink` is used as it is.
             runs: returns the runs of the log directory; by default, all below it are read.
             command_of: returns the command that sets the values of a trial, given by option; by default, the command
-                is the one that started the trial.
+                is the one that started the trial, without its name, log directory, and sinks.
 
         Raises `SpecError` and `MissingExtra`.
         """
@@ -163,8 +164,17 @@ class SweepPage:
         values: Mapping[str, Any] = best.fields["sweep"].get("values") or {}
         lines = [f"{sweep.metric} {sweep.value(best):.6g}: trial {trial_of(best)}, {best.name}"]
         lines += [page_charts.settings_text(values)] if values else []
-        command = self._command_of(values) if self._command_of else shlex.join(best.fields.get("command") or [])
+        command = self._command_of(values) if self._command_of else _users_command(best.fields.get("command") or [])
         return "\n".join([*lines, _wrapped(command)])
+
+
+def _users_command(words: Sequence[str]) -> str:
+    """Return the command that started a trial, without what tells trials of a sweep apart."""
+    kept = ["monitor", *words[3:]] if words[1:3] == ["-m", "monitor"] else list(words)
+    for option in OWN_OPTIONS:
+        while option in kept[:-1]:
+            del kept[kept.index(option) : kept.index(option) + 2]
+    return shlex.join(word for word in kept if word.partition("=")[0] not in OWN_OPTIONS)
 
 
 def _wrapped(command: str) -> str:

@@ -45,7 +45,8 @@ def test_a_sweep_that_goes_on(tmp_path: Path, visdom_server: VisdomServer, page:
     page.goto(sweep.urls()[0])
     assert [y for _, y in page.points("curves", 0)] == pytest.approx([0.1, 0.4], abs=1e-6)
     assert list(visdom_server.windows("search")) == ["best so far", "settings", "curves", "best"]
-    write_trial(tmp_path, 1, [0.1, 0.4, 0.9], {"lr": 0.01, "name": "b"})
+    command = ["/bin/python", "-m", "monitor", "train", "mlp", "--lr=0.01", "--name", "x", "--sink=y", "--hidden", "9"]
+    write_trial(tmp_path, 1, [0.1, 0.4, 0.9], {"lr": 0.01, "name": "b"}, command=command)
     write_trial(tmp_path, 2, [0.2], {"lr": 1.0, "name": "c"}, "pruned")
     for file in (tmp_path / "search-0").glob("*tfevents*"):
         file.unlink()  # what has ended is read once
@@ -60,7 +61,7 @@ def test_a_sweep_that_goes_on(tmp_path: Path, visdom_server: VisdomServer, page:
     assert best["line"]["width"] > max(t["line"]["width"] for t in curves.values() if t is not best)
     text = visdom_server.windows("search")["best"]["content"]
     assert text.index("trial 1") < text.index("trial 0"), "each that was the best, the newest first"
-    assert "monitor train mlp --lr=0.01 --name=b" in text
+    assert "\nmonitor train mlp --lr=0.01 --hidden 9" in text
     assert page.title() != "pwned"
     assert page.evaluate("() => document.querySelectorAll('.window img').length") == 0
     sweep.close()
