@@ -19,6 +19,7 @@ from monitor.delivery.children.forwarding import logger_for_child
 from monitor.delivery.children.receiving import Receiver
 from monitor.delivery.ending import EndingMethods, record_end
 from monitor.delivery.pipeline import INBOX_ENTRIES, Pipeline
+from monitor.delivery.pruning import parse_pruning
 from monitor.delivery.recall import history_of
 from monitor.delivery.steering import connect_controls, parse_controls
 from monitor.errors import SinkError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from monitor.capture.null_logger import NullLogger
+    from monitor.halving import PruneRule
     from monitor.render.charts.grouping import Charts
     from monitor.sinks.base import Sink
     from monitor.steering.controls import Controls
@@ -67,6 +69,7 @@ class Logger(LogMethods, EndingMethods):
         *,
         alerts: Iterable[str | Rule | StallRule] = (),
         stop_on_alert: bool = False,
+        prune: str | PruneRule | None = None,
         every_rank: bool = False,
         strict: bool = False,
         close_timeout: float = 5.0,
@@ -87,6 +90,9 @@ class Logger(LogMethods, EndingMethods):
             alerts: rules such as `"test/loss > 2 * best for 3"`. The first NaN or infinity is an alert without a
                 rule. Each alert fires once: in the log, as a text in every sink, and in `run.json`.
             stop_on_alert: whether the first alert turns `should_stop` on.
+            prune: a rule such as `"test/accuracy max peers=lr-search"`, by which runs of these peers prune each other;
+                by default that of the sweep of which this process is a trial, and `"none"` is none. A loop that never
+                asks `should_stop` is interrupted. The run ends as `pruned`.
             every_rank: whether every process of a distributed training logs. By default only rank 0 does, under any
                 launcher; the calls of the others are checked and dropped.
             strict: whether `flush` and `close` raise `SinkError` if records were not delivered.
@@ -104,7 +110,7 @@ class Logger(LogMethods, EndingMethods):
         Raises:
             SpecError: if a sink is unknown, or its spec, what to record, or a chart cannot be read.
             MissingExtra: if a sink's packages are not installed.
-            AlertError: if an alert is not a rule.
+            AlertError: if an alert or `prune` is not a rule.
             DataError: if the run whose changes `controls` repeats cannot be read.
             TypeError, ValueError: if `run` is no directory or is empty, if a setting cannot be stored, if two have the
                 same name, or if something cannot be a control; the message names them.
@@ -116,12 +122,16 @@ class Logger(LogMethods, EndingMethods):
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)
         made, rules, recorded = registry.make_all(sinks, charts), parse_rules(alerts), parse_record(record)
+        pruning = parse_pruning(prune)
         steered = parse_controls(controls)
         self._silent = process_rank() > 0 and not every_rank
         if self._silent:
             made, rules = [], []
         self.run: Run = open_run(run, config, is_written=not self._silent)
         self._leases = [] if self._silent or isinstance(run, Run) else join_servers(self.run, made)
+        self._status_sink = RunStatusSink(rules)
+        self._is_asked = False  # whether the loop asks whether to stop
+        pruning.connect(self.run, self._status_sink, self._interrupt_unasked)
         self._config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
@@ -130,7 +140,6 @@ class Logger(LogMethods, EndingMethods):
         self._started = perf_counter()
         self._ended: float | None = None
         self._outcome: tuple[RunStatus, str | None] | None = None
-        self._status_sink = RunStatusSink(rules)
         self._stop_on_alert = stop_on_alert
         watch = None if self._silent else self._status_sink
         connect_controls(steered, made, self.run)
@@ -160,10 +169,13 @@ class Logger(LogMethods, EndingMethods):
 
     @property
     def should_stop(self) -> bool:
-        """Whether an alert or a dashboard has ended the run; for the loop to ask. Does not block."""
+        """Whether an alert, a dashboard, or its peers have ended the run; for the loop to ask. Does not block."""
+        self._is_asked = True
         return (
-            self._stop_on_alert and self._status_sink.first_alert is not None
-        ) or self._controls.stop_step is not None
+            (self._stop_on_alert and self._status_sink.first_alert is not None)
+            or self._controls.stop_step is not None
+            or self._status_sink.pruned is not None
+        )
 
     def stats(self) -> Stats:
         """Return the delivery counters per sink and what logging cost. Does no I/O."""
@@ -200,7 +212,7 @@ class Logger(LogMethods, EndingMethods):
         Blocks as long as the sinks make progress, however much is left; a sink that makes none for `timeout` seconds,
         by default `close_timeout`, is given up. After two seconds a line says what is left.
 
-        `status`, one of finished, failed, interrupted, killed and stopped, and
+        `status`, one of finished, failed, interrupted, killed, stopped, and pruned, and
         `error` go into `run.json`. Idempotent. Raises `SinkError` under `strict` if records were not delivered,
         `ValueError` for another status.
         """
@@ -228,6 +240,8 @@ class Logger(LogMethods, EndingMethods):
         self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # so that an alert on the last values counts
         if self.should_stop and status in (RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.KILLED):
             status, error = RunStatus.STOPPED, self._controls.stop_reason or self._status_sink.first_alert
+            if self._status_sink.pruned is not None:
+                status, error = RunStatus.PRUNED, self._status_sink.pruned.reason
         self.run.status = status
         self._pipeline.close(timeout)
         self._recorder.close(min(timeout, RECORD_TIMEOUT_S))
@@ -238,6 +252,11 @@ class Logger(LogMethods, EndingMethods):
         _open_loggers.discard(self)
         durable = [worker.name for worker in self._pipeline.workers if worker.sink.durable]
         self._undelivered = record_end(self.run, self.stats(), durable, status, error)
+
+    def _interrupt_unasked(self) -> None:
+        """End a loop that never asks whether to stop, when its run is pruned."""
+        if not self._is_asked and self._outcome is None:
+            interrupt_main_thread()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Become a `NullLogger` in a spawned process, such as a `DataLoader` worker, or one that forwards."""

@@ -76,7 +76,7 @@ def main(**params: Any) -> dict[str, float]:
             seed=options.seed,
             log_every=options.log_every,
             test_every=max(1, options.epochs // TESTS_PER_RUN) if batch_size == len(HOURS) else None,
-            stop_on_alert=options.stop_on_alert,
+            may_stop=options.may_stop,
         )
         config = {"runner": "linear", "data": data.name, "device": str(job.device)}
         config |= {name: getattr(options, name) for name in CONFIG_OPTIONS} | {"batch_size": batch_size}

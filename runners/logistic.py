@@ -159,7 +159,7 @@ def main(**params: Any) -> dict[str, float]:
             test_every=test_interval if batch_size == sample_count else None,
             log_accuracy=True,
             predict=partial(predict, threshold=threshold, is_inclusive=bool(options.threshold_inclusive)),
-            stop_on_alert=options.stop_on_alert,
+            may_stop=options.may_stop,
         )
         config = {"runner": "logistic", "data": data.name, "device": str(job.device)}
         config |= {name: getattr(options, name) for name in CONFIG_OPTIONS} | {"batch_size": batch_size}

@@ -108,7 +108,7 @@ def main(**params: Any) -> dict[str, float]:
             test_every=None if isinstance(options.test_every, str) else options.test_every,
             patience=options.early_stopping,
             log_gradients=options.log_gradients,
-            stop_on_alert=options.stop_on_alert,
+            may_stop=options.may_stop,
         )
         config = {"runner": "mlp", "data": data.name, "device": str(job.device)}
         config |= {name: getattr(options, name) for name in CONFIG_OPTIONS}

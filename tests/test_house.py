@@ -46,6 +46,7 @@ LAYERS = (
             "errors",
             "metrics",
             "alerts",
+            "halving",
             "stats",
             "expressions",
             "files",

@@ -13,12 +13,12 @@ import click
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
 from monitor.commands.option_values import GivenPath
-from monitor.comparison.compare import find_runs, load_run
+from monitor.comparison.compare import find_runs, find_sweep, load_run
 from monitor.runs.process import signals_as_exit
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from monitor.comparison.comparison import Comparison
     from monitor.comparison.event_data import OnError
@@ -156,7 +156,8 @@ def _show_on_dashboard(
         cleanup.enter_context(signals_as_exit())
         cleanup.callback(sink.close)
         sinks: list[Sink] = [sink]
-        shown_as = Run("comparison", is_written=False)
+        sweep = None if grouping["group_by"] else find_sweep(names, logdir)
+        shown_as = Run("comparison" if sweep is None else sweep.stem, is_written=False)
         servers = start_dashboards(
             sinks,
             lambda shown: shown.open_page(shown_as),
@@ -167,7 +168,9 @@ def _show_on_dashboard(
         )
         if not sinks:
             fail(f"there is no {sink.title} server", 1)
-        view = ComparisonView(sink, tags, on_error=on_error, **grouping)
+        view: Any = (
+            ComparisonView(sink, tags, on_error=on_error, **grouping) if sweep is None else _SweepView(sink, sweep)
+        )
         try:
             while True:
                 try:
@@ -185,6 +188,20 @@ def _show_on_dashboard(
         _save(sink, place)
         if not follow:
             keep_dashboards_up(servers, [], "The comparison is there", wait=wait)
+
+
+class _SweepView:
+    """The page of a sweep, where a comparison of runs would be."""
+
+    def __init__(self, sink: DashboardSink, sweep: Path) -> None:
+        from monitor.sweeps.page import SweepPage
+
+        self._page = SweepPage(sweep.stem, sweep.parent, [sink])
+
+    def update(self, _runs: Mapping[str, Path]) -> None:
+        """Show what is new, unless it was just shown; raise `OSError` if the server does not answer."""
+        if self._page.update() and self._page.problem:
+            raise OSError(self._page.problem)
 
 
 def _save(sink: DashboardSink, logdir: Path | None) -> None:

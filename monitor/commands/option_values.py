@@ -88,6 +88,17 @@ def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return value
 
 
+def prune(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Check that a rule for pruning can be parsed, and says which runs compete."""
+    from monitor.delivery.pruning import parse_pruning
+
+    try:
+        parse_pruning(value)
+    except MonitorError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    return value
+
+
 def record(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Check what a run is to record by itself; without the option, what the environment says."""
     from monitor.recording.options import parse_record

@@ -21,11 +21,14 @@ from monitor.commands.completion import complete_sinks
 from monitor.commands.option_values import GivenPath, check_sinks, is_installed, run_name
 from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import charts as check_charts
+from monitor.commands.option_values import prune as check_prune
 from monitor.commands.option_values import record as check_record
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
+from monitor.delivery.pruning import sweep_environment
 from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
 from monitor.recording.options import RECORD_VARIABLE, check_environment
 from monitor.render.charts.grouping import CHARTS_VARIABLE
+from monitor.runs.listing import load
 from monitor.runs.opening import default_name
 from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
 from monitor.runs.process import signals_as_exit
@@ -39,7 +42,8 @@ from monitor.runs.script_session import (
     FOLDER_VARIABLE,
     SUPERVISOR_VARIABLE,
 )
-from monitor.runs.sweep_trial import VARIABLE as SWEEP_VARIABLE
+from monitor.runs.status import RunStatus
+from monitor.runs.sweep_trial import SWEEP_VARIABLE
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
 
@@ -58,6 +62,9 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
               "[default: tensorboard, visdom if it is installed]")  # fmt: skip
 @click.option("--alert", "alerts", multiple=True, callback=check_alerts, metavar="RULE",
               help="Such as 'loss/train > 2 * best for 3'; repeatable.")  # fmt: skip
+@click.option("--prune", callback=check_prune, metavar="RULE",
+              help="End the script early unless it keeps up with its peers, such as "
+              "'test/accuracy max reduction_factor=3 peers=lr-search'.")  # fmt: skip
 @click.option("--name", callback=run_name, help="The run's name, where the script names no directory.  "
               "[default: script, date and time]")  # fmt: skip
 @click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"),
@@ -79,6 +86,7 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
 def run(
     specs: tuple[str, ...],
     alerts: tuple[str, ...],
+    prune: str | None,
     name: str | None,
     logdir: Path,
     keeps_output: bool,
@@ -104,7 +112,7 @@ def run(
         new_run = _new_run(script if is_module else Path(script).stem, name, logdir)
         session = ScriptSession(specs or tuple(filter(is_installed, DEFAULT_SINKS)), new_run, made, cleanup)
         session.start(logdir, open_browser=open_browser)
-        code = session.run(command, alerts, charts, keeps_output=keeps_output, recorded=recorded)
+        code = session.run(command, alerts, charts, prune, keeps_output=keeps_output, recorded=recorded)
         session.show_results(logdir, wait=wait)
     exit_like(code)
 
@@ -153,6 +161,7 @@ class ScriptSession:
         command: list[str],
         alerts: Sequence[str],
         charts: Sequence[str],
+        prune: str | None,
         *,
         keeps_output: bool,
         recorded: str | None,
@@ -167,6 +176,7 @@ class ScriptSession:
             CHARTS_VARIABLE: ";".join(charts) or os.environ.get(CHARTS_VARIABLE, ""),
             RECORD_VARIABLE: recorded or check_environment() or "all",
             registry.SPECS_VARIABLE: ",".join(_spec_for_script(*item) for item in self._sinks.items()),
+            SWEEP_VARIABLE: sweep_environment(prune, self._run),
         }
         capture = open_capture(self._runs.path / OUTPUT_FILE) if keeps_output else None
         stdout, stderr = (capture.stdout, capture.stderr) if capture else (1, 2)
@@ -178,6 +188,10 @@ class ScriptSession:
             if capture is not None:
                 capture.close()
         self._runs.finish(ending_of(self._code, self._folder, process.pid), process.pid)
+        info = load(self._runs.path)
+        if info.status is RunStatus.PRUNED:  # by an interrupt, unless the script asks its logger
+            echo(f"Pruned: {info.error}", err=True)
+            self._code = 0
         return self._code
 
     def _update(self, capture: OutputCapture | None) -> None:

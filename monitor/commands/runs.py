@@ -49,7 +49,9 @@ QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # k
 @click.option("--all", "show_all", is_flag=True, help="All, also on a terminal, which else shows a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, one run per line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print settings and metrics as CSV.")
-@click.option("--watch", is_flag=True, help="Update the table until Ctrl-C; as many runs as fit.")
+@click.option(
+    "--watch", is_flag=True, help="Update the table until Ctrl-C; as many runs as fit, those of a sweep together."
+)
 def runs(
     logdir: Path,
     order: str | None,
@@ -154,7 +156,7 @@ def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    from monitor.commands.runs_table import runs_table
+    from monitor.commands.sweep_groups import watched_runs
 
     console = Console()
     with suppress(KeyboardInterrupt), Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
@@ -163,7 +165,8 @@ def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
             infos, left_out = selection.of(found(0 if selection.is_quick else LISTED_PARTS), "-start")
             if selection.order is None:
                 infos.sort(key=lambda run: run.status is not RunStatus.RUNNING)
-            table = runs_table(infos, selection.metrics, console.width, console.height - 1, left_out)
+            size = console.width, console.height - 1
+            table = watched_runs(infos, selection.metrics, *size, left_out, is_sorted=selection.order is not None)
             live.update(table if infos else Text(nothing), refresh=True)
             found.save()
             time.sleep(max(REFRESH_INTERVAL_S, (time.monotonic() - began) * REST_FACTOR))

@@ -24,7 +24,7 @@ MAX_PROBLEM_SHARE = 3  # of the lines of a table that must fit, one in three tel
 ALWAYS = 0  # the rank of a column that is never left out
 STATUS_COLORS = {
     "running": "green", "finished": "", "failed": "red", "interrupted": "yellow", "killed": "red",
-    "stopped": "yellow", "lost": "magenta", "damaged": "red", "foreign": "dim",
+    "stopped": "yellow", "pruned": "cyan", "lost": "magenta", "damaged": "red", "foreign": "dim",
 }  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from monitor.runs.editing import TRASH_SUFFIX
 from monitor.runs.listing import load, scan
 from monitor.runs.run_file import RUN_FILE, parse_number
 from monitor.runs.settings.convert import read_settings
+from monitor.runs.sweep_runs import group_sweeps
+from monitor.runs.trial import SWEEP_SUFFIX
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
     """Return the paths of the runs that `names` stand for, by names that tell them apart.
 
     Each name is a path, a run under `logdir`, or a pattern such as `mlp-*` for either; a folder stands for all runs in
-    it. Raises `DataError` if a name matches nothing, or is empty.
+    it, and that of a sweep for its trials. Raises `DataError` if a name matches nothing, or is empty.
     """
     paths: list[Path] = []
     for name in names:
@@ -180,7 +182,20 @@ def _matching(pattern: str, bases: Sequence[Path]) -> list[Path]:
     return [path for path in matches if path.is_dir()]
 
 
+def find_sweep(names: Sequence[str], logdir: Path) -> Path | None:
+    """Return the folder of a sweep if `names` are that alone: its path, or its name under `logdir`."""
+    paths = [path for name in names for path in (Path(name), logdir / name) if _sweep_of(path)]
+    return paths[0].resolve() if len(names) == 1 and paths else None
+
+
+def _sweep_of(path: Path) -> str | None:
+    return path.name.removesuffix(SWEEP_SUFFIX) if path.name.endswith(SWEEP_SUFFIX) and path.is_dir() else None
+
+
 def _runs_in(path: Path) -> list[Path]:
+    if name := _sweep_of(path):  # its trials are beside it
+        sweeps, _ = group_sweeps(scan(path.parent))
+        return [run.path for sweep in sweeps if sweep.name == name for run in sweep.trials]
     if (path / RUN_FILE).exists() or event_files(path):
         return [path]
     return [run.path for run in scan(path)] or list(runs_under(path).values())

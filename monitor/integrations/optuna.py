@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monitor.sinks.base import Sink
 
 # How a trial ends, as the status of its run.
-STATUSES = {"COMPLETE": RunStatus.FINISHED, "PRUNED": RunStatus.STOPPED, "FAIL": RunStatus.FAILED}
+STATUSES = {"COMPLETE": RunStatus.FINISHED, "PRUNED": RunStatus.PRUNED, "FAIL": RunStatus.FAILED}
 UNNAMED_STUDY, UNNAMED_RUN = "no-name-", "optuna"  # what Optuna calls a study without a name, and what we call its run
 
 

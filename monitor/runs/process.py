@@ -57,11 +57,18 @@ def is_alive(owner: Any) -> bool | None:
 
 
 def interrupt_main_thread() -> None:
-    """Interrupt the main thread as Ctrl-C does, or as SIGTERM does if Ctrl-C is ignored; also during a system call."""
+    """Interrupt the main thread as Ctrl-C does, or as SIGTERM does if Ctrl-C is ignored; also during a system call.
+
+    If neither has a handler, as in the background of a shell, `KeyboardInterrupt` is raised when the call has returned.
+    """
+    thread = threading.main_thread().ident or 0
     for number in (signal.SIGINT, signal.SIGTERM):
         if callable(signal.getsignal(number)):  # without a handler, the signal would end the program at once
-            signal.pthread_kill(threading.main_thread().ident or 0, number)
+            signal.pthread_kill(thread, number)
             return
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
 
 
 def _created(pid: int) -> float:

@@ -129,6 +129,11 @@ class Run:
         """The settings that are in `run.json`; `config` may have newer ones."""
         return self._fields["config"]  # type: ignore[no-any-return]
 
+    @property
+    def end_reason(self) -> str | None:
+        """Why the run did not end as usual, as `run.json` says it."""
+        return self._fields.get("error")
+
     def finish(self, status: str, error: str | None = None, **fields: Any) -> None:
         """Write how the run ended, and more fields; `error` says why. Raises `OSError`, and what `update` raises.
 

@@ -132,15 +132,15 @@ def _is_change(value: Any) -> bool:
     return _is_count(value.get("step")) and value["step"] >= 0 and (changed is None or _is_number(changed))
 
 
+def _is_sweep(value: Any) -> bool:
+    if not (isinstance(value, dict) and _is_text(value.get("name")) and _is_text(value.get("metric"))):
+        return False
+    is_known = _is_text(value.get("trial")) or _is_count(value.get("trial"))
+    return is_known and value.get("goal") in GOALS and isinstance(value.get("values", {}), dict)
+
+
 def _is_progress(value: Any) -> bool:
     return isinstance(value, dict) and all(count is None or _is_count(count) for count in value.values())
-
-
-def _is_sweep(value: Any) -> bool:
-    if not (isinstance(value, dict) and _is_count(value.get("trial")) and value["trial"] >= 0):
-        return False
-    is_named = _is_text(value.get("name")) and _is_text(value.get("metric"))
-    return is_named and value.get("goal") in GOALS and _is_object(value.get("values"))
 
 
 def _is_object(value: Any) -> bool:

@@ -26,6 +26,7 @@ class RunStatus(str, Enum):
     INTERRUPTED = "interrupted"
     KILLED = "killed"
     STOPPED = "stopped"
+    PRUNED = "pruned"
     LOST = "lost"
     DAMAGED = "damaged"
     FOREIGN = "foreign"  # another program's, which says nothing about it
@@ -37,6 +38,7 @@ class RunStatus(str, Enum):
 # What `Logger.close` accepts. A lost, damaged, or foreign run cannot say so itself.
 ENDINGS = (
     RunStatus.FINISHED, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.KILLED, RunStatus.STOPPED,
+    RunStatus.PRUNED,
 )  # fmt: skip
 
 

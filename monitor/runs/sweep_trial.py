@@ -15,7 +15,7 @@ from monitor.runs.run_schema import CHECKS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VARIABLE = "MONITOR_SWEEP"  # the field `sweep` of the trial's runs as JSON, and `folder`, the sweep's own
+SWEEP_VARIABLE = "MONITOR_SWEEP"  # the field `sweep` of the trial's runs as JSON, and `folder`, the sweep's own
 FIELDS = ("name", "trial", "metric", "goal", "values")
 TRIALS_FOLDER = "trials"  # in the sweep's folder: what its trials leave there
 
@@ -60,7 +60,7 @@ def earlier_attempt(directory: Path) -> Path | None:
 
 def _from_environment() -> dict[str, Any] | None:
     try:
-        known = json.loads(os.environ.get(VARIABLE) or "null")
+        known = json.loads(os.environ.get(SWEEP_VARIABLE) or "null")
     except ValueError:
         return None
     return known if CHECKS["sweep"](known) else None

@@ -11,15 +11,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import ALERT_TAG, Rule, StallRule
+from monitor.halving import PRUNE_TAG
 from monitor.metrics import MetricSummary
 from monitor.records import Config, Predictions, Progress, Record, Scalar, Text
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import timestamp
+from monitor.runs.status import RunStatus
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from monitor.runs.pruning import Pruned, Pruner
     from monitor.runs.run import Run
     from monitor.scalar_block import ScalarBlock
 
@@ -41,6 +44,8 @@ class RunStatusSink(Sink):
         self.first_alert: str | None = None
         self.on_alert: Callable[[Text], None] = _ignore_alert  # gets each alert as a record
         self.on_stall: Callable[[], None] = _ignore_stall
+        self.pruner: Pruner | None = None  # set before the first value
+        self.on_prune: Callable[[], None] = _ignore_stall
         self.is_paused = False  # by a dashboard: then no progress is no stall
         self._rules: dict[str, list[Rule]] = {}
         self._stall_rules: list[StallRule] = []
@@ -75,6 +80,8 @@ class RunStatusSink(Sink):
         for record in records:
             if type(record) is Scalar:
                 self.summary.add(record.tag, record.value, record.step)
+                if self.pruner is not None and record.tag == self.pruner.rule.metric:
+                    self.pruner.recall(record.step)
 
     def write(self, records: Sequence[Record]) -> None:
         """Summarize the scalars and try the rules on each."""
@@ -99,6 +106,8 @@ class RunStatusSink(Sink):
         for tag, calls, places in block.places():
             values = block.values[places]
             self.summary.extend(tag, block.steps[calls], values)
+            if self.pruner is not None and tag == self.pruner.rule.metric:
+                self.pruner.add(block.steps[calls].tolist(), values.tolist())
             if tag in self._rules:
                 fired += [(int(places[number]), rule) for number, rule in self._try_rules(tag, values.tolist())]
         fired.sort(key=lambda pair: pair[0])
@@ -119,8 +128,14 @@ class RunStatusSink(Sink):
         """Take note that a dashboard has paused the training, or that it goes on; any thread may call it."""
         self.is_paused, self._last_advance = is_paused, time.monotonic()
 
+    @property
+    def pruned(self) -> Pruned | None:
+        """The decision to prune the run, once it is made."""
+        return None if self.pruner is None else self.pruner.pruned
+
     def flush(self) -> None:
-        """Check for a stall, and write `run.json` when it is due."""
+        """Check for a stall, decide whether the run is pruned, and write `run.json` when it is due."""
+        self._prune()
         now = time.monotonic()
         if self.is_paused:
             self._last_advance = now
@@ -136,9 +151,19 @@ class RunStatusSink(Sink):
     def close(self) -> None:
         """Write `run.json` and warn about rules whose metric was never logged."""
         self._save()
+        if self.pruner is not None and self._run is not None and self._run.status == RunStatus.FINISHED:
+            self.pruner.finish()
         for tag, rules in sorted(self._rules.items()):
             if rules and tag not in self._seen:
                 log.warning("alert %r: nothing was logged under %r", rules[0].text, tag)
+
+    def _prune(self) -> None:
+        """Ask the rule about the new values; tell when it prunes the run."""
+        if self.pruner is None or self.pruned is not None or (pruned := self.pruner.decide()) is None:
+            return
+        log.info("pruned: %s", pruned.reason)
+        self.on_alert(Text(PRUNE_TAG, pruned.reason, pruned.step, time.time()))
+        self.on_prune()
 
     def fields(self) -> dict[str, Any]:
         """Return the fields for `run.json`."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.runs.sweep_trial import VARIABLE
+from monitor.runs.sweep_trial import SWEEP_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def _strays(folder: str, trial: int) -> Iterator[int]:
     for path in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError, ValueError):
             variables = path.read_bytes().split(b"\0")
-            value = next((v for v in variables if v.startswith(VARIABLE.encode() + b"=")), b"=null")
+            value = next((v for v in variables if v.startswith(SWEEP_VARIABLE.encode() + b"=")), b"=null")
             known = json.loads(value.partition(b"=")[2])
             if isinstance(known, dict) and (known.get("folder"), known.get("trial")) == (folder, trial):
                 yield int(path.parent.name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from monitor.runs.rank import RANK_VARIABLES
 from monitor.runs.run_file import RUN_FILE
 from monitor.runs.script_session import DIRECTORY_VARIABLE
-from monitor.runs.sweep_trial import VARIABLE, runs_path
+from monitor.runs.sweep_trial import SWEEP_VARIABLE, runs_path
 from monitor.sinks import registry
 from monitor.sweeps.results import log_path
 from monitor.sweeps.trial_process import TrialProcess, TrialServer
@@ -66,7 +66,7 @@ class TrialStarter:
             "values": trial.values(self._sweep),
             "folder": str(self._folder),
         }
-        variables = {VARIABLE: json.dumps(field)}
+        variables = {SWEEP_VARIABLE: json.dumps(field)}
         if self._gpus:
             variables[GPUS_VARIABLE] = self._gpus[slot % len(self._gpus)]
         if self._sweep.target.kind == "runner" and "--name" not in arguments:  # another's, without our options

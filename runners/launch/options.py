@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import click
 
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
-from monitor.commands.option_values import GivenPath, NameChoice, alerts, charts, record, run_name
+from monitor.commands.option_values import GivenPath, NameChoice, alerts, charts, prune, record, run_name
+from monitor.delivery.pruning import parse_pruning
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 # What runners import when they run, which `monitor sweep` imports once for all trials; none of it starts a thread.
@@ -55,6 +56,7 @@ class RunOptions(SinkOptions):
     log_ranks: bool = False
     alerts: tuple[str, ...] = ()
     stop_on_alert: bool = False
+    prune: str | None = None
     output: bool = True
     record: str | None = None
     show: tuple[str, ...] = ()  # on the console
@@ -62,6 +64,11 @@ class RunOptions(SinkOptions):
     steer: bool = False
     steer_from: Path | None = None
     in_group: bool = False  # the dashboards are those of a group of runs
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether an alert, or a rule that prunes, may end the training."""
+        return self.stop_on_alert or parse_pruning(self.prune).may_prune
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +122,10 @@ def run_options(command: F) -> F:
         click.option("--alert", "alerts", multiple=True, callback=alerts, metavar="RULE",
                      help="Such as 'test/loss > 2 * best for 3' or 'no progress for 10 minutes'; repeatable."),
         click.option("--stop-on-alert", is_flag=True, help="End the run at the first alert."),
+        click.option("--prune", callback=prune, metavar="RULE",
+                     help="End the run early unless it keeps up with its peers, such as "
+                     "'test/accuracy max reduction_factor=3 peers=lr-search'; none: never.  "
+                     "[default: as the sweep says]"),
         click.option("--steer", is_flag=True,
                      help="Let Visdom's page change the learning rate and the weight decay, pause, stop, and more."),
         click.option("--steer-from", type=GivenPath(path_type=Path), metavar="RUN", shell_complete=complete_runs,

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from monitor.errors import DataError
+from monitor.halving import NO_RULE
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.listing import scan
 from monitor.runs.run_file import RUN_FILE, read_run_file
 from monitor.runs.settings.convert import read_settings, to_settings
+from monitor.runs.status import RunStatus
 from monitor.suggestions import hint
 from runners.launch.resume_trust import confirm_outside_options, is_given
 from runners.launch.saved_options import check_saved_options
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 # They say how a run is watched, where its files are, or how long it is, so the command line may change them.
 CHANGEABLE_OPTIONS = (
-    "sinks", "all_dashboards", "data_dir", "mnist_mirror", "csv", "alerts", "stop_on_alert", "checkpoint_every",
-    "log_ranks", "epochs", "charts",
+    "sinks", "all_dashboards", "data_dir", "mnist_mirror", "csv", "alerts", "stop_on_alert", "prune",
+    "checkpoint_every", "log_ranks", "epochs", "charts",
 )  # fmt: skip
 # They concern one process, so a checkpoint does not keep them.
 UNSAVED_OPTIONS = (
@@ -120,6 +122,7 @@ def _find(runner: str, options: RunOptions) -> ResumePoint | str | None:
         if path is None and options.resume is not None:
             path = run_directory(options.resume, options.logdir)
             refuse_running(path)
+            _refuse_pruned(path, options.prune)
         if path is None:
             return None
         point = ResumePoint(path, *checkpoints.load(path))
@@ -132,6 +135,14 @@ def _find(runner: str, options: RunOptions) -> ResumePoint | str | None:
         return point
     except DataError as error:
         return str(error)
+
+
+def _refuse_pruned(path: Path, prune: str | None) -> None:
+    """Raise `DataError` for a run that its peers have pruned, unless `prune` says that no rule does."""
+    fields = read_run_file(path)
+    if fields["status"] == RunStatus.PRUNED and prune != NO_RULE:
+        reason = fields.get("error")
+        raise DataError(f"{str(path)!r} was pruned ({reason}); to train it on all the same, add --prune none")
 
 
 def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:

@@ -76,6 +76,7 @@ def open_logger(
                 sinks,
                 alerts=options.alerts,
                 stop_on_alert=stops,
+                prune=options.prune,
                 record=options.record,
                 charts=options.charts or None,
                 controls=controls,
@@ -83,14 +84,12 @@ def open_logger(
             with logger, _recovered_at_end(logger, servers):
                 yield logger
         except KeyboardInterrupt:
-            if run.status == "stopped":
-                _exit_stopped(logger)
-            echo(f"Interrupted. The run so far is in {run.path}", err=True)
-            sys.exit(130)
+            if run.status not in ("stopped", "pruned"):
+                echo(f"Interrupted. The run so far is in {run.path}", err=True)
+                sys.exit(130)
         finally:
             saved = save_pages(sinks, run.path)
-        if run.status == "stopped":
-            _exit_stopped(logger)
+        _say_who_ended_it(logger)
         echo(f"Run: {run.path}")
         if run.incomplete:
             echo(f"Records are missing in: {', '.join(run.incomplete)}", err=True)
@@ -181,7 +180,12 @@ def _make_sinks(options: RunOptions, *, are_sinks_from_user: bool) -> list[Sink]
     return sinks
 
 
-def _exit_stopped(logger: Logger) -> NoReturn:
+def _say_who_ended_it(logger: Logger) -> None:
+    """Say that the run was pruned, which is no failure, or exit with status 1 if it was stopped."""
+    if logger.run.status == "pruned":
+        echo(f"Pruned: {logger.run.end_reason}")
+    if logger.run.status != "stopped":
+        return
     by = "by an alert" if logger.controls.stop_reason is None else "from the dashboard"
     echo(f"Stopped {by}. The run so far is in {logger.run.path}", err=True)
     sys.exit(1)

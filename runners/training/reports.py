@@ -31,12 +31,12 @@ def log_start(data: Dataset, steps_per_epoch: int, config: TrainConfig, run: Tra
 def log_step(
     model: nn.Module, batch: Batch, loss: Tensor, logits: Tensor, config: TrainConfig, run: TrainingRun
 ) -> bool:
-    """Log loss, accuracy and gradient norm if they are due; return whether an alert stops the training."""
+    """Log loss, accuracy and gradient norm if they are due; return whether the log stops the training."""
     step, log, distributed = run.state.step, run.log, run.distributed
     if step % config.log_every:
         _log_due_progress(run)
         return False
-    mean_loss, must_stop = distributed.mean(loss, log.should_stop if config.stop_on_alert else None)
+    mean_loss, must_stop = distributed.mean(loss, log.should_stop if config.may_stop else None)
     log.scalar("train/loss", mean_loss, step)
     if run.rank_logger is not None and batch.weight:
         run.rank_logger.scalar(f"rank{distributed.rank}/train/loss", loss / batch.weight, step)

@@ -28,7 +28,7 @@ class TrainConfig:
     patience: int | None = None  # stop after so many tests without a lower val/loss
     log_accuracy: bool = False  # of the training batches
     log_gradients: bool = False  # as histograms
-    stop_on_alert: bool = False
+    may_stop: bool = False  # whether the loop asks the log if it should
     predict: Callable[[Tensor], Tensor] = predict  # from outputs to classes
 
 

@@ -18,6 +18,7 @@ from monitor import Logger
 from monitor.cli import main
 from monitor.events.files import event_files
 from monitor.runs.listing import load, scan
+from monitor.runs.rank import without_ranks
 from monitor.testing import wait_until
 from runners.training import checkpoints
 from runners.training.distributed import DistributedContext
@@ -140,7 +141,8 @@ LAUNCHERS = [
     {"RANK": "1", "WORLD_SIZE": "2"},
     {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"},
     {"PMI_RANK": "3", "PMI_SIZE": "4"},
-    {"SLURM_PROCID": "1", "SLURM_NTASKS": "8"},
+    {"SLURM_PROCID": "1", "SLURM_NTASKS": "8", "MASTER_ADDR": "node-1"},
+    {"RANK": "1", "WORLD_SIZE": "2", "SLURM_PROCID": "0", "SLURM_NTASKS": "1"},  # torchrun in a task
 ]
 
 
@@ -162,6 +164,37 @@ def test_only_rank_0_writes(tmp_path: Path, environment: dict[str, str], monkeyp
     with Logger(tmp_path / "a", ["tensorboard"]) as log:
         log.scalar("a", 1.0, 0)
     assert event_reader.series(tmp_path / "a", "a") == [(0, 1.0)]
+
+
+TASKS: list[dict[str, str]] = [
+    {"SLURM_PROCID": "1", "SLURM_NTASKS": "8"},
+    {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "PMI_RANK": "3", "PMI_SIZE": "8"},  # the plugin pmi2 numbers any task
+]
+
+
+@pytest.mark.parametrize("environment", TASKS, ids=lambda names: next(reversed(names)))
+def test_tasks_that_nothing_connects_are_runs_of_their_own(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight trials under `srun` are eight runs."""
+    for number in range(2):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, str(number) if value == environment["SLURM_PROCID"] else value)
+        with Logger(tmp_path / "a", ["tensorboard"], {"trial": number}) as log:
+            log.scalar("a", 1.0, number)
+    assert {info.name: info.config["trial"] for info in scan(tmp_path)} == {"a": 0, "a-2": 1}
+
+
+def test_a_trial_inherits_no_rank(start: Start) -> None:
+    """What a sweep starts is a process of its own, until a launcher of the trial's own numbers it."""
+    outer = {name: value for names in [*LAUNCHERS, *TASKS] for name, value in names.items()}
+    clean = without_ranks({**outer, "LOCAL_RANK": "1", "PATH": "/bin"})
+    assert clean == {"PATH": "/bin"}
+    code = "from monitor.runs.rank import process_rank; print(process_rank())"
+    own = start("-c", code, env=without_ranks({**os.environ, **outer}), fresh=True)
+    assert own.communicate(timeout=60)[0] == "0\n"
+    inner = {**without_ranks({**os.environ, **outer}), "RANK": "2", "WORLD_SIZE": "4"}
+    assert start("-c", code, env=inner, fresh=True).communicate(timeout=60)[0] == "2\n"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 50, 345])

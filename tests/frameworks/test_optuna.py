@@ -65,7 +65,7 @@ def test_each_trial_as_a_run_too(tmp_path: Path) -> None:
     runs = tmp_path / "runs" / "parabola-trials"
     assert sorted(run.name for run in runs.iterdir()) == [f"trial-000{number}" for number in range(4)]
     assert [ending(runs / f"trial-000{number}") for number in range(4)] == [
-        ("finished", None), ("finished", None), ("stopped", None), ("failed", None),
+        ("finished", None), ("finished", None), ("pruned", None), ("failed", None),
     ]  # fmt: skip
     first = searched.trials[0]
     assert run_file(runs / "trial-0000")["config"] == first.params

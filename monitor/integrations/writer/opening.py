@@ -11,8 +11,10 @@ from monitor.events.files import event_files
 from monitor.integrations.writer.loggers import WriterLogger
 from monitor.integrations.writer.sink import WriterFileSink
 from monitor.recording.recorder import record_of_a_writer
+from monitor.runs.rank import process_rank
 from monitor.runs.reuse import reuse
 from monitor.runs.script_session import alerts_from_environment
+from monitor.runs.trial import current_trial
 from monitor.sinks import registry
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ def open_logger(
     """
     specs = [FILES, *registry.specs_from_environment()] if sinks is None else list(sinks)
     files = WriterFileSink(base, suffix, names.routes) if FILES in specs else None
+    if files is not None:
+        files.is_trial = current_trial() is not None and process_rank() == 0
     others = [registry.make(spec) for spec in dict.fromkeys(specs) if spec != FILES]
     run = reuse(Path(base, directory))
     if not run.is_written and sinks is None:

@@ -1,13 +1,18 @@
-"""The event files of a `SummaryWriter`: what the stock writers put into theirs, and nothing else."""
+"""The event files of a `SummaryWriter`: what the stock writers put into theirs, and nothing else.
+
+A trial of a sweep is the exception: the settings of the sweep go into HPARAMS, since the script does not know them.
+"""
 
 from __future__ import annotations
 
 import logging
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.events.framing import frame
 from monitor.events.scalars.encoding import encode_scalars
+from monitor.events.summaries import event, session_end, session_start
 from monitor.events.writer import EventFileWriter
 from monitor.integrations.writer.records import FileSummary, ProjectorFiles
 from monitor.records import Config, Restart, Scalar, Summary
@@ -38,6 +43,7 @@ class WriterFileSink(TensorBoardSink):
     """Write event files without what `TensorBoardSink` adds for runs of our own: best values, charts, settings.
 
     Attributes:
+        is_trial: whether the settings of the run are those of a trial, for a row in HPARAMS; set before `open`.
         path: the event file in the run's own directory, once it is there.
     """
 
@@ -49,6 +55,7 @@ class WriterFileSink(TensorBoardSink):
         super().__init__()
         self._base, self._suffix, self._routes = base, suffix, routes
         self._others: dict[str, EventFileWriter] = {}  # by directory
+        self.is_trial = False
         self.path: Path | None = None
 
     def open(self, run: Run) -> None:
@@ -56,6 +63,10 @@ class WriterFileSink(TensorBoardSink):
         self._run = run
         self._file = EventFileWriter(run.path, self._suffix)
         self._file.add_framed(b"", self._note_path)
+        self.is_trial = self.is_trial and bool(run.config)
+        if self.is_trial:
+            start = session_start(run.config, run.started)
+            self._file.add(event([start], 0, run.started))
 
     def prepare(self, record: Any) -> Any:
         """Encode a record that is not a scalar. Pure, so any thread may call it."""
@@ -103,7 +114,10 @@ class WriterFileSink(TensorBoardSink):
             file.flush()
 
     def close(self) -> None:
-        """Close the files; nothing is added to them."""
+        """Close the files; nothing is added to them but the end of a trial."""
+        if self.is_trial and self._file is not None and self._run is not None:
+            now = time()
+            self._file.add(event([session_end(succeeded=self._run.status == "finished", end=now)], 0, now))
         for file in [*([self._file] if self._file else []), *self._others.values()]:
             file.flush()
             file.close()

@@ -82,7 +82,8 @@ class RunInfo:
             f"{count:,} {'record is' if count == 1 else 'records are'} not in {sink}"
             for sink, count in incomplete.items()
         ]
-        error = [self.error] if self.error and self.status != RunStatus.FINISHED else []
+        is_fine = self.status in (RunStatus.FINISHED, RunStatus.PRUNED)
+        error = [self.error] if self.error and not is_fine else []
         return "; ".join([*error, *missing]) or None
 
     @cached_property
