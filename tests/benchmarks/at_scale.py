@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 
 from monitor.runs.environment import versions
-from tests.benchmarks import reading
+from tests.benchmarks import listing, reading
 
-PARTS = (reading.rows,)
+PARTS = (reading.rows, listing.rows)
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 HEADING = "## Measured"
 HEAD = """

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import pty
+import re
+import struct
+import termios
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 from rich.console import Console
 from tensorboardX import SummaryWriter
 
@@ -20,6 +28,8 @@ from monitor.runs.run_file import timestamp
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.processes import Start
 
 METRICS = {
     "test/accuracy": {"last": 0.91234567, "step": 9, "best": 0.95, "best_step": 5, "goal": "max"},
@@ -108,3 +118,61 @@ def test_runs_of_other_programs_are_listed_and_followed(tmp_path: Path) -> None:
     writer.close()
     _, run = found_runs()
     assert (run.progress["step"], run.look_up("best:val/loss")) == (9, pytest.approx(0.01))
+
+
+def on_terminal(start: Start, lines: int, *arguments: object) -> str:
+    """Return what `monitor runs` writes to a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 80, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    listing = start("-m", "monitor", "runs", *map(str, arguments), fresh=True, stdin=theirs, stdout=theirs,
+                    stderr=theirs, env={**environment, "TERM": "xterm"})  # fmt: skip
+    os.close(theirs)
+    written = b""
+    with suppress(OSError):  # how the end shows
+        while piece := os.read(ours, 65536):
+            written += piece
+    os.close(ours)
+    assert listing.wait(60) == 0, written
+    return re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", written.decode()).replace("\r", "")
+
+
+def test_a_terminal_gets_a_page_and_a_pipe_gets_all(tmp_path: Path, start: Start) -> None:
+    for number in range(60):
+        began = timestamp(1e9 + 60 * number)
+        fields = {"status": "failed", "error": "OSError: disk"} if number == 59 else {}
+        write(tmp_path, f"r{number:02}", start=began, metrics={"test/loss": {**METRICS["test/loss"], "last": number}},
+              **fields)  # fmt: skip
+    page = on_terminal(start, 20, tmp_path).splitlines()
+    assert len(page) == 19, "and a line for the prompt"
+    assert page[0] == "… 45 earlier; --all shows them"
+    assert [line[:3] for line in page[3:]] == [f"r{number}" for number in range(45, 60)] + ["r59"]
+    assert page[-1] == "r59: OSError: disk"
+    best = on_terminal(start, 20, tmp_path, "--sort", "test/loss").splitlines()
+    assert [line[:3] for line in best[2:-1]] == [f"r{number:02}" for number in range(len(best) - 3)]
+    assert best[-1] == f"… {60 - len(best) + 3} more"
+    whole = on_terminal(start, 20, tmp_path, "--all").splitlines()
+    assert [line[:3] for line in whole[2:-1]] == [f"r{number:02}" for number in range(60)]
+    five = on_terminal(start, 20, tmp_path, "--limit", "5").splitlines()
+    assert five[0] == "… 55 earlier; --all shows them"
+    assert [line[:3] for line in five[3:-1]] == ["r55", "r56", "r57", "r58", "r59"]
+
+    def piped(*arguments: str) -> str:
+        return CliRunner().invoke(main, ["runs", str(tmp_path), *arguments]).stdout
+
+    assert len(piped().splitlines()) == 2 + 60 + 1
+    assert [run["name"] for run in json.loads(piped("--limit", "2", "--json"))] == ["r58", "r59"]
+    rows = piped("--limit", "2", "--sort", "-test/loss", "--csv").splitlines()
+    assert [line[:3] for line in rows[1:]] == ["r59", "r58"]
+    assert json.loads(piped("--json", "--filter", "test/loss>99")) == []
+    refused = CliRunner().invoke(main, ["runs", str(tmp_path), "--limit", "2", "--all"])
+    assert (refused.exit_code, "--all excludes --limit and --watch" in refused.stderr) == (2, True)
+
+
+def test_hostile_names_take_one_line(tmp_path: Path) -> None:
+    names = ["a\tb", "line\nbreak", "\u202eoverride", "\x1b[31mred", "漢字" * 20, "e\u0301" * 30]
+    runs = [write(tmp_path, name, tags=["x\ny"]) for name in names]
+    lines = table(runs, 60)
+    assert len(lines) == 2 + len(names)
+    assert all(cell_len(line) <= 60 for line in lines)
+    assert not set("\x1b\t\u202e") & set("".join(lines))

@@ -149,15 +149,16 @@ class RunInfo:
 
     def look_up(self, name: str) -> Any:
         """Return the value of a column, a setting, a metric's last value, `best:METRIC` or `config:SETTING`."""
-        if name.startswith(("epoch", "step")) and name in COLUMNS:
-            return self.progress.get(name)
         if name in COLUMNS:
+            if name.startswith(("epoch", "step")):
+                return self.progress.get(name)
             return self.fields.get(name) if name == "start" else getattr(self, name)
         kind, _, rest = name.partition(":")
-        if kind in ("best", "last") and rest:
-            return self.metric(rest, kind)
-        if kind == "config" and rest:
-            return self.config.get(rest)
+        if rest:
+            if kind in ("best", "last"):
+                return self.metric(rest, kind)
+            if kind == "config":
+                return self.config.get(rest)
         if self._may_have_setting(name) and name in self.config:
             return self.config[name]
         return self.metric(name, "last")

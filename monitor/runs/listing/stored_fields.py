@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
@@ -79,7 +79,7 @@ class StoredFields(Mapping[str, Any]):
         """Tell, without parsing it, whether an object cannot have a value of this name; False if that is not known."""
         part = PART_OF.get(field, 0)
         text = self.parts[part] if part in self._waiting else None
-        return text is not None and dumps(name).encode() not in text
+        return text is not None and _as_key(name) not in text
 
     def listed(self) -> dict[str, Any]:
         """Return the fields of the head and of the first part; others may be among them."""
@@ -106,6 +106,11 @@ class StoredFields(Mapping[str, Any]):
         else:
             self._known.update(_decode(text.decode())[0])
             self._waiting.discard(part)
+
+
+@lru_cache
+def _as_key(name: str) -> bytes:
+    return dumps(name).encode()
 
 
 def to_json(fields: Mapping[str, Any], computed: Mapping[str, Any]) -> str:
