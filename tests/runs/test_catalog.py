@@ -52,7 +52,8 @@ def write(folder: Path, **fields: Any) -> Path:
     whole = {
         "name": folder.name, "status": "finished", "start": timestamp(1e9), "end": timestamp(1e9 + 5),
         "config": {"lr": 0.1, "model": {"depth": 3}, "db_password": "x"}, "metrics": metrics, "command": ["a", "ä"],
-        "progress": {"step": 9}, "sweep": {"name": "s", "trial": 1}, "path": "theirs", **fields,
+        "progress": {"step": 9}, "path": "theirs",
+        "sweep": {"name": "s", "trial": 1, "metric": "test/loss", "goal": "min", "values": {}}, **fields,
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(whole))
     return folder
