@@ -15,7 +15,7 @@ from monitor.dashboards.session import print_commands, start_dashboards, view_co
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
-from monitor.sweeps.settings import SAMPLERS, find_folder, read_sweep
+from monitor.sweeps.settings import ENGINES, SAMPLERS, RayOptions, find_folder, read_sweep
 from monitor.sweeps.setup import make_sweep, open_folder, sample_commands
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SINKS = ("tensorboard", "visdom")
 SHOWN_COMMANDS = 5  # in a dry run
+FIXED = ("space", "metric", "value", "goal", "sampler", "seed", "name", "engine")  # of a sweep that goes on
 
 
 class SweepCommand(MonitorCommand):
@@ -65,6 +66,12 @@ class SweepCommand(MonitorCommand):
               help="Where the trials log; repeatable.  [default: tensorboard, visdom if it is installed]")  # fmt: skip
 @click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser.")
 @click.option("--dry-run", is_flag=True, help="Print the command lines of the first trials, and run nothing.")
+@click.option("--engine", type=NameChoice(ENGINES), help="What runs the trials.  [default: optuna]")
+@click.option("--address", help="Of a Ray cluster, such as auto; with --engine ray.  [default: Ray on this machine]")
+@click.option("--cpus", type=click.FloatRange(min=0), default=1, help="Of each trial, with --engine ray.")
+@click.option("--gpus", type=click.FloatRange(min=0), default=0, help="Of each trial, with --engine ray.")
+@click.option("--scheduler", type=NameChoice(["fifo", "asha"]), default="fifo",
+              help="With --engine ray: asha ends bad trials early.")  # fmt: skip
 @click.option("-m", "is_module", is_flag=True, help="TARGET is the name of a module, as in python -m.")
 def sweep(
     target: str | None,
@@ -75,6 +82,10 @@ def sweep(
     sinks: tuple[str, ...],
     open_browser: bool,
     dry_run: bool,
+    address: str | None,
+    cpus: float,
+    gpus: float,
+    scheduler: str,
     **settings: Any,
 ) -> None:
     """Search for the best options of TARGET: a runner, a script, or a TOML file that describes the sweep.
@@ -82,7 +93,9 @@ def sweep(
     ARGUMENTS after -- are those of every trial. The same command with the same --name goes on with its sweep.
     """
     if resume is not None:
-        if target is not None or any(settings[name] for name in ("space", "metric", "goal", "sampler", "name")):
+        if target is not None or any(
+            settings[name] for name in ("space", "metric", "goal", "sampler", "name", "engine")
+        ):
             raise click.BadParameter(
                 "goes with --trials, --jobs, --retries, and --sink alone.", param_hint="'--resume'"
             )
@@ -99,11 +112,11 @@ def sweep(
                 click.echo(line)
             return
         wanted = open_folder(wanted, logdir, trials=settings["trials"], sinks=sinks or None)
-    status = _run(wanted, logdir, jobs, open_browser=open_browser)
+    status = _run(wanted, logdir, jobs, RayOptions(address, cpus, gpus, scheduler), open_browser=open_browser)
     click.get_current_context().exit(status)
 
 
-def _run(sweep: Sweep, logdir: Path, jobs: int | None, *, open_browser: bool) -> int:
+def _run(sweep: Sweep, logdir: Path, jobs: int | None, options: RayOptions, *, open_browser: bool) -> int:
     """Start the dashboards, run the trials, and print what came out; return the exit status."""
     from monitor.sweeps.run import run_sweep
 
@@ -129,7 +142,7 @@ def _run(sweep: Sweep, logdir: Path, jobs: int | None, *, open_browser: bool) ->
                 if sink.name != "console"  # whose lines would be those of several runs at once
             ]
 
-        end = run_sweep(sweep, logdir, jobs, specs_of)
+        end = run_sweep(sweep, logdir, jobs, options, specs_of)
         print_commands(view_commands([sink for sink in sinks if not isinstance(sink, DashboardSink)], logdir, None))
     if end.problem is not None:
         fail(f"{end.problem}; go on with: {end.resume}", 1)

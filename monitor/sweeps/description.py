@@ -23,6 +23,7 @@ TYPES: dict[str, type] = {
     "goal": str,
     "trials": int,
     "sampler": str,
+    "engine": str,
     "seed": int,
     "retries": int,
     "name": str,

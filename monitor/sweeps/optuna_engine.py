@@ -41,10 +41,9 @@ class OptunaEngine:
 
     def __init__(self, sweep: Sweep, folder: Path | None, lock: SweepLock) -> None:
         """Open the study, and make it if there is none; without a folder, in memory. Raises `OSError`."""
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        be_quiet()
         self._sweep = sweep
-        self._distributions = {dimension.option: _distribution(dimension) for dimension in sweep.space}
+        self._distributions = {dimension.option: distribution(dimension) for dimension in sweep.space}
         self._journal = None if folder is None else SweepJournal(folder / JOURNAL_FILE, lock)
         with lock:
             self._study = optuna.create_study(
@@ -60,7 +59,7 @@ class OptunaEngine:
         if number >= limit:
             return None
         # Each trial has a sampler of its own: one that goes on after a restart would draw the same values again.
-        self._study.sampler = _sampler(self._sweep, number)
+        self._study.sampler = sampler(self._sweep, number)
         if self._journal is None:
             return self._trial(self._study.ask(self._distributions))
         with self._journal.transaction():
@@ -108,6 +107,12 @@ class OptunaEngine:
         )
 
 
+def be_quiet() -> None:
+    """Let Optuna print errors alone."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
 class _Grid(optuna.samplers.GridSampler):  # type: ignore[misc]
     """The grid, without its request to stop, which Optuna takes from within `optimize` alone."""
 
@@ -115,7 +120,8 @@ class _Grid(optuna.samplers.GridSampler):  # type: ignore[misc]
         """Do nothing."""
 
 
-def _sampler(sweep: Sweep, number: int) -> Any:
+def sampler(sweep: Sweep, number: int) -> Any:
+    """Return the sampler for the trial with this number."""
     digest = hashlib.sha256(f"{sweep.seed}/{number}".encode()).digest()
     seed = int.from_bytes(digest[:4], "big")
     if sweep.sampler == "grid":
@@ -134,7 +140,8 @@ def _sampler(sweep: Sweep, number: int) -> Any:
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)  # running trials count as bad ones
 
 
-def _distribution(dimension: Dimension) -> Any:
+def distribution(dimension: Dimension) -> Any:
+    """Return a dimension as Optuna has it."""
     if dimension.choices:
         return optuna.distributions.CategoricalDistribution(dimension.choices)
     if dimension.is_integer:

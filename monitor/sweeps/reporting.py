@@ -29,10 +29,11 @@ class Reporter:
         self._sweep, self._logdir = sweep, logdir
         self._waiting = 0
 
-    def begin(self, results: Sequence[Result], jobs: int) -> None:
+    def begin(self, results: Sequence[Result], jobs: int | None) -> None:
         """The sweep begins, or goes on."""
+        at_a_time = "" if jobs is None else f", {jobs} at a time"
         done = f"{len(results)} of " if results else ""
-        echo(f"Sweep {self._sweep.name}: {done}{_trials(self._sweep.trials)}, {jobs} at a time, in {self._logdir}")
+        echo(f"Sweep {self._sweep.name}: {done}{_trials(self._sweep.trials)}{at_a_time}, in {self._logdir}")
 
     def stopped(self) -> None:
         """The driver was stopped by a signal."""

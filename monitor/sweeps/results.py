@@ -84,7 +84,7 @@ def result_of(sweep: Sweep, folder: Path, trial: Trial, code: int | None) -> Res
     if run.status in ENDED_EARLY:
         return Result(trial, "pruned", value, step, run=path)
     if run.status in NOT_ENDED or run.status == RunStatus.RUNNING:
-        return Result(trial, "killed", run=path)
+        return Result(trial, "killed", value, step, run=path)
     if run.status != RunStatus.FINISHED:
         return Result(trial, "failed", None, None, run.error or f"its run is {run.status}", path)
     if value is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from monitor.sweeps.settings import Sweep
+    from monitor.sweeps.settings import RayOptions, Sweep
 
 
 class SweepEnd(NamedTuple):
@@ -34,18 +34,32 @@ class SweepEnd(NamedTuple):
     resume: str
 
 
-def run_sweep(sweep: Sweep, logdir: Path, jobs: int | None, specs: Callable[[str], Sequence[str]]) -> SweepEnd:
+def run_sweep(
+    sweep: Sweep, logdir: Path, jobs: int | None, options: RayOptions, specs: Callable[[str], Sequence[str]]
+) -> SweepEnd:
     """Run trials until there are all results, print the best, and return how it ended.
 
     Args:
         sweep: the sweep, whose folder is there.
         logdir: where its runs go.
-        jobs: trials at a time; by default, one per GPU, or one.
+        jobs: trials at a time; by default, one per GPU, or one; with Ray, as many as have resources.
+        options: for Ray.
         specs: returns the sinks of a run by its name.
 
     Blocks until then. Raises `OSError` if the folder cannot be written.
     """
     folder = sweep_folder(logdir, sweep.name)
+    if sweep.engine == "ray":
+        from monitor.sweeps.ray_engine import run_on_ray
+
+        reporter = Reporter(sweep, logdir)
+        reporter.begin([], jobs)
+        results, missing = run_on_ray(sweep, folder, logdir, jobs, options, specs, reporter)
+        reporter.summary(results, missing)
+        status = 130 if missing else 0 if best_first(results, sweep.goal) else 1
+        if missing:
+            reporter.stopped()
+        return SweepEnd(status, None, reporter.how_to_resume())
     lock = SweepLock(folder / LOCK_FILE)
     jobs = jobs or len(gpus()) or 1
     starter = TrialStarter(sweep, folder, logdir, jobs, specs)

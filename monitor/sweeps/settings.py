@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SUFFIX, SETTINGS_FILE = ".sweep", "sweep.json"
 SAMPLERS = ("tpe", "random", "grid", "qmc")
-ENGINES = ("optuna",)
+ENGINES = ("optuna", "ray")
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,22 @@ class Sweep:
         """Whether the other one does the same, apart from how many trials there are, and how they are run."""
         free: dict[str, Any] = {"trials": 0, "retries": 0, "directory": "", "sinks": ()}
         return replace(self, **free) == replace(other, **free)
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """How Ray runs the trials.
+
+    Attributes:
+        address: of the cluster, such as `auto`; None starts Ray on this machine.
+        cpus, gpus: of each trial.
+        scheduler: `asha` ends bad trials early, `fifo` none.
+    """
+
+    address: str | None = None
+    cpus: float = 1
+    gpus: float = 0
+    scheduler: str = "fifo"
 
 
 def read_sweep(folder: Path) -> Sweep:

@@ -13,6 +13,7 @@ from monitor.runs.opening import default_name
 from monitor.sweeps.description import read_description
 from monitor.sweeps.locks import SweepLock
 from monitor.sweeps.settings import (
+    ENGINES,
     SAMPLERS,
     SETTINGS_FILE,
     Sweep,
@@ -57,6 +58,7 @@ def make_sweep(target: str, arguments: Sequence[str], *, is_module: bool, **give
         ("goal", wanted, GOALS),
         ("value", settings.get("value", "last"), ("last", "best")),
         ("sampler", settings.get("sampler", "tpe"), SAMPLERS),
+        ("engine", settings.get("engine", "optuna"), ENGINES),
     ):
         if value not in accepted:
             raise SpaceError(f"{name} is {value!r}; accepted: {', '.join(accepted)}")
@@ -71,13 +73,14 @@ def make_sweep(target: str, arguments: Sequence[str], *, is_module: bool, **give
         sampler=settings.get("sampler", "tpe"),
         seed=settings.get("seed", 0),
         retries=settings.get("retries", 2),
+        engine=settings.get("engine", "optuna"),
         directory=str(Path.cwd()),
         sinks=tuple(settings.get("sinks", ())),
     )
     check_sampler(sweep)
     points = size(sweep.space)
     if sweep.sampler == "grid" and points is not None:
-        sweep = replace(sweep, trials=min(points, sweep.trials or points))
+        sweep = replace(sweep, trials=points if sweep.engine == "ray" else min(points, sweep.trials or points))
     if not 0 < sweep.trials <= MAX_TRIALS:
         raise SpaceError(f"--trials is {sweep.trials or 'missing'}: say how many, from 1 to {MAX_TRIALS:,}")
     return sweep

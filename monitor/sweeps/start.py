@@ -39,47 +39,68 @@ class TrialStarter:
     ) -> None:
         """Start the process that will start the trials.
 
-        `specs` returns the sinks of a run by its name. With several jobs, each gets its share of the processor cores,
-        and of the GPUs one.
+        `specs` returns the sinks of a run by its name. Each of several jobs gets one of the GPUs.
         """
         self._sweep, self._folder, self._logdir, self._specs = sweep, folder.absolute(), logdir.absolute(), specs
         self._gpus = gpus()
-        ranks = {name for pair in RANK_VARIABLES for name in pair}  # a launcher's, for this process and not for trials
-        environment = {name: value for name, value in os.environ.items() if name not in ranks}
-        if jobs > 1:
-            environment.setdefault(THREADS_VARIABLE, str(max(1, len(os.sched_getaffinity(0)) // jobs)))
-        directory = sweep.directory if Path(sweep.directory).is_dir() else str(Path.cwd())
-        self._server = TrialServer(sweep.target.preloads, environment, directory)
+        self._server = TrialServer(sweep.target.preloads, trial_environment(jobs), working_directory(sweep))
 
     def start(self, trial: Trial, claim: int, slot: int) -> TrialProcess:
         """Start a trial in a process that inherits the descriptor `claim`. Raises `OSError`."""
-        name = f"{self._sweep.name}-{trial.number}"
-        specs = self._specs(name)
-        options = {"--name": [name], "--logdir": [str(self._logdir)], "--sink": specs}
-        settings = trial.settings(self._sweep)
-        arguments = self._sweep.target.trial_command(trial.number, settings, options)
-        field = {
-            "name": self._sweep.name,
-            "trial": trial.number,
-            "metric": self._sweep.metric,
-            "goal": self._sweep.goal,
-            "values": trial.values(self._sweep),
-            "folder": str(self._folder),
-        }
-        variables = {SWEEP_VARIABLE: json.dumps(field)}
+        arguments, variables = prepare(self._sweep, self._folder, self._logdir, trial, self._specs)
         if self._gpus:
             variables[GPUS_VARIABLE] = self._gpus[slot % len(self._gpus)]
-        if self._sweep.target.kind == "runner" and "--name" not in arguments:  # another's, without our options
-            variables |= {DIRECTORY_VARIABLE: str(self._logdir / name), registry.SPECS_VARIABLE: ",".join(specs)}
-        runs_path(self._folder, trial.number).unlink(missing_ok=True)
-        left = self._logdir / name / RUN_FILE
-        if left.is_file() and not left.stat().st_size:  # killed while it made the run, which would be beside it now
-            left.unlink()
         return self._server.start(arguments, variables, claim, log_path(self._folder, trial.number))
 
     def close(self) -> None:
         """End the process that starts the trials."""
         self._server.close()
+
+
+def prepare(
+    sweep: Sweep, folder: Path, logdir: Path, trial: Trial, specs: Callable[[str], Sequence[str]]
+) -> tuple[list[str], dict[str, str]]:
+    """Return the arguments of `monitor` that run a trial, and the variables of its environment.
+
+    What an earlier attempt has noted is removed. `folder` and `logdir` are absolute. Raises `OSError`.
+    """
+    name = f"{sweep.name}-{trial.number}"
+    sinks = specs(name)
+    options = {"--name": [name], "--logdir": [str(logdir)], "--sink": sinks}
+    arguments = sweep.target.trial_command(trial.number, trial.settings(sweep), options)
+    field = {
+        "name": sweep.name,
+        "trial": trial.number,
+        "metric": sweep.metric,
+        "goal": sweep.goal,
+        "values": trial.values(sweep),
+        "folder": str(folder),
+    }
+    variables = {SWEEP_VARIABLE: json.dumps(field)}
+    if sweep.target.kind == "runner" and "--name" not in arguments:  # another's, without our options
+        variables |= {DIRECTORY_VARIABLE: str(logdir / name), registry.SPECS_VARIABLE: ",".join(sinks)}
+    runs_path(folder, trial.number).unlink(missing_ok=True)
+    left = logdir / name / RUN_FILE
+    if left.is_file() and not left.stat().st_size:  # killed while it made the run, which would be beside it now
+        left.unlink()
+    return arguments, variables
+
+
+def trial_environment(jobs: int = 1) -> dict[str, str]:
+    """Return the environment of all trials: that of this process, without its place among those of a launcher.
+
+    With several jobs, each gets its share of the processor cores.
+    """
+    ranks = {name for pair in RANK_VARIABLES for name in pair}
+    environment = {name: value for name, value in os.environ.items() if name not in ranks}
+    if jobs > 1:
+        environment.setdefault(THREADS_VARIABLE, str(max(1, len(os.sched_getaffinity(0)) // jobs)))
+    return environment
+
+
+def working_directory(sweep: Sweep) -> str:
+    """Return where trials run: where the sweep was started, if that is there on this machine."""
+    return sweep.directory if Path(sweep.directory).is_dir() else str(Path.cwd())
 
 
 def gpus() -> list[str]:

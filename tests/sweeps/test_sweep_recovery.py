@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from monitor.testing import wait_until
+from tests.support import event_reader
 from tests.support.sweeps import (
     SCRIPT,
     finished_trials,
@@ -117,15 +118,33 @@ def test_ctrl_c_stops_the_trials_and_a_resumed_sweep_starts_them_again(start: St
     assert states(folder / "runs", "s") == ["COMPLETE"] * 2
 
 
+def test_a_second_ctrl_c_kills_trials_that_do_not_end(start: Start, folder: Path) -> None:
+    script = SCRIPT.replace("started =", "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nstarted =")
+    (folder / "trial.py").write_text(script)
+    with (folder / "err").open("w") as file:
+        process = start(*script_arguments("s", 2, "--until", "go"), cwd=folder, stderr=file.fileno())
+    wait_until(lambda: running(folder) == {0, 1}, TIMEOUT_S)
+    process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "Stopping" in (folder / "err").read_text(), TIMEOUT_S)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=TIMEOUT_S)
+    assert process.wait() == 143
+    assert running(folder) == set()
+    assert trial_pids(folder / "runs", "s") == []
+
+
 @pytest.mark.slow
-def test_a_killed_trial_of_a_runner_goes_on_from_its_checkpoint(
-    start: Start, tmp_path: Path, small_mnist: Path
+@pytest.mark.parametrize("has_checkpoint", [True, False])
+def test_a_killed_trial_of_a_runner_goes_on_in_its_run(
+    start: Start, tmp_path: Path, small_mnist: Path, has_checkpoint: bool
 ) -> None:
     space = ["mlp", "--set", "lr=0.01", "--trials", "1", "--metric", "test/accuracy", "--sink", "tensorboard"]
-    fixed = ["--epochs", "60", "--batch-size", "20", "--checkpoint-every", "epoch", "--data-dir", str(small_mnist)]
+    fixed = ["--epochs", "60", "--batch-size", "20", "--data-dir", str(small_mnist)]
+    fixed += ["--checkpoint-every", "epoch"] if has_checkpoint else []
     process = start(*sweep_arguments(*space, "--name", "s"), "--", *fixed, cwd=tmp_path)
     run = tmp_path / "runs" / "s-0"
-    wait_until(lambda: len(list(run.glob("checkpoints/*.pt"))) > 0, TIMEOUT_S)
+    ready = "checkpoints/*.pt" if has_checkpoint else "events.*"
+    wait_until(lambda: any(file.stat().st_size > 1000 for file in run.glob(ready)), TIMEOUT_S)
     (pid,) = trial_pids(tmp_path / "runs", "s")
     os.kill(pid, signal.SIGKILL)
     out, err = process.communicate(timeout=TIMEOUT_S)
@@ -135,7 +154,9 @@ def test_a_killed_trial_of_a_runner_goes_on_from_its_checkpoint(
     assert (info.name, info.status, info.progress["epoch"]) == ("s-0", "finished", 60)
     (life,) = info.fields["lives"]
     assert life["status"] == "lost"
-    assert life["step"] > 0  # of the checkpoint
+    assert (life["step"] > 0) == has_checkpoint
+    steps = [step for step, _ in event_reader.series(run, "test/accuracy")]
+    assert steps == [20 * epoch for epoch in range(1, 61)]
 
 
 @pytest.mark.slow

@@ -1,0 +1,135 @@
+"""Ray Tune as the engine of a sweep: it places the trials on the nodes of a cluster, and ends the bad ones early.
+
+Optuna chooses the values here too, except for a grid. All nodes share the log directory.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from monitor.errors import MissingExtra
+from monitor.sweeps.optuna_engine import be_quiet, distribution, sampler
+from monitor.sweeps.results import Result, is_ended, result_of
+
+try:
+    import ray
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    from monitor.sweeps.ray_trial import RUN_NAME, RayTrial, trial_of
+except ImportError as missing:
+    raise MissingExtra(
+        f"--engine ray needs packages that are not installed ({missing.name or missing}); "
+        "pip install 'training-monitor[ray,sweep]'"
+    ) from missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from monitor.sweeps.reporting import Reporter
+    from monitor.sweeps.settings import RayOptions, Sweep
+
+RAY_FOLDER = "ray"  # in the sweep's folder
+LONG = 10**6  # values of the metric, which no trial reaches: ASHA's last rung ends trials
+
+
+def run_on_ray(
+    sweep: Sweep,
+    folder: Path,
+    logdir: Path,
+    jobs: int | None,
+    options: RayOptions,
+    specs: Callable[[str], Sequence[str]],
+    reporter: Reporter,
+) -> tuple[list[Result], int]:
+    """Run the sweep on a cluster, or go on with it; return the results, and how many trials have none.
+
+    Blocks until all trials have ended. At Ctrl-C, Ray ends them, and this returns.
+    """
+    be_quiet()
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    ray.init(address=options.address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
+    try:
+        parameters = {
+            "sweep": sweep,
+            "folder": str(folder.absolute()),
+            "logdir": str(logdir.absolute()),
+            "specs": list(specs(RUN_NAME)),
+        }
+        trainable = tune.with_resources(
+            tune.with_parameters(RayTrial, **parameters), {"cpu": options.cpus, "gpu": options.gpus}
+        )
+        tuner = _tuner(sweep, folder, jobs, options, trainable, reporter)
+        tuner.fit()
+        trials = _trials(tuner)
+    finally:
+        ray.shutdown()
+    found = [_result(sweep, folder, trial) for trial in trials]
+    results = [
+        result if is_ended(result) else result._replace(state="failed", error="its process was killed too often")
+        for result, trial in zip(found, trials)
+        if is_ended(result) or trial.status == "ERROR"
+    ]
+    return results, sweep.trials - len(results)
+
+
+def _tuner(
+    sweep: Sweep, folder: Path, jobs: int | None, options: RayOptions, trainable: Any, reporter: Reporter
+) -> Any:
+    stored = folder.absolute() / RAY_FOLDER / sweep.name
+    if tune.Tuner.can_restore(str(stored)):
+        return tune.Tuner.restore(str(stored), trainable, resume_unfinished=True, restart_errored=True)
+    is_grid = sweep.sampler == "grid"
+    goal = {"metric": "value", "mode": sweep.goal}
+    grid = {dimension.option: tune.grid_search(dimension.grid()) for dimension in sweep.space}
+    search = None
+    if not is_grid:
+        space = {dimension.option: distribution(dimension) for dimension in sweep.space}
+        search = OptunaSearch(space, sampler=sampler(sweep, 0), **goal)
+    scheduler = ASHAScheduler(max_t=LONG, grace_period=1, **goal) if options.scheduler == "asha" else FIFOScheduler()
+    return tune.Tuner(
+        trainable,
+        param_space=grid if is_grid else None,
+        tune_config=tune.TuneConfig(
+            num_samples=1 if is_grid else sweep.trials,
+            search_alg=search,
+            scheduler=scheduler,
+            max_concurrent_trials=jobs,
+        ),
+        run_config=tune.RunConfig(
+            name=sweep.name,
+            storage_path=str(stored.parent),
+            failure_config=tune.FailureConfig(max_failures=sweep.retries),
+            callbacks=[_Progress(sweep, folder, reporter)],
+            verbose=0,
+        ),
+    )
+
+
+def _result(sweep: Sweep, folder: Path, trial: Any) -> Result:
+    return result_of(sweep, folder, trial_of(sweep, folder, trial.trial_id, trial.config), None)
+
+
+def _trials(tuner: Any) -> list[Any]:
+    """Return Ray's own records of the trials."""
+    return list(tuner.get_results()._experiment_analysis.trials)  # noqa: SLF001 - a result does not name its trial
+
+
+class _Progress(tune.Callback):  # type: ignore[misc]
+    """Prints a line for each trial that ends."""
+
+    def __init__(self, sweep: Sweep, folder: Path, reporter: Reporter) -> None:
+        self._sweep, self._folder, self._reporter = sweep, folder, reporter
+        self._results: list[Result] = []
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002 - Ray's
+        """A trial has ended, by itself or by the scheduler."""
+        result = _result(self._sweep, self._folder, trial)
+        if result.state == "killed":  # the scheduler is ending it
+            result = result._replace(state="pruned")
+        self._results.append(result)
+        self._reporter.result(result, self._results)

@@ -1,0 +1,158 @@
+"""A trial on a Ray cluster: an actor that runs it in a process of its own, and reports each value of the metric."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ray import tune
+
+from monitor.errors import DataError
+from monitor.events.reader import read_scalars
+from monitor.files import atomic_write
+from monitor.runs.resume import record_end
+from monitor.runs.run_file import read_run_file
+from monitor.runs.status import RunStatus
+from monitor.sweeps.claims import Claim
+from monitor.sweeps.locks import SweepLock
+from monitor.sweeps.results import Trial, is_ended, log_path, result_of, runs_of
+from monitor.sweeps.sessions import end_session, end_strays, send_signal
+from monitor.sweeps.setup import LOCK_FILE
+from monitor.sweeps.start import prepare, trial_environment, working_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from monitor.sweeps.settings import Sweep
+
+NUMBERS_FILE = "ray.json"  # in the sweep's folder: the numbers of the trials by Ray's names
+RUN_NAME = "monitor-run-name"  # in a spec: the name of the run
+POLL_INTERVAL_S = 0.2
+STOP_TIMEOUT_S = 30.0
+
+
+class RayTrial(tune.Trainable):  # type: ignore[misc]
+    """One trial. Ray makes it on the node that has the resources, and again where that node is gone."""
+
+    def setup(self, config: dict[str, Any], sweep: Sweep, folder: str, logdir: str, specs: Sequence[str]) -> None:
+        """Start the process, unless the trial has ended already and only its driver did not get to know."""
+        self._sweep, self._folder = sweep, Path(folder)
+        self._trial = trial_of(sweep, self._folder, self.trial_id, config)
+        self._reported = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._claim = Claim(self._folder, self._trial.number)
+        while not self._claim.take():  # its former process is ending
+            time.sleep(POLL_INTERVAL_S)
+        end_strays(self._folder, self._trial.number, self._claim.pid)
+        if is_ended(result_of(sweep, self._folder, self._trial, None)):
+            return
+        arguments, variables = prepare(
+            sweep, self._folder, Path(logdir), self._trial, lambda name: _specs_of(specs, name)
+        )
+        with log_path(self._folder, self._trial.number).open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "monitor", *arguments],
+                cwd=working_directory(sweep),
+                env={**trial_environment(), **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[self._claim.descriptor],
+                start_new_session=True,
+            )
+        self._claim.write(process=_identity(self._process.pid))
+
+    def step(self) -> dict[str, Any]:
+        """Wait for the next value of the metric, or for the end. Raises `RuntimeError` if the process was killed."""
+        while True:
+            code = 0 if self._process is None else self._process.poll()
+            self._claim.touch()
+            points = self._points()
+            if len(points) > self._reported:
+                self._reported += 1
+                step, value = points[self._reported - 1]
+                return {"value": value, "step": step, "done": False}
+            if code is not None:
+                return self._end(code)
+            time.sleep(POLL_INTERVAL_S)
+
+    def _end(self, code: int) -> dict[str, Any]:
+        if code < 0 and self._process is not None:
+            end_session(self._process.pid)
+        result = result_of(self._sweep, self._folder, self._trial, code)
+        if not is_ended(result):
+            raise RuntimeError(f"the process of trial {self._trial.number} was killed")
+        value = float("nan") if result.value is None else result.value
+        return {"value": value, "step": result.step, "state": result.state, "done": True}
+
+    def _points(self) -> list[tuple[int, float]]:
+        for run in runs_of(self._folder, self._trial.number):
+            with suppress(OSError):
+                points = read_scalars(run, [self._sweep.metric])[self._sweep.metric]
+                if points:
+                    return points
+        return []
+
+    def cleanup(self) -> None:
+        """Stop the process, where Ray's scheduler has ended the trial before it ended itself."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            send_signal(process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_TIMEOUT_S)
+            end_session(process.pid)
+            process.wait()
+            for run in runs_of(self._folder, self._trial.number):
+                _mark_stopped(run)
+        self._claim.close()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Keep nothing: runs have checkpoints of their own."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Do nothing."""
+
+
+def number_of(folder: Path, trial_id: str) -> int:
+    """Return the number of the trial that Ray knows by this name; a new one gets the next."""
+    file = folder / NUMBERS_FILE
+    with SweepLock(folder / LOCK_FILE):
+        known: dict[str, int] = json.loads(file.read_bytes()) if file.exists() else {}
+        if trial_id not in known:
+            known[trial_id] = len(known)
+            atomic_write(file, json.dumps(known))
+    return known[trial_id]
+
+
+def trial_of(sweep: Sweep, folder: Path, trial_id: str, config: Mapping[str, Any]) -> Trial:
+    """Return the trial that Ray knows by this name."""
+    parameters = {dimension.option: config[dimension.option] for dimension in sweep.space}
+    return Trial(number_of(folder, trial_id), parameters)
+
+
+def _specs_of(specs: Sequence[str], name: str) -> list[str]:
+    return [spec.replace(RUN_NAME, quote(name)) for spec in specs]
+
+
+def _identity(pid: int) -> dict[str, Any] | None:
+    from monitor.runs.process import identity
+
+    try:
+        return identity(pid)
+    except OSError:  # it has ended already
+        return None
+
+
+def _mark_stopped(run: Path) -> None:
+    with suppress(OSError, DataError):
+        fields = read_run_file(run)
+        if fields["status"] in (RunStatus.INTERRUPTED, RunStatus.RUNNING):
+            fields.pop("error", None)
+            record_end(run, fields, RunStatus.STOPPED, "stopped by Ray's scheduler")
