@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.alerts import parse_rules
-from monitor.delivery.pruning import parse_pruning
 from monitor.errors import MissingExtra, MonitorError
 from monitor.recording.options import parse_record
 from monitor.render.charts.grouping import parse_charts
@@ -86,6 +85,8 @@ def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 
 def prune(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Check that a rule for pruning can be parsed, and says which runs compete."""
+    from monitor.delivery.pruning import parse_pruning
+
     try:
         parse_pruning(value)
     except MonitorError as error:
