@@ -90,6 +90,7 @@ def test_a_trial_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found = facts(tmp_path / "a")
     assert found["status"] == "pruned"
     assert (found["sweep"]["trial"], "is_best" in found["sweep"]) == (2, False)
+    assert found["sweep"]["values"]["api_key"] == "***"
     assert Trial("s", 0, "a", "min", {}, tmp_path).fields() == {
         "name": "s", "trial": 0, "metric": "a", "goal": "min", "values": {},
     }  # fmt: skip
