@@ -51,7 +51,7 @@ class Pruning(NamedTuple):
         known = {_simplified(name) for name in run.config}
         values = to_settings(dict(trial.values))
         run.config.update({name: value for name, value in values.items() if _simplified(name) not in known})
-        run.update(sweep=trial.fields(), config=run.config)
+        run.update(sweep={**trial.fields(), "values": values}, config=run.config)  # without secrets
         if self.is_wanted:
             sink.pruner, sink.on_prune = pruner_of(trial, self.rule), on_prune
 

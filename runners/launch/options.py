@@ -14,7 +14,6 @@ import click
 
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
 from monitor.commands.option_values import GivenPath, NameChoice, alerts, charts, prune, record, run_name
-from monitor.delivery.pruning import parse_pruning
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 # What runners import when they run, which `monitor sweep` imports once for all trials; none of it starts a thread.
@@ -68,6 +67,8 @@ class RunOptions(SinkOptions):
     @property
     def may_stop(self) -> bool:
         """Whether an alert, or a rule that prunes, may end the training."""
+        from monitor.delivery.pruning import parse_pruning
+
         return self.stop_on_alert or parse_pruning(self.prune).may_prune
 
 

@@ -19,6 +19,7 @@ from monitor.cli import main
 from monitor.events.files import event_files
 from monitor.runs.listing import load, scan
 from monitor.runs.rank import without_ranks
+from monitor.runs.rungs import Rungs
 from monitor.testing import wait_until
 from runners.training import checkpoints
 from runners.training.distributed import DistributedContext
@@ -131,6 +132,17 @@ def test_a_rank_that_dies_ends_the_job_and_a_restart_resumes(tmp_path: Path, sma
     for tag in ("train/loss", "val/loss", "test/loss"):
         assert apart(ours[tag], theirs[tag]) < 1e-3, tag
     assert [step for step, _ in ours["rank1/train/loss"]] == list(range(1050))
+
+
+@pytest.mark.slow
+def test_all_ranks_end_when_the_run_is_pruned(tmp_path: Path, small_mnist: Path, start: Start) -> None:
+    Rungs(tmp_path / "p.sweep", "other").add(0, 1.5)
+    rule = ["--prune", "test/accuracy peers=p", "--epochs", 10_000]
+    job = torchrun(start, *settings(tmp_path, small_mnist, *rule, "--name", "worse"))
+    out, err = finish(job)
+    assert job.returncode == 0, err
+    assert "Pruned: test/accuracy" in out
+    assert load(tmp_path / "worse").status == "pruned"
 
 
 def ranks(launcher: int) -> list[int]:

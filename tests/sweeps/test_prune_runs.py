@@ -6,12 +6,14 @@ import json
 import signal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from monitor import Logger, reopen
 from monitor.records import Text
 from monitor.runs.listing import load, scan
 from monitor.runs.rungs import Rungs
 from monitor.runs.sweep_trial import SWEEP_VARIABLE
-from monitor.runs.trial import Trial
+from monitor.runs.trial import Trial, current_trial
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 from tests.support.scripts import run_script, write_script
@@ -19,8 +21,6 @@ from tests.support.train_command import invoke, train
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.support.processes import Start
 
@@ -91,6 +91,7 @@ def test_a_trial_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found = facts(tmp_path / "a")
     assert found["status"] == "pruned"
     assert (found["sweep"]["trial"], "is_best" in found["sweep"]) == (2, False)
+    assert found["sweep"]["values"]["api_key"] == "***"
     assert Trial("s", 0, "a", "min", {}, tmp_path).fields() == {
         "name": "s", "trial": 0, "metric": "a", "goal": "min", "values": {},
     }  # fmt: skip
@@ -102,6 +103,34 @@ def test_a_trial_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with Logger(tmp_path / "c", []) as log:
         log.scalar("test/accuracy", 0.5, 1)
     assert "sweep" not in facts(tmp_path / "c")
+
+
+GOOD = {"name": "s", "trial": 0, "metric": "a", "goal": "min", "values": {}, "folder": "/s.sweep"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "null", "[]", "7", '"s"', "[" * 100_000,
+        *(json.dumps({name: value for name, value in GOOD.items() if name != left_out}) for left_out in GOOD),
+        json.dumps({**GOOD, "goal": "best"}), json.dumps({**GOOD, "trial": 1.5}), json.dumps({**GOOD, "trial": True}),
+        json.dumps({**GOOD, "folder": "s.sweep"}), json.dumps({**GOOD, "folder": 3}),
+        json.dumps({**GOOD, "values": []}), json.dumps({**GOOD, "prune": []}),
+        json.dumps({**GOOD, "prune": {"reduction_factor": 1}}),
+        json.dumps({**GOOD, "prune": {"min_resource": [1]}}), json.dumps({**GOOD, "metric": None}),
+    ],
+)  # fmt: skip
+def test_a_variable_that_says_nothing_of_use_is_ignored(
+    text: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(SWEEP_VARIABLE, text)
+    assert current_trial() is current_trial() is None
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    monkeypatch.setenv(SWEEP_VARIABLE, json.dumps(GOOD))
+    trial = current_trial()
+    assert trial is not None
+    assert (trial.trial, str(trial.folder), trial.prune) == (0, "/s.sweep", None)
 
 
 def test_a_resumed_run_counts_on(tmp_path: Path) -> None:
