@@ -22,7 +22,7 @@ copyright = f"2026, {author}"
 version = release = monitor.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
-exclude_patterns = ["_build", "_sweep_pruning.md"]
+exclude_patterns = ["_build"]
 smartquotes = False  # `--sink` keeps its two hyphens
 # Nothing on the pages comes from another host: furo brings its styles and scripts, and the search is Sphinx's own.
 html_theme = "furo"

@@ -218,8 +218,20 @@ def lesson_init(studio: Studio) -> None:
     studio.shoot("lesson-init-tensorboard", address, ready, sizes=((1280, 720),))
 
 
+def sweep(studio: Studio) -> None:
+    """The page of a sweep."""
+    visdom = f"visdom://127.0.0.1:{studio.visdom.port}"
+    studio.run(
+        "sweep", "mlp", "--set", "lr=log:1e-4..1", "--set", "optimizer=sgd,adam", "--set", "hidden=50|100,100",
+        "--trials", "24", "--jobs", "2", "--metric", "test/accuracy", "--name", "digits",
+        "--prune", "reduction_factor=3", "--sink", "tensorboard", "--sink", visdom,
+        "--", "--data", "digits", "--epochs", "15",
+    )  # fmt: skip
+    studio.shoot("sweep", f"{studio.visdom.url}/env/digits", PLOTS.format(3))
+
+
 GROUPS: tuple[Callable[[Studio], None], ...] = (
-    visdom, timeline, steering, tensorboard, compare, existing_script, lessons, lesson_init
+    visdom, timeline, steering, tensorboard, compare, existing_script, lessons, lesson_init, sweep
 )  # fmt: skip
 
 

@@ -11,7 +11,9 @@ import click
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_sinks
 from monitor.commands.option_values import GivenPath, NameChoice, check_sinks, is_installed, run_name
-from monitor.dashboards.session import print_commands, start_dashboards, view_commands
+from monitor.dashboards.session import echo, print_commands, start_dashboards, view_commands
+from monitor.runs.listing.found_runs import FoundRuns
+from monitor.runs.listing.stored_fields import PARTS
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SINKS = ("tensorboard", "visdom")
 SHOWN_COMMANDS = 5  # in a dry run
-FIXED = ("space", "metric", "value", "goal", "sampler", "seed", "name", "engine")  # of a sweep that goes on
+FIXED = ("space", "metric", "value", "goal", "sampler", "seed", "prune", "name", "engine")  # of a sweep that goes on
 
 
 class SweepCommand(MonitorCommand):
@@ -53,6 +55,8 @@ class SweepCommand(MonitorCommand):
               help="Whether the metric should be low or high.  [default: as its name says]")  # fmt: skip
 @click.option("--sampler", type=NameChoice(SAMPLERS), help="How values are chosen.  [default: tpe]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the sampler.  [default: 0]")
+@click.option("--prune", metavar="SETTINGS",
+              help="End trials that do not keep up with the others, such as 'reduction_factor=3'.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1),
               help="Trials at a time on this machine.  [default: one per GPU, or 1]")  # fmt: skip
 @click.option("--retries", type=click.IntRange(min=0),
@@ -93,9 +97,7 @@ def sweep(
     ARGUMENTS after -- are those of every trial. The same command with the same --name goes on with its sweep.
     """
     if resume is not None:
-        if target is not None or any(
-            settings[name] for name in ("space", "metric", "goal", "sampler", "name", "engine")
-        ):
+        if target is not None or any(settings[name] for name in FIXED):
             raise click.BadParameter(
                 "goes with --trials, --jobs, --retries, and --sink alone.", param_hint="'--resume'"
             )
@@ -118,6 +120,7 @@ def sweep(
 
 def _run(sweep: Sweep, logdir: Path, jobs: int | None, options: RayOptions, *, open_browser: bool) -> int:
     """Start the dashboards, run the trials, and print what came out; return the exit status."""
+    from monitor.sweeps.page import SweepPage
     from monitor.sweeps.run import run_sweep
 
     specs = sweep.sinks or tuple(filter(is_installed, DEFAULT_SINKS))
@@ -142,7 +145,12 @@ def _run(sweep: Sweep, logdir: Path, jobs: int | None, options: RayOptions, *, o
                 if sink.name != "console"  # whose lines would be those of several runs at once
             ]
 
-        end = run_sweep(sweep, logdir, jobs, options, specs_of)
+        pages = [sink.spec_of_page(sweep.name) for sink in sinks if isinstance(sink, DashboardSink)]
+        found = FoundRuns(logdir)
+        with SweepPage(sweep.name, logdir, pages, runs=lambda: found(PARTS)) as page:
+            for url in page.urls():
+                echo(f"Sweep: {url}")
+            end = run_sweep(sweep, logdir, jobs, options, specs_of)
         print_commands(view_commands([sink for sink in sinks if not isinstance(sink, DashboardSink)], logdir, None))
     if end.problem is not None:
         fail(f"{end.problem}; go on with: {end.resume}", 1)

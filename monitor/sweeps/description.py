@@ -28,6 +28,7 @@ TYPES: dict[str, type] = {
     "retries": int,
     "name": str,
     "sinks": list,
+    "prune": str,
 }
 WORDS = {str: "a text", list: "a list of texts", dict: "a table", int: "an int"}
 

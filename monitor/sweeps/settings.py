@@ -42,6 +42,7 @@ class Sweep:
         engine: of `ENGINES`.
         directory: where it was started; the paths of the command line are relative to it.
         sinks: where its trials log; the default ones if it is empty.
+        prune: how trials prune each other, such as `reduction_factor=3`; None if they do not.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Sweep:
     engine: str = "optuna"
     directory: str = "."
     sinks: tuple[str, ...] = ()
+    prune: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return what `sweep.json` holds."""
@@ -76,6 +78,7 @@ class Sweep:
             "retries": self.retries,
             "directory": self.directory,
             "sinks": list(self.sinks),
+            "prune": self.prune,
         }
 
     def has_space_of(self, other: Sweep) -> bool:
@@ -120,6 +123,7 @@ def read_sweep(folder: Path) -> Sweep:
             engine=_one_of(fields["engine"], ENGINES),
             directory=str(fields["directory"]),
             sinks=tuple(map(str, fields["sinks"])),
+            prune=None if fields.get("prune") is None else str(fields["prune"]),
         )
     except FileNotFoundError:
         raise DataError(f"there is no sweep in {str(folder)!r}: it has no {SETTINGS_FILE}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError, SpaceError
+from monitor.halving import parse_settings
 from monitor.metrics import GOALS, goal
 from monitor.runs.opening import default_name
 from monitor.sweeps.description import read_description
@@ -76,8 +77,10 @@ def make_sweep(target: str, arguments: Sequence[str], *, is_module: bool, **give
         engine=settings.get("engine", "optuna"),
         directory=str(Path.cwd()),
         sinks=tuple(settings.get("sinks", ())),
+        prune=settings.get("prune"),
     )
     check_sampler(sweep)
+    parse_settings(sweep.prune or "")
     points = size(sweep.space)
     if sweep.sampler == "grid" and points is not None:
         sweep = replace(sweep, trials=points if sweep.engine == "ray" else min(points, sweep.trials or points))

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.runs.rank import RANK_VARIABLES
+from monitor.halving import parse_settings
+from monitor.runs.rank import without_ranks
 from monitor.runs.run_file import RUN_FILE
 from monitor.runs.script_session import DIRECTORY_VARIABLE
 from monitor.runs.sweep_trial import SWEEP_VARIABLE, runs_path
@@ -75,6 +76,8 @@ def prepare(
         "goal": sweep.goal,
         "values": trial.values(sweep),
         "folder": str(folder),
+        "is_best": sweep.is_best,
+        "prune": None if sweep.prune is None else parse_settings(sweep.prune).fields(),
     }
     variables = {SWEEP_VARIABLE: json.dumps(field)}
     if sweep.target.kind == "runner" and "--name" not in arguments:  # another's, without our options
@@ -91,8 +94,7 @@ def trial_environment(jobs: int = 1) -> dict[str, str]:
 
     With several jobs, each gets its share of the processor cores.
     """
-    ranks = {name for pair in RANK_VARIABLES for name in pair}
-    environment = {name: value for name, value in os.environ.items() if name not in ranks}
+    environment = without_ranks(os.environ)
     if jobs > 1:
         environment.setdefault(THREADS_VARIABLE, str(max(1, len(os.sched_getaffinity(0)) // jobs)))
     return environment
