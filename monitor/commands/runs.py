@@ -207,8 +207,8 @@ def as_json_line(run: RunInfo) -> str:
 
 def as_csv_text(infos: Sequence[RunInfo]) -> str:
     """Return one line per run: the columns of the table, then all metrics, then all settings."""
-    tags = sorted({tag for run in infos for tag in run.unsorted_metrics}, key=sort_key)
-    settings = list(dict.fromkeys(key for run in infos for key in run.config))
+    tags = sorted({tag for tags in {tuple(run.unsorted_metrics) for run in infos} for tag in tags}, key=sort_key)
+    settings = list(dict.fromkeys(key for keys in dict.fromkeys(tuple(run.config) for run in infos) for key in keys))
     counts = ("epoch", "epochs", "step", "steps")
     header = ["name", "status", *counts, "duration", "age", "start", "error"]
     for tag in tags:
