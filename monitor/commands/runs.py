@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 REFRESH_INTERVAL_S = 2.0
-REST_FACTOR = 20  # looking takes at most a twentieth of the time
+REST_FACTOR = 20  # after the first, looking takes at most a twentieth of a processor's time
 DEFAULT_WIDTH = 80
 QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # known of each run without its contents
 
@@ -158,15 +158,17 @@ def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
 
     console = Console()
     with suppress(KeyboardInterrupt), Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        cost: float | None = None  # of a look, in seconds of a processor
         while True:
-            began = time.monotonic()
+            began = time.process_time()
             infos, left_out = selection.of(found(0 if selection.is_quick else LISTED_PARTS), "-start")
             if selection.order is None:
                 infos.sort(key=lambda run: run.status is not RunStatus.RUNNING)
             table = runs_table(infos, selection.metrics, console.width, console.height - 1, left_out)
             live.update(table if infos else Text(nothing), refresh=True)
             found.save()
-            time.sleep(max(REFRESH_INTERVAL_S, (time.monotonic() - began) * REST_FACTOR))
+            is_first, cost = cost is None, time.process_time() - began
+            time.sleep(REFRESH_INTERVAL_S if is_first else max(REFRESH_INTERVAL_S, cost * REST_FACTOR))
 
 
 def pipe_width() -> int:
