@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 REFRESH_INTERVAL_S = 2.0
-REST_FACTOR = 20  # looking takes at most a twentieth of the time
+REST_FACTOR = 20  # after the first, looking takes at most a twentieth of a processor's time
 DEFAULT_WIDTH = 80
 QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # known of each run without its contents
 
@@ -160,8 +160,9 @@ def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
 
     console = Console()
     with suppress(KeyboardInterrupt), Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        cost: float | None = None  # of a look, in seconds of a processor
         while True:
-            began = time.monotonic()
+            began = time.process_time()
             infos, left_out = selection.of(found(0 if selection.is_quick else LISTED_PARTS), "-start")
             if selection.order is None:
                 infos.sort(key=lambda run: run.status is not RunStatus.RUNNING)
@@ -169,7 +170,8 @@ def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
             table = watched_runs(infos, selection.metrics, *size, left_out, is_sorted=selection.order is not None)
             live.update(table if infos else Text(nothing), refresh=True)
             found.save()
-            time.sleep(max(REFRESH_INTERVAL_S, (time.monotonic() - began) * REST_FACTOR))
+            is_first, cost = cost is None, time.process_time() - began
+            time.sleep(REFRESH_INTERVAL_S if is_first else max(REFRESH_INTERVAL_S, cost * REST_FACTOR))
 
 
 def pipe_width() -> int:
@@ -210,8 +212,8 @@ def as_json_line(run: RunInfo) -> str:
 
 def as_csv_text(infos: Sequence[RunInfo]) -> str:
     """Return one line per run: the columns of the table, then all metrics, then all settings."""
-    tags = sorted({tag for run in infos for tag in run.unsorted_metrics}, key=sort_key)
-    settings = list(dict.fromkeys(key for run in infos for key in run.config))
+    tags = sorted({tag for tags in {tuple(run.unsorted_metrics) for run in infos} for tag in tags}, key=sort_key)
+    settings = list(dict.fromkeys(key for keys in dict.fromkeys(tuple(run.config) for run in infos) for key in keys))
     counts = ("epoch", "epochs", "step", "steps")
     header = ["name", "status", *counts, "duration", "age", "start", "error"]
     for tag in tags:

@@ -14,6 +14,7 @@ from monitor.events.files import event_files, runs_under
 from monitor.records import Config, Scalar
 from monitor.runs.editing import TRASH_SUFFIX
 from monitor.runs.listing import load, scan
+from monitor.runs.listing.found_runs import FoundRuns
 from monitor.runs.run_file import RUN_FILE, parse_number
 from monitor.runs.settings.convert import read_settings
 from monitor.runs.sweep_runs import group_sweeps
@@ -167,7 +168,7 @@ def _check_name(name: str) -> None:
 
 
 def _no_match(name: str, logdir: Path) -> NoReturn:
-    known = [run.name for run in scan(logdir)] if logdir.is_dir() else []
+    known = [run.name for run in FoundRuns(logdir, with_foreign=False)(0)] if logdir.is_dir() else []
     raise DataError(f"{name!r} matches no run{hint(name, known, f'in {logdir}')}")
 
 

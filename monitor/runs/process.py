@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,18 @@ def parent_identity() -> dict[str, Any]:
 
 def machine() -> str:
     """Return what identifies the scope of process numbers: the host, its boot, and the PID namespace."""
-    parts = [socket.gethostname()]
+    return " ".join([socket.gethostname(), *_boot_and_namespace(os.getpid())])
+
+
+@lru_cache(1)
+def _boot_and_namespace(_pid: int) -> list[str]:
+    """Return what stays the same for this process; a list of runs asks for it for each of them."""
+    parts = []
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip())
     with contextlib.suppress(OSError):
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(parts)
+    return parts
 
 
 def is_alive(owner: Any) -> bool | None:
@@ -48,8 +55,7 @@ def is_alive(owner: Any) -> bool | None:
     except (KeyError, TypeError, ValueError):
         return None
     try:
-        process = psutil.Process(pid)
-        return _created(pid) == created and process.status() != psutil.STATUS_ZOMBIE
+        return _created(pid) == created and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return False
     except (psutil.Error, OSError):
@@ -75,9 +81,9 @@ def _created(pid: int) -> float:
     """Return when a process was created; on Linux in ticks since the boot, which do not depend on the clock."""
     import psutil
 
-    stat = Path(f"/proc/{pid}/stat")
     if psutil.LINUX:
-        return float(stat.read_text("utf-8", "replace").rpartition(")")[2].split()[19])
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 - many
+            return float(stat.read().rpartition(")")[2].split()[19])
     return psutil.Process(pid).create_time()
 
 

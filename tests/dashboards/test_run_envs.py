@@ -14,6 +14,7 @@ import requests
 from monitor import Logger, Run
 from monitor.dashboards.session import save_pages
 from monitor.dashboards.visdom.run_places import find_places
+from monitor.runs.listing.found_runs import FoundRuns
 from monitor.sinks import registry
 from monitor.testing import wait_until
 
@@ -130,10 +131,10 @@ def test_names_that_meet_keep_the_newer_run(tmp_path: Path) -> None:
     for place, day in (("a", "2020-01-01"), ("b", "2021-01-01")):
         Run(tmp_path / place / "mlp").finish("finished")
         save(tmp_path / place / "mlp", day, at=time.time())
-    places = find_places(tmp_path)
+    places = find_places(tmp_path, FoundRuns(tmp_path))
     assert {name: place.path.parent.name for name, place in places.items()} == {"mlp": "b", "a_mlp": "a"}
     assert list(places) == ["mlp", "a_mlp"]
-    assert find_places(tmp_path / "none") == {}
+    assert find_places(tmp_path / "none", FoundRuns(tmp_path / "none")) == {}
 
 
 def test_the_newest_env_of_a_folder(tmp_path: Path, serve: Callable[..., Served]) -> None:

@@ -247,6 +247,17 @@ def another_database(file: Path) -> None:
     file.chmod(0o600)
 
 
+def other_values(file: Path) -> None:
+    """Change values in the rows, as a disk may; the database itself stays sound."""
+    with closing(sqlite3.connect(file)) as connection:
+        for key, facts in connection.execute("SELECT id, facts FROM folders WHERE id % 2").fetchall():
+            changed = facts.replace(b"finished", b"failed")
+            connection.execute("UPDATE folders SET facts = ? WHERE id = ?", (changed, key))
+        for key, part in connection.execute("SELECT id, part0 FROM contents").fetchall():
+            connection.execute("UPDATE contents SET part0 = ? WHERE id = ?", (part.replace(b"0.5", b"0.7"), key))
+        connection.commit()
+
+
 def open_to_all(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE folders SET facts = zeroblob(10)")
@@ -278,6 +289,7 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     "flipped": flipped,
     "zeros": lambda file: file.write_bytes(file.read_bytes()[: 2**14] + bytes(file.stat().st_size - 2**14)),
     "another database": another_database,
+    "other values": other_values,
     "open to all": open_to_all,
     "a link": a_link,
     "a directory": a_directory,

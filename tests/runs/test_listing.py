@@ -124,7 +124,10 @@ def test_run_json_is_whole_at_any_moment(tmp_path: Path) -> None:
     assert reads > 10
 
 
-def test_a_list_of_a_thousand_runs_with_damaged_ones_among_them(tmp_path: Path) -> None:
+def test_a_list_of_a_thousand_runs_with_damaged_ones_among_them(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     for number in range(1000):
         metrics = {"test/accuracy": {"last": number / 1000, "step": 9, "best": 0.9, "best_step": 5, "goal": "max"}}
         write(tmp_path / f"r{number:03}", config={"lr": number / 1000}, metrics=metrics, end=timestamp(time.time()))

@@ -14,6 +14,7 @@ from visdom.utils.server_utils import LazyEnvData
 from monitor.dashboards.visdom.env_store import Env, EnvStore, empty_env, read_env
 from monitor.dashboards.visdom.rebuilding import Rebuilding
 from monitor.dashboards.visdom.run_places import find_places
+from monitor.runs.listing.found_runs import FoundRuns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +87,8 @@ class RunEnvs:
     def __init__(self, logdir: Path, store: EnvStore) -> None:
         """Look for the runs. Blocks for some milliseconds per hundred of them; reads no event file."""
         self._logdir, self._store = logdir, store
-        self._places = find_places(logdir)
+        self._runs = FoundRuns(logdir, with_foreign=False)
+        self._places = find_places(logdir, self._runs)
         self._first_seen = dict.fromkeys(self._places, 0.0)
         self._wanted: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._made: dict[str, Rebuilding] = {}  # by env; those of runs that go on
@@ -139,7 +141,7 @@ class RunEnvs:
 
     def _scan(self) -> None:
         try:
-            places = find_places(self._logdir)
+            places = find_places(self._logdir, self._runs)
         except Exception as error:
             log.warning("Visdom: %s cannot be read: %s: %s", self._logdir, type(error).__name__, error)
             return

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from monitor.dashboards.visdom.env_store import fits_page
 from monitor.events.files import event_files, runs_under
-from monitor.runs.listing import RunInfo, scan
 from monitor.runs.run_file import parse_time
 from monitor.runs.status import RunStatus
 from monitor.sinks.visdom.windows import clean_env_name
@@ -17,6 +16,9 @@ from monitor.sinks.visdom.windows import clean_env_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from monitor.runs.listing import RunInfo
+    from monitor.runs.listing.found_runs import FoundRuns
 
 SAVED_FOLDER = "visdom"  # in the directory of a run, and of a group of runs
 CLOCK_STEP_S = 1.0  # of file systems, at most
@@ -42,12 +44,14 @@ class RunPlace:
     is_running: bool
 
 
-def find_places(logdir: Path) -> dict[str, RunPlace]:
+def find_places(logdir: Path, runs: FoundRuns) -> dict[str, RunPlace]:
     """Return the runs under a log directory by the names of their envs, the newest first. Reads no event file.
+
+    `runs` are those of ours, which it reads again where they have changed.
 
     Where two envs have the same name, the older one has that of its folder before it.
     """
-    found = sorted(_places(logdir), key=lambda item: -item[1].start)
+    found = sorted(_places(logdir, runs), key=lambda item: -item[1].start)
     places: dict[str, RunPlace] = {}
     for given, place in found:
         name = given
@@ -57,8 +61,8 @@ def find_places(logdir: Path) -> dict[str, RunPlace]:
     return places
 
 
-def _places(logdir: Path) -> Iterator[tuple[str, RunPlace]]:
-    own = list(scan(logdir)) if logdir.is_dir() else []
+def _places(logdir: Path, runs: FoundRuns) -> Iterator[tuple[str, RunPlace]]:
+    own = runs(0) if logdir.is_dir() else []
     taken, groups = {run.path for run in own}, set()
     for run in own:
         groups.add(run.path.parent)

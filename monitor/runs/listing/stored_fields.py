@@ -38,7 +38,7 @@ class StoredFields(Mapping[str, Any]):
     def __init__(self, folder: str, head: dict[str, Any], parts: Sequence[bytes | None]) -> None:
         """Take the fields of `HEAD`, and the parts as JSON, as far as they are at hand, of the file in `folder`."""
         self._folder, self._known, self.parts = folder, head, parts
-        self._waiting = {0, 1, 2}  # the parts that are not yet parsed
+        self._waiting = 2**PARTS - 1  # a bit for each part that is not yet parsed
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._known:
@@ -78,7 +78,7 @@ class StoredFields(Mapping[str, Any]):
     def lacks(self, field: str, name: str) -> bool:
         """Tell, without parsing it, whether an object cannot have a value of this name; False if that is not known."""
         part = PART_OF.get(field, 0)
-        text = self.parts[part] if part in self._waiting else None
+        text = self.parts[part] if self._waiting >> part & 1 else None
         return text is not None and _as_key(name) not in text
 
     def listed(self) -> dict[str, Any]:
@@ -88,24 +88,24 @@ class StoredFields(Mapping[str, Any]):
 
     def _need(self, name: str) -> None:
         part = PART_OF.get(name, 0)
-        if part in self._waiting and name not in HEAD:
+        if self._waiting >> part & 1 and name not in HEAD:
             self._load(part)
 
     def _load_all(self) -> None:
-        for part in sorted(self._waiting):
+        for part in range(PARTS):
             self._load(part)
 
     def _load(self, part: int) -> None:
-        if part not in self._waiting:
+        if not self._waiting >> part & 1:
             return
         text = self.parts[part]
         if text is None:
             with suppress(DataError):  # it was removed or damaged just now
                 self._known = read_with_stat(self._folder)[0]
-            self._waiting = set()
+            self._waiting = 0
         else:
             self._known.update(_decode(text.decode())[0])
-            self._waiting.discard(part)
+            self._waiting &= ~(1 << part)
 
 
 @lru_cache
