@@ -156,7 +156,8 @@ def load(path: Path, name: str | None = None) -> RunInfo:
     except DataError as error:
         return RunInfo(name, path, RunStatus.DAMAGED, {}, str(error), now)
     heartbeat = parse_time(fields.get("heartbeat") or fields.get("start"))
-    return RunInfo(name, path, true_status(fields, now, heartbeat), fields, fields.get("error"), now)
+    status = true_status(fields, now, heartbeat, path / RUN_FILE)
+    return RunInfo(name, path, status, fields, fields.get("error"), now)
 
 
 def scan(logdir: Path) -> Iterator[RunInfo]:

@@ -10,11 +10,12 @@ from monitor.runs import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from typing import Any
 
 # A program that a signal asked to end exits, by convention, with 128 and the signal's number.
 SIGNAL_EXIT_CODES = {128 + number: number.name for number in (signal.SIGTERM, signal.SIGHUP)}
-HEARTBEAT_TIMEOUT_S = 30.0  # without a heartbeat for this long, a run on another machine is lost
+HEARTBEAT_TIMEOUT_S = 30.0  # without a sign of life for this long, a run on another machine is lost
 
 
 class RunStatus(str, Enum):
@@ -60,15 +61,26 @@ def exception_status(kind: type[BaseException], value: BaseException | None) -> 
     return RunStatus.FAILED, error
 
 
-def true_status(fields: Mapping[str, Any], now: float, last_heartbeat: float | None) -> RunStatus:
+def true_status(
+    fields: Mapping[str, Any], now: float, last_heartbeat: float | None, file: Path | None = None
+) -> RunStatus:
     """Return the status of a run whose `run.json` holds `fields`, which may not know that its process died.
 
-    `now` and `last_heartbeat` are in seconds since the epoch.
+    `now` and `last_heartbeat` are in seconds since the epoch. The time of `file`, the `run.json`, is looked at only for
+    a run on another machine: the clock there may be wrong, and on a shared disk the file's time is the file server's.
     """
     status = RunStatus(fields["status"])
     if status is not RunStatus.RUNNING:
         return status
     alive = process.is_alive(fields.get("process"))
-    if alive is None:  # on another machine, whose clock should differ by little
-        alive = last_heartbeat is not None and now - last_heartbeat <= HEARTBEAT_TIMEOUT_S
+    if alive is None:
+        signs = [last_heartbeat, _time_of(file)]
+        alive = any(sign is not None and abs(now - sign) <= HEARTBEAT_TIMEOUT_S for sign in signs)
     return RunStatus.RUNNING if alive else RunStatus.LOST
+
+
+def _time_of(file: Path | None) -> float | None:
+    try:
+        return None if file is None else file.stat().st_mtime
+    except OSError:
+        return None
