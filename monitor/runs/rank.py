@@ -12,6 +12,7 @@ RANK_VARIABLES = (
     ("PMI_RANK", "PMI_SIZE"),
     ("SLURM_PROCID", "SLURM_NTASKS"),
 )
+MACHINE_VARIABLES = ("GROUP_WORLD_SIZE", "SLURM_NNODES")
 
 
 def process_rank() -> int:
@@ -25,3 +26,14 @@ def process_rank() -> int:
         if rank.isdecimal() and world_size.isdecimal() and int(world_size) > 1:
             return int(rank)
     return 0
+
+
+def is_under_torchrun() -> bool:
+    """Tell whether torchrun started this process, which restarts it after a failure."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def is_on_several_machines() -> bool:
+    """Tell whether the processes of this training are on several machines, under torchrun or Slurm."""
+    counts = (os.environ.get(name, "") for name in MACHINE_VARIABLES)
+    return any(count.isdecimal() and int(count) > 1 for count in counts)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
 from monitor.runs import process
+from monitor.runs.rank import is_under_torchrun
 from monitor.runs.run_file import RUN_FILE, read_run_file
 from monitor.runs.status import RunStatus
-from runners.training.distributed import is_under_torchrun, restart_count
+from runners.training.distributed import restart_count
 
 if TYPE_CHECKING:
     from pathlib import Path

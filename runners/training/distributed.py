@@ -141,11 +141,6 @@ def rank_timeout() -> timedelta:
     return timedelta(seconds=int(given))
 
 
-def is_under_torchrun() -> bool:
-    """Tell whether torchrun started this process, which may restart it."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
 def restart_count() -> int:
     """Return how often this machine's torchrun has restarted its processes after one of them failed.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TorchRun = Callable[..., "subprocess.Popen[str]"]
 # A node that is gone is noticed within seconds rather than minutes.
 RENDEZVOUS = "join_timeout=120,last_call_timeout=2,keep_alive_interval=1,keep_alive_max_attempt=3"
-RANK_TIMEOUT_S = "8"
+RANK_TIMEOUT_S = "15"
 
 
 @pytest.fixture
