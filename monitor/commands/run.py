@@ -23,7 +23,7 @@ from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import charts as check_charts
 from monitor.commands.option_values import prune as check_prune
 from monitor.commands.option_values import record as check_record
-from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
+from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards, where
 from monitor.delivery.pruning import sweep_environment
 from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
 from monitor.recording.options import RECORD_VARIABLE, check_environment
@@ -202,7 +202,7 @@ class ScriptSession:
             for sink in self._sinks.values():
                 if isinstance(sink, DashboardSink):
                     page = _page_url(sink, self._shown)
-                    echo(f"{sink.title}: {page}", err=True)
+                    echo(f"{sink.title}: {page}{where(page)}", err=True)
                     if self._opens:
                         self._opens = False
                         webbrowser.open(page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import socket
 import sys
 import time
 import webbrowser
@@ -12,6 +13,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -19,7 +21,9 @@ from monitor.dashboards.keeper import DashboardKeeper
 from monitor.dashboards.launcher import serve_sink, serve_tensorboard
 from monitor.dashboards.leases import start_lock
 from monitor.dashboards.parent_watch import idle_minutes
+from monitor.network import is_loopback
 from monitor.render.escaping import escape_control_chars
+from monitor.runs.rank import is_on_several_machines
 from monitor.sinks.base import DashboardSink
 
 if TYPE_CHECKING:
@@ -77,12 +81,18 @@ def start_dashboards(
                 shown.connect_to(server.url)
             servers.append(server)
             pages.append(server.url if shown is None else _made_page(shown, open_page))
-            echo(f"{server.name}: {pages[-1]}", err=err)
+            echo(f"{server.name}: {pages[-1]}{where(pages[-1])}", err=err)
     if servers:
         cleanup.callback(DashboardKeeper(servers, report).stop)
     if open_browser and pages:
         webbrowser.open(pages[0])
     return servers
+
+
+def where(page: str) -> str:
+    """Return on which machine an address of the machine itself is, where a training has several."""
+    is_local = is_on_several_machines() and is_loopback(urlsplit(page).hostname or "")
+    return f" (on {socket.gethostname()})" if is_local else ""
 
 
 def _made_page(sink: DashboardSink, open_page: Callable[[DashboardSink], str]) -> str:

@@ -69,9 +69,10 @@ def rename(path: Path, name: str) -> Path:
     target = path.with_name(name)
     if target.exists():
         raise DataError(f"there is a run {str(target)!r} already; choose another name")
+    fields = _as_it_is(path) if (path / RUN_FILE).exists() else None
     path.rename(target)
-    if (target / RUN_FILE).exists():
-        _write(target, {**read_run_file(target), "name": name})
+    if fields is not None:
+        _write(target, {**fields, "name": name})
     return target
 
 
@@ -130,7 +131,19 @@ def _editable(path: Path) -> dict[str, Any]:
     if not (path / RUN_FILE).exists():
         raise DataError(f"the run {str(path)!r} has no {RUN_FILE}: another program wrote it")
     refuse_active(path)
-    return read_run_file(path)
+    return _as_it_is(path)
+
+
+def _as_it_is(path: Path) -> dict[str, Any]:
+    """Return the fields of a run that has ended; with its end if it was lost on another machine and never wrote one.
+
+    Otherwise the time of the edited file would pass for a sign of life.
+    """
+    info = load(path)
+    fields = read_run_file(path)
+    if info.status is RunStatus.LOST and fields["status"] == RunStatus.RUNNING:
+        fields |= {"status": RunStatus.LOST, "end": fields.get("heartbeat") or fields.get("start")}
+    return fields
 
 
 def _write(path: Path, fields: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ OTHER_VARIABLES = (
     "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", "PMIX_RANK", "SLURM_LOCALID", "SLURM_NPROCS",
     "SLURM_STEP_NUM_TASKS", "SLURM_TASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE", "SLURM_NTASKS_PER_NODE",
 )  # fmt: skip
+MACHINE_VARIABLES = ("GROUP_WORLD_SIZE", "SLURM_NNODES")
 
 
 def process_rank() -> int:
@@ -69,3 +70,14 @@ def _tell_of_task(rank: int, size: int) -> None:
     """Say once why a task of Slurm logs, which in one training of several processes would be one run too many."""
     if rank:
         log.info("Slurm's task %d of %d logs a run of its own: without MASTER_ADDR, it is none of several", rank, size)
+
+
+def is_under_torchrun() -> bool:
+    """Tell whether torchrun started this process, which restarts it after a failure."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def is_on_several_machines() -> bool:
+    """Tell whether the processes of this training are on several machines, under torchrun or Slurm."""
+    counts = (os.environ.get(name, "") for name in MACHINE_VARIABLES)
+    return any(count.isdecimal() and int(count) > 1 for count in counts)

@@ -46,6 +46,14 @@ def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run
     """
     path = Path(directory)
     refuse_running(path)
+    return reopen_restarted(path, checkpoint, step)
+
+
+def reopen_restarted(path: Path, checkpoint: str, step: int) -> Run:
+    """Do what `reopen` does after the run's own job was restarted, whatever became of the process that had it.
+
+    That one may seem to be running: its machine may have died just now, or may be cut off from this one.
+    """
     files = event_files(path)
     for file in files:
         if file.is_symlink():
@@ -87,7 +95,9 @@ def _next_life(path: Path, step: int | None) -> dict[str, Any]:
     fields, info = read_run_file(path), load(path)
     if is_held_by_supervisor(fields):
         return fields  # it has not ended: the script goes on
-    life = {"status": info.status, "error": fields.get("error"), "until": fields.get("end"), "step": step}
+    status = RunStatus.LOST if info.status is RunStatus.RUNNING else info.status  # it can no longer say so itself
+    until = fields.get("end") or fields.get("heartbeat")
+    life = {"status": status, "error": fields.get("error"), "until": until, "step": step}
     lives = [*(fields.get("lives") or []), life]
     return {**fields, "resumed": timestamp(time.time()), "spent": info.duration or 0.0, "lives": lives}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -11,14 +12,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monitor.errors import DataError
 from monitor.files import atomic_write
 from monitor.metrics import Goals
 from monitor.runs import process
 from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
-from monitor.runs.run_file import RUN_FILE, timestamp
+from monitor.runs.run_file import RUN_FILE, read_run_file, timestamp
 from monitor.runs.run_html import run_html
-from monitor.runs.script_session import announce
+from monitor.runs.script_session import announce, is_held_by_supervisor
 from monitor.runs.settings.convert import read_settings, to_settings, warn_of_missing
 from monitor.runs.settings.masking import mask_command, mask_text
 from monitor.runs.status import RunStatus
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from monitor.prediction_timeline import PredictionTimeline
+
+log = logging.getLogger("monitor")
 
 
 class Run:
@@ -55,6 +59,8 @@ class Run:
         incomplete: at the end, how many records each durable sink is missing, by its name.
         spent: seconds that earlier processes of a resumed run took.
         first_step: the step at which a resumed run goes on; 0 for a new one.
+        is_taken_over: whether another process goes on with it, as after a restart on another machine while this one was
+            cut off. Then this process leaves `run.json` alone.
     """
 
     def __init__(
@@ -106,7 +112,9 @@ class Run:
         lives = (previous or {}).get("lives") or []
         step = lives[-1].get("step") if lives and previous and previous.get("resumed") else None
         self.first_step = step if isinstance(step, int) else 0
+        self.is_taken_over = False
         self._is_announced = False
+        self._written: tuple[int, ...] = ()  # what the file was like when this process had written it
         self._lock = threading.RLock()  # a signal handler may finish the run while it is being written
         self._fields: dict[str, Any] = {
             "name": self.name,
@@ -163,15 +171,41 @@ class Run:
         return run_html(self.name, self._fields)
 
     def _write(self) -> None:
-        if not self.is_written:
+        if not self.is_written or self._has_new_owner():
             return
         self.path.mkdir(parents=True, exist_ok=True)  # it may have been removed since
         text = json.dumps(self._fields, indent=2, ensure_ascii=False, allow_nan=False)
         atomic_write(self.path / RUN_FILE, text + "\n")
+        self._written = _identity(self.path / RUN_FILE)
         if not self._is_announced:
             self._is_announced = True
             announce(self.path)
             note_run(self.path)
+
+    def _has_new_owner(self) -> bool:
+        """Tell whether another process keeps `run.json` now; the file is read only if it is not as it was left."""
+        if self.is_taken_over or not self._written or _identity(self.path / RUN_FILE) in (self._written, ()):
+            return self.is_taken_over
+        try:
+            fields = read_run_file(self.path)
+        except DataError:
+            return False
+        owner = fields.get("process")
+        if owner is None or owner == process.identity() or is_held_by_supervisor(fields):
+            return False
+        self.is_taken_over = True
+        who = f"process {fields.get('pid')} on {fields.get('host')}"
+        log.warning("%s: %s goes on with this run; this process leaves its status alone", self.path, who)
+        return True
+
+
+def _identity(file: Path) -> tuple[int, ...]:
+    """Return what changes when another process writes a file; nothing if it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _as_json(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -183,7 +183,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "host": _is_text,
     "pid": _is_pid,
     "process": _is_process,
-    "launcher": _is_process,
+    "launchers": _is_list_of(_is_process),
     "versions": _is_object_of(_is_text),
     "git": _is_object,
     "logged": _is_object_of(_is_object),

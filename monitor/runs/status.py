@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # A program that a signal asked to end exits, by convention, with 128 and the signal's number.
 SIGNAL_EXIT_CODES = {128 + number: number.name for number in (signal.SIGTERM, signal.SIGHUP)}
-HEARTBEAT_TIMEOUT_S = 30.0  # without a heartbeat for this long, a run on another machine is lost
+HEARTBEAT_TIMEOUT_S = 30.0  # without a sign of life for this long, a run on another machine is lost
 
 
 class RunStatus(str, Enum):
@@ -62,15 +62,19 @@ def exception_status(kind: type[BaseException], value: BaseException | None) -> 
     return RunStatus.FAILED, error
 
 
-def true_status(fields: Mapping[str, Any], now: float, last_heartbeat: float | None) -> RunStatus:
+def true_status(
+    fields: Mapping[str, Any], now: float, last_heartbeat: float | None, file_time: float | None = None
+) -> RunStatus:
     """Return the status of a run whose `run.json` holds `fields`, which may not know that its process died.
 
-    `now` and `last_heartbeat` are in seconds since the epoch.
+    All times are in seconds since the epoch. `file_time`, that of `run.json`, counts only for a run on another machine:
+    the clock there may be wrong, and on a shared disk the file's time is the file server's.
     """
     status = RunStatus(fields["status"])
     if status is not RunStatus.RUNNING:
         return status
     alive = process.is_alive(fields.get("process"))
-    if alive is None:  # on another machine, whose clock should differ by little
-        alive = last_heartbeat is not None and now - last_heartbeat <= HEARTBEAT_TIMEOUT_S
+    if alive is None:
+        signs = (last_heartbeat, file_time)
+        alive = any(sign is not None and abs(now - sign) <= HEARTBEAT_TIMEOUT_S for sign in signs)
     return RunStatus.RUNNING if alive else RunStatus.LOST

@@ -124,7 +124,7 @@ class TensorBoardSink(Sink):
         """Note the run's end in HPARAMS and close the file."""
         if self._file is None or self._run is None:
             return
-        if not self._rank:
+        if not self._rank and not self._run.is_taken_over:
             end = time.time()
             value = summaries.session_end(succeeded=self._run.status == "finished", end=end)
             self._file.add(summaries.event([value], 0, end))

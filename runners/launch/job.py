@@ -14,13 +14,13 @@ from monitor import Logger, Run
 from monitor.dashboards.session import echo
 from monitor.errors import JobError
 from monitor.integrations.common import add_config
-from monitor.runs.process import parent_identity
-from monitor.runs.resume import reopen
+from monitor.runs.resume import reopen, reopen_restarted
 from monitor.runs.settings.convert import to_settings
 from monitor.runs.status import SIGNAL_EXIT_CODES
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.steering.controls import Controls
 from runners.launch.options import TrainOptions
+from runners.launch.restarts import find_launchers
 from runners.launch.resume_options import (
     ResumePoint,
     check_config,
@@ -55,9 +55,11 @@ class Job(Generic[OptionsT]):
         device: torch.device,
         resume_point: ResumePoint | None,
         *,
+        launchers: list[dict[str, Any]],
         are_sinks_from_user: bool = True,
     ) -> None:
         self.runner, self.options, self.distributed, self.device = runner, options, distributed, device
+        self.launchers = launchers
         self._resume_point, self._are_sinks_from_user = resume_point, are_sinks_from_user
 
     def load(self, load_data: Callable[[], Dataset]) -> Dataset:
@@ -98,8 +100,8 @@ class Job(Generic[OptionsT]):
                 controls=self._controls(optimizer, scheduler),
             )
             log = cleanup.enter_context(logger)
-            if distributed.world_size > 1 and distributed.rank == 0:
-                log.run.update(launcher=parent_identity(), processes=distributed.world_size)
+            if distributed.rank == 0 and (distributed.world_size > 1 or self.launchers):
+                log.run.update(launchers=self.launchers, processes=distributed.world_size)
             if resume_point is not None:
                 self._note_length(log, optimizer, scheduler)
             run = TrainingRun(log, distributed=distributed)
@@ -153,7 +155,8 @@ class Job(Generic[OptionsT]):
         point = self._resume_point
         if point is None:
             return None
-        run = reopen(point.path, point.checkpoint_name, point.step)
+        continue_from = reopen_restarted if point.is_restart else reopen
+        run = continue_from(point.path, point.checkpoint_name, point.step)
         run.controls_made = point.changes_made(run.controls_made, len(run.controls))
         return run
 
@@ -187,17 +190,19 @@ class Job(Generic[OptionsT]):
             if signal_name is not None:
                 message = f"{signal_name}; torchrun sends it to all processes when one of them ends"
                 log.close(status="killed", error=message)
-        elif "peer" in str(error) or isinstance(error, torch.distributed.DistError):
+        elif isinstance(error, torch.distributed.DistError) or re.search("peer|[Tt]imed out", str(error)):
             reason = re.sub(r"^\[[^\]]*\] *", "", str(error).splitlines()[0]).partition(". ")[0]
-            log.close(status="failed", error=f"another process of the job is gone: {reason}")
-            raise JobError(f"another process of the job is gone: {reason}") from error
+            what = "does not answer" if "timed out" in reason.lower() else "is gone"
+            log.close(status="failed", error=f"another process of the job {what}: {reason}")
+            raise JobError(f"another process of the job {what}: {reason}") from error
 
 
 @contextmanager
 def open_job(runner: str, options: OptionsT) -> Iterator[Job[OptionsT]]:
     """Join the other processes, if there are any; restore the options of a run to resume; set the seed."""
     with init_distributed(options.device) as distributed:
-        resume_point = find_resume_point(runner, options, distributed)
+        launchers = find_launchers(distributed)
+        resume_point = find_resume_point(runner, options, distributed, launchers)
         sinks_from_user = options.sinks
         if resume_point is not None:
             options = restore_options(options, resume_point)
@@ -215,7 +220,15 @@ def open_job(runner: str, options: OptionsT) -> Iterator[Job[OptionsT]]:
         device = distributed.device or select_device(options.device)
         torch.manual_seed(options.seed)
         are_sinks_from_user = options.sinks == sinks_from_user
-        yield Job(runner, options, distributed, device, resume_point, are_sinks_from_user=are_sinks_from_user)
+        yield Job(
+            runner,
+            options,
+            distributed,
+            device,
+            resume_point,
+            launchers=launchers,
+            are_sinks_from_user=are_sinks_from_user,
+        )
 
 
 def select_device(name: str) -> torch.device:

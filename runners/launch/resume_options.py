@@ -16,6 +16,7 @@ from monitor.runs.run_file import RUN_FILE, read_run_file
 from monitor.runs.settings.convert import read_settings, to_settings
 from monitor.runs.status import RunStatus
 from monitor.suggestions import hint
+from runners.launch.restarts import restarted_run
 from runners.launch.resume_trust import confirm_outside_options, is_given
 from runners.launch.saved_options import check_saved_options
 
@@ -57,6 +58,7 @@ class ResumePoint(NamedTuple):
     path: Path
     checkpoint_name: str = ""
     checkpoint: dict[str, Any] | None = None
+    is_restart: bool = False  # of this job, by torchrun or a sweep
 
     @property
     def step(self) -> int:
@@ -95,42 +97,43 @@ def options_to_save(options: RunOptions) -> dict[str, Any]:
     return saved
 
 
-def find_resume_point(runner: str, options: RunOptions, distributed: DistributedContext) -> ResumePoint | None:
+def find_resume_point(
+    runner: str, options: RunOptions, distributed: DistributedContext, launchers: list[dict[str, Any]]
+) -> ResumePoint | None:
     """Return the run to resume, None for a new run; waits for all processes.
 
-    It is the run of `--resume`, or after a restart by torchrun or `monitor sweep` the run that these processes had
-    started. Raises
-    `DataError` if it has no usable checkpoint, still runs, or is a run of another runner.
+    It is the run of `--resume`, or after a restart by one of the `launchers`, or by a sweep, the run that these
+    processes had started. Raises `DataError` if it has no usable checkpoint, still runs, or is a run of another runner.
     """
-    point_or_error = distributed.broadcast(_find(runner, options) if distributed.rank == 0 else None)
+    point_or_error = distributed.broadcast(_find(runner, options, launchers) if distributed.rank == 0 else None)
     if isinstance(point_or_error, str):
         raise DataError(point_or_error)
     point: ResumePoint | None = point_or_error
     return point
 
 
-def _find(runner: str, options: RunOptions) -> ResumePoint | str | None:
+def _find(runner: str, options: RunOptions, launchers: list[dict[str, Any]]) -> ResumePoint | str | None:
     """Find the run to resume, on rank 0; return an error as text, for all processes to raise."""
     from monitor.runs.resume import refuse_running
-    from runners.training import checkpoints, distributed
+    from runners.training import checkpoints
 
     try:
-        path = _restarted_run(options.logdir) if distributed.restart_count() else _earlier_attempt(options)
-        is_own = path is not None
+        path = restarted_run(options.logdir, launchers) or _earlier_attempt(options)
+        is_restart = path is not None
         if path is not None and not checkpoints.list_checkpoints(path / checkpoints.CHECKPOINT_FOLDER):
-            return ResumePoint(path)
+            return ResumePoint(path, is_restart=True)
         if path is None and options.resume is not None:
             path = run_directory(options.resume, options.logdir)
             refuse_running(path)
             _refuse_pruned(path, options.prune)
         if path is None:
             return None
-        point = ResumePoint(path, *checkpoints.load(path))
+        point = ResumePoint(path, *checkpoints.load(path), is_restart)
         other = point.config.get("runner")
         if other != runner:
             raise DataError(f"{str(path)!r} is a run of {other}, not of {runner}")
         check_saved_options(type(options), point.saved_options, point.checkpoint_name)
-        if not is_own:
+        if not is_restart:  # otherwise the run is this job's own
             confirm_outside_options(options, path, point.saved_options)
         return point
     except DataError as error:
@@ -209,14 +212,3 @@ def _earlier_attempt(options: RunOptions) -> Path | None:
     from monitor.runs.sweep_trial import earlier_attempt
 
     return earlier_attempt(options.logdir / options.name) if options.name is not None else None
-
-
-def _restarted_run(logdir: Path) -> Path | None:
-    """Return the run that the same torchrun started before."""
-    from monitor.runs.process import parent_identity
-
-    launcher = parent_identity()
-    for file in sorted(logdir.glob(f"*/{RUN_FILE}"), key=lambda file: file.stat().st_mtime, reverse=True):
-        if read_run_file(file.parent).get("launcher") == launcher:
-            return file.parent
-    return None

@@ -21,6 +21,7 @@ from monitor.dashboards.session import (
 )
 from monitor.runs.output.capture import OUTPUT_FILE, captured_output
 from monitor.runs.process import signals_as_exit
+from monitor.runs.rank import is_under_torchrun
 from monitor.sinks import registry
 from monitor.sinks.console import ConsoleSink
 
@@ -188,7 +189,7 @@ def _say_who_ended_it(logger: Logger) -> None:
         return
     by = "by an alert" if logger.controls.stop_reason is None else "from the dashboard"
     echo(f"Stopped {by}. The run so far is in {logger.run.path}", err=True)
-    sys.exit(1)
+    sys.exit(0 if is_under_torchrun() else 1)  # torchrun would take it for a failure, and start the run again
 
 
 def _start_dashboards(

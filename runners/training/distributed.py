@@ -21,10 +21,13 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DistributedSampler
 
+from monitor.errors import JobError
+from runners.training.rendezvous import name_of_start
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COLLECTIVE_TIMEOUT = timedelta(minutes=5)  # how long a process waits for the slowest
+TIMEOUT_VARIABLE = "MONITOR_RANK_TIMEOUT"
 
 
 class DistributedContext(NamedTuple):
@@ -110,14 +113,19 @@ def init_distributed(device_name: str) -> Iterator[DistributedContext]:
     uses_gpu = device_name.startswith("cuda") or (device_name == "auto" and torch.cuda.device_count() > local_rank)
     if uses_gpu:
         torch.cuda.set_device(local_rank)
-    # torchrun's store outlives a restart, and still has the addresses of processes that have ended.
-    store, rank, size = next(rendezvous("env://", timeout=COLLECTIVE_TIMEOUT))
-    store = PrefixStore(f"restart {restart_count()}", store)
+    timeout = rank_timeout()
+    try:
+        store, rank, size = next(rendezvous("env://", timeout=timeout))
+        store = PrefixStore(name_of_start(store, rank, size, timeout), store)
+    except dist.DistStoreError as error:
+        raise JobError(
+            f"the {size} processes of the job did not all start within {timeout.total_seconds():.0f} s"
+        ) from error
     backend = "nccl" if uses_gpu else "gloo"
     # Imported later, as DistributedDataParallel does, it would keep the group: Gloo's threads would outlive the
     # interpreter, and abort the process when they need it.
     importlib.import_module("torch.distributed.nn")
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=COLLECTIVE_TIMEOUT)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
     try:
         device = torch.device("cuda", local_rank) if uses_gpu else torch.device("cpu")
         yield DistributedContext(dist.get_rank(), size, device)
@@ -125,6 +133,17 @@ def init_distributed(device_name: str) -> Iterator[DistributedContext]:
         dist.destroy_process_group()
 
 
+def rank_timeout() -> timedelta:
+    """Return how long a process waits for the slowest; raise `click.UsageError` if the environment has no such time."""
+    given = os.environ.get(TIMEOUT_VARIABLE) or "300"
+    if not given.isdecimal() or not 0 < int(given) <= 10**6:
+        raise click.UsageError(f"{TIMEOUT_VARIABLE} is {given!r}; give whole seconds, from 1 to 1000000.")
+    return timedelta(seconds=int(given))
+
+
 def restart_count() -> int:
-    """Return how often torchrun has restarted these processes after one of them failed."""
+    """Return how often this machine's torchrun has restarted its processes after one of them failed.
+
+    Restarts because another machine failed, joined, or left may not be among them.
+    """
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

@@ -100,10 +100,18 @@ def test_a_process_that_took_the_pid_is_another_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("silence", "status"), [(5, "running"), (29, "running"), (31, "lost")])
-def test_on_another_machine_the_heartbeat_tells(tmp_path: Path, silence: float, status: str) -> None:
+def test_on_another_machine_the_heartbeat_or_the_time_of_the_file_tells(
+    tmp_path: Path, silence: float, status: str
+) -> None:
     there = {**process.identity(), "machine": "another one"}
-    beat = timestamp(time.time() - silence)
-    assert load(write(tmp_path / "a", status="running", process=there, heartbeat=beat)).status == status
+    last = time.time() - silence
+    for name, clock, written in (("a", last, last), ("behind", last - 3600, last), ("ahead", last + 3600, last)):
+        run = write(tmp_path / name, status="running", process=there, heartbeat=timestamp(clock))
+        os.utime(run / "run.json", (written, written))
+        assert load(run).status == status, name
+    run = write(tmp_path / "server", status="running", process=there, heartbeat=timestamp(last))
+    os.utime(run / "run.json", (last - 3600, last - 3600))  # the file server's clock is behind
+    assert load(run).status == status
 
 
 def test_the_heart_beats_also_where_nothing_is_logged(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ class FoundRuns:
             if (self._is_local or not may_run) and known.file_signature == _signature_of(f"{path}/{RUN_FILE}"):
                 info.now = self._now
                 if may_run:
-                    info.status = status_of(info.fields, self._now)
+                    info.status = status_of(info.fields, self._now, known.file_signature[1] / 1e9)
                 return info
         info = self._read(known, path)
         return None if is_being_made(info) else info

@@ -30,12 +30,15 @@ def read_run(folder: str, name: str, now: float) -> tuple[RunInfo, os.stat_resul
         fields, found = read_with_stat(folder)
     except DataError as error:
         return RunInfo(name, folder, RunStatus.DAMAGED, {}, str(error), now), None
-    return RunInfo(name, folder, status_of(fields, now), fields, fields.get("error"), now), found
+    return RunInfo(name, folder, status_of(fields, now, found.st_mtime), fields, fields.get("error"), now), found
 
 
-def status_of(fields: Mapping[str, Any], now: float) -> RunStatus:
-    """Return the true status of a run; looks for its process if `run.json` says that it is running."""
-    return true_status(fields, now, parse_time(fields.get("heartbeat") or fields.get("start")))
+def status_of(fields: Mapping[str, Any], now: float, file_time: float) -> RunStatus:
+    """Return the true status of a run; looks for its process if `run.json` says that it is running.
+
+    `now`, and the time at which `run.json` was written, are in seconds since the epoch.
+    """
+    return true_status(fields, now, parse_time(fields.get("heartbeat") or fields.get("start")), file_time)
 
 
 def scan(logdir: Path) -> Iterator[RunInfo]:
