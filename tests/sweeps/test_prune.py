@@ -137,20 +137,21 @@ def test_what_is_no_rule_is_refused_in_one_line(text: str, says: str, tmp_path: 
 
 def test_the_files_of_peers(tmp_path: Path) -> None:
     """Hostile and long names stay apart, and files of others count for nothing."""
+    folder = tmp_path / "deep" / "down"
     names = ["a", "a b", "../../x", "é" * 200, ".hidden", "%41", "A"]
-    runs = [Rungs(tmp_path, name) for name in names]
+    runs = [Rungs(folder, name) for name in names]
     for number, run in enumerate(runs):
         assert run.completed() == 0
         run.add(0, number / 3)
         run.add(0, number / 3)  # once more, as after an error
         assert run.completed() == 1
     runs[1].add(1, INF)
-    (tmp_path / "rungs" / "0" / "no value").touch()
-    (tmp_path / "rungs" / "0" / "nan").touch()
-    (tmp_path / "rungs" / "0" / "x nan").touch()
+    (folder / "rungs" / "0" / "no value").touch()
+    (folder / "rungs" / "0" / "nan").touch()
+    (folder / "rungs" / "0" / "x nan").touch()
     assert sorted(runs[1].others(0)) == [number / 3 for number in range(7) if number != 1]
     assert runs[0].others(1) == [INF]
-    assert [path.name for path in tmp_path.parent.rglob("x*")] == ["x nan"]
+    assert [path.name for path in tmp_path.rglob("x*")] == ["x nan"]
     assert runs[0].base() is None
     runs[0].add_end(499)
     assert runs[1].base() == 4

@@ -89,10 +89,17 @@ def test_running_trials_of_a_dead_driver_are_found_and_not_doubled(start: Start,
 def test_a_killed_trial_starts_again_but_not_for_ever(start: Start, folder: Path) -> None:
     process = start(*script_arguments("s", 2, "--until", "go", jobs=1), cwd=folder)  # two retries
     killed: set[int] = set()
+
+    found: list[int] = []
+
+    def is_new() -> bool:
+        found[:] = trial_pids(folder / "runs", "s")
+        return running(folder) == {0} and bool(found) and not killed & set(found)
+
     for _ in range(3):
-        wait_until(lambda: running(folder) == {0} and not killed & set(trial_pids(folder / "runs", "s")), TIMEOUT_S)
-        killed.update(trial_pids(folder / "runs", "s"))
-        os.kill(max(trial_pids(folder / "runs", "s")), signal.SIGKILL)
+        wait_until(is_new, TIMEOUT_S)
+        killed.update(found)
+        os.kill(found[0], signal.SIGKILL)
     (folder / "go").touch()
     out, err = process.communicate(timeout=TIMEOUT_S)
     assert process.wait() == 0, out + err

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMPUTED = ("name", "path", "status", "error", "duration", "age")  # what a list says of each run instead
 HEAD = frozenset({*COMPUTED, "start", "end", "resumed", "spent", "heartbeat", "incomplete"})  # without other parts
 PART_OF = {"config": 1} | dict.fromkeys(
-    ("alerts", "command", "controls", "git", "goals", "host", "launcher", "lives", "logged", "pid", "process",
+    ("alerts", "command", "controls", "git", "goals", "host", "launchers", "lives", "logged", "pid", "process",
      "recorded", "versions"), 2)  # fmt: skip
 PARTS = 3  # 0 has all other fields
 LISTED_PARTS = 2  # that a table needs
