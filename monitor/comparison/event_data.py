@@ -67,7 +67,7 @@ class RunCurves:
 def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_buckets: int = MAX_BUCKETS) -> RunCurves:
     """Return the downsampled points of each tag, without those that a restart supersedes. Blocks while it reads."""
     wanted = list(tags)
-    index = _index(run, {*wanted, EPOCH_TAG})
+    index = find_index(run, {*wanted, EPOCH_TAG})
     if index is not None and max_buckets <= index.max_buckets:
         series = {tag: index.series(tag).copy(max_buckets) for tag in wanted}
         return RunCurves(series, index.clock.series, index.series(EPOCH_TAG).copy(CLOCK_BUCKETS))
@@ -88,7 +88,7 @@ def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_bu
     return fold_history(run, fold, on_error=on_error)
 
 
-def _index(run: Path, tags: set[str] | None) -> RunIndex | None:
+def find_index(run: Path, tags: set[str] | None) -> RunIndex | None:
     """Return the index of a run, current for some tags or for all; make one for a large run of ours that has none."""
     try:
         index = current_index(run, tags)
@@ -103,7 +103,7 @@ def _index(run: Path, tags: set[str] | None) -> RunIndex | None:
 
 def find_tags(run: Path, prefix: str, on_error: OnError = None) -> set[str]:
     """Return the tags of the scalars that begin with `prefix`. Blocks while it reads."""
-    index = _index(run, None)
+    index = find_index(run, None)
     if index is not None:
         return {tag for tag in index.tags if tag.startswith(prefix)}
 

@@ -23,7 +23,6 @@ from monitor.events.pieces import PieceReader
 from monitor.events.reader import EventReader, find_restarts
 from monitor.events.run_index import TooManyCurves
 from monitor.events.scalars.encoding import encode_scalars
-from monitor.metrics import is_system
 from monitor.records import Config, Summary
 from monitor.render.downsampling import DownsampledSeries
 from monitor.runs.run_file import RUN_FILE
@@ -212,18 +211,9 @@ class _OtherEvents(EventDecoder):
 
 
 def _curves(index: RunIndex) -> Iterator[Curve]:
-    """Yield the curves of an index. The times of their points follow from those of the steps that it has."""
-    clock = index.clock.series.columns()
-    first = index.times[0] if index.times else 0.0
     for tag in index.tags:
         steps, values, _ = _columns(index.series(tag))
-        if is_system(tag):  # whose steps are seconds
-            times = (first + steps).astype(np.float64)
-        elif len(clock.steps):
-            times = np.interp(steps, clock.steps, clock.values)
-        else:
-            times = np.full(len(steps), first)
-        yield tag, steps, values, times
+        yield tag, steps, values, index.times_of(tag, steps)
 
 
 def _columns(series: DownsampledSeries) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
