@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.events.clock import CLOCK_BUCKETS, Clock
-from monitor.events.files import event_bytes
+from monitor.events.files import event_bytes, event_files
 from monitor.events.history import fold_history, select_tags
 from monitor.events.index_update import current_index, update_index
+from monitor.events.reader import EventReader, read_history
 from monitor.events.run_index import TooManyCurves
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.runs.run_file import RUN_FILE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from monitor.events.history import Batch
     from monitor.events.run_index import RunIndex
+    from monitor.records import Record
 
     Points = tuple[NDArray[np.int64], NDArray[np.float64]]
     OnError = Callable[[Path, OSError], None] | None
@@ -99,6 +101,32 @@ def find_index(run: Path, tags: set[str] | None) -> RunIndex | None:
     except OSError:  # it cannot be written here; if event files cannot be read, that is said elsewhere
         return None
     return index
+
+
+def read_others(run: Path, kinds: frozenset[type], on_error: OnError = None) -> Iterator[list[Record]]:
+    """Yield the records of these types, which are no scalars, without what a restart supersedes. Blocks while it reads.
+
+    If the run has an index, only the parts of the event files are read in which something else than scalars is.
+    """
+    index = None
+    with suppress(OSError):  # which is said below
+        index = current_index(run, set())
+    if index is None or index.others is None or index.is_resumed:
+        yield from read_history(run, on_error=on_error, kinds=kinds)
+        return
+    files = {path.name: path for path in event_files(run)}
+    reader = EventReader(run, files=list(files.values()), on_error=on_error, kinds=kinds)
+    for name, start, end in index.others:
+        path = files.get(name)
+        begin = 0 if path is None else max(start, reader.offsets.get(path, 0))
+        if path is None or begin >= end:  # a part is read to the end of a piece, which may be behind the next part
+            continue
+        reader.skip({path: begin})
+        for batch in reader.batches({path: end}):
+            if isinstance(batch, list):
+                only = [batch]
+                del batch  # large records are held by the caller alone
+                yield only.pop()
 
 
 def find_tags(run: Path, prefix: str, on_error: OnError = None) -> set[str]:

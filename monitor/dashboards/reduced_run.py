@@ -71,6 +71,7 @@ class ReducedRun:
         self._other_readers: dict[Path, PieceReader] = {}
         self._other_decoder = BatchDecoder(self._others)
         self._other_bytes = 0
+        self._parts, self._covered = index.others, index.offsets
         started = Event(wall_time=index.times[0] if index.times else 0.0, file_version="brain.Event:2")
         curves = list(_curves(index))
         if not all((steps[1:] >= steps[:-1]).all() for _, steps, _, _ in curves):
@@ -123,6 +124,7 @@ class ReducedRun:
     def _copy(self, path: Path, most: int | None) -> int:
         """Append the other events of a part of a file; return how far it was read, or its size if no more is to be."""
         reader = self._other_readers.setdefault(path, PieceReader(path))
+        reader.offset = self._next_part(path, reader.offset)
         before, frames = reader.offset, list[bytes]()
         for batch in self._other_decoder.batches(reader, before + (most or BYTES_AT_ONCE)):
             for record in batch if isinstance(batch, list) else ():
@@ -134,6 +136,14 @@ class ReducedRun:
                     frames.append(frame(record.event))
         self._append(b"".join(frames))
         return reader.offset if reader.offset > before else path.stat().st_size
+
+    def _next_part(self, path: Path, offset: int) -> int:
+        """Return where, from an offset of a file on, the next events may be that are no scalars."""
+        covered = self._covered.get(path, 0)
+        if self._parts is None or offset >= covered:
+            return offset
+        starts = (max(start, offset) for name, start, end in self._parts if name == path.name and end > offset)
+        return next(starts, covered)
 
     def _tell_left_out(self) -> None:
         if self._other_bytes <= MAX_OTHER_BYTES:  # the first time

@@ -67,6 +67,7 @@ class RunIndex:
         tensor_tags: the tags whose values are tensors, of which only the first may say that they are scalars.
         offsets: how far each event file is covered.
         marks: parts of the files, [file, start, end, lowest step, highest step], without system metrics.
+        others: parts of the files with all events that are no scalars, [file, start, end]; None if that is not known.
         sections: the curves that are not decoded yet, by tag.
     """
 
@@ -82,6 +83,7 @@ class RunIndex:
         self.config: dict[str, Any] | None = {}
         self.offsets: dict[Path, int] = {}
         self.marks: list[Mark] = []
+        self.others: list[Mark] | None = []
         self._series: dict[str, DownsampledSeries] = {}
         self.sections: dict[str, bytes] = {}  # that are not decoded yet
 
@@ -196,6 +198,7 @@ class RunIndex:
             "tensor_tags": self.tensor_tags,
             "config": self.config,
             "marks": self.marks,
+            "others": self.others,
         }
         sections = {tag: index_format.encode_series(self.series(tag)) for tag in self.last}
         sections = {f"/{tag}": section for tag, section in sections.items()}
@@ -244,6 +247,8 @@ def _parse(run: Path, data: bytes) -> RunIndex | None:
     index.tensor_tags = list(map(str, header["tensor_tags"]))
     index.config = header["config"] if header["config"] is None else dict(header["config"])
     index.marks = [[str(name), *map(int, numbers)] for name, *numbers in header["marks"]]
+    others = header.get("others")  # which the first indexes did not have
+    index.others = None if others is None else [[str(name), int(start), int(end)] for name, start, end in others]
     index.offsets = {path: entry.covered for path, entry in noted.items()}
     index.sections = {name[1:]: section for name, section in sections.items()}
     if list(index.sections) != list(index.last) or not MIN_BUCKETS <= index.max_buckets <= MAX_BUCKETS:
