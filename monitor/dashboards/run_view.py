@@ -22,7 +22,7 @@ from monitor.dashboards.reduced_run import ReducedRun, reduce_run
 from monitor.events.media.projector import CONFIG_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 log = logging.getLogger("monitor")
 
@@ -143,7 +143,7 @@ class RunView:
             os.close(self._lock)
             self._lock = -1
 
-    def _show(self, run: Path, above: set[str]) -> None:
+    def _show(self, run: Path, above: Mapping[str, bool]) -> None:
         folder = self.folder / run.relative_to(self._logdir)
         if any(path.is_symlink() for path in (folder, *folder.parents) if path.is_relative_to(self.folder)):
             return  # what is made there would be in the log directory
@@ -152,15 +152,16 @@ class RunView:
         self._shown[run] = shown
         self._link(run, shown, above)
 
-    def _link(self, run: Path, shown: _Shown, above: set[str]) -> None:
+    def _link(self, run: Path, shown: _Shown, above: Mapping[str, bool]) -> None:
         """Make the links of a run be those to what it has now."""
-        wanted = dict(_entries(run, above, is_reduced=shown.reduced is not None))
+        wanted = dict(_entries(str(run), above, is_reduced=shown.reduced is not None))
         for name in shown.links.keys() - wanted.keys():
-            (shown.folder / name).unlink(missing_ok=True)
+            _unlink(shown, name)
             del shown.links[name]
         for name, target in wanted.items():
             if name not in shown.links:
                 with suppress(FileExistsError):
+                    (shown.folder / name).parent.mkdir(parents=True, exist_ok=True)
                     (shown.folder / name).symlink_to(target)
                     shown.links[name] = target
 
@@ -168,7 +169,7 @@ class RunView:
         """Remove what is shown of a run, and folders that are empty then."""
         shown = self._shown.pop(run)
         for name in shown.links:
-            (shown.folder / name).unlink(missing_ok=True)
+            _unlink(shown, name)
         if shown.reduced is not None:
             shown.reduced.remove()
         for folder in (shown.folder, *shown.folder.parents):
@@ -180,6 +181,17 @@ class RunView:
                 return
 
 
+def _unlink(shown: _Shown, name: str) -> None:
+    """Remove a link, and folders of the run that are empty then."""
+    path = shown.folder / name
+    path.unlink(missing_ok=True)
+    with suppress(OSError):  # one has something else
+        for folder in path.parents:
+            if folder == shown.folder:
+                return
+            folder.rmdir()
+
+
 def _is_followed(shown: _Shown) -> bool:
     """Bring a reduced run up to date; tell whether it can be shown further as it is."""
     try:
@@ -188,30 +200,34 @@ def _is_followed(shown: _Shown) -> bool:
         return False
 
 
-def _entries(run: Path, above: set[str], *, is_reduced: bool) -> Iterator[tuple[str, Path]]:
-    """Yield what TensorBoard may read of a run, but not the folders that have other runs in them."""
+def _entries(folder: str, above: Mapping[str, bool], *, is_reduced: bool, name: str = "") -> Iterator[tuple[str, Path]]:
+    """Yield what TensorBoard may read of a run, by its path in the run, but nothing of the other runs in it."""
     try:
-        with os.scandir(run) as entries:
-            for entry in entries:
-                is_events = "tfevents" in entry.name and not is_reduced
-                if entry.is_dir():
-                    if entry.path not in above and not entry.name.startswith("."):
-                        yield entry.name, Path(entry.path)
-                elif (is_events or entry.name == CONFIG_NAME) and entry.is_file():
-                    yield entry.name, Path(entry.path)
+        with os.scandir(folder) as entries:
+            found = list(entries)
     except OSError:  # it is gone
         return
+    for entry in found:
+        is_events = "tfevents" in entry.name and not is_reduced
+        if entry.is_dir():
+            is_run = above.get(entry.path)
+            if is_run is None and not entry.name.startswith("."):
+                yield name + entry.name, Path(entry.path)
+            elif is_run is False:  # a link to it would lead to the run in it
+                yield from _entries(entry.path, above, is_reduced=False, name=f"{name}{entry.name}/")
+        elif (is_events or entry.name == CONFIG_NAME) and entry.is_file():
+            yield name + entry.name, Path(entry.path)
 
 
-def _with_folders_above(runs: Sequence[Path]) -> set[str]:
-    """Return the directories of runs, and all folders that have one in them."""
-    found: set[str] = set()
+def _with_folders_above(runs: Sequence[Path]) -> dict[str, bool]:
+    """Return the directories of runs, and all folders that have one in them, which are false."""
+    found: dict[str, bool] = {}
     for run in runs:
         path = str(run)
         while path not in found:
-            found.add(path)
+            found[path] = False
             path = os.path.dirname(path)  # noqa: PTH120 - many times faster, and there may be many runs
-    return found
+    return found | {str(run): True for run in runs}
 
 
 def _remove_abandoned() -> None:
