@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("monitor")
 
 MIN_BYTES = 2**23  # of event files, from which on a run is reduced
-MAX_POINTS = 2000  # of a curve that TensorBoard keeps all of; a curve of an index has at most 1,280
 FOLLOWED_BUCKETS = 4  # of a curve's new points, at each look
 MAX_OTHER_BYTES = 2**24  # of pictures, texts, and the like that are copied of a run
 BYTES_AT_ONCE = 2**24  # that are searched for them between two looks at whether to stop

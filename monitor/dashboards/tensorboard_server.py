@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.parent_watch import Pages, yield_to_training
-from monitor.dashboards.reduced_run import MAX_POINTS
 from monitor.network import free_port, local_opener
 from monitor.runs.resume import mark_lost_runs
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from monitor.dashboards.run_view import RunView
 
+MAX_POINTS = 2000  # of a curve of a view that TensorBoard keeps all of; a curve of an index has at most 1,280
 LOST_RUN_CHECK_S = 30.0  # between two checks for runs whose process died
 
 

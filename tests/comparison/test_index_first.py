@@ -77,7 +77,7 @@ def test_pictures_and_texts_are_read_from_their_parts(tmp_path: Path) -> None:
     assert records(read_others(run, OTHERS)) == records(read_history(run, kinds=OTHERS))
 
 
-def test_parts_that_share_a_piece_are_read_once(tmp_path: Path) -> None:
+def test_steps_that_recur_are_read_from_all_parts_once(tmp_path: Path) -> None:
     parts = [scalars(number % 2 * 10**6, number % 2 * 10**6 + 15_000) for number in range(6)]
     run = make_run(tmp_path / "run", *parts)
     (stored,) = read(run)
