@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.parent_watch import Pages, yield_to_training
+from monitor.dashboards.tensorboard_assets import pack_files_when_asked_for
 from monitor.network import free_port, local_opener
 from monitor.runs.resume import mark_lost_runs
 
@@ -49,6 +50,7 @@ def serve(
         signal.signal(number, lambda *_: stop.set())
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     show_settings_of_all_runs()
+    pack_files_when_asked_for()
     board = program.TensorBoard(server_class=partial(_server, pages=pages or Pages()))
     free = free_port(host, port)
     folder, options = (logdir, []) if view is None else (view.folder, _view_options(view, logdir))

@@ -23,9 +23,9 @@ BYTES_PER_POINT = 24  # of NumPy arrays: step, value, and time
 units: dict[str, float] = {}  # what others have measured in the same run
 
 HEADING = "## Arithmetic"
-HEAD = f"""
-No run of {LARGE_POINTS:.0e} points was made, and no directory of {MANY_RUNS:.0e} runs. These are the costs of one, as
-measured above or beside it, times their number. Disks that are slower than the memory of the machine, and directories
+HEAD = """
+No run of 10⁹ points was made, and no directory of 10⁵ runs. These are the costs of one point, curve, or run, as
+measured in the same run of the benchmark, times their number. Disks that are slower than the memory of the machine, and directories
 that are not in its cache, come on top.
 
 | what | measured | one run of 10⁹ points, four tags | 10⁵ runs of 10⁴ points, four tags |
@@ -79,9 +79,9 @@ def of_points(run: Path) -> list[Cost]:
         ),
         Cost(
             "the index", f"{index / 1e3:.1f} kB a curve; {making_s * 1e9:.0f} ns a point to make",
-            f"{bytes_of(index * LARGE_TAGS)}; {time_of(making_s * LARGE_POINTS)}", "none: small files need none",
+            f"{bytes_of(index * LARGE_TAGS)}; {time_of(making_s * LARGE_POINTS)}", "– (small files need none)",
         ),
-        Cost("the curves of a run for a page, from its index", f"{page * 1e3:.1f} ms", time_of(page), "none"),
+        Cost("the curves of a run for a page, from its index", f"{page * 1e3:.1f} ms", time_of(page), "–"),
     ]  # fmt: skip
     for unit, name in (("plain_s", "with its data server"), ("loader_s", "without its data server")):
         if unit in units:
@@ -118,13 +118,13 @@ def of_runs(logdir: Path) -> list[Cost]:
     linking_s = reading.seconds(view.update) / RUNS
     view.close()
     return [
-        Cost("`run.json`", f"{size / 1e3:.1f} kB a run", "", bytes_of(size * MANY_RUNS)),
+        Cost("`run.json`", f"{size / 1e3:.1f} kB a run", "–", bytes_of(size * MANY_RUNS)),
         Cost(
-            "reading them for a list", f"{listing_s * 1e6:.0f} µs and {memory / 1e3:.1f} kB of memory a run", "",
+            "reading them for a list", f"{listing_s * 1e6:.0f} µs and {memory / 1e3:.1f} kB of memory a run", "–",
             f"{time_of(listing_s * MANY_RUNS)}; {bytes_of(memory * MANY_RUNS)}",
         ),
         Cost(
-            "links for TensorBoard", f"{linking_s * 1e6:.0f} µs a run", "",
+            "links for TensorBoard", f"{linking_s * 1e6:.0f} µs a run", "–",
             f"{time_of(linking_s * MANY_RUNS)}; {time_of(linking_s * 50)} for `--last 50`",
         ),
     ]  # fmt: skip

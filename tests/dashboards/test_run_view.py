@@ -6,12 +6,14 @@ import os
 import re
 import tempfile
 import threading
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import requests
+import tensorboard
 from click.testing import CliRunner
 
 from monitor import Logger, ScalarBlock
@@ -116,6 +118,11 @@ def test_a_server_over_the_runs_that_match(logdir: Path, folder: Path, serve: Ca
     assert environment["window_title"] == "3 of 5 runs in runs · TensorBoard"
     assert Path(environment["data_location"]).resolve() != logdir.resolve()
     assert server.url not in served_urls("TensorBoard", logdir=str(logdir.resolve()))
+
+    with zipfile.ZipFile(Path(tensorboard.__file__).with_name("webfiles.zip")) as archive:  # packed when asked for
+        for name in [name for name in archive.namelist() if not name.endswith(("/", ".html"))][:20]:
+            assert requests.get(f"{server.url}/{name}", timeout=60).content == archive.read(name)
+    assert requests.get(f"{server.url}/nothing.js", timeout=60).status_code == 404
 
     log_run(logdir / "mlp" / "part" / "new", 0.4)
     log.config.update(lr=5.0)
