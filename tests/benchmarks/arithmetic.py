@@ -25,8 +25,8 @@ units: dict[str, float] = {}  # what others have measured in the same run
 HEADING = "## Arithmetic"
 HEAD = """
 No run of 10⁹ points was made, and no directory of 10⁵ runs. These are the costs of one point, curve, or run, as
-measured in the same run of the benchmark, times their number. Disks that are slower than the memory of the machine, and directories
-that are not in its cache, come on top.
+measured in the same run of the benchmark, times their number. Disks that are slower than the memory of the machine,
+and directories that are not in its cache, come on top.
 
 | what | measured | one run of 10⁹ points, four tags | 10⁵ runs of 10⁴ points, four tags |
 | --- | --- | --- | --- |

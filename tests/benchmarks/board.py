@@ -161,6 +161,6 @@ def loader_row(logdir: Path) -> Row:
         f"the same for {POINTS:,} points versus TensorBoard without its data server, where that does not run; of "
         f"TensorBoard's time, {LOADER_POINTS:,} points were measured, and the rest is in proportion",
         f"≥ {SOONER} × sooner",
-        f"{sooner:.0f} × ({view.curve:.2f} s versus {whole:.0f} s, from {plain.curve:.2f} s for {LOADER_POINTS:,} points)",
+        f"{sooner:.0f} × ({view.curve:.2f} s versus {whole:.0f} s, by {plain.curve:.2f} s for {LOADER_POINTS:,})",
         sooner >= SOONER,
     )
