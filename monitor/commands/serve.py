@@ -161,13 +161,14 @@ def tensorboard(
     lease = _watch_owners(parent, pages)
     from monitor.dashboards import tensorboard_server
 
-    _tell_missing(logdir)
     view = None
     try:
         if expression is not None or last is not None or quick:
             from monitor.commands.served_runs import make_view
 
             view = make_view(logdir, expression, last, full=quick is False)
+        else:
+            _tell_missing(logdir)
         # A view is not what a run looks for that wants its log directory served.
         facts = {"logdir" if view is None else "view_of": str(logdir.resolve())}
         ready = _announcer("TensorBoard", open_browser, parent, lease, **facts)

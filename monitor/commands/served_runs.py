@@ -55,9 +55,10 @@ def make_view(logdir: Path, expression: str | None, last: int | None, *, full: b
         view.close()
         raise
     shown, runs = len(view.found.chosen), len(view.found.runs)
-    if not shown:
-        matching = f" match {expression!r}" if expression is not None and runs else ""
-        line = f"No runs in {logdir}{matching} yet; those that do will appear."
+    if not shown and runs and expression is not None:
+        line = f"No runs in {logdir} match {expression!r} yet; those that do will appear."
+    elif not shown:
+        line = f"No runs in {logdir} yet; new ones will appear."
     else:
         line = f"{shown:,} of {runs:,} runs in {logdir}; runs that come to match will appear."
     if view.reduced:

@@ -37,7 +37,7 @@ def serve(
     pages: Pages | None = None,
     ready: Callable[[str], None],
 ) -> None:
-    """Serve the runs under `logdir` until SIGINT or SIGTERM. Blocks.
+    """Serve the runs under `logdir` until SIGINT, SIGTERM, or SIGHUP. Blocks.
 
     If `port` is taken, the next free one is used. `view` is served in the place of `logdir`, and kept up to date.
     `pages` is told of each request. `ready` is called with the address once the page answers. Raises `OSError` if the
@@ -46,8 +46,9 @@ def serve(
     from tensorboard import program
 
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda *_: stop.set())
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     show_settings_of_all_runs()
     pack_files_when_asked_for()

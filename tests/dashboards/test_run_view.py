@@ -118,6 +118,8 @@ def test_a_server_over_the_runs_that_match(logdir: Path, folder: Path, serve: Ca
     assert environment["window_title"] == "3 of 5 runs in runs · TensorBoard"
     assert Path(environment["data_location"]).resolve() != logdir.resolve()
     assert server.url not in served_urls("TensorBoard", logdir=str(logdir.resolve()))
+    status = CliRunner().invoke(main, ["serve", "--status"]).stdout
+    assert f"{server.url} over some runs of {logdir.resolve()}; started with monitor serve" in status
 
     with zipfile.ZipFile(Path(tensorboard.__file__).with_name("webfiles.zip")) as archive:  # packed when asked for
         for name in [name for name in archive.namelist() if not name.endswith(("/", ".html"))][:20]:
