@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.comparison import charts
 from monitor.comparison.compare import load_run
+from monitor.comparison.event_data import find_index
 from monitor.comparison.groups import group_runs
 from monitor.events.reader import EventReader
 from monitor.records import Figure, Restart, Scalar
@@ -14,10 +15,11 @@ from monitor.render.charts.curve import ChartCurve, curve_of
 from monitor.render.charts.curves import MAX_LEGEND_ABOVE, curve_chart
 from monitor.render.charts.style import color
 from monitor.render.charts.x_axes import Clock
-from monitor.render.downsampling import DownsampledSeries
+from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.render.plotly_json import encode_figure
 from monitor.runs.listing import load
 from monitor.runs.run import Run
+from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -85,24 +87,54 @@ class ComparisonView:
 
     def _read(self, name: str, path: Path) -> bool:
         """Take in the new points of a run; tell whether there were any."""
-        reader = self._readers.get(name)
+        reader, has_news = self._readers.get(name), False
+        self._series.setdefault(name, {})
         if reader is None:
             kinds = frozenset({Scalar, Restart})
             reader = EventReader(path, set(self._tags).__contains__, on_error=self._on_error, kinds=kinds)
             self._readers[name] = reader
-        series, has_news = self._series.setdefault(name, {}), False
-        for records in reader.records():
-            for record in records:
-                has_news = True
-                if not self._draws:
+            has_news = self._draws and self._take_index(name, path, reader)
+        for batch in reader.batches():
+            has_news = True
+            if not self._draws:
+                for record in batch.records() if isinstance(batch, ScalarBlock) else batch:
                     self._pass_on(name.replace("/", "_"), record)  # the last part of a tag names its curve
-                elif isinstance(record, Restart):
-                    for curve in series.values():
-                        curve.restart(record.step)
-                elif isinstance(record, Scalar):
-                    series.setdefault(record.tag, DownsampledSeries()).add(record.step, record.value, record.time)
-                    self._starts[name] = min(record.time, self._starts.get(name, record.time))
+            elif isinstance(batch, ScalarBlock):
+                self._take_block(name, batch)
+            else:
+                self._take(name, batch)
         return has_news
+
+    def _take_block(self, name: str, block: ScalarBlock) -> None:
+        for tag, steps, values, times in block.series():
+            if tag in self._tags:
+                self._series[name].setdefault(tag, DownsampledSeries()).extend(steps, values, times)
+                self._note_start(name, float(times.min()))
+
+    def _take(self, name: str, records: Iterable[Record]) -> None:
+        for record in records:
+            if isinstance(record, Restart):
+                for curve in self._series[name].values():
+                    curve.restart(record.step)
+            elif isinstance(record, Scalar):
+                series = self._series[name].setdefault(record.tag, DownsampledSeries())
+                series.add(record.step, record.value, record.time)
+                self._note_start(name, record.time)
+
+    def _take_index(self, name: str, path: Path, reader: EventReader) -> bool:
+        """Take the curves of a run from its index, and let the reader go on behind it; tell whether there is one."""
+        index = find_index(path, set(self._tags))
+        if index is None or index.max_buckets < MAX_BUCKETS:
+            return False
+        self._series[name] |= {tag: index.timed_series(tag) for tag in self._tags if tag in index.last}
+        reader.skip(index.offsets, index.tensor_tags)
+        clock = index.clock.series.columns().values
+        if len(clock):
+            self._note_start(name, float(clock[0]))
+        return True
+
+    def _note_start(self, name: str, time: float) -> None:
+        self._starts[name] = min(time, self._starts.get(name, time))
 
     def _pass_on(self, curve: str, record: Record) -> None:
         if isinstance(record, Restart):

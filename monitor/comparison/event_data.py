@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.events.clock import CLOCK_BUCKETS, Clock
-from monitor.events.files import event_bytes
+from monitor.events.files import event_bytes, event_files
 from monitor.events.history import fold_history, select_tags
 from monitor.events.index_update import current_index, update_index
+from monitor.events.reader import EventReader, read_history
 from monitor.events.run_index import TooManyCurves
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.runs.run_file import RUN_FILE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from monitor.events.history import Batch
     from monitor.events.run_index import RunIndex
+    from monitor.records import Record
 
     Points = tuple[NDArray[np.int64], NDArray[np.float64]]
     OnError = Callable[[Path, OSError], None] | None
@@ -67,7 +69,7 @@ class RunCurves:
 def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_buckets: int = MAX_BUCKETS) -> RunCurves:
     """Return the downsampled points of each tag, without those that a restart supersedes. Blocks while it reads."""
     wanted = list(tags)
-    index = _index(run, {*wanted, EPOCH_TAG})
+    index = find_index(run, {*wanted, EPOCH_TAG})
     if index is not None and max_buckets <= index.max_buckets:
         series = {tag: index.series(tag).copy(max_buckets) for tag in wanted}
         return RunCurves(series, index.clock.series, index.series(EPOCH_TAG).copy(CLOCK_BUCKETS))
@@ -88,7 +90,7 @@ def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_bu
     return fold_history(run, fold, on_error=on_error)
 
 
-def _index(run: Path, tags: set[str] | None) -> RunIndex | None:
+def find_index(run: Path, tags: set[str] | None) -> RunIndex | None:
     """Return the index of a run, current for some tags or for all; make one for a large run of ours that has none."""
     try:
         index = current_index(run, tags)
@@ -101,9 +103,35 @@ def _index(run: Path, tags: set[str] | None) -> RunIndex | None:
     return index
 
 
+def read_others(run: Path, kinds: frozenset[type], on_error: OnError = None) -> Iterator[list[Record]]:
+    """Yield the records of these types, which are no scalars, without what a restart supersedes. Blocks while it reads.
+
+    If the run has an index, only the parts of the event files are read in which something else than scalars is.
+    """
+    index = None
+    with suppress(OSError):  # which is said below
+        index = current_index(run, set())
+    if index is None or index.others is None or index.is_resumed:
+        yield from read_history(run, on_error=on_error, kinds=kinds)
+        return
+    files = {path.name: path for path in event_files(run)}
+    reader = EventReader(run, files=list(files.values()), on_error=on_error, kinds=kinds)
+    for name, start, end in index.others:
+        path = files.get(name)
+        begin = 0 if path is None else max(start, reader.offsets.get(path, 0))
+        if path is None or begin >= end:  # a part is read to the end of a piece, which may be behind the next part
+            continue
+        reader.skip({path: begin})
+        for batch in reader.batches({path: end}):
+            if isinstance(batch, list):
+                only = [batch]
+                del batch  # large records are held by the caller alone
+                yield only.pop()
+
+
 def find_tags(run: Path, prefix: str, on_error: OnError = None) -> set[str]:
     """Return the tags of the scalars that begin with `prefix`. Blocks while it reads."""
-    index = _index(run, None)
+    index = find_index(run, None)
     if index is not None:
         return {tag for tag in index.tags if tag.startswith(prefix)}
 

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from monitor.events.reader import read_history
+from monitor.comparison.event_data import read_others
 from monitor.records import Images
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def read_pictures(runs: Sequence[Path], step: int | None, on_error: OnError = No
     histories: dict[tuple[str, int], _History] = {}
     left_out: set[tuple[str, int]] = set()
     for index, run in enumerate(runs):
-        for records in read_history(run, on_error=on_error, kinds=frozenset({Images})):
+        for records in read_others(run, frozenset({Images}), on_error):
             while records:
                 record = records.pop(0)
                 if not isinstance(record, Images) or (step is not None and record.step > step):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import ALERT_TAG
-from monitor.events.reader import read_history
+from monitor.comparison.event_data import read_others
 from monitor.files import open_regular
 from monitor.records import Text
 from monitor.runs.listing import RunInfo, load
@@ -76,7 +76,7 @@ def _notes(info: RunInfo, path: Path, on_error: OnError) -> list[tuple[str, str]
         value = info.fields.get(name)
         if value:
             notes[name] = "\n".join(map(str, value)) if isinstance(value, list) else str(value)
-    for records in read_history(path, on_error=on_error, kinds=frozenset({Text})):
+    for records in read_others(path, frozenset({Text}), on_error):
         for record in records:
             if not isinstance(record, Text) or record.tag in OWN_TEXTS or record.tag.endswith(LABELS_SUFFIX):
                 continue

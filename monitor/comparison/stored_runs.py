@@ -222,7 +222,11 @@ def _read_parts(
 ) -> Iterator[Batch]:
     """Yield the scalars in parts of event files."""
     for path, ranges_of_file in parts.items():
+        done = 0  # a part is read to the end of a piece, which may be behind the next part
         for start, end in ranges_of_file:
+            if done >= end:
+                continue
             reader = EventReader(run, is_wanted, [path], kinds=KINDS)
-            reader.skip({path: start}, tensor_tags)
+            reader.skip({path: max(start, done)}, tensor_tags)
             yield from before_restart(reader.batches({path: end}))
+            done = reader.offsets[path]

@@ -34,6 +34,7 @@ def describe() -> Iterator[str]:
         else:
             until = "used by a run"
         logdir = f" over {facts['logdir']}" if "logdir" in facts else ""
+        logdir = f" over some runs of {facts['view_of']}" if "view_of" in facts else logdir
         yield f"{facts['name']}: {facts['url']}{logdir}; {until}"
     for name, port, answers in (
         ("Visdom", visdom_port(), is_visdom),

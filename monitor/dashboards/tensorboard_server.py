@@ -9,47 +9,81 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.parent_watch import Pages, yield_to_training
+from monitor.dashboards.tensorboard_assets import pack_files_when_asked_for
 from monitor.network import free_port, local_opener
 from monitor.runs.resume import mark_lost_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from monitor.dashboards.run_view import RunView
+
+MAX_POINTS = 2000  # of a curve of a view that TensorBoard keeps all of; a curve of an index has at most 1,280
 LOST_RUN_CHECK_S = 30.0  # between two checks for runs whose process died
 
 
-def serve(host: str, port: int, logdir: Path, *, pages: Pages | None = None, ready: Callable[[str], None]) -> None:
-    """Serve the runs under `logdir` until SIGINT or SIGTERM. Blocks.
+def serve(
+    host: str,
+    port: int,
+    logdir: Path,
+    *,
+    view: RunView | None = None,
+    pages: Pages | None = None,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve the runs under `logdir` until SIGINT, SIGTERM, or SIGHUP. Blocks.
 
-    If `port` is taken, the next free one is used. `pages` is told of each request. `ready` is called with the address
-    once the page answers. Raises `OSError` if the address cannot be bound.
+    If `port` is taken, the next free one is used. `view` is served in the place of `logdir`, and kept up to date.
+    `pages` is told of each request. `ready` is called with the address once the page answers. Raises `OSError` if the
+    address cannot be bound.
     """
     from tensorboard import program
 
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda *_: stop.set())
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     show_settings_of_all_runs()
+    pack_files_when_asked_for()
     board = program.TensorBoard(server_class=partial(_server, pages=pages or Pages()))
     free = free_port(host, port)
-    board.configure(
-        argv=["tensorboard", "--logdir", str(logdir), "--host", host, "--port", str(free), "--reload_multifile", "true"]
-    )
+    folder, options = (logdir, []) if view is None else (view.folder, _view_options(view, logdir))
+    address = ["--host", host, "--port", str(free)]
+    board.configure(argv=["tensorboard", "--logdir", str(folder), *address, "--reload_multifile", "true", *options])
     _launch_quietly(board)
     url = f"http://{f'[{host}]' if ':' in host else host}:{free}"
     _wait_for(url, 30)
     yield_to_training()  # not earlier: somebody waits for the start
     ready(url)
-    while True:
-        mark_lost_runs(logdir)
-        if stop.wait(LOST_RUN_CHECK_S):
-            return
+    with nullcontext() if view is None else _followed(view):
+        while True:
+            mark_lost_runs(logdir)
+            if stop.wait(LOST_RUN_CHECK_S):
+                return
+
+
+def _view_options(view: RunView, logdir: Path) -> list[str]:
+    title = f"{len(view.found.chosen):,} of {len(view.found.runs):,} runs in {logdir.resolve().name} · TensorBoard"
+    return ["--window_title", title, "--samples_per_plugin", f"scalars={MAX_POINTS}"]
+
+
+@contextmanager
+def _followed(view: RunView) -> Iterator[None]:
+    """Keep a view up to date while the block runs."""
+    thread = threading.Thread(target=view.follow, name="monitor-view")
+    thread.start()
+    try:
+        yield
+    finally:
+        view.stop()
+        thread.join()
 
 
 def _server(app: Any, flags: Any, *, pages: Pages) -> Any:

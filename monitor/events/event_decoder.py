@@ -39,6 +39,7 @@ class EventDecoder:
     Attributes:
         skipped: the number of values for which there is no record, by plugin or kind.
         has_settings: whether there was a record of settings so far.
+        others: the number of values and marks so far that are no scalars, wanted or not.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class EventDecoder:
         With `keeps_copies`, what our writer adds to a run as a copy of other records, such as best values, counts too.
         """
         self.skipped: Counter[str] = Counter()
+        self.others = 0
         self._kinds, self._is_wanted = kinds, is_wanted
         self._wants_scalars, self._keeps_copies = Scalar in kinds, keeps_copies
         self.has_settings = False  # then the run also has the copies of records that our writer adds
@@ -66,8 +68,10 @@ class EventDecoder:
         if kind == "summary":
             self._decode_summary(event, wall_time, records)
         elif kind == "session_log":
+            self.others += 1
             records += [record for record in _session_records(event, wall_time) if type(record) in self._kinds]
         elif kind == "graph_def":
+            self.others += 1
             if Summary in self._kinds and (self._is_wanted is None or self._is_wanted(GRAPH_TAG)):
                 records.append(Summary(GRAPH_TAG, event.SerializeToString(), event.step, wall_time))
         elif kind not in ("file_version", None):
@@ -133,6 +137,7 @@ class EventDecoder:
         tag = value.tag
         plugin = self._plugin(tag, value.metadata.plugin_data.plugin_name)
         types = record_types(value, plugin)
+        self.others += Scalar not in types
         if types and not types & self._kinds:
             return
         if plugin != "hparams" and self._is_wanted is not None and not self._is_wanted(tag.removesuffix(TEXT_SUFFIX)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.events.clock import metric_calls
 
 if TYPE_CHECKING:
+    from monitor.events.reader import EventReader
     from monitor.scalar_block import ScalarBlock
 
 MAX_MARKS = 256
@@ -26,6 +27,46 @@ def add_mark(marks: list[Mark], file: str, end: int, block: ScalarBlock) -> None
     marks.append([file, last[2] if last is not None and last[0] == file else 0, end, low, high])
     if len(marks) > MAX_MARKS:
         marks[:] = _merged(marks)
+
+
+class OtherParts:
+    """Where events are that are no scalars, while a reader reads.
+
+    Attributes:
+        parts: parts of the files, [file, start, end], in order.
+    """
+
+    def __init__(self, reader: EventReader, parts: list[Mark]) -> None:
+        self.parts, self._reader, self._others = parts, reader, reader.others
+        self._spans = {path: (offset, offset) for path, offset in reader.offsets.items()}
+
+    def note(self) -> None:
+        """Take notice of what was read since the last call, which may lie in the same piece of a file as this."""
+        moved = []
+        for path, offset in self._reader.offsets.items():
+            end = self._spans.get(path, (0, 0))[1]
+            if offset > end:
+                self._spans[path] = end, offset
+                moved.append(path)
+        if self._reader.others != self._others:
+            self._others = self._reader.others
+            for path in moved or [path for path, offset in self._reader.offsets.items() if offset][-1:]:
+                self._add(path.name, *self._spans[path])
+
+    def _add(self, file: str, start: int, end: int) -> None:
+        last = self.parts[-1] if self.parts else None
+        if last is not None and last[0] == file and last[2] >= start:
+            last[2] = max(last[2], end)
+            return
+        self.parts.append([file, start, end])
+        if len(self.parts) > MAX_MARKS:
+            merged: list[Mark] = []
+            for number, part in enumerate(self.parts):
+                if number % 2 and merged[-1][0] == part[0]:
+                    merged[-1][2] = part[2]
+                else:
+                    merged.append(part)
+            self.parts[:] = merged
 
 
 def ranges(marks: list[Mark], first: int, last: int) -> dict[str, list[tuple[int, int]]]:

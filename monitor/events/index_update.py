@@ -8,7 +8,7 @@ from zlib import error as ZlibError
 
 from monitor.events.files import event_files
 from monitor.events.history import KINDS, RestartFound, before_restart, without_superseded
-from monitor.events.index_marks import add_mark
+from monitor.events.index_marks import OtherParts, add_mark
 from monitor.events.reader import EventReader, find_restarts
 from monitor.events.run_index import (
     BYTES_PER_BUCKET,
@@ -77,11 +77,16 @@ def _stops(files: list[Path], offsets: dict[Path, int], most: int) -> dict[Path,
 
 def _marked(index: RunIndex, reader: EventReader, batches: Iterable[Batch]) -> Iterable[Batch]:
     """Pass batches on, and note where in the files they are."""
+    others = None if index.others is None else OtherParts(reader, index.others)
     for batch in batches:
+        if others is not None:
+            others.note()
         if isinstance(batch, ScalarBlock):
             path, end = next((path, offset) for path, offset in reversed(reader.offsets.items()) if offset)
             add_mark(index.marks, path.name, end, batch)
         yield batch
+    if others is not None:
+        others.note()
     index.tensor_tags = reader.tensor_tags
     index.offsets = {path: offset for path, offset in reader.offsets.items() if offset}
 

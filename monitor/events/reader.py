@@ -80,6 +80,11 @@ class EventReader:
         return {path: reader.offset for path, reader in self._frame_readers.items()}
 
     @property
+    def others(self) -> int:
+        """The number of values and marks so far that are no scalars, wanted or not, unless all were left out."""
+        return self._decoder.others
+
+    @property
     def tensor_tags(self) -> list[str]:
         """The tags of the tensors that are scalars, so far."""
         return self._decoder.tensor_tags()

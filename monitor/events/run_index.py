@@ -15,7 +15,7 @@ from monitor.events.clock import CLOCK_BUCKETS, Clock
 from monitor.events.files import event_files
 from monitor.events.history import select_tags
 from monitor.files import atomic_write, open_regular
-from monitor.metrics import Goals, MetricSummary, is_best_value
+from monitor.metrics import Goals, MetricSummary, is_best_value, is_system
 from monitor.records import Config
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.scalar_block import ScalarBlock
@@ -23,6 +23,9 @@ from monitor.scalar_block import ScalarBlock
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from monitor.events.history import Batch
     from monitor.events.index_marks import Mark
@@ -64,6 +67,7 @@ class RunIndex:
         tensor_tags: the tags whose values are tensors, of which only the first may say that they are scalars.
         offsets: how far each event file is covered.
         marks: parts of the files, [file, start, end, lowest step, highest step], without system metrics.
+        others: parts of the files with all events that are no scalars, [file, start, end]; None if that is not known.
         sections: the curves that are not decoded yet, by tag.
     """
 
@@ -79,6 +83,7 @@ class RunIndex:
         self.config: dict[str, Any] | None = {}
         self.offsets: dict[Path, int] = {}
         self.marks: list[Mark] = []
+        self.others: list[Mark] | None = []
         self._series: dict[str, DownsampledSeries] = {}
         self.sections: dict[str, bytes] = {}  # that are not decoded yet
 
@@ -97,6 +102,29 @@ class RunIndex:
                 else index_format.decode_series(section, self.max_buckets)
             )
         return self._series[tag]
+
+    def times_of(self, tag: str, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return when the steps of a curve were, in seconds since the epoch, as far as the clock of the run tells."""
+        import numpy as np
+
+        first = self.times[0] if self.times else 0.0
+        if is_system(tag):  # whose steps are seconds
+            return (first + steps).astype(np.float64)
+        clock = self.clock.series.columns()
+        if not len(clock.steps):
+            return np.full(len(steps), first)
+        return np.interp(steps, clock.steps, clock.values)
+
+    def timed_series(self, tag: str) -> DownsampledSeries:
+        """Return a copy of the curve of a tag, in which the points have times. Raises what `series` raises."""
+        import numpy as np
+
+        series = self.series(tag)
+        size, buckets = series.buckets()
+        points = [point for bucket in buckets for point in bucket if point is not None]
+        times = iter(self.times_of(tag, np.array([point[1] for point in points], np.int64)).tolist())
+        timed = [tuple(None if point is None else (*point[:3], next(times)) for point in bucket) for bucket in buckets]
+        return DownsampledSeries.restored(self.max_buckets, size, series.count, timed, series.sums())
 
     def fold(self, batches: Iterable[Batch], only: set[str] | None = None) -> None:
         """Take in what follows; `only` restricts it to some tags, after which the index is not to be saved."""
@@ -170,6 +198,7 @@ class RunIndex:
             "tensor_tags": self.tensor_tags,
             "config": self.config,
             "marks": self.marks,
+            "others": self.others,
         }
         sections = {tag: index_format.encode_series(self.series(tag)) for tag in self.last}
         sections = {f"/{tag}": section for tag, section in sections.items()}
@@ -218,6 +247,8 @@ def _parse(run: Path, data: bytes) -> RunIndex | None:
     index.tensor_tags = list(map(str, header["tensor_tags"]))
     index.config = header["config"] if header["config"] is None else dict(header["config"])
     index.marks = [[str(name), *map(int, numbers)] for name, *numbers in header["marks"]]
+    others = header.get("others")  # which the first indexes did not have
+    index.others = None if others is None else [[str(name), int(start), int(end)] for name, start, end in others]
     index.offsets = {path: entry.covered for path, entry in noted.items()}
     index.sections = {name[1:]: section for name, section in sections.items()}
     if list(index.sections) != list(index.last) or not MIN_BUCKETS <= index.max_buckets <= MAX_BUCKETS:

@@ -8,14 +8,16 @@ from datetime import date
 from pathlib import Path
 
 from monitor.runs.environment import versions
-from tests.benchmarks import listing, reading
+from tests.benchmarks import arithmetic, board, listing, reading
 
-PARTS = (reading.rows, listing.rows)
+PARTS = (reading.rows, listing.rows, board.rows)
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 HEADING = "## Measured"
 HEAD = """
 Written by `make bench SECTION=scale`. Both sides of a ratio are measured in turns within one run; on another or a busy
-machine, the times differ, the ratios less so.
+machine, the times differ, the ratios less so. Runs and event files are synthetic: they have the bytes that a `Logger`
+or another writer leaves, and were not trained. Many runs are links to the files of one. What was not measured is in
+[Arithmetic](#arithmetic).
 
 | what | bound | found | |
 | --- | --- | --- | --- |
@@ -35,5 +37,5 @@ def write() -> int:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {platform.system()}"
     tail = f"\n\nMeasured on {date.today().isoformat()}: {machine}; {packages}.\n"
     page = PAGE.read_text().partition(HEADING)[0]
-    PAGE.write_text(page + HEADING + "\n" + HEAD + "\n".join(lines) + tail)
+    PAGE.write_text(page + HEADING + "\n" + HEAD + "\n".join(lines) + tail + "\n" + arithmetic.section())
     return missed
