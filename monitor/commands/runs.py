@@ -218,19 +218,22 @@ def as_csv_text(infos: Sequence[RunInfo]) -> str:
     header = ["name", "status", *counts, "duration", "age", "start", "error"]
     for tag in tags:
         header += [tag, f"best:{tag}", f"best_step:{tag}"]
-    rows: list[list[Any]] = [header + [f"config:{key}" for key in settings]]
-    for run in infos:
+
+    def row_of(run: RunInfo) -> list[Any]:
         row = [run.name, str(run.status), *map(run.progress.get, counts)]
-        row += [run.duration, run.age, run.fields.get("start"), run.error]
+        row += (run.duration, run.age, run.fields.get("start"), run.error)
         metrics = run.unsorted_metrics
         for tag in tags:
-            entry = metrics.get(tag, {})
-            row += [entry.get("last"), entry.get("best"), entry.get("best_step")]
+            entry = metrics.get(tag)
+            row += (entry.get("last"), entry.get("best"), entry.get("best_step")) if entry else (None, None, None)
         row += map(run.config.get, settings)
-        rows.append(row)
+        return row
+
     import csv
 
     lines: list[str] = []
     end = "\r\n"  # so that a value with either of them is quoted
-    csv.writer(SimpleNamespace(write=lines.append), lineterminator=end).writerows(rows)
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator=end)
+    writer.writerow(header + [f"config:{key}" for key in settings])
+    writer.writerows(map(row_of, infos))
     return "\n".join(line.removesuffix(end) for line in lines)

@@ -41,7 +41,7 @@ SETTINGS = "from monitor.runs.listing import found_runs as f\nf.MIN_RUNS, f.MIN_
 @pytest.fixture(autouse=True)
 def _small_catalogs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few runs have a catalog, in a folder of the test, and be read from there at once."""
-    for name, value in (("MIN_RUNS", 5), ("MIN_CHANGES", 1), ("SETTLED_S", 0.0)):
+    for name, value in (("MIN_RUNS", 5), ("MIN_CHANGES", 1), ("SETTLED_S", 0.0), ("SETTLED_ON_NETWORK_S", 0.0)):
         monkeypatch.setattr(found_runs, name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
@@ -174,8 +174,10 @@ class Changes:
         file.unlink()
 
 
-def test_any_sequence_of_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("disk", ["local", "network"])
+def test_any_sequence_of_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str) -> None:
     """What a process that watches sees, and what a new one sees, is what is there: after each of 150 changes."""
+    monkeypatch.setattr(found_runs, "is_local", lambda _: disk == "local")
     changes = Changes(make(tmp_path / "runs"))
     watching = FoundRuns(changes.logdir)
     set_back, real_time = [0.0], time.time
