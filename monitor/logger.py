@@ -25,6 +25,7 @@ from monitor.errors import SinkError
 from monitor.recording.options import NOTHING, parse_record
 from monitor.recording.recorder import Recorder
 from monitor.records import Checkpoint, Config
+from monitor.remote.sending import Uploading
 from monitor.runs.opening import open_run
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
@@ -78,7 +79,7 @@ class Logger(LogMethods, EndingMethods):
         """Make the run directory and start one worker thread per sink.
 
         Args:
-            run: a directory, or a `Run`. By default, a directory under `runs` with the name of the script and the
+            run: a directory, an address in a store such as `s3://bucket/runs/mlp`, or a `Run`. By default, a directory under `runs` with the name of the script and the
                 time, or under `monitor run` the one of the script's run.
             sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects; by default, `"tensorboard"` and
                 `"console"`, or in a notebook `"notebook"` in place of the console.
@@ -121,6 +122,8 @@ class Logger(LogMethods, EndingMethods):
         if self._silent:
             made, rules = [], []
         self.run: Run = open_run(run, config, is_written=not self._silent)
+        rank = "" if self.run.is_written else f".rank{process_rank()}"
+        self._upload = None if self._silent or rank == ".rank0" else Uploading(self.run.path, rank)
         self._leases = [] if self._silent or isinstance(run, Run) else join_servers(self.run, made)
         self._config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
@@ -238,6 +241,8 @@ class Logger(LogMethods, EndingMethods):
         _open_loggers.discard(self)
         durable = [worker.name for worker in self._pipeline.workers if worker.sink.durable]
         self._undelivered = record_end(self.run, self.stats(), durable, status, error)
+        if self._upload is not None:
+            self._upload.close(timeout)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Become a `NullLogger` in a spawned process, such as a `DataLoader` worker, or one that forwards."""

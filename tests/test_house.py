@@ -34,6 +34,7 @@ LAYERS = (
     {"monitor.capture"},
     {"monitor.steering"},
     {"monitor.runs"},
+    {"monitor.remote"},
     {"monitor.events", "monitor.imports"},
     {"monitor.render"},
     {
@@ -51,6 +52,7 @@ LAYERS = (
             "network",
             "suggestions",
             "prediction_timeline",
+            "priority",
             "thinning",
         )
     },

@@ -18,13 +18,16 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_sinks
-from monitor.commands.option_values import GivenPath, check_sinks, is_installed, run_name
+from monitor.commands.option_values import PlaceToWrite, check_sinks, is_installed, run_name
 from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import charts as check_charts
 from monitor.commands.option_values import record as check_record
 from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
 from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
 from monitor.recording.options import RECORD_VARIABLE, check_environment
+from monitor.remote.sending import VARIABLE as UPLOADED_VARIABLE
+from monitor.remote.sending import Uploading
+from monitor.remote.urls import shown
 from monitor.render.charts.grouping import CHARTS_VARIABLE
 from monitor.runs.opening import default_name
 from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from monitor.sinks.base import Sink
 
 DEFAULT_SINKS = ("tensorboard", "visdom")
+UPLOAD_TIMEOUT_S = 10.0  # without progress, at the end
 
 
 @click.command(cls=MonitorCommand, context_settings={"allow_interspersed_args": False})
@@ -59,8 +63,8 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
               help="Such as 'loss/train > 2 * best for 3'; repeatable.")  # fmt: skip
 @click.option("--name", callback=run_name, help="The run's name, where the script names no directory.  "
               "[default: script, date and time]")  # fmt: skip
-@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"),
-              help="Directory for the run, where the script names none.")  # fmt: skip
+@click.option("--logdir", type=PlaceToWrite(file_okay=False, path_type=Path), default=Path("runs"),
+              help="Directory for the run, where the script names none, or an address such as s3://bucket/runs.")  # fmt: skip
 @click.option(
     "--output/--no-output", "keeps_output", default=True, help="Keep stdout and stderr in the run's output.log."
 )
@@ -118,6 +122,7 @@ class ScriptSession:
         self._runs = ScriptRuns(run, self._folder, made)
         self._sinks: dict[str, Sink] = {}
         self._servers: list[DashboardServer] = []
+        self._upload: Uploading | None = None
         self._code = 0
         self._shown: Path | None = None  # the run whose pages were announced
         self._opens = False  # whether the first page is still to be opened
@@ -161,6 +166,7 @@ class ScriptSession:
             FOLDER_VARIABLE: str(self._folder),
             SUPERVISOR_VARIABLE: str(os.getpid()),
             DIRECTORY_VARIABLE: str(self._runs.path),
+            UPLOADED_VARIABLE: str(self._runs.path),
             CODE_VARIABLE: os.path.abspath("."),  # noqa: PTH100 - as text
             ALERTS_VARIABLE: json.dumps(alerts),
             CHARTS_VARIABLE: ";".join(charts) or os.environ.get(CHARTS_VARIABLE, ""),
@@ -177,6 +183,7 @@ class ScriptSession:
             if capture is not None:
                 capture.close()
         self._runs.finish(ending_of(self._code, self._folder, process.pid), process.pid)
+        (self._upload or Uploading(self._runs.path)).close(UPLOAD_TIMEOUT_S)
         return self._code
 
     def _update(self, capture: OutputCapture | None) -> None:
@@ -184,6 +191,7 @@ class ScriptSession:
         self._runs.update(lambda path: capture.move(path / OUTPUT_FILE) if capture is not None else None)
         if self._shown is None and self._runs.is_logged:
             self._shown = self._runs.path
+            self._upload = Uploading(self._shown)
             for sink in self._sinks.values():
                 if isinstance(sink, DashboardSink):
                     page = _page_url(sink, self._shown)
@@ -195,7 +203,7 @@ class ScriptSession:
     def show_results(self, logdir: Path, *, wait: bool) -> None:
         """Print where the run is; on a terminal, or to `wait`, keep the dashboards up if the script succeeded."""
         path = _relative(self._runs.path)
-        echo(f"Run: {path}", err=True)
+        echo(f"Run: {shown(path)}", err=True)
         commands = []
         if self._runs.is_logged:
             is_below = self._runs.path.is_relative_to(logdir.absolute())

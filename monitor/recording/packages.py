@@ -16,7 +16,7 @@ from importlib.metadata import distributions
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from monitor.recording.priority import give_lowest_priority
+from monitor.priority import give_lowest_priority
 from monitor.recording.run_files import add_file
 
 if TYPE_CHECKING:

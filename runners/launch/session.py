@@ -19,6 +19,8 @@ from monitor.dashboards.session import (
     start_dashboards,
     view_commands,
 )
+from monitor.remote.sending import Uploading
+from monitor.remote.urls import shown
 from monitor.runs.output.capture import OUTPUT_FILE, captured_output
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from monitor.steering.controls import Controls
     from runners.launch.options import RunOptions, SinkOptions
 
+UPLOAD_TIMEOUT_S = 10.0  # without progress, at the end
 RECOVERY_TIMEOUT_S = 30.0  # for the windows of a server that was killed just before the end
 
 
@@ -59,7 +62,9 @@ def open_logger(
             return
         run = reopen() or _new_run(runner, config, options)
         if run.is_resumed:
-            echo(f"Resumed: {run.path}")
+            echo(f"Resumed: {shown(run.path)}")
+        upload = Uploading(run.path)
+        cleanup.callback(upload.close, UPLOAD_TIMEOUT_S)  # after the end of the output
         try:
             cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
             sinks = _make_sinks(options, are_sinks_from_user=are_sinks_from_user)
@@ -85,13 +90,13 @@ def open_logger(
         except KeyboardInterrupt:
             if run.status == "stopped":
                 _exit_stopped(logger)
-            echo(f"Interrupted. The run so far is in {run.path}", err=True)
+            echo(f"Interrupted. The run so far is in {shown(run.path)}", err=True)
             sys.exit(130)
         finally:
             saved = save_pages(sinks, run.path)
         if run.status == "stopped":
             _exit_stopped(logger)
-        echo(f"Run: {run.path}")
+        echo(f"Run: {shown(run.path)}")
         if run.incomplete:
             echo(f"Records are missing in: {', '.join(run.incomplete)}", err=True)
             sys.exit(1)
@@ -183,7 +188,7 @@ def _make_sinks(options: RunOptions, *, are_sinks_from_user: bool) -> list[Sink]
 
 def _exit_stopped(logger: Logger) -> NoReturn:
     by = "by an alert" if logger.controls.stop_reason is None else "from the dashboard"
-    echo(f"Stopped {by}. The run so far is in {logger.run.path}", err=True)
+    echo(f"Stopped {by}. The run so far is in {shown(logger.run.path)}", err=True)
     sys.exit(1)
 
 

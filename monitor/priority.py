@@ -1,4 +1,4 @@
-"""The processes that record get the processor only when the training leaves it."""
+"""Processes beside the training get the processor only when it leaves it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,120 @@
+"""Claim the place of a run in its store, so that no two machines ever write to the same one; and bring a run back."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from monitor.errors import DataError
+from monitor.remote.manifest import CLAIM, RUN_FILE, Manifest
+from monitor.remote.segments import stamp_of, whole
+from monitor.remote.store import Store, StoreError
+from monitor.remote.upload import RunUpload, claim_place
+from monitor.remote.urls import cached_url, is_url, spool_path, url_of
+
+log = logging.getLogger("monitor")
+
+
+def claim(folder: Path) -> bool:
+    """Claim the place in the store for a new run directory of the spool; tell whether it was free.
+
+    Blocks for one or two requests. Any other directory is free, and so is one whose store cannot be reached now: it is
+    uploaded when the store is back. Raises `StoreError` if the store refuses, `MissingExtra` if its packages are not
+    installed.
+    """
+    url = url_of(folder)
+    if url is None:
+        return True
+    manifest, store = Manifest.load(folder), Store(url)
+    try:
+        is_free = claim_place(store, manifest)
+    except StoreError as error:
+        if error.is_refusal:
+            raise
+        log.warning("%s; the run is kept in %s, and uploaded when that is possible", error, folder)
+        is_free = True
+    if is_free:
+        manifest.save()
+    return is_free
+
+
+def release(folder: Path) -> None:
+    """Give the place in the store back of a run that was never uploaded. Blocks for a request; raises `OSError`."""
+    url, manifest = url_of(folder), Manifest.load(folder)
+    if url is None:
+        return
+    if manifest.is_claimed:
+        with suppress(StoreError):  # then the place stays taken
+            Store(url).remove(CLAIM)
+    manifest.path.unlink(missing_ok=True)
+
+
+def to_resume(directory: str | os.PathLike[str]) -> Path:
+    """Return the local directory of a run that is to go on; one of a store is downloaded if it is not here.
+
+    It is downloaded too where another machine has continued it. From then on, this machine alone may upload it. Blocks.
+    Raises `DataError` if there is no such run, or if what was not uploaded here would be lost; raises `StoreError` if
+    the store cannot be used, unless all of the run is here.
+    """
+    folder = spool_path(directory) if is_url(directory) else Path(directory)
+    url = url_of(folder)
+    if url is None:
+        return folder
+    store, manifest = Store(url), Manifest.load(folder)
+    is_here = (folder / RUN_FILE).is_file()
+    try:
+        owner = store.get(CLAIM)
+        if is_here and owner in (None, manifest.token.encode()):
+            return folder
+        objects = store.list()
+    except StoreError as error:
+        if not is_here or error.is_refusal:
+            raise
+        log.warning("%s; the run goes on from what is in %s", error, folder)
+        return folder
+    if RUN_FILE not in objects:
+        raise DataError(f"there is no run in {url!r}: it has no {RUN_FILE}")
+    if is_here and RunUpload(folder, store).left():
+        raise DataError(f"{url} was continued on another machine, and {folder} has records that it lacks; move one away")
+    _download(store, list(objects), folder)
+    return folder
+
+
+def _download(store: Store, names: list[str], folder: Path) -> None:
+    """Replace `folder` by what the store has, and take the place in the store over."""
+    new = folder.with_name(f".{folder.name[:100]}.{os.getpid()}.download")
+    try:
+        for name in names:
+            if not any(part.startswith(".") for part in Path(name).parts):
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                store.download(name, new / name)
+        manifest = Manifest.load(new)
+        manifest.token, manifest.is_claimed = uuid.uuid4().hex, True
+        for path in (path for path in new.rglob("*") if path.is_file()):
+            name = path.relative_to(new).as_posix()
+            if "tfevents" in path.name:
+                manifest.segments[name] = [whole(path, name)]
+                manifest.stamp = max(manifest.stamp, stamp_of(name))
+            else:
+                found = path.stat()
+                manifest.files[name] = [found.st_size, found.st_mtime_ns]
+        manifest.save()
+        store.put(CLAIM, manifest.token.encode())
+        if folder.exists():
+            shutil.rmtree(folder)
+        new.rename(folder)
+    except BaseException:
+        with suppress(OSError):
+            shutil.rmtree(new)
+        raise
+
+
+def refuse_url(path: Path, action: str) -> None:
+    """Raise `DataError` for a path that is only a copy of what is in a store, and must not be changed."""
+    url = cached_url(path)
+    if url is not None:
+        raise DataError(f"{url} is in a store; to {action}, do it where the run was logged, or download the run")
