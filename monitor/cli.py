@@ -29,6 +29,7 @@ from monitor.commands.lazy import LazyGroup
         "serve": ("monitor.commands.serve:serve", "Serve a dashboard: visdom or tensorboard."),
         "tag": ("monitor.commands.edit:tag", "Tag a run, to filter by."),
         "train": ("monitor.commands.train:train", "Train a model and watch it live."),
+        "upload": ("monitor.commands.upload:upload", "Upload runs to a store such as S3."),
     },
 )
 @click.version_option(__version__, prog_name="monitor")

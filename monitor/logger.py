@@ -79,8 +79,8 @@ class Logger(LogMethods, EndingMethods):
         """Make the run directory and start one worker thread per sink.
 
         Args:
-            run: a directory, an address in a store such as `s3://bucket/runs/mlp`, or a `Run`. By default, a directory under `runs` with the name of the script and the
-                time, or under `monitor run` the one of the script's run.
+            run: a directory, an address in a store such as `s3://bucket/runs/mlp`, or a `Run`. By default, a directory
+                under `runs` with the name of the script and the time, or under `monitor run` that of the script.
             sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects; by default, `"tensorboard"` and
                 `"console"`, or in a notebook `"notebook"` in place of the console.
             config: the run's settings: a mapping of names to values, a namespace, or an object of a dataclass, attrs,

@@ -27,7 +27,8 @@ from monitor.integrations.script.run_script import ScriptProcess, command_line, 
 from monitor.recording.options import RECORD_VARIABLE, check_environment
 from monitor.remote.sending import VARIABLE as UPLOADED_VARIABLE
 from monitor.remote.sending import Uploading
-from monitor.remote.urls import shown
+from monitor.remote.store import StoreError
+from monitor.remote.urls import display_path
 from monitor.render.charts.grouping import CHARTS_VARIABLE
 from monitor.runs.opening import default_name
 from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
@@ -64,7 +65,7 @@ UPLOAD_TIMEOUT_S = 10.0  # without progress, at the end
 @click.option("--name", callback=run_name, help="The run's name, where the script names no directory.  "
               "[default: script, date and time]")  # fmt: skip
 @click.option("--logdir", type=PlaceToWrite(file_okay=False, path_type=Path), default=Path("runs"),
-              help="Directory for the run, where the script names none, or an address such as s3://bucket/runs.")  # fmt: skip
+              help="Directory for the run, where the script names none; also s3://bucket/runs.")  # fmt: skip
 @click.option(
     "--output/--no-output", "keeps_output", default=True, help="Keep stdout and stderr in the run's output.log."
 )
@@ -203,7 +204,7 @@ class ScriptSession:
     def show_results(self, logdir: Path, *, wait: bool) -> None:
         """Print where the run is; on a terminal, or to `wait`, keep the dashboards up if the script succeeded."""
         path = _relative(self._runs.path)
-        echo(f"Run: {shown(path)}", err=True)
+        echo(f"Run: {display_path(path)}", err=True)
         commands = []
         if self._runs.is_logged:
             is_below = self._runs.path.is_relative_to(logdir.absolute())
@@ -242,6 +243,8 @@ def _become(command: list[str]) -> NoReturn:
 def _new_run(script: str, name: str | None, logdir: Path) -> Run:
     try:
         return Run(logdir / (name or default_name(script)))
+    except StoreError:
+        raise
     except OSError as error:
         reason = error.strerror or error
         raise click.BadParameter(f"{str(logdir)!r} cannot be written: {reason}", param_hint="'--logdir'") from error

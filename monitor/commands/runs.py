@@ -14,7 +14,10 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_metrics, complete_names
-from monitor.commands.option_values import GivenPath
+from monitor.commands.option_values import PlaceToRead
+from monitor.remote.mirror import refresh_list
+from monitor.remote.store import StoreError
+from monitor.remote.urls import display_path
 from monitor.runs.filter import Filter
 from monitor.runs.foreign import ForeignRuns
 from monitor.runs.listing import COLUMNS, RunInfo, scan, sort_runs
@@ -28,7 +31,7 @@ REFRESH_INTERVAL_S = 2.0
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("logdir", type=GivenPath(path_type=Path), default=Path("runs"))
+@click.argument("logdir", type=PlaceToRead(path_type=Path), default=Path("runs"))
 @click.option("--sort", "order", metavar="NAME", shell_complete=complete_names,
               help="A column, setting, or metric; -NAME for descending order; best:METRIC for its best.  "
               "[default: start; with --watch, running ones first, then the newest]")  # fmt: skip
@@ -51,10 +54,12 @@ def runs(
 ) -> None:
     """List the runs in LOGDIR, with their status and the last and best values of their main metrics.
 
+    LOGDIR may be an address such as s3://bucket/runs.
     Event files that another program wrote are runs too; their status is foreign.
     """
     if as_json + as_csv + watch > 1:
         raise click.UsageError("--json, --csv, and --watch exclude each other.")
+    refresh_list(logdir)
     if not logdir.is_dir():
         raise click.BadParameter(f"{str(logdir)!r} is not a folder.", param_hint="'LOGDIR'")
     run_filter = Filter(expression) if expression is not None else None
@@ -95,16 +100,21 @@ class FoundRuns:
 
     def __init__(self, logdir: Path) -> None:
         self._logdir, self._foreign = logdir, ForeignRuns(logdir)
+        self._is_current = True  # as the command has seen to
 
     def __call__(self) -> list[RunInfo]:
         """Return the runs by name. Blocks while it reads."""
+        if not self._is_current:
+            with suppress(StoreError):  # what was downloaded is shown
+                refresh_list(self._logdir)
+        self._is_current = False
         own = list(scan(self._logdir))
         return sorted([*own, *self._foreign.scan(run.path for run in own)], key=lambda run: run.name)
 
 
 def none_found(logdir: Path, expression: str | None) -> str:
     """Say that there are no runs, or none that match."""
-    return f"no runs in {logdir}" + (f" match {expression!r}" if expression else "")
+    return f"no runs in {display_path(logdir)}" + (f" match {expression!r}" if expression else "")
 
 
 def select(infos: list[RunInfo], order: str, run_filter: Filter | None, metrics: Sequence[str]) -> list[RunInfo]:

@@ -79,7 +79,9 @@ def to_resume(directory: str | os.PathLike[str]) -> Path:
     if RUN_FILE not in objects:
         raise DataError(f"there is no run in {url!r}: it has no {RUN_FILE}")
     if is_here and RunUpload(folder, store).left():
-        raise DataError(f"{url} was continued on another machine, and {folder} has records that it lacks; move one away")
+        raise DataError(
+            f"{url} was continued on another machine, and {folder} has records that it lacks; move one away"
+        )
     _download(store, list(objects), folder)
     return folder
 

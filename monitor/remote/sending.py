@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from monitor.remote.urls import url_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 log = logging.getLogger("monitor")
 
@@ -25,7 +27,9 @@ _uploaded: set[str] = set()  # by this process
 
 
 class Uploading:
-    """The upload of one run, beside this process. A folder outside the spool, or one that is uploaded already, has none.
+    """The upload of one run, beside this process.
+
+    A folder outside the spool has none, and no second one where it is uploaded already.
 
     Attributes:
         url: where the run goes; None if it goes nowhere.
@@ -52,7 +56,9 @@ class Uploading:
             text=True,
         )
         _uploaded.add(self._key)
-        self._thread = threading.Thread(target=self._listen, args=(self._process.stdout,), name="monitor-upload", daemon=True)
+        self._thread = threading.Thread(
+            target=self._listen, args=(self._process.stdout,), name="monitor-upload", daemon=True
+        )
         self._thread.start()
 
     def close(self, timeout: float) -> bool:

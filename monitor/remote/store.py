@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -150,17 +151,22 @@ class Store:
 
     def read_all(self, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Yield many small objects, several at once; one that is gone meanwhile is left out."""
-        for first in range(0, len(names), MANY_FILES):
+        patterns = [name for name in names if any(wildcard in name for wildcard in "*?[")]  # to fsspec
+        for name in patterns:
+            data = self.get(name)
+            if data is not None:
+                yield name, data
+        plain = sorted({*names} - {*patterns})
+        for first in range(0, len(plain), MANY_FILES):
             with _translated(self.url):
-                paths = {self._at(name): name for name in names[first : first + MANY_FILES]}
+                paths = {self._at(name): name for name in plain[first : first + MANY_FILES]}
                 found = self._fs.cat(list(paths), on_error="return")
-            found = found if isinstance(found, dict) else {next(iter(paths)): found}
-            for path, data in found.items():
-                if isinstance(data, bytes):
-                    yield paths[path], data
-                elif not isinstance(data, FileNotFoundError):
+            for path, content in found.items():
+                if isinstance(content, bytes):
+                    yield paths[path], content
+                elif not isinstance(content, FileNotFoundError):
                     with _translated(self.url):
-                        raise data
+                        raise content
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there."""
@@ -181,11 +187,14 @@ class Store:
 
 
 def _options(scheme: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
+    options: dict[str, Any] = {"use_listings_cache": False}
     if EXTRAS.get(scheme) == "s3":
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint:  # fsspec shares connections by options, and knows nothing of the environment
+            options["endpoint_url"] = endpoint
         times = {"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": READ_TIMEOUT_S}
         options["config_kwargs"] = {**times, "retries": {"max_attempts": 1}}
-    return options if scheme != "memory" else {}
+    return options
 
 
 @contextmanager

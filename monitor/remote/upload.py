@@ -73,7 +73,9 @@ class RunUpload:
         """Return how many bytes are not in the store, about. Raises `OSError`."""
         events, others = self._files()
         parts = self._manifest.segments
-        missing = [path.stat().st_size - (parts[name][-1].end if parts.get(name) else 0) for name, path in events.items()]
+        missing = [
+            path.stat().st_size - (parts[name][-1].end if parts.get(name) else 0) for name, path in events.items()
+        ]
         run_file = self._folder / RUN_FILE
         others = {**others, RUN_FILE: run_file} if not self._rank and run_file.is_file() else others
         missing += [path.stat().st_size for name, path in others.items() if self._known(name) != _state(path)]
@@ -196,7 +198,9 @@ class RunUpload:
 
 def claim_place(store: Store, manifest: Manifest) -> bool:
     """Claim the place of a store for a run directory; tell whether it belongs to it now. Raises `StoreError`."""
-    manifest.token = manifest.token or uuid.uuid4().hex
+    if not manifest.token:
+        manifest.token = uuid.uuid4().hex
+        manifest.save()  # first: a claim may arrive whose answer does not
     token = manifest.token.encode()
     if not manifest.is_claimed and store.create(CLAIM, token):
         if store.get(RUN_FILE) is not None:  # a run that came here by other means

@@ -54,7 +54,7 @@ def cached_url(path: str | os.PathLike[str]) -> str | None:
     return _url_below(_cache, path)
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def display_path(path: str | os.PathLike[str]) -> str:
     """Return the address of a folder of the spool or of the cache, any other path as it is."""
     return url_of(path) or cached_url(path) or os.fspath(path)
 

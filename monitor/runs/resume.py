@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
@@ -30,6 +29,7 @@ from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 log = logging.getLogger("monitor")
 

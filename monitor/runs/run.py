@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -213,9 +214,16 @@ def _claim(wanted: Path) -> Path:
         try:
             is_free = claim(path)
         except BaseException:
-            (path / RUN_FILE).unlink()
+            _give_back(path)
             raise
         if is_free:
             return path
-        (path / RUN_FILE).unlink()
+        _give_back(path)
         number += 1
+
+
+def _give_back(path: Path) -> None:
+    """Remove what a claim made; the directory stays if there was something in it."""
+    (path / RUN_FILE).unlink()
+    with suppress(OSError):
+        path.rmdir()

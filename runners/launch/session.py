@@ -20,7 +20,8 @@ from monitor.dashboards.session import (
     view_commands,
 )
 from monitor.remote.sending import Uploading
-from monitor.remote.urls import shown
+from monitor.remote.store import StoreError
+from monitor.remote.urls import display_path
 from monitor.runs.output.capture import OUTPUT_FILE, captured_output
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
@@ -62,7 +63,7 @@ def open_logger(
             return
         run = reopen() or _new_run(runner, config, options)
         if run.is_resumed:
-            echo(f"Resumed: {shown(run.path)}")
+            echo(f"Resumed: {display_path(run.path)}")
         upload = Uploading(run.path)
         cleanup.callback(upload.close, UPLOAD_TIMEOUT_S)  # after the end of the output
         try:
@@ -90,13 +91,13 @@ def open_logger(
         except KeyboardInterrupt:
             if run.status == "stopped":
                 _exit_stopped(logger)
-            echo(f"Interrupted. The run so far is in {shown(run.path)}", err=True)
+            echo(f"Interrupted. The run so far is in {display_path(run.path)}", err=True)
             sys.exit(130)
         finally:
             saved = save_pages(sinks, run.path)
         if run.status == "stopped":
             _exit_stopped(logger)
-        echo(f"Run: {shown(run.path)}")
+        echo(f"Run: {display_path(run.path)}")
         if run.incomplete:
             echo(f"Records are missing in: {', '.join(run.incomplete)}", err=True)
             sys.exit(1)
@@ -188,7 +189,7 @@ def _make_sinks(options: RunOptions, *, are_sinks_from_user: bool) -> list[Sink]
 
 def _exit_stopped(logger: Logger) -> NoReturn:
     by = "by an alert" if logger.controls.stop_reason is None else "from the dashboard"
-    echo(f"Stopped {by}. The run so far is in {shown(logger.run.path)}", err=True)
+    echo(f"Stopped {by}. The run so far is in {display_path(logger.run.path)}", err=True)
     sys.exit(1)
 
 
@@ -212,5 +213,7 @@ def _new_run(runner: str, config: Mapping[str, Any], options: RunOptions) -> Run
     name = options.name or f"{runner}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
         return Run(options.logdir / name, config)
+    except StoreError:
+        raise
     except OSError as error:
         refuse_logdir(options.logdir, error)

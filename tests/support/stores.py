@@ -67,7 +67,12 @@ class S3Server:
 
     def _fs(self) -> Any:
         return fsspec.filesystem(
-            "s3", endpoint_url=self.url, key="k", secret="s", use_listings_cache=False, client_kwargs={"region_name": "us-east-1"}
+            "s3",
+            endpoint_url=self.url,
+            key="k",
+            secret="s",
+            use_listings_cache=False,
+            client_kwargs={"region_name": "us-east-1"},
         )
 
     def _answers(self) -> bool:
