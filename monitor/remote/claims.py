@@ -34,12 +34,30 @@ def claim(folder: Path) -> bool:
         is_free = claim_place(store, manifest)
     except StoreError as error:
         if error.is_refusal:
+            manifest.path.unlink(missing_ok=True)
             raise
         log.warning("%s; the run is kept in %s, and uploaded when that is possible", error, folder)
-        is_free = True
+        return True
     if is_free:
         manifest.save()
+    else:
+        manifest.path.unlink(missing_ok=True)
     return is_free
+
+
+def check_place(folder: Path) -> None:
+    """Raise `StoreError` or `MissingExtra` where a folder of the spool can never be uploaded. Blocks for a request.
+
+    A store that cannot be reached now is no error.
+    """
+    url = url_of(folder)
+    if url is None:
+        return
+    try:
+        Store(url).check()
+    except StoreError as error:
+        if error.is_refusal:
+            raise
 
 
 def release(folder: Path) -> None:

@@ -69,6 +69,11 @@ class Store:
         logging.getLogger("aiobotocore").setLevel(logging.ERROR)
         self._is_complete_at_once = scheme in COMPLETE_AT_ONCE
 
+    def check(self) -> None:
+        """Ask for one name that starts with a dot, so that a missing bucket or missing rights show."""
+        with _translated(self.url):
+            self._fs.find(self._at(".claim"))
+
     def put(self, name: str, data: bytes) -> None:
         """Write a small object, in place of what is there."""
         with _translated(self.url):

@@ -56,7 +56,7 @@ class RunUpload:
 
     def step(self, *, is_final: bool) -> None:
         """Upload what is due, and with `is_final` all there is. Blocks; raises `StoreError`, and other `OSError`s."""
-        if not self._is_checked:
+        if is_final or not self._is_checked:
             self._check_claim()
         events, others = self._files()
         due = [name for name, path in others.items() if is_final or self._is_due(name, path)]

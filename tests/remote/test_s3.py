@@ -63,7 +63,7 @@ def test_a_run_is_in_the_store_while_it_runs_and_whole_at_its_end(s3: S3Server, 
     with Logger(RUN, ["tensorboard"], {"lr": 0.1}, record="none") as log:
         assert log.run.label == RUN and log.run.path == spool_path(RUN)
         log.scalar("x", 0.5, 0)
-        wait_until(lambda: any("tfevents" in name for name in s3.objects("runs/a")), 60, "the first segment")
+        wait_until(lambda: s3.objects("runs/a/events") and s3.objects("runs/a/run.json"), 60, "the first segment")
         assert status(s3) == "running"
         for step in range(1, 2000):
             log.scalar("x", step, step)
@@ -88,6 +88,7 @@ def test_a_second_machine_gets_a_place_of_its_own(
     assert {name.split("/")[1] for name in s3.objects("runs")} == {"a", "a-2"}
 
 
+@pytest.mark.slow
 def test_an_outage_is_survived_and_said_once(
     s3: S3Server, proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,6 +112,7 @@ def test_an_outage_is_survived_and_said_once(
     assert [step for step, _ in points(s3, tmp_path / "read", tag="y")] == list(range(2000, 4000))
 
 
+@pytest.mark.slow
 def test_a_server_that_lost_everything_gets_it_again(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The S3 server itself is killed, and starts again with an empty bucket."""
     server = S3Server()
@@ -131,7 +133,7 @@ def test_a_server_that_lost_everything_gets_it_again(s3: S3Server, tmp_path: Pat
         server.kill()
 
 
-@pytest.mark.parametrize("fault", ["refused", "error", "hang"])
+@pytest.mark.parametrize("fault", ["refused", "error", pytest.param("hang", marks=pytest.mark.slow)])
 def test_a_store_that_is_down_at_the_end_leaves_the_run_here(
     fault: str, s3: S3Server, proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -193,6 +195,7 @@ def test_ranks_upload_their_own_event_files(s3: S3Server, tmp_path: Path, monkey
     with Logger(RUN, ["tensorboard"], record="none") as log:
         log.scalar("x", 1.0, 0)
         monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
         with Logger(Run(log.run.path, is_written=False), [TensorBoardSink(1)], every_rank=True, record="none") as rank:
             rank.scalar("rank 1/x", 2.0, 0)
         monkeypatch.delenv("RANK")
@@ -207,7 +210,8 @@ def test_what_cannot_work_is_said_before_the_training(s3: S3Server, monkeypatch:
         Logger("gs://bucket/a", ["tensorboard"])
     with pytest.raises(StoreError, match="Protocol not known: nothing"):
         Logger("nothing://bucket/a", ["tensorboard"])
-    for command in (["train", "mlp", "--logdir", "s3://no-bucket/runs"], ["runs", "s3://no-bucket/runs"]):
+    train = ["train", "mlp", "--logdir", "s3://no-bucket/runs", "--sink", "tensorboard"]
+    for command in (train, ["runs", "s3://no-bucket/runs"]):
         result = invoke(*command)
         assert result.exit_code == 2 and "The specified bucket does not exist" in result.output
         assert result.output.strip().count("\n") == 0
@@ -220,6 +224,7 @@ def test_what_cannot_work_is_said_before_the_training(s3: S3Server, monkeypatch:
     assert error.endswith(f"{RUN} cannot be used: Unable to locate credentials; check the credentials and the address")
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_the_address_by_itself(
     s3: S3Server, serve: Callable[..., Served], tmp_path: Path
 ) -> None:

@@ -86,7 +86,8 @@ class Proxy:
 
     def __init__(self, upstream: int) -> None:
         """Start it on a free port."""
-        self.upstream, self.port, self.sent = upstream, 0, 0
+        self.upstream, self.port = upstream, 0
+        self.sent = self.received = 0  # bytes, to and from the server
         self._open: set[socket.socket] = set()
         self.start()
 
@@ -135,11 +136,13 @@ class Proxy:
         self._open -= {request, upstream}
         upstream.close()
 
-    def _pump(self, source: socket.socket, target: socket.socket, counts: bool) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, is_sent: bool) -> None:
         with suppress(OSError):
             while data := source.recv(2**16):
-                if counts:
+                if is_sent:
                     self.sent += len(data)
+                else:
+                    self.received += len(data)
                 target.sendall(data)
         for end in (source, target):
             with suppress(OSError):
