@@ -64,23 +64,20 @@ def _folders(names: tuple[str, ...]) -> list[Path]:
 
 def _upload(folder: Path, url: str, *, prune: bool) -> None:
     """Upload one run, of all its processes. Raises `OSError`, `StoreError`, and `DataError`."""
-    from monitor.events.files import event_files
     from monitor.remote.store import Store
-    from monitor.remote.upload import RANK, RunUpload
+    from monitor.remote.upload import RunUpload, ranks_of
     from monitor.remote.uploader import open_lock, take_lock
     from monitor.runs.resume import mark_lost_runs
 
-    ranks = {match[0] for path in event_files(folder) if (match := RANK.search(path.name))}
-    run = load(folder)
-    store, sent = Store(url), 0
-    for rank in ("", *sorted(ranks)):
+    run, store, sent = load(folder), Store(url), 0
+    for rank in ranks_of(folder):
         with open_lock(folder, rank) as lock:
             if not take_lock(lock):
                 click.echo(f"{_text(url)}: its training uploads it")
                 return
             if run.status is RunStatus.LOST and not rank:
                 mark_lost_runs(folder)
-            part = RunUpload(folder, store, rank)
+            part = RunUpload(folder, store, rank)  # not before: what another one has uploaded is known now
             sent += part.left()
             part.step(is_final=True)
     click.echo(f"{_text(url)}: complete" + (f", {sent:,} bytes were missing" if sent else ""))
@@ -89,8 +86,9 @@ def _upload(folder: Path, url: str, *, prune: bool) -> None:
 
 
 def _prune(folder: Path, run: RunInfo) -> None:
-    if run.status is RunStatus.RUNNING:
-        click.echo(f"{_text(folder)}: kept, because the run goes on")
+    if run.status is RunStatus.RUNNING or len(list(scan(folder))) > 1:
+        reason = "the run goes on" if run.status is RunStatus.RUNNING else "there are other runs in it"
+        click.echo(f"{_text(folder)}: kept, because {reason}")
         return
     shutil.rmtree(folder)
     click.echo(f"{_text(folder)}: removed")

@@ -13,8 +13,8 @@ from monitor.errors import DataError
 from monitor.remote.manifest import CLAIM, RUN_FILE, Manifest
 from monitor.remote.segments import stamp_of, whole
 from monitor.remote.store import Store, StoreError
-from monitor.remote.upload import RunUpload, claim_place
-from monitor.remote.urls import cached_url, is_url, spool_path, url_of
+from monitor.remote.upload import RANK, RunUpload, claim_place, ranks_of
+from monitor.remote.urls import is_url, spool_path, url_of
 
 log = logging.getLogger("monitor")
 
@@ -96,7 +96,7 @@ def to_resume(directory: str | os.PathLike[str]) -> Path:
         return folder
     if RUN_FILE not in objects:
         raise DataError(f"there is no run in {url!r}: it has no {RUN_FILE}")
-    if is_here and RunUpload(folder, store).left():
+    if is_here and any(RunUpload(folder, store, rank).left() for rank in ranks_of(folder)):
         raise DataError(
             f"{url} was continued on another machine, and {folder} has records that it lacks; move one away"
         )
@@ -112,18 +112,9 @@ def _download(store: Store, names: list[str], folder: Path) -> None:
             if not any(part.startswith(".") for part in Path(name).parts):
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 store.download(name, new / name)
-        manifest = Manifest.load(new)
-        manifest.token, manifest.is_claimed = uuid.uuid4().hex, True
-        for path in (path for path in new.rglob("*") if path.is_file()):
-            name = path.relative_to(new).as_posix()
-            if "tfevents" in path.name:
-                manifest.segments[name] = [whole(path, name)]
-                manifest.stamp = max(manifest.stamp, stamp_of(name))
-            else:
-                found = path.stat()
-                manifest.files[name] = [found.st_size, found.st_mtime_ns]
-        manifest.save()
-        store.put(CLAIM, manifest.token.encode())
+        token = uuid.uuid4().hex
+        _note_all(new, token)
+        store.put(CLAIM, token.encode())
         if folder.exists():
             shutil.rmtree(folder)
         new.rename(folder)
@@ -133,8 +124,21 @@ def _download(store: Store, names: list[str], folder: Path) -> None:
         raise
 
 
-def refuse_url(path: Path, action: str) -> None:
-    """Raise `DataError` for a path that is only a copy of what is in a store, and must not be changed."""
-    url = cached_url(path)
-    if url is not None:
-        raise DataError(f"{url} is in a store; to {action}, do it where the run was logged, or download the run")
+def _note_all(folder: Path, token: str) -> None:
+    """Write that all files of a run directory are in the store."""
+    manifests = {"": Manifest.load(folder)}
+    manifests[""].is_claimed = True
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        name = path.relative_to(folder).as_posix()
+        if "tfevents" in path.name:
+            match = RANK.search(path.name)
+            rank = match[0] if match else ""
+            manifest = manifests.setdefault(rank, Manifest.load(folder, rank))
+            manifest.segments[name] = [whole(path, name)]
+            manifest.stamp = max(manifest.stamp, stamp_of(name))
+        else:
+            found = path.stat()
+            manifests[""].files[name] = [found.st_size, found.st_mtime_ns]
+    for manifest in manifests.values():
+        manifest.token = token
+        manifest.save()

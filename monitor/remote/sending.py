@@ -111,6 +111,8 @@ class Uploading:
                 elif message.get("state") == "up":
                     self._is_down = False
                     log.info("%s: back, and the upload goes on", self.url)
+        if not self._ended and self._process is not None:
+            log.warning("%s: the upload has ended without a word; the run is kept in %s", self.url, self._folder)
 
     def _say_what_is_left(self) -> None:
         left, error = self._ended.get("left"), self._ended.get("error")

@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from monitor.events.files import event_files
 from monitor.remote.manifest import CLAIM, RUN_FILE, Manifest
 from monitor.remote.segments import (
     SEGMENT_BYTES,
@@ -47,6 +48,7 @@ class RunUpload:
         self._folder, self._store, self._rank, self._on_progress = folder, store, rank, on_progress
         self._manifest = Manifest.load(folder, rank)
         self._is_checked = False
+        self._looked_at: dict[str, list[int]] = {}  # by event file: its state when the store had all that was due
         self._began = self._last_segment = self._last_run_file = time.monotonic()
         self._last_segment = self._last_run_file = -MAX_INTERVAL_S
 
@@ -98,8 +100,11 @@ class RunUpload:
         return now - self._last_segment >= interval
 
     def _put_events(self, name: str, path: Path, minimum: int, *, is_final: bool) -> None:
-        manifest = self._manifest
+        manifest, state = self._manifest, _state(path)
         known = manifest.segments.setdefault(name, [])
+        is_short = bool(known) and 0 <= state[0] - known[-1].end < minimum
+        if is_short and not is_final and (minimum > 1 or self._looked_at.get(name) == state):
+            return  # there is not enough for a segment, or nothing new
         kept = uploaded_part(path, known)
         if len(kept) < len(known):
             manifest.drop(name, kept)
@@ -111,6 +116,7 @@ class RunUpload:
             self._store.remove(manifest.free[name][0])
             del manifest.free[name][0]
             manifest.save()
+        self._looked_at[name] = state
 
     def _put_segment(self, name: str, path: Path, segment: Segment) -> None:
         content = segment.content(path, time.time())
@@ -214,6 +220,11 @@ def claim_place(store: Store, manifest: Manifest) -> bool:
         found = token
     manifest.is_claimed = found == token
     return manifest.is_claimed
+
+
+def ranks_of(folder: Path) -> list[str]:
+    """Return the ranks whose event files are in a run directory, first that of all other files, `""`."""
+    return ["", *sorted({match[0] for path in event_files(folder) if (match := RANK.search(path.name))})]
 
 
 def _regular_files(folder: Path) -> Iterator[Path]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.errors import MonitorError
 from monitor.priority import give_lowest_priority
-from monitor.remote.store import Store, StoreError
+from monitor.remote.store import Store
 from monitor.remote.upload import RunUpload
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Uploader:
         self._last_progress = self._last_told = time.monotonic()
         self._error: str | None = None
         self._folder, self._rank = folder, rank
-        self._upload = RunUpload(folder, Store(url), rank, self._progressed)
+        self._store = Store(url)
+        self._upload: RunUpload | None = None
 
     def run(self) -> bool:
         """Upload until the end; tell whether all of it is there."""
@@ -54,12 +55,14 @@ class Uploader:
             if self._is_given_up():
                 return False
             self._wait(INTERVAL_S)
+        self._upload = upload = RunUpload(self._folder, self._store, self._rank, self._progressed)
         delay = FIRST_DELAY_S
         while True:
             is_final = self._deadline_s is not None  # asked before the pass, so that the last one sees everything
             try:
-                self._upload.step(is_final=is_final)
+                upload.step(is_final=is_final)
             except (OSError, MonitorError) as error:
+                upload.disconnected()
                 self._is_down(error)
                 if self._is_given_up():
                     return False
@@ -76,7 +79,7 @@ class Uploader:
         """Say how it ended."""
         left = 0
         with suppress(OSError):
-            left = self._upload.left()
+            left = 0 if self._upload is None else self._upload.left()
         tell({"done": True} if is_done else {"done": False, "left": left, "error": self._error})
 
     def _wait(self, seconds: float) -> None:
@@ -107,7 +110,6 @@ class Uploader:
             tell({"progress": True})
 
     def _is_down(self, error: Exception) -> None:
-        self._upload.disconnected()
         if self._error is None:
             tell({"state": "down", "error": str(error)})
         self._error = str(error)
@@ -147,14 +149,14 @@ def tell(message: dict[str, Any]) -> None:
 def main() -> None:
     """Upload one run, and leave nothing behind that could keep the process from ending."""
     folder, url, rank = sys.argv[1:]
-    give_lowest_priority(0)
+    give_lowest_priority(os.getpid())
     is_done = False
     try:
         uploader = Uploader(Path(folder), url, rank)
         is_done = uploader.run()
         uploader.report_end(is_done=is_done)
-    except (OSError, MonitorError, StoreError) as error:
-        tell({"done": False, "left": 0, "error": str(error)})
+    except Exception as error:  # nobody sees a traceback
+        tell({"done": False, "left": 0, "error": f"{type(error).__name__}: {error}"})
     os._exit(0 if is_done else 1)
 
 

@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 
 from monitor.runs.environment import versions
-from tests.benchmarks import reading
+from tests.benchmarks import object_store, reading
 
-PARTS = (reading.rows,)
+PARTS = (reading.rows, object_store.rows)
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 HEADING = "## Measured"
 HEAD = """

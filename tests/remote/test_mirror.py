@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,14 +30,15 @@ def logged(name: str, count: int) -> None:
             log.scalar("test/loss", step, step)
 
 
-def test_only_what_changed_is_downloaded(s3: S3Server, proxy: Proxy) -> None:
+def test_only_what_changed_is_downloaded(proxy: Proxy) -> None:
     logged("a", 20_000)
     logged("b", 30)
     Store(LOGDIR).put("a/checkpoints/step-1.pt", bytes(3_000_000))
     refresh_list(cache_path(LOGDIR))
     first = proxy.received
     assert sorted(path.name for path in cache_path(LOGDIR).rglob("*[!s].json")) == ["run.json", "run.json"]
-    assert not list(cache_path(LOGDIR).rglob("*tfevents*")) and first < 100_000
+    assert not list(cache_path(LOGDIR).rglob("*tfevents*"))
+    assert first < 100_000
     (run,) = monitor.read("a", logdir=LOGDIR)
     assert len(run.scalars("test/loss").steps) == 20_000
     whole = proxy.received - first
@@ -53,7 +53,8 @@ def test_only_what_changed_is_downloaded(s3: S3Server, proxy: Proxy) -> None:
     assert sorted(path.parent.name for path in cache_path(LOGDIR).rglob("run.json")) == ["a", "c"]
 
 
-def test_commands_read_addresses(s3: S3Server, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("s3")
+def test_commands_read_addresses(tmp_path: Path) -> None:
     logged("a", 10)
     logged("b", 20)
 
@@ -73,7 +74,8 @@ def test_commands_read_addresses(s3: S3Server, tmp_path: Path) -> None:
     )
     assert "b: " in invoke("replay", f"{LOGDIR}/b", "--sink", "memory")
     missing = CliRunner().invoke(main, ["compare", f"{LOGDIR}/nothing"])
-    assert missing.exit_code == 2 and f"'{LOGDIR}/nothing' matches no run" in missing.output
+    assert missing.exit_code == 2
+    assert f"'{LOGDIR}/nothing' matches no run" in missing.output
 
 
 def test_hostile_names_stay_in_the_folder(s3: S3Server, tmp_path: Path) -> None:
@@ -94,18 +96,21 @@ def test_hostile_names_stay_in_the_folder(s3: S3Server, tmp_path: Path) -> None:
         f"{at}/a/run.json", f"{at}/[x]*/run.json", f"{at}/a/\x1b[31m/run.json",
     }  # fmt: skip
     result = CliRunner().invoke(main, ["runs", LOGDIR])
-    assert result.exit_code == 0 and "\x1b[31m" not in result.output
+    assert result.exit_code == 0
+    assert "\x1b[31m" not in result.output
 
 
-def test_a_store_that_is_away_is_one_line(s3: S3Server, proxy: Proxy) -> None:
+def test_a_store_that_is_away_is_one_line(proxy: Proxy) -> None:
     logged("a", 3)
     proxy.stop()
     for command in (["runs", LOGDIR], ["compare", f"{LOGDIR}/a"]):
         result = CliRunner().invoke(main, command)
-        assert result.exit_code == 2 and result.output.count("\n") == 1
-        assert f"Error: {LOGDIR}" in result.output and "cannot be reached" in result.output
+        assert result.exit_code == 2
+        assert result.output.count("\n") == 1
+        assert f"Error: {LOGDIR}" in result.output
+        assert "cannot be reached" in result.output
     with pytest.raises(StoreError):
         refresh_runs([cache_path(LOGDIR)])
     refresh_runs([spool_path(LOGDIR)])  # not a copy
     proxy.start()
-    assert os.listdir(spool_path(LOGDIR)) == ["a"]
+    assert [path.name for path in spool_path(LOGDIR).iterdir()] == ["a"]

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
@@ -55,13 +56,18 @@ def points(server: S3Server, folder: Path, run: str = "runs/a", tag: str = "x") 
     return event_reader.series(folder, tag)
 
 
+def _has_segments(server: S3Server, count: int) -> bool:
+    return len(server.objects("runs/a/events")) >= count
+
+
 def status(server: S3Server, run: str = "runs/a") -> str:
     return str(json.loads(server.read(f"{run}/run.json"))["status"])
 
 
 def test_a_run_is_in_the_store_while_it_runs_and_whole_at_its_end(s3: S3Server, tmp_path: Path) -> None:
     with Logger(RUN, ["tensorboard"], {"lr": 0.1}, record="none") as log:
-        assert log.run.label == RUN and log.run.path == spool_path(RUN)
+        assert log.run.label == RUN
+        assert log.run.path == spool_path(RUN)
         log.scalar("x", 0.5, 0)
         wait_until(lambda: s3.objects("runs/a/events") and s3.objects("runs/a/run.json"), 60, "the first segment")
         assert status(s3) == "running"
@@ -94,26 +100,29 @@ def test_an_outage_is_survived_and_said_once(
 ) -> None:
     """The port is closed in the middle of requests, twice; what is logged meanwhile goes up when it is open again."""
     caplog.set_level(logging.INFO, "monitor")
+
+    def told(text: str) -> int:
+        return sum(text in record.message for record in caplog.records)
+
     with Logger(RUN, ["tensorboard"], record="none") as log:
-        for part in range(2):
+        for part in (0, 1):
             for step in range(part * 1000, part * 1000 + 1000):
                 log.scalar("x", step, step)
-            wait_until(lambda: len(s3.objects("runs/a/events")) > part, 60, "a segment")
+            wait_until(partial(_has_segments, s3, part + 1), 60, "a segment")
             proxy.stop()
             for step in range(2000 + part * 1000, 3000 + part * 1000):
                 log.scalar("y", step, step)
-            told = [record for record in caplog.records if "training goes on" in record.message]
-            wait_until(lambda: len([r for r in caplog.records if "training goes on" in r.message]) > part, 60, "a line")
-            assert len(told) <= part + 1
+            wait_until(lambda: told("training goes on") > told("the upload goes on"), 60, "a line")
             proxy.start()
-            wait_until(lambda: len([r for r in caplog.records if "the upload goes on" in r.message]) > part, 60, "back")
+            wait_until(lambda: told("training goes on") == told("the upload goes on"), 60, "another line")
+            assert told("training goes on") == part + 1
     assert status(s3) == "finished"
     assert [step for step, _ in points(s3, tmp_path / "read")] == list(range(2000))
     assert [step for step, _ in points(s3, tmp_path / "read", tag="y")] == list(range(2000, 4000))
 
 
 @pytest.mark.slow
-def test_a_server_that_lost_everything_gets_it_again(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_lost_everything_gets_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The S3 server itself is killed, and starts again with an empty bucket."""
     server = S3Server()
     try:
@@ -154,7 +163,8 @@ def test_a_store_that_is_down_at_the_end_leaves_the_run_here(
     proxy.start()
     assert failed is None or (failed.exit_code == 1 and "cannot be reached" in failed.output)
     done = invoke("upload")
-    assert done.exit_code == 0 and f"{RUN}: complete, " in done.output
+    assert done.exit_code == 0
+    assert f"{RUN}: complete, " in done.output
     assert invoke("upload", RUN, "--prune").output == f"{RUN}: complete\n{log.run.path}: removed\n"
     assert not log.run.path.exists()
     assert [step for step, _ in points(s3, tmp_path / "read")] == list(range(2000))
@@ -163,19 +173,22 @@ def test_a_store_that_is_down_at_the_end_leaves_the_run_here(
 
 def test_the_rest_of_a_killed_training_goes_up_by_itself(s3: S3Server, tmp_path: Path) -> None:
     training = start_fresh("-c", KILLED, RUN, stdin=-1)
-    assert training.stdout is not None and training.stdout.readline() == "logged\n"
+    assert training.stdout is not None
+    assert training.stdout.readline() == "logged\n"
     training.kill()
     training.communicate(timeout=60)
     wait_until(lambda: len(points(s3, tmp_path / "read")) == 5000, 60, "the rest")
     done = invoke("upload", RUN)  # once its process has ended, or while it does
-    assert done.exit_code == 0 and ("complete" in done.output or "its training uploads it" in done.output)
+    assert done.exit_code == 0
+    assert "complete" in done.output or "its training uploads it" in done.output
 
 
 def test_what_a_killed_training_and_its_uploader_left_is_uploaded_by_a_command(
     s3: S3Server, proxy: Proxy, tmp_path: Path
 ) -> None:
     training = start_fresh("-c", KILLED, RUN, stdin=-1, start_new_session=True)
-    assert training.stdout is not None and training.stdout.readline() == "logged\n"
+    assert training.stdout is not None
+    assert training.stdout.readline() == "logged\n"
     proxy.stop()
     children = _children_of(training.pid)
     training.kill()
@@ -203,7 +216,8 @@ def test_ranks_upload_their_own_event_files(s3: S3Server, tmp_path: Path, monkey
     assert points(s3, tmp_path / "read", tag="rank 1/x") == [(0, 2.0)]
 
 
-def test_what_cannot_work_is_said_before_the_training(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("s3")
+def test_what_cannot_work_is_said_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError, match="s3://no-bucket/a cannot be used: The specified bucket does not exist"):
         Logger("s3://no-bucket/a", ["tensorboard"])
     with pytest.raises(MissingExtra, match=r"gs:// needs the extra gcs: pip install 'training-monitor\[gcs\]'"):
@@ -213,7 +227,8 @@ def test_what_cannot_work_is_said_before_the_training(s3: S3Server, monkeypatch:
     train = ["train", "mlp", "--logdir", "s3://no-bucket/runs", "--sink", "tensorboard"]
     for command in (train, ["runs", "s3://no-bucket/runs"]):
         result = invoke(*command)
-        assert result.exit_code == 2 and "The specified bucket does not exist" in result.output
+        assert result.exit_code == 2
+        assert "The specified bucket does not exist" in result.output
         assert result.output.strip().count("\n") == 0
     assert not list(spool_path("s3://no-bucket").rglob("*.json"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -225,9 +240,7 @@ def test_what_cannot_work_is_said_before_the_training(s3: S3Server, monkeypatch:
 
 
 @pytest.mark.slow
-def test_tensorboard_reads_the_address_by_itself(
-    s3: S3Server, serve: Callable[..., Served], tmp_path: Path
-) -> None:
+def test_tensorboard_reads_the_address_by_itself(s3: S3Server, serve: Callable[..., Served]) -> None:
     with Logger(RUN, ["tensorboard"], record="none") as log:
         log.scalar("x", 0.0, 0)
         wait_until(lambda: s3.objects("runs/a/events"), 60, "a segment")
@@ -241,7 +254,7 @@ def test_tensorboard_reads_the_address_by_itself(
 
     def curve(base: str) -> list[int]:
         try:
-            with urlopen(f"{base}/data/plugin/scalars/scalars?run=a&tag=x", timeout=60) as answer:  # noqa: S310
+            with urlopen(f"{base}/data/plugin/scalars/scalars?run=a&tag=x", timeout=60) as answer:
                 return [step for _, step, _ in json.load(answer)]
         except OSError:
             return []

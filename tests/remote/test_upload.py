@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from monitor.remote.upload import RunUpload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 VERSION = frame(b"\x09\x00\x00\x00\x00\x00\x00\xf0\x3f\x1a\x0dbrain.Event:2")
 
@@ -101,7 +101,8 @@ def test_segments_hold_whole_events_and_no_byte_goes_up_twice(run: Run) -> None:
     upload.step(is_final=False)
     first = {path: path.read_bytes() for path in run.place.glob("*tfevents*")}
     assert run.stored() == list(range(1411))
-    assert len(first) == 4 and max(map(len, first.values())) < 37 * 2**20
+    assert len(first) == 4
+    assert max(map(len, first.values())) < 37 * 2**20
     run.events.write_bytes(run.events.read_bytes()[: -len(frame(b"12345678")) + 3])
     run.log(5)
     upload.step(is_final=True)
@@ -160,7 +161,8 @@ def test_other_files_follow_and_old_checkpoints_go(run: Run) -> None:
     (run.folder / "checkpoints/c.pt").write_bytes(bytes(2**18))
     (run.folder / "diff.patch").write_text("changed")
     upload.step(is_final=True)
-    assert "checkpoints/a.pt" not in run.names() and (run.place / "checkpoints/c.pt").stat().st_size == 2**18
+    assert "checkpoints/a.pt" not in run.names()
+    assert (run.place / "checkpoints/c.pt").stat().st_size == 2**18
     assert (run.place / "diff.patch").read_text() == "changed"
     assert upload.left() == 0
 
@@ -213,7 +215,8 @@ def test_a_place_of_another_run_is_left_alone(run: Run, tmp_path: Path) -> None:
     before = run.names()
     with pytest.raises(StoreError, match="belongs to another run"):
         RunUpload(other.folder, Store(run.url)).step(is_final=True)
-    assert run.names() == before and run.stored() == list(range(10))
+    assert run.names() == before
+    assert run.stored() == list(range(10))
 
 
 def test_a_run_goes_on_on_another_machine(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,13 @@ def test_an_address_and_its_folders_name_each_other(url: str, spool: Path) -> No
 
 
 def test_what_is_an_address(spool: Path) -> None:
-    assert is_url("s3://b/x") and is_url(Path("s3://b/x")) and is_url("S3://b")
-    assert not is_url("runs/a") and not is_url("/s3/b") and not is_url("C:/x") and not is_url(None)
+    assert is_url("s3://b/x")
+    assert is_url(Path("s3://b/x"))
+    assert is_url("S3://b")
+    assert not is_url("runs/a")
+    assert not is_url("/s3/b")
+    assert not is_url("C:/x")
+    assert not is_url(None)
     assert url_of(spool_path(Path("s3://b/x//y/"))) == "s3://b/x/y"  # a path has one slash only
     assert url_of(spool) is url_of("runs") is None
     assert display_path("runs/a") == "runs/a"
@@ -38,13 +43,16 @@ def test_what_is_an_address(spool: Path) -> None:
 def test_other_addresses_are_refused(url: str, spool: Path) -> None:
     with pytest.raises(DataError) as raised:
         spool_path(url)
-    assert "secret" not in str(raised.value) and "\x1b" not in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert "\x1b" not in str(raised.value)
     result = CliRunner().invoke(main, ["train", "mlp", "--logdir", url])
-    assert result.exit_code == 2 and result.output.count("\n") == 1
+    assert result.exit_code == 2
+    assert result.output.count("\n") == 1
     assert not spool.exists()
 
 
-def test_options_that_need_a_local_path_say_so(spool: Path) -> None:
+@pytest.mark.usefixtures("spool")
+def test_options_that_need_a_local_path_say_so() -> None:
     result = CliRunner().invoke(main, ["export", "a", "--to", "s3://b/x.csv"])
     assert result.exit_code == 2
     assert "'s3://b/x.csv' is an address in a store; a local path is needed here." in result.output
