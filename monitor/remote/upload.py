@@ -216,8 +216,9 @@ def claim_place(store: Store, manifest: Manifest) -> bool:
         return True
     found = store.get(CLAIM)
     if found is None and store.create(CLAIM, token):  # the store was emptied, and the run directory still has it all
-        manifest.segments, manifest.free, manifest.files = {}, {}, {}
-        found = token
+        for name in manifest.segments:
+            manifest.drop(name, [])  # what has arrived since then is replaced or removed
+        manifest.files, found = {}, token
     manifest.is_claimed = found == token
     return manifest.is_claimed
 

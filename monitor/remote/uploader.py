@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import MonitorError
-from monitor.priority import give_lowest_priority
+from monitor.priority import lower_priority
 from monitor.remote.store import Store
 from monitor.remote.upload import RunUpload
 
@@ -32,6 +32,7 @@ INTERVAL_S = 1.0  # between two looks at the run directory
 FIRST_DELAY_S, MAX_DELAY_S = 1.0, 30.0  # between two attempts, while the store is down
 ORPHAN_TIMEOUT_S = 60.0  # without progress, after the training was killed
 PROGRESS_INTERVAL_S = 0.5
+NICE = 10  # with the lowest priority, a training on all processors would keep the heartbeat from the store
 
 
 class Uploader:
@@ -149,10 +150,10 @@ def tell(message: dict[str, Any]) -> None:
 def main() -> None:
     """Upload one run, and leave nothing behind that could keep the process from ending."""
     folder, url, rank = sys.argv[1:]
-    give_lowest_priority(os.getpid())
     is_done = False
     try:
         uploader = Uploader(Path(folder), url, rank)
+        lower_priority(os.getpid(), NICE)  # not earlier: the imports would take a minute on a busy machine
         is_done = uploader.run()
         uploader.report_end(is_done=is_done)
     except Exception as error:  # nobody sees a traceback

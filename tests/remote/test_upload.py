@@ -202,7 +202,10 @@ def test_a_store_that_lost_everything_gets_it_again(run: Run) -> None:
     for name in run.names():
         (run.place / name).unlink()
     run.log(100)
-    upload.disconnected()  # the server was gone
+    (run.folder / "checkpoint.pt").write_text("what was logged before goes first")
+    os.utime(run.folder / "checkpoint.pt", (1, 1))
+    upload.step(is_final=False)  # nobody has noticed it
+    assert run.stored() == list(range(100, 200))
     upload.step(is_final=True)
     assert run.stored() == list(range(200))
 
