@@ -30,6 +30,7 @@ from monitor.commands.lazy import LazyGroup
         "sweep": ("monitor.commands.sweep:sweep", "Search for the best options of a runner or a script."),
         "tag": ("monitor.commands.edit:tag", "Tag a run, to filter by."),
         "train": ("monitor.commands.train:train", "Train a model and watch it live."),
+        "upload": ("monitor.commands.upload:upload", "Upload runs to a store such as S3."),
     },
 )
 @click.version_option(__version__, prog_name="monitor")

@@ -26,6 +26,7 @@ from monitor.errors import SinkError
 from monitor.recording.options import NOTHING, parse_record
 from monitor.recording.recorder import Recorder
 from monitor.records import Checkpoint, Config
+from monitor.remote.sending import start_upload
 from monitor.runs.opening import open_run
 from monitor.runs.process import interrupt_main_thread
 from monitor.runs.rank import process_rank
@@ -81,8 +82,8 @@ class Logger(LogMethods, EndingMethods):
         """Make the run directory and start one worker thread per sink.
 
         Args:
-            run: a directory, or a `Run`. By default, a directory under `runs` with the name of the script and the
-                time, or under `monitor run` the one of the script's run.
+            run: a directory, an address in a store such as `s3://bucket/runs/mlp`, or a `Run`. By default, a directory
+                under `runs` with the name of the script and the time, or under `monitor run` that of the script.
             sinks: specs such as `"visdom://host:port/env"`, or `Sink` objects; by default, `"tensorboard"` and
                 `"console"`, or in a notebook `"notebook"` in place of the console.
             config: the run's settings: a mapping of names to values, a namespace, or an object of a dataclass, attrs,
@@ -128,6 +129,7 @@ class Logger(LogMethods, EndingMethods):
         if self._silent:
             made, rules = [], []
         self.run: Run = open_run(run, config, is_written=not self._silent)
+        self._upload = None if self._silent else start_upload(self.run.path, process_rank(), is_own=self.run.is_written)
         self._leases = [] if self._silent or isinstance(run, Run) else join_servers(self.run, made)
         self._status_sink = RunStatusSink(rules)
         self._is_asked = False  # whether the loop asks whether to stop
@@ -212,9 +214,8 @@ class Logger(LogMethods, EndingMethods):
         Blocks as long as the sinks make progress, however much is left; a sink that makes none for `timeout` seconds,
         by default `close_timeout`, is given up. After two seconds a line says what is left.
 
-        `status`, one of finished, failed, interrupted, killed, stopped, and pruned, and
-        `error` go into `run.json`. Idempotent. Raises `SinkError` under `strict` if records were not delivered,
-        `ValueError` for another status.
+        `status`, one of finished, failed, interrupted, killed, stopped, and pruned, and `error` go into `run.json`.
+        Idempotent. Raises `SinkError` under `strict` if records were not delivered, `ValueError` for another status.
         """
         final = ending(status)
         with self._closing:
@@ -252,6 +253,8 @@ class Logger(LogMethods, EndingMethods):
         _open_loggers.discard(self)
         durable = [worker.name for worker in self._pipeline.workers if worker.sink.durable]
         self._undelivered = record_end(self.run, self.stats(), durable, status, error)
+        if self._upload is not None:
+            self._upload.close(timeout)
 
     def _interrupt_unasked(self) -> None:
         """End a loop that never asks whether to stop, when its run is pruned."""

@@ -35,6 +35,7 @@ LAYERS = (
     {"monitor.capture"},
     {"monitor.steering"},
     {"monitor.runs"},
+    {"monitor.remote"},
     {"monitor.events", "monitor.imports"},
     {"monitor.render"},
     {
@@ -53,6 +54,7 @@ LAYERS = (
             "network",
             "suggestions",
             "prediction_timeline",
+            "priority",
             "thinning",
         )
     },

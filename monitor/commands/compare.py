@@ -12,7 +12,7 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
-from monitor.commands.option_values import GivenPath
+from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.comparison.compare import find_runs, find_sweep, load_run
 from monitor.runs.process import signals_as_exit
 from monitor.suggestions import hint
@@ -46,8 +46,8 @@ def group_options(command: Command) -> Command:
 
 @click.command(cls=MonitorCommand)
 @click.argument("names", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_runs)
-@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
-              help="Where to look for runs.")  # fmt: skip
+@click.option("--logdir", type=PlaceToRead(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+              help="Where to look for runs; also an address such as s3://bucket/runs.")  # fmt: skip
 @click.option("--metric", "wanted", multiple=True, metavar="TAG", shell_complete=complete_metrics,
               help="Compare by this metric; the first is plotted. Repeatable.")  # fmt: skip
 @group_options

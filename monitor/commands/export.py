@@ -8,7 +8,7 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_runs
-from monitor.commands.option_values import GivenPath
+from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.render.escaping import escape_control_chars
 from monitor.suggestions import hint
 
@@ -19,8 +19,8 @@ from monitor.suggestions import hint
               help="Where to write; .parquet, .csv, or .json.")  # fmt: skip
 @click.option("--metric", "wanted", multiple=True, metavar="TAG", shell_complete=complete_metrics,
               help="Write only this tag. Repeatable.")  # fmt: skip
-@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
-              help="Where to look for runs.")  # fmt: skip
+@click.option("--logdir", type=PlaceToRead(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+              help="Where to look for runs; also an address such as s3://bucket/runs.")  # fmt: skip
 def export(names: tuple[str, ...], file: Path, wanted: tuple[str, ...], logdir: Path) -> None:
     """Write the scalars of runs into a file: names, paths, or patterns such as 'mlp-*'.
 

@@ -8,13 +8,13 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_runs
-from monitor.commands.option_values import GivenPath
+from monitor.commands.option_values import PlaceToRead
 from monitor.render.escaping import escape_control_chars
 
 
 @click.command(cls=MonitorCommand)
 @click.argument("names", nargs=-1, metavar="[RUN...]", shell_complete=complete_runs)
-@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+@click.option("--logdir", type=PlaceToRead(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where to look for runs.")  # fmt: skip
 def index(names: tuple[str, ...], logdir: Path) -> None:
     """Make or update the index of runs, of any writer; without names, of all runs in the log directory.

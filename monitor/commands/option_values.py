@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.errors import MissingExtra, MonitorError
+from monitor.remote.urls import cache_path, is_url, spool_path
 from monitor.suggestions import MAX_KNOWN, close_matches, simplified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     StringChoice = click.Choice[str]
 else:
@@ -50,8 +51,36 @@ class GivenPath(click.Path):
     """A path that is not empty: `"$UNSET"` is a mistake, and not the working directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path; raise `click.BadParameter` for an empty one."""
-        return self.fail("the path is empty.", param, ctx) if value == "" else super().convert(value, param, ctx)
+        """Return the path; raise `click.BadParameter` for an empty one, or for an address in a store."""
+        if value == "":
+            return self.fail("the path is empty.", param, ctx)
+        if is_url(value):
+            return self._from_url(str(value), param, ctx)
+        return super().convert(value, param, ctx)
+
+    def _from_url(self, url: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return self.fail(f"{url!r} is an address in a store; a local path is needed here.", param, ctx)
+
+
+class PlaceToWrite(GivenPath):
+    """A path, or an address such as `s3://bucket/runs`, for which the folder is returned that is uploaded to it."""
+
+    def _from_url(self, url: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return _place(spool_path, url, param, ctx)
+
+
+class PlaceToRead(GivenPath):
+    """A path, or an address such as `s3://bucket/runs`, for which the folder is returned that it is downloaded to."""
+
+    def _from_url(self, url: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return _place(cache_path, url, param, ctx)
+
+
+def _place(find: Callable[[str], Path], url: str, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+    try:
+        return find(url)
+    except MonitorError as error:
+        raise click.BadParameter(f"{error}.", ctx, param) from error
 
 
 def check_sinks(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

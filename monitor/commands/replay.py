@@ -9,8 +9,9 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_runs, complete_sinks
-from monitor.commands.option_values import GivenPath
+from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.dashboards.session import echo, keep_dashboards_up, print_commands, start_dashboards, view_commands
+from monitor.remote.mirror import keep_current, refresh_runs
 from monitor.runs.listing import scan
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
@@ -20,7 +21,7 @@ DEFAULT_LOGDIR = Path("runs")
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("path", type=GivenPath(path_type=Path), shell_complete=complete_runs)
+@click.argument("path", type=PlaceToRead(path_type=Path), shell_complete=complete_runs)
 @click.option("--sink", "specs", multiple=True, required=True, shell_complete=complete_sinks,
               help="Where to: visdom, visdom://host:port/env, tensorboard, console; repeatable.")  # fmt: skip
 @click.option("--follow", is_flag=True, help="Go on with what is logged from now on, new runs too, until Ctrl-C.")
@@ -33,12 +34,15 @@ def replay(
     """Show the runs under PATH in a sink, each on a page of its own; the programs that log them stay as they are.
 
     PATH is a log or a folder with any number of them: TensorBoard's event files, whoever writes them, and runs of W&B,
-    such as wandb/offline-run-20261124_093012-x91lzwbh.
+    such as wandb/offline-run-20261124_093012-x91lzwbh. It may be an address such as s3://bucket/runs.
     """
     from platformdirs import user_data_path
 
     from monitor.commands.replay_runs import Replays
 
+    refresh_runs([path])
+    if follow:
+        keep_current(path)
     path = _check(path, follow=follow)
     templates = {spec: registry.make(spec) for spec in specs}
     for spec, sink in templates.items():

@@ -8,7 +8,7 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.compare import group_options, write_page
-from monitor.commands.option_values import GivenPath
+from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.comparison.compare import find_runs, load_run
 
 
@@ -17,8 +17,8 @@ from monitor.comparison.compare import find_runs, load_run
 @click.option("--html", "page", type=GivenPath(dir_okay=False, path_type=Path), metavar="FILE",
               default=Path("report.html"), show_default=True, help="Where to write the page.")  # fmt: skip
 @click.option("--title", default="", metavar="TEXT", help="The heading.  [default: the run's name]")
-@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
-              help="Where to look for runs.")  # fmt: skip
+@click.option("--logdir", type=PlaceToRead(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+              help="Where to look for runs; also an address such as s3://bucket/runs.")  # fmt: skip
 @click.option("--metric", "wanted", multiple=True, metavar="TAG", help="Show only this metric. Repeatable.")
 @group_options
 def report(

@@ -18,7 +18,7 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_sinks
-from monitor.commands.option_values import GivenPath, check_sinks, is_installed, run_name
+from monitor.commands.option_values import PlaceToWrite, check_sinks, is_installed, run_name
 from monitor.commands.option_values import alerts as check_alerts
 from monitor.commands.option_values import charts as check_charts
 from monitor.commands.option_values import prune as check_prune
@@ -27,6 +27,10 @@ from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboard
 from monitor.delivery.pruning import sweep_environment
 from monitor.integrations.script.run_script import ScriptProcess, command_line, environment, exit_like
 from monitor.recording.options import RECORD_VARIABLE, check_environment
+from monitor.remote.sending import VARIABLE as UPLOADED_VARIABLE
+from monitor.remote.sending import Uploading
+from monitor.remote.store import StoreError
+from monitor.remote.urls import display_path
 from monitor.render.charts.grouping import CHARTS_VARIABLE
 from monitor.runs.listing import load
 from monitor.runs.opening import default_name
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     from monitor.sinks.base import Sink
 
 DEFAULT_SINKS = ("tensorboard", "visdom")
+UPLOAD_TIMEOUT_S = 10.0  # without progress, at the end
 
 
 @click.command(cls=MonitorCommand, context_settings={"allow_interspersed_args": False})
@@ -67,8 +72,8 @@ DEFAULT_SINKS = ("tensorboard", "visdom")
               "'test/accuracy max reduction_factor=3 peers=lr-search'.")  # fmt: skip
 @click.option("--name", callback=run_name, help="The run's name, where the script names no directory.  "
               "[default: script, date and time]")  # fmt: skip
-@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"),
-              help="Directory for the run, where the script names none.")  # fmt: skip
+@click.option("--logdir", type=PlaceToWrite(file_okay=False, path_type=Path), default=Path("runs"),
+              help="Directory for the run, where the script names none; also s3://bucket/runs.")  # fmt: skip
 @click.option(
     "--output/--no-output", "keeps_output", default=True, help="Keep stdout and stderr in the run's output.log."
 )
@@ -127,6 +132,7 @@ class ScriptSession:
         self._runs = ScriptRuns(run, self._folder, made)
         self._sinks: dict[str, Sink] = {}
         self._servers: list[DashboardServer] = []
+        self._upload: Uploading | None = None
         self._code = 0
         self._shown: Path | None = None  # the run whose pages were announced
         self._opens = False  # whether the first page is still to be opened
@@ -171,6 +177,7 @@ class ScriptSession:
             FOLDER_VARIABLE: str(self._folder),
             SUPERVISOR_VARIABLE: str(os.getpid()),
             DIRECTORY_VARIABLE: str(self._runs.path),
+            UPLOADED_VARIABLE: str(self._runs.path),
             CODE_VARIABLE: os.path.abspath("."),  # noqa: PTH100 - as text
             ALERTS_VARIABLE: json.dumps(alerts),
             CHARTS_VARIABLE: ";".join(charts) or os.environ.get(CHARTS_VARIABLE, ""),
@@ -192,6 +199,7 @@ class ScriptSession:
         if info.status is RunStatus.PRUNED:  # by an interrupt, unless the script asks its logger
             echo(f"Pruned: {info.error}", err=True)
             self._code = 0
+        (self._upload or Uploading(self._runs.path)).close(UPLOAD_TIMEOUT_S)
         return self._code
 
     def _update(self, capture: OutputCapture | None) -> None:
@@ -199,6 +207,7 @@ class ScriptSession:
         self._runs.update(lambda path: capture.move(path / OUTPUT_FILE) if capture is not None else None)
         if self._shown is None and self._runs.is_logged:
             self._shown = self._runs.path
+            self._upload = Uploading(self._shown)
             for sink in self._sinks.values():
                 if isinstance(sink, DashboardSink):
                     page = _page_url(sink, self._shown)
@@ -210,7 +219,7 @@ class ScriptSession:
     def show_results(self, logdir: Path, *, wait: bool) -> None:
         """Print where the run is; on a terminal, or to `wait`, keep the dashboards up if the script succeeded."""
         path = _relative(self._runs.path)
-        echo(f"Run: {path}", err=True)
+        echo(f"Run: {display_path(path)}", err=True)
         commands = []
         if self._runs.is_logged:
             is_below = self._runs.path.is_relative_to(logdir.absolute())
@@ -249,6 +258,8 @@ def _become(command: list[str]) -> NoReturn:
 def _new_run(script: str, name: str | None, logdir: Path) -> Run:
     try:
         return Run(logdir / (name or default_name(script)))
+    except StoreError:
+        raise
     except OSError as error:
         reason = error.strerror or error
         raise click.BadParameter(f"{str(logdir)!r} cannot be written: {reason}", param_hint="'--logdir'") from error

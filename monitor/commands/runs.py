@@ -15,8 +15,11 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.completion import complete_metrics, complete_names
-from monitor.commands.option_values import GivenPath
+from monitor.commands.option_values import PlaceToRead
 from monitor.metrics import sort_key
+from monitor.remote.mirror import refresh_list
+from monitor.remote.store import StoreError
+from monitor.remote.urls import display_path
 from monitor.runs.filter import Filter
 from monitor.runs.listing import COLUMNS, RunInfo, sort_runs
 from monitor.runs.listing.found_runs import FoundRuns
@@ -34,7 +37,7 @@ QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # k
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("logdir", type=GivenPath(path_type=Path), default=Path("runs"))
+@click.argument("logdir", type=PlaceToRead(path_type=Path), default=Path("runs"))
 @click.option("--sort", "order", metavar="NAME", shell_complete=complete_names,
               help="A column, setting, or metric; -NAME for descending order; best:METRIC for its best.  "
               "[default: start; with --watch, running ones first, then the newest]")  # fmt: skip
@@ -66,19 +69,20 @@ def runs(
     """List the runs in LOGDIR, with their status and the last and best values of their main metrics.
 
     A terminal shows the newest runs, as many as fit; a file or a pipe gets all. Event files that another program wrote
-    are runs too; their status is foreign.
+    are runs too; their status is foreign. LOGDIR may be an address such as s3://bucket/runs.
     """
     if as_json + as_csv + watch > 1:
         raise click.UsageError("--json, --csv, and --watch exclude each other.")
     if show_all and (limit is not None or watch):
         raise click.UsageError("--all excludes --limit and --watch.")
+    refresh_list(logdir)
     if not logdir.is_dir():
         raise click.BadParameter(f"{str(logdir)!r} is not a folder.", param_hint="'LOGDIR'")
     run_filter = Filter(expression) if expression is not None else None
     selection = Selection(order, run_filter, metrics, limit)
     found = FoundRuns(logdir)
     if watch:
-        watch_runs(found, selection, none_found(logdir, expression))
+        watch_runs(logdir, found, selection, none_found(logdir, expression))
         return
     is_page = sys.stdout.isatty() and not (as_json or as_csv or show_all)
     with garbage_kept():
@@ -150,7 +154,7 @@ def print_table(
     console.print(table, soft_wrap=True)
 
 
-def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
+def watch_runs(logdir: Path, found: FoundRuns, selection: Selection, nothing: str) -> None:
     """Show a table and keep it current, until Ctrl-C. With very many runs, it looks less often."""
     from rich.console import Console
     from rich.live import Live
@@ -172,6 +176,8 @@ def watch_runs(found: FoundRuns, selection: Selection, nothing: str) -> None:
             found.save()
             is_first, cost = cost is None, time.process_time() - began
             time.sleep(REFRESH_INTERVAL_S if is_first else max(REFRESH_INTERVAL_S, cost * REST_FACTOR))
+            with suppress(StoreError):  # what was downloaded is shown
+                refresh_list(logdir)
 
 
 def pipe_width() -> int:
@@ -186,7 +192,7 @@ def pipe_width() -> int:
 
 def none_found(logdir: Path, expression: str | None) -> str:
     """Say that there are no runs, or none that match."""
-    return f"no runs in {logdir}" + (f" match {expression!r}" if expression else "")
+    return f"no runs in {display_path(logdir)}" + (f" match {expression!r}" if expression else "")
 
 
 def select(infos: list[RunInfo], order: str, run_filter: Filter | None, metrics: Sequence[str]) -> list[RunInfo]:

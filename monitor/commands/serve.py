@@ -14,12 +14,13 @@ import click
 from click.core import ParameterSource
 
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
-from monitor.commands.option_values import GivenPath
+from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.dashboards.launcher import default_data_folder
 from monitor.dashboards.lease_files import BY_RUN, BY_USER
 from monitor.dashboards.leases import Lease, server_lease
 from monitor.dashboards.parent_watch import Pages, exit_with_last_lease, exit_with_parent
 from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, free_port, is_loopback
+from monitor.remote.mirror import keep_current
 from monitor.runs.process import signals_as_exit
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,7 +75,7 @@ def server_options(default_port: int, port_variable: str, port_help: str) -> Cal
 @server_options(
     8097, VISDOM_PORT_VARIABLE, "Port to listen on, or 0 for any free one; if the default is in use, the next free one."
 )
-@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path),
+@click.option("--logdir", type=PlaceToRead(file_okay=False, path_type=Path),
               help="Show all runs of this log directory, from their saved windows or their event files.")  # fmt: skip
 @click.option("--env-dir", type=GivenPath(file_okay=False, path_type=Path),
               help="Where envs are loaded from and saved, such as a run's folder visdom.")  # fmt: skip
@@ -118,7 +119,7 @@ def visdom(
     store = EnvStore(env_dir or default_data_folder("visdom", logdir))
     runs, newest, facts = None, store.newest() if env_dir is not None else None, {}
     if logdir is not None:
-        _tell_missing(logdir)
+        _prepare_logdir(logdir)
         runs = RunEnvs(logdir, store)
         newest, facts = runs.newest() or newest, {"logdir": str(logdir.resolve())}
         if username is not None:  # for the envs that this process makes
@@ -138,8 +139,8 @@ def visdom(
 
 @serve.command(cls=MonitorCommand)
 @server_options(6006, TENSORBOARD_PORT_VARIABLE, "Port to listen on; if it is in use, the next free one.")
-@click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
-              help="Where the runs are.")  # fmt: skip
+@click.option("--logdir", type=PlaceToRead(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
+              help="Where the runs are; also an address such as s3://bucket/runs.")  # fmt: skip
 @click.option("--filter", "expression", metavar="EXPRESSION",
               help="Load matching runs alone, as in 'lr<0.1 and status==finished'.")  # fmt: skip
 @click.option("--last", type=click.IntRange(1), metavar="N", help="Load the N newest of them alone.")
@@ -162,6 +163,7 @@ def tensorboard(
     from monitor.dashboards import tensorboard_server
 
     view = None
+    keep_current(logdir)
     try:
         if expression is not None or last is not None or quick:
             from monitor.commands.served_runs import make_view
@@ -189,6 +191,12 @@ def _make_folder(env_dir: Path) -> None:
         raise click.BadParameter(
             f"{str(env_dir)!r} cannot be created: {error.strerror or error}", param_hint="'--env-dir'"
         ) from error
+
+
+def _prepare_logdir(logdir: Path) -> None:
+    """Download what is in a store, and say where there is nothing yet."""
+    keep_current(logdir)
+    _tell_missing(logdir)
 
 
 def _tell_missing(logdir: Path) -> None:

@@ -12,6 +12,8 @@ from monitor import metrics
 from monitor.errors import DataError
 from monitor.events.files import event_files, runs_under
 from monitor.records import Config, Scalar
+from monitor.remote.mirror import local_name, refresh_list, refresh_runs
+from monitor.remote.urls import is_url
 from monitor.runs.editing import TRASH_SUFFIX
 from monitor.runs.listing import load, scan
 from monitor.runs.listing.found_runs import FoundRuns
@@ -52,15 +54,23 @@ def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
     """Return the paths of the runs that `names` stand for, by names that tell them apart.
 
     Each name is a path, a run under `logdir`, or a pattern such as `mlp-*` for either; a folder stands for all runs in
-    it, and that of a sweep for its trials. Raises `DataError` if a name matches nothing, or is empty.
+    it, and that of a sweep for its trials. What is in a store, as `logdir` or as the address of a run, is downloaded
+    where it has changed; then it blocks, and raises `StoreError`. Raises `DataError` if a name matches nothing, or is
+    empty.
     """
     paths: list[Path] = []
-    for name in names:
-        _check_name(name)
+    logdir = Path(local_name(logdir))
+    refresh_list(logdir)
+    for given in names:
+        _check_name(given)
+        name = local_name(given)
+        if is_url(given):
+            refresh_list(_without_pattern(Path(name)))
         existing = [path for path in (Path(name), logdir / name) if path.exists()][:1]
         bases = [Path("/")] if name.startswith("/") else [Path(), logdir]
         runs = [run for path in existing or _matching(name, bases) for run in _runs_in(path)]
-        paths += runs or _no_match(name, logdir)
+        paths += runs or _no_match(given, logdir)
+    refresh_runs(dict.fromkeys(paths))
     paths = list(dict.fromkeys(path.resolve() for path in paths))
     last_parts = [path.name for path in paths]
     return {path.name if last_parts.count(path.name) == 1 else "/".join(path.parts[-2:]): path for path in paths}
@@ -160,6 +170,12 @@ def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
     if not sign or len(costs) < 2 or not finite:
         return []
     return [name for name, cost in finite.items() if cost == min(finite.values())]
+
+
+def _without_pattern(path: Path) -> Path:
+    """Return the last folder above which nothing is a pattern."""
+    parts = path.parts
+    return Path(*parts[: next((n for n, part in enumerate(parts) if any(w in part for w in "*?[")), len(parts))])
 
 
 def _check_name(name: str) -> None:

@@ -19,6 +19,7 @@ from monitor.events.index_update import current_index
 from monitor.events.reader import EventReader, find_restarts
 from monitor.metrics import is_best_value, is_system
 from monitor.records import Config
+from monitor.remote.mirror import local_name
 from monitor.runs.run import Run
 from monitor.scalar_block import ScalarBlock
 
@@ -175,8 +176,9 @@ def read(*runs: str | os.PathLike[str] | Run, logdir: str | os.PathLike[str] = "
     """Return runs on disk, of this package or of other programs; their scalars are read when they are asked for.
 
     Args:
-        runs: `Run` objects, paths, names of runs in `logdir`, or patterns such as `"runs/mlp-*"`.
-        logdir: where runs are looked up by name.
+        runs: `Run` objects, paths, names of runs in `logdir`, patterns such as `"runs/mlp-*"`, or any of these in a
+            store, such as `"s3://bucket/runs/mlp-*"`.
+        logdir: where runs are looked up by name; may be in a store.
 
     Raises:
         DataError: if a name matches no run.
@@ -185,7 +187,7 @@ def read(*runs: str | os.PathLike[str] | Run, logdir: str | os.PathLike[str] = "
     if not runs:
         raise DataError("name at least one run")
     names = [str(run.path) if isinstance(run, Run) else os.fspath(run) for run in runs]
-    return [StoredRun(name, path) for name, path in find_runs(names, Path(logdir)).items()]
+    return [StoredRun(name, path) for name, path in find_runs(names, Path(local_name(logdir))).items()]
 
 
 def columns_of(found: Mapping[str, Points]) -> dict[str, NDArray[Any]]:

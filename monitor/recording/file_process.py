@@ -15,8 +15,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from monitor.priority import OWN_GROUP, give_lowest_priority
 from monitor.recording.packages import known_packages, package_list, remember_packages, write_packages
-from monitor.recording.priority import OWN_GROUP, give_lowest_priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from monitor.recording.priority import OWN_GROUP
+from monitor.priority import OWN_GROUP
 from monitor.runs.environment import QUIET_GIT
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
@@ -20,6 +19,7 @@ from monitor.events.framing import CHECKSUM, FrameReader, parse_event
 from monitor.events.timeline_places import TimelinePlaces
 from monitor.events.writer import EventFileWriter
 from monitor.files import FileRange, atomic_write, open_regular
+from monitor.remote.claims import to_resume
 from monitor.runs import process
 from monitor.runs.listing import load, scan
 from monitor.runs.run import Run
@@ -29,6 +29,7 @@ from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 log = logging.getLogger("monitor")
 
@@ -39,12 +40,14 @@ SESSION_START, SESSION_CHECKPOINT = 1, 3  # values of SessionLog.status
 def reopen(directory: str | os.PathLike[str], checkpoint: str, step: int) -> Run:
     """Return the run in `directory`, ready to continue from `checkpoint`, which was taken at `step`.
 
+    For an address such as `s3://bucket/runs/mlp`, the run is downloaded first if it is not here.
+
     `checkpoint` is the name that was passed to `Logger.checkpoint`; an empty name and step 0 start the run over.
     Blocks while it reads the event files. Raises `DataError` if there is no such run or checkpoint, if the run is still
     running, if an event file cannot be read, or if one is a link: what it leads to may belong to somebody else. Raises
     `OSError` if the run cannot be written.
     """
-    path = Path(directory)
+    path = to_resume(directory)
     refuse_running(path)
     return reopen_restarted(path, checkpoint, step)
 
@@ -81,7 +84,7 @@ def continue_run(directory: str | os.PathLike[str]) -> Run:
     Blocks while it reads the event files. Raises `DataError` if there is no such run, or if it is still running in
     another process; raises `OSError` if it cannot be written.
     """
-    path = Path(directory)
+    path = to_resume(directory)
     refuse_running(path)
     fields = _next_life(path, load(path).progress.get("step"))
     for file in event_files(path):

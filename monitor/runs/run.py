@@ -9,12 +9,15 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
 from monitor.files import atomic_write
 from monitor.metrics import Goals
+from monitor.remote.claims import claim
+from monitor.remote.urls import is_url, spool_path, url_of
 from monitor.runs import process
 from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
@@ -75,14 +78,15 @@ class Run:
         """Claim the directory and write `run.json`.
 
         Args:
-            directory: where the run goes.
+            directory: where the run goes; for an address such as `s3://bucket/runs/mlp`, into the spool.
             config: its settings, as in `Logger`.
             seed: recorded as the run's seed; by default `config["seed"]`.
             is_written: false for a run that writes nothing, as in a replay or in a process that is not rank 0.
             previous: the fields of the `run.json` that is in `directory`, to continue that run; its config is kept.
 
         Raises:
-            OSError: if the directory cannot be made or written.
+            OSError: if the directory cannot be made or written, or if a store refuses the run.
+            DataError, MissingExtra: if an address cannot be read, or the packages for it are not installed.
             TypeError: if `directory` is no path, if `config` holds no settings, or if one cannot be converted to text;
                 the message names it, as in `config['model']`.
             ValueError: if `directory` is empty, if a setting contains itself, is nested more than 30 levels deep, or is
@@ -94,7 +98,7 @@ class Run:
         seed = self.config.get("seed") if seed is None else to_jsonable(seed, "seed")
         if is_written and previous is None:
             self.path = _claim(self.path)
-        self.label = str(given.with_name(self.path.name) if given.name else self.path)
+        self.label = url_of(self.path) or str(given.with_name(self.path.name) if given.name else self.path)
         self.name = self.path.name
         self.started = time.time()
         self.status = RunStatus.RUNNING
@@ -233,7 +237,7 @@ def _checked(directory: object) -> Path:
         raise TypeError(f"a run is a directory, as a str or a path of str, not of {type(path).__name__}")
     if not path.strip():
         raise ValueError(f"a run needs the name of a directory, such as 'runs/mlp', not {path!r}")
-    return Path(path)
+    return spool_path(path) if is_url(path) else Path(path)
 
 
 def _claim(wanted: Path) -> Path:
@@ -248,4 +252,19 @@ def _claim(wanted: Path) -> Path:
         except FileExistsError:
             number += 1
             continue
-        return path
+        try:
+            is_free = claim(path)
+        except BaseException:
+            _give_back(path)
+            raise
+        if is_free:
+            return path
+        _give_back(path)
+        number += 1
+
+
+def _give_back(path: Path) -> None:
+    """Remove what a claim made; the directory stays if there was something in it."""
+    (path / RUN_FILE).unlink()
+    with suppress(OSError):
+        path.rmdir()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.errors import DataError
 from monitor.files import atomic_write
+from monitor.remote.claims import release
 from monitor.runs import process
 from monitor.runs.resume import record_end
 from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
@@ -122,6 +123,7 @@ class ScriptRuns:
         """Remove the directory that was made for the script, which uses another one, and folders made for it alone."""
         with suppress(OSError):
             (self.path / RUN_FILE).unlink()
+            release(self.path)
             self.path.rmdir()
             for folder in self._made:
                 folder.rmdir()  # it fails for one that is used

@@ -14,6 +14,7 @@ from monitor import Logger, Run
 from monitor.dashboards.session import echo
 from monitor.errors import JobError
 from monitor.integrations.common import add_config
+from monitor.remote.claims import check_place
 from monitor.runs.resume import reopen, reopen_restarted
 from monitor.runs.settings.convert import to_settings
 from monitor.runs.status import SIGNAL_EXIT_CODES
@@ -217,6 +218,8 @@ def open_job(runner: str, options: OptionsT) -> Iterator[Job[OptionsT]]:
             distributed.local_batch_size(options.batch_size or distributed.world_size)
             if options.optimizer == "lbfgs":
                 raise click.BadParameter("lbfgs runs on one process only.", param_hint="'--optimizer'")
+        if distributed.rank == 0:
+            check_place(options.logdir)
         device = distributed.device or select_device(options.device)
         torch.manual_seed(options.seed)
         are_sinks_from_user = options.sinks == sinks_from_user

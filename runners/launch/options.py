@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
-from monitor.commands.option_values import GivenPath, NameChoice, alerts, charts, prune, record, run_name
+from monitor.commands.option_values import GivenPath, NameChoice, PlaceToWrite, alerts, charts, prune, record, run_name
 from runners.launch.validators import epoch_or_steps, finite, sinks, url
 
 # What runners import when they run, which `monitor sweep` imports once for all trials; none of it starts a thread.
@@ -97,8 +97,8 @@ def sink_options(command: F) -> F:
                      "[default: tensorboard, visdom if it is installed, console]"),
         click.option("--open", "open_browser", is_flag=True, help="Open the dashboard in a browser."),
         click.option("--wait", is_flag=True, help="Keep the dashboards up at the end, until Ctrl-C."),
-        click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=Path("runs"),
-                     help="Directory for the runs."),
+        click.option("--logdir", type=PlaceToWrite(file_okay=False, path_type=Path), default=Path("runs"),
+                     help="Directory for the runs, or an address such as s3://bucket/runs."),
     )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def run_options(command: F) -> F:
                      help="Steps from one point of train/loss to the next."),
         click.option("--checkpoint-every", metavar="epoch|STEPS", callback=epoch_or_steps,
                      help="Save a checkpoint that --resume can continue from."),
-        click.option("--resume", type=GivenPath(path_type=Path), metavar="RUN",
+        click.option("--resume", type=PlaceToWrite(path_type=Path), metavar="RUN",
                      shell_complete=complete_runs,
                      help="Continue this run from its newest checkpoint, with its options; --epochs may be larger."),
         click.option("--trust-options", is_flag=True,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from monitor.errors import DataError
+from monitor.errors import DataError, MonitorError
 from monitor.halving import NO_RULE
+from monitor.remote.claims import to_resume
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.listing import scan
 from monitor.runs.run_file import RUN_FILE, read_run_file
@@ -136,7 +137,7 @@ def _find(runner: str, options: RunOptions, launchers: list[dict[str, Any]]) -> 
         if not is_restart:  # otherwise the run is this job's own
             confirm_outside_options(options, path, point.saved_options)
         return point
-    except DataError as error:
+    except MonitorError as error:
         return str(error)
 
 
@@ -199,9 +200,12 @@ def check_config(point: ResumePoint, config: Mapping[str, Any], fingerprint: lis
 
 
 def run_directory(run: Path, logdir: Path) -> Path:
-    """Return the run's directory: the path itself, or the path under the log directory. Raises `DataError`."""
+    """Return the run's directory: the path itself, or the path under the log directory.
+
+    A run in a store is downloaded if it is not here. Raises `DataError`, and `StoreError` for a store that fails.
+    """
     for path in (run, logdir / run):
-        if (path / RUN_FILE).is_file():
+        if (to_resume(path) / RUN_FILE).is_file():
             return path
     known = [info.name for info in scan(logdir)] if logdir.is_dir() else []
     raise DataError(f"there is no run {str(run)!r}{hint(str(run), known, f'in {logdir}')}")

@@ -19,6 +19,9 @@ from monitor.dashboards.session import (
     start_dashboards,
     view_commands,
 )
+from monitor.remote.sending import Uploading
+from monitor.remote.store import StoreError
+from monitor.remote.urls import display_path
 from monitor.runs.output.capture import OUTPUT_FILE, captured_output
 from monitor.runs.process import signals_as_exit
 from monitor.runs.rank import is_under_torchrun
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from monitor.steering.controls import Controls
     from runners.launch.options import RunOptions, SinkOptions
 
+UPLOAD_TIMEOUT_S = 10.0  # without progress, at the end
 RECOVERY_TIMEOUT_S = 30.0  # for the windows of a server that was killed just before the end
 
 
@@ -60,7 +64,9 @@ def open_logger(
             return
         run = reopen() or _new_run(runner, config, options)
         if run.is_resumed:
-            echo(f"Resumed: {run.path}")
+            echo(f"Resumed: {display_path(run.path)}")
+        upload = Uploading(run.path)
+        cleanup.callback(upload.close, UPLOAD_TIMEOUT_S)  # after the end of the output
         try:
             cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
             sinks = _make_sinks(options, are_sinks_from_user=are_sinks_from_user)
@@ -86,12 +92,12 @@ def open_logger(
                 yield logger
         except KeyboardInterrupt:
             if run.status not in ("stopped", "pruned"):
-                echo(f"Interrupted. The run so far is in {run.path}", err=True)
+                echo(f"Interrupted. The run so far is in {display_path(run.path)}", err=True)
                 sys.exit(130)
         finally:
             saved = save_pages(sinks, run.path)
         _say_who_ended_it(logger)
-        echo(f"Run: {run.path}")
+        echo(f"Run: {display_path(run.path)}")
         if run.incomplete:
             echo(f"Records are missing in: {', '.join(run.incomplete)}", err=True)
             sys.exit(1)
@@ -188,7 +194,7 @@ def _say_who_ended_it(logger: Logger) -> None:
     if logger.run.status != "stopped":
         return
     by = "by an alert" if logger.controls.stop_reason is None else "from the dashboard"
-    echo(f"Stopped {by}. The run so far is in {logger.run.path}", err=True)
+    echo(f"Stopped {by}. The run so far is in {display_path(logger.run.path)}", err=True)
     sys.exit(0 if is_under_torchrun() else 1)  # torchrun would take it for a failure, and start the run again
 
 
@@ -212,5 +218,7 @@ def _new_run(runner: str, config: Mapping[str, Any], options: RunOptions) -> Run
     name = options.name or f"{runner}-{datetime.now():%Y%m%d-%H%M%S}"
     try:
         return Run(options.logdir / name, config)
+    except StoreError:
+        raise
     except OSError as error:
         refuse_logdir(options.logdir, error)

@@ -1,4 +1,4 @@
-"""The processes that record get the processor only when the training leaves it."""
+"""Processes beside the training get the processor only when it leaves it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ def give_lowest_priority(pid: int) -> None:
     On Linux, that is the policy `SCHED_IDLE`: such a process makes way at once. The threads of a training wait for each
     other at the end of each operation, so one that has to wait for its turn delays all of them.
     """
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, pid, LOWEST)
+    lower_priority(pid, LOWEST)
     with suppress(OSError, AttributeError):
         os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+
+
+def lower_priority(pid: int, nice: int) -> None:
+    """Give a child process, and those that it starts then, a lower priority, where that is allowed."""
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
     with suppress(OSError):
         if os.getsid(pid) == pid:  # never the session of the training
-            Path(f"/proc/{pid}/autogroup").write_text(str(LOWEST), "utf-8")
+            Path(f"/proc/{pid}/autogroup").write_text(str(nice), "utf-8")
