@@ -58,7 +58,7 @@ class Uploading:
         self._ended: dict[str, Any] = {}
         self._is_down, self._last_heard = False, time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "monitor.remote.uploader", str(folder), url, rank],
+            [sys.executable, "-m", "monitor.remote.uploader", str(folder), url, rank, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

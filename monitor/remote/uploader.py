@@ -1,4 +1,4 @@
-"""The process that uploads one run: `python -m monitor.remote.uploader FOLDER URL RANK`.
+"""The process that uploads one run: `python -m monitor.remote.uploader FOLDER URL RANK PARENT`.
 
 It is a process of its own, so that neither connections nor checksums take anything from the training, and so that it
 outlives a training that is killed: then it uploads the rest. It takes one command on stdin, `finish SECONDS`, and
@@ -38,8 +38,8 @@ NICE = 10  # with the lowest priority, a training on all processors would keep t
 class Uploader:
     """Uploads a run until it is told to finish, or until its parent process is gone."""
 
-    def __init__(self, folder: Path, url: str, rank: str) -> None:
-        self._parent = os.getppid()
+    def __init__(self, folder: Path, url: str, rank: str, parent: int) -> None:
+        self._parent = parent  # which may be gone by now
         self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._deadline_s: float | None = None  # without progress, until it is given up
         self._last_progress = self._last_told = time.monotonic()
@@ -149,10 +149,10 @@ def tell(message: dict[str, Any]) -> None:
 
 def main() -> None:
     """Upload one run, and leave nothing behind that could keep the process from ending."""
-    folder, url, rank = sys.argv[1:]
+    folder, url, rank, parent = sys.argv[1:]
     is_done = False
     try:
-        uploader = Uploader(Path(folder), url, rank)
+        uploader = Uploader(Path(folder), url, rank, int(parent))
         lower_priority(os.getpid(), NICE)  # not earlier: the imports would take a minute on a busy machine
         is_done = uploader.run()
         uploader.report_end(is_done=is_done)
