@@ -167,7 +167,7 @@ def watch_runs(logdir: Path, found: FoundRuns, selection: Selection, nothing: st
         cost: float | None = None  # of a look, in seconds of a processor
         while True:
             began = time.process_time()
-            infos, left_out = selection.of(found(0 if selection.is_quick else LISTED_PARTS), "-start")
+            infos, left_out = selection.of(found(LISTED_PARTS), "-start")
             if selection.order is None:
                 infos.sort(key=lambda run: run.status is not RunStatus.RUNNING)
             size = console.width, console.height - 1

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,3 +117,27 @@ def signals_as_exit() -> Iterator[None]:
 
     with signals_handled({signal.SIGTERM: exit_on_signal, signal.SIGHUP: exit_on_signal}):
         yield
+
+
+@contextmanager
+def signals_put_off() -> Iterator[Callable[[], None]]:
+    """Let SIGINT, SIGTERM, and SIGHUP wait until the function that is yielded is called, or until the block ends.
+
+    If the block raises, those that came are forgotten: the program ends in any case.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    came: list[int] = []
+    waiting = ExitStack()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    waiting.enter_context(signals_handled(dict.fromkeys(numbers, lambda number, _frame: came.append(number))))
+
+    def let_in() -> None:
+        waiting.close()
+        if came:
+            signal.raise_signal(came.pop(0))
+
+    with waiting:
+        yield let_in
+        let_in()

@@ -23,7 +23,7 @@ from monitor.remote.sending import Uploading
 from monitor.remote.store import StoreError
 from monitor.remote.urls import display_path
 from monitor.runs.output.capture import OUTPUT_FILE, captured_output
-from monitor.runs.process import signals_as_exit
+from monitor.runs.process import signals_as_exit, signals_put_off
 from monitor.runs.rank import is_under_torchrun
 from monitor.sinks import registry
 from monitor.sinks.console import ConsoleSink
@@ -62,12 +62,14 @@ def open_logger(
         if rank > 0:
             yield cleanup.enter_context(Logger(Run(options.logdir / runner, is_written=False), controls=controls))
             return
+        let_signals_in = cleanup.enter_context(signals_put_off())
         run = reopen() or _new_run(runner, config, options)
-        if run.is_resumed:
-            echo(f"Resumed: {display_path(run.path)}")
-        upload = Uploading(run.path)
-        cleanup.callback(upload.close, UPLOAD_TIMEOUT_S)  # after the end of the output
         try:
+            let_signals_in()  # from now on, an end is written into `run.json`
+            if run.is_resumed:
+                echo(f"Resumed: {display_path(run.path)}")
+            upload = Uploading(run.path)
+            cleanup.callback(upload.close, UPLOAD_TIMEOUT_S)  # after the end of the output
             cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
             sinks = _make_sinks(options, are_sinks_from_user=are_sinks_from_user)
             servers = _start_dashboards(sinks, lambda sink: sink.open_page(run), options, cleanup)

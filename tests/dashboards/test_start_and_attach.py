@@ -84,6 +84,32 @@ def test_where_nobody_listens_a_server_is_started_there(tmp_path: Path, small_mn
     assert not answers(f"http://127.0.0.1:{port}")
 
 
+INTERRUPTED_AT_ONCE = """
+import signal, sys
+from runners.launch import session
+from runners.mlp import main
+
+new_run, number = session._new_run, int(sys.argv.pop(1))
+def interrupted(*arguments):
+    run = new_run(*arguments)
+    signal.raise_signal(number)
+    return run
+session._new_run = interrupted
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_right_after_the_run_was_made(
+    tmp_path: Path, small_mnist: Path, start: Start, number: signal.Signals
+) -> None:
+    arguments = mlp(small_mnist, tmp_path, "early", "--sink", "memory")[2:]  # without -m runners.mlp
+    process = start("-c", INTERRUPTED_AT_ONCE, str(int(number)), *arguments)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode in (130, 128 + number), err
+    assert json.loads((tmp_path / "early" / "run.json").read_text())["status"] == "interrupted"
+
+
 @pytest.mark.usefixtures("own_default_ports")
 @FREE_PORTS
 def test_ctrl_c_while_the_dashboards_start_leaves_no_lie(tmp_path: Path, small_mnist: Path, start: Start) -> None:

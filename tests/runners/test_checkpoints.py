@@ -96,7 +96,9 @@ def test_a_checkpoint_of_version_0_1_0_resumes(tmp_path: Path) -> None:
     assert len(losses(tmp_path / "old")) == 7
 
 
-OPTIONS_SINCE: dict[str, Any] = {"activation": None, "charts": [], "loss": None, "threshold_inclusive": None}
+OPTIONS_SINCE: dict[str, Any] = {
+    "activation": None, "charts": [], "loss": None, "prune": None, "threshold_inclusive": None,
+}  # fmt: skip
 
 
 def test_the_format_is_that_of_version_0_1_0(tmp_path: Path) -> None:
