@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from monitor.errors import MissingExtra
+from monitor.errors import DataError, MissingExtra
+from monitor.runs.resume import record_end
+from monitor.runs.run_file import read_run_file
+from monitor.runs.status import RunStatus
+from monitor.sweeps.claims import Claim
 from monitor.sweeps.optuna_engine import be_quiet, distribution, sampler
-from monitor.sweeps.results import Result, is_ended, result_of
+from monitor.sweeps.results import Result, is_ended, result_of, runs_of
 
 try:
     import ray
@@ -19,7 +25,7 @@ try:
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    from monitor.sweeps.ray_trial import RUN_NAME, RayTrial, trial_of
+    from monitor.sweeps.ray_trial import RUN_NAME, RayTrial, number_of, trial_of
 except ImportError as missing:
     raise MissingExtra(
         f"--engine ray needs packages that are not installed ({missing.name or missing}); "
@@ -33,7 +39,9 @@ if TYPE_CHECKING:
     from monitor.sweeps.reporting import Reporter
     from monitor.sweeps.settings import RayOptions, Sweep
 
+KILLED = "its process was killed too often"
 RAY_FOLDER = "ray"  # in the sweep's folder
+END_TIMEOUT_S = 60.0  # for the trials that the scheduler has ended
 LONG = 10**6  # values of the metric, which no trial reaches: ASHA's last rung ends trials
 
 
@@ -68,11 +76,13 @@ def run_on_ray(
         trials = _trials(tuner)
     finally:
         ray.shutdown()
+    _end_stopped(sweep, folder, trials)
     found = [_result(sweep, folder, trial) for trial in trials]
+    ends = {"ERROR": "failed", "TERMINATED": "pruned"}
     results = [
-        result if is_ended(result) else result._replace(state="failed", error="its process was killed too often")
+        result if is_ended(result) else result._replace(state=ends[trial.status], error=trial.get_error() and KILLED)
         for result, trial in zip(found, trials)
-        if is_ended(result) or trial.status == "ERROR"
+        if is_ended(result) or trial.status in ends
     ]
     return results, sweep.trials - len(results)
 
@@ -108,6 +118,32 @@ def _tuner(
             verbose=0,
         ),
     )
+
+
+def _end_stopped(sweep: Sweep, folder: Path, trials: Sequence[Any]) -> None:
+    """Wait for the processes of trials that the scheduler has ended, and say so in their runs.
+
+    A process is asked to end when its actor does, for which Ray does not wait.
+    """
+    deadline = time.monotonic() + END_TIMEOUT_S
+    for trial in trials:
+        if trial.status != "TERMINATED":
+            continue
+        number = number_of(folder, trial.trial_id)
+        claim = Claim(folder, number)
+        while not claim.try_lock() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        claim.close()
+        if not is_ended(_result(sweep, folder, trial)):
+            for run in runs_of(folder, number):
+                _mark_stopped(run)
+
+
+def _mark_stopped(run: Path) -> None:
+    with suppress(OSError, DataError):
+        fields = read_run_file(run)
+        if fields["status"] in (RunStatus.INTERRUPTED, RunStatus.RUNNING):
+            record_end(run, fields, RunStatus.STOPPED, "stopped by Ray's scheduler")
 
 
 def _result(sweep: Sweep, folder: Path, trial: Any) -> Result:

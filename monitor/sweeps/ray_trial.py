@@ -14,12 +14,8 @@ from urllib.parse import quote
 
 from ray import tune
 
-from monitor.errors import DataError
 from monitor.events.reader import read_scalars
 from monitor.files import atomic_write
-from monitor.runs.resume import record_end
-from monitor.runs.run_file import read_run_file
-from monitor.runs.status import RunStatus
 from monitor.sweeps.claims import Claim
 from monitor.sweeps.locks import SweepLock
 from monitor.sweeps.results import Trial, is_ended, log_path, result_of, runs_of
@@ -33,6 +29,13 @@ if TYPE_CHECKING:
     from monitor.sweeps.settings import Sweep
 
 NUMBERS_FILE = "ray.json"  # in the sweep's folder: the numbers of the trials by Ray's names
+# Ray's actors ignore SIGINT, and what they start would too. When the actor ends, its trial gets one.
+START = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGINT)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 RUN_NAME = "monitor-run-name"  # in a spec: the name of the run
 POLL_INTERVAL_S = 0.2
 STOP_TIMEOUT_S = 30.0
@@ -48,8 +51,9 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
         self._reported = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._claim = Claim(self._folder, self._trial.number)
-        while not self._claim.take():  # its former process is ending
-            time.sleep(POLL_INTERVAL_S)
+        self._is_watched = not self._claim.take()
+        if self._is_watched:  # the process that a dead driver has left: its values are reported from here on
+            return
         end_strays(self._folder, self._trial.number, self._claim.pid)
         if is_ended(result_of(sweep, self._folder, self._trial, None)):
             return
@@ -58,7 +62,7 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
         )
         with log_path(self._folder, self._trial.number).open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "monitor", *arguments],
+                [sys.executable, "-c", START, sys.executable, "-m", "monitor", *arguments],
                 cwd=working_directory(sweep),
                 env={**trial_environment(), **variables},
                 stdin=subprocess.DEVNULL,
@@ -72,19 +76,26 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         """Wait for the next value of the metric, or for the end. Raises `RuntimeError` if the process was killed."""
         while True:
-            code = 0 if self._process is None else self._process.poll()
+            has_ended, code = self._poll()
             self._claim.touch()
             points = self._points()
             if len(points) > self._reported:
                 self._reported += 1
                 step, value = points[self._reported - 1]
                 return {"value": value, "step": step, "done": False}
-            if code is not None:
+            if has_ended:
                 return self._end(code)
             time.sleep(POLL_INTERVAL_S)
 
-    def _end(self, code: int) -> dict[str, Any]:
-        if code < 0 and self._process is not None:
+    def _poll(self) -> tuple[bool, int | None]:
+        """Return whether the process has ended, and its return code, if it is known."""
+        if self._process is not None:
+            code = self._process.poll()
+            return code is not None, code
+        return not self._is_watched or self._claim.try_lock(), None
+
+    def _end(self, code: int | None) -> dict[str, Any]:
+        if code is not None and code < 0 and self._process is not None:
             end_session(self._process.pid)
         result = result_of(self._sweep, self._folder, self._trial, code)
         if not is_ended(result):
@@ -102,15 +113,13 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
 
     def cleanup(self) -> None:
         """Stop the process, where Ray's scheduler has ended the trial before it ended itself."""
-        process = self._process
-        if process is not None and process.poll() is None:
-            send_signal(process.pid, signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_TIMEOUT_S)
-            end_session(process.pid)
-            process.wait()
-            for run in runs_of(self._folder, self._trial.number):
-                _mark_stopped(run)
+        pid = self._claim.pid
+        if pid is not None and not self._poll()[0]:
+            send_signal(pid, signal.SIGINT)
+            deadline = time.monotonic() + STOP_TIMEOUT_S
+            while time.monotonic() < deadline and not self._poll()[0]:
+                time.sleep(POLL_INTERVAL_S)
+            end_session(pid)
         self._claim.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -148,11 +157,3 @@ def _identity(pid: int) -> dict[str, Any] | None:
         return identity(pid)
     except OSError:  # it has ended already
         return None
-
-
-def _mark_stopped(run: Path) -> None:
-    with suppress(OSError, DataError):
-        fields = read_run_file(run)
-        if fields["status"] in (RunStatus.INTERRUPTED, RunStatus.RUNNING):
-            fields.pop("error", None)
-            record_end(run, fields, RunStatus.STOPPED, "stopped by Ray's scheduler")

@@ -29,7 +29,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--x", type=int)
 options = parser.parse_args()
 writer = SummaryWriter()
-for step in range(1000):
+for step in range(100):
     writer.add_scalar("loss", options.x + 1 / (step + 1), step)
     writer.flush()
     time.sleep(0.2)
