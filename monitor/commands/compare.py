@@ -194,7 +194,7 @@ class _SweepView:
     """The page of a sweep, where a comparison of runs would be."""
 
     def __init__(self, sink: DashboardSink, sweep: Path) -> None:
-        from monitor.sweeps.page import SweepPage
+        from monitor.sweeps.page.sweep_page import SweepPage
 
         self._page = SweepPage(sweep.stem, sweep.parent, [sink])
 

@@ -120,7 +120,7 @@ def sweep(
 
 def _run(sweep: Sweep, logdir: Path, jobs: int | None, options: RayOptions, *, open_browser: bool) -> int:
     """Start the dashboards, run the trials, and print what came out; return the exit status."""
-    from monitor.sweeps.page import SweepPage
+    from monitor.sweeps.page.sweep_page import SweepPage
     from monitor.sweeps.run import run_sweep
 
     specs = sweep.sinks or tuple(filter(is_installed, DEFAULT_SINKS))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from monitor.commands.base import as_text
 from monitor.commands.runs_table import runs_table
 from monitor.runs.status import RunStatus
-from monitor.runs.sweep_runs import group_sweeps
+from monitor.runs.trials.sweep_runs import group_sweeps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from monitor.runs.listing import RunInfo
-    from monitor.runs.sweep_runs import SweepRuns
+    from monitor.runs.trials.sweep_runs import SweepRuns
 
 MIN_LINES = 6  # of a table with its headings
 MAX_ENDED_SHARE = 4  # one line in four tells of sweeps that have ended

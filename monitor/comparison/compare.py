@@ -19,8 +19,8 @@ from monitor.runs.listing import load, scan
 from monitor.runs.listing.found_runs import FoundRuns
 from monitor.runs.run_file import RUN_FILE, parse_number
 from monitor.runs.settings.convert import read_settings
-from monitor.runs.sweep_runs import group_sweeps
-from monitor.runs.trial import SWEEP_SUFFIX
+from monitor.runs.trials.sweep_runs import group_sweeps
+from monitor.runs.trials.trial import SWEEP_SUFFIX
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from monitor.errors import AlertError
 from monitor.halving import parse_prune
 from monitor.runs.rank import process_rank
 from monitor.runs.settings.convert import to_settings
-from monitor.runs.trial import Trial, current_trial, pruner_of, trial_by_hand
+from monitor.runs.trials.trial import Trial, current_trial, pruner_of, trial_by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,8 +22,8 @@ from monitor.sinks.base import Sink
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from monitor.runs.pruning import Pruned, Pruner
     from monitor.runs.run import Run
+    from monitor.runs.trials.pruning import Pruned, Pruner
     from monitor.scalar_block import ScalarBlock
 
 log = logging.getLogger("monitor")

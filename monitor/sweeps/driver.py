@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 from monitor.runs import process
 from monitor.runs.process import signals_handled
 from monitor.sweeps.claims import Claim
+from monitor.sweeps.processes.sessions import end_session, end_strays, send_signal
 from monitor.sweeps.results import Result, Trial, is_ended, result_of
-from monitor.sweeps.sessions import end_session, end_strays, send_signal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import FrameType
 
+    from monitor.sweeps.engines.optuna_engine import OptunaEngine
     from monitor.sweeps.locks import SweepLock
-    from monitor.sweeps.optuna_engine import OptunaEngine
+    from monitor.sweeps.processes.start import TrialStarter
+    from monitor.sweeps.processes.trial_process import TrialProcess
     from monitor.sweeps.reporting import Reporter
     from monitor.sweeps.settings import Sweep
-    from monitor.sweeps.start import TrialStarter
-    from monitor.sweeps.trial_process import TrialProcess
 
 HEARTBEAT_INTERVAL_S = 5.0
 ADOPTED_INTERVAL_S = 0.2  # between two looks at trials of a dead driver, whose ends nobody tells

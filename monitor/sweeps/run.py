@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.sweeps.driver import Driver
+from monitor.sweeps.engines.optuna_engine import OptunaEngine
 from monitor.sweeps.locks import SweepLock
-from monitor.sweeps.optuna_engine import OptunaEngine
+from monitor.sweeps.processes.start import TrialStarter, gpus
 from monitor.sweeps.reporting import Reporter
 from monitor.sweeps.results import best_first
 from monitor.sweeps.settings import sweep_folder
 from monitor.sweeps.setup import LOCK_FILE
-from monitor.sweeps.start import TrialStarter, gpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ def run_sweep(
     """
     folder = sweep_folder(logdir, sweep.name)
     if sweep.engine == "ray":
-        from monitor.sweeps.ray_engine import run_on_ray
+        from monitor.sweeps.engines.ray_engine import run_on_ray
 
         reporter = Reporter(sweep, logdir)
         reporter.begin([], jobs)

@@ -11,7 +11,7 @@ from monitor.errors import DataError, MonitorError, SpaceError
 from monitor.files import atomic_write
 from monitor.metrics import GOALS
 from monitor.runs.settings.masking import mask_command
-from monitor.runs.sweep_trial import TRIALS_FOLDER
+from monitor.runs.trials.sweep_trial import TRIALS_FOLDER
 from monitor.suggestions import hint
 from monitor.sweeps.space import Dimension, from_value, unique
 from monitor.sweeps.target import Target

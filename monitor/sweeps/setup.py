@@ -116,7 +116,7 @@ def open_folder(sweep: Sweep, logdir: Path, **changes: Any) -> Sweep:
 
 def sample_commands(sweep: Sweep, count: int) -> list[str]:
     """Return the command lines of the first trials, as they would be if no result came in. Writes nothing."""
-    from monitor.sweeps.optuna_engine import OptunaEngine
+    from monitor.sweeps.engines.optuna_engine import OptunaEngine
 
     engine = OptunaEngine(sweep, None, _NoLock())
     lines: list[str] = []

@@ -19,7 +19,7 @@ from monitor.cli import main
 from monitor.events.files import event_files
 from monitor.runs.listing import load, scan
 from monitor.runs.rank import without_ranks
-from monitor.runs.rungs import Rungs
+from monitor.runs.trials.rungs import Rungs
 from monitor.testing import wait_until
 from runners.training import checkpoints
 from runners.training.distributed import DistributedContext

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.sweeps.journal import SweepJournal
+from monitor.sweeps.engines.journal import SweepJournal
+from monitor.sweeps.engines.optuna_engine import OptunaEngine
 from monitor.sweeps.locks import SweepLock
-from monitor.sweeps.optuna_engine import OptunaEngine
 from monitor.sweeps.results import Result
 from monitor.sweeps.settings import Sweep
 from monitor.sweeps.space import parse

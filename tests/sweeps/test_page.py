@@ -12,8 +12,8 @@ from rich.console import Console
 
 from monitor.commands.sweep_groups import watched_runs
 from monitor.runs.listing import RunInfo, scan
-from monitor.runs.sweep_runs import group_sweeps
-from monitor.sweeps.page import SweepPage
+from monitor.runs.trials.sweep_runs import group_sweeps
+from monitor.sweeps.page.sweep_page import SweepPage
 from monitor.testing import wait_until
 from tests.support.servers import free_port
 from tests.support.swept_runs import METRIC, write_sweep, write_trial

@@ -11,8 +11,8 @@ import pytest
 from monitor import Logger
 from monitor.errors import AlertError
 from monitor.halving import Halving, PruneRule, parse_prune, parse_settings
-from monitor.runs.pruning import Pruner
-from monitor.runs.rungs import Rungs
+from monitor.runs.trials.pruning import Pruner
+from monitor.runs.trials.rungs import Rungs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ import pytest
 from monitor import Logger, reopen
 from monitor.records import Text
 from monitor.runs.listing import load, scan
-from monitor.runs.rungs import Rungs
-from monitor.runs.sweep_trial import SWEEP_VARIABLE
-from monitor.runs.trial import Trial, current_trial
+from monitor.runs.trials.rungs import Rungs
+from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE
+from monitor.runs.trials.trial import Trial, current_trial
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 from tests.support.scripts import run_script, write_script

@@ -172,7 +172,7 @@ def test_optuna_is_loaded_by_drivers_alone() -> None:
     script = """
 import sys
 from monitor.sweeps.target import Target
-from monitor.sweeps.trial_server import can_fork, preload
+from monitor.sweeps.processes.trial_server import can_fork, preload
 preload(Target.find("mlp", []).preloads)
 print("optuna" in sys.modules, "torch" in sys.modules, "runners.launch.job" in sys.modules, can_fork())
 """

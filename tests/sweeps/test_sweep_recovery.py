@@ -61,7 +61,7 @@ def kill_server(driver: int) -> None:
     """Kill the process that starts the trials of a driver, if it is there."""
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(driver).children():
-            if "monitor.sweeps.trial_server" in child.cmdline():
+            if "monitor.sweeps.processes.trial_server" in child.cmdline():
                 child.kill()
 
 

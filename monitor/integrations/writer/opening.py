@@ -14,7 +14,7 @@ from monitor.recording.recorder import record_of_a_writer
 from monitor.runs.rank import process_rank
 from monitor.runs.reuse import reuse
 from monitor.runs.script_session import alerts_from_environment
-from monitor.runs.trial import current_trial
+from monitor.runs.trials.trial import current_trial
 from monitor.sinks import registry
 
 if TYPE_CHECKING:

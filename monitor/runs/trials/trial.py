@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from monitor.errors import AlertError
 from monitor.halving import Halving, PruneRule
 from monitor.metrics import GOALS
-from monitor.runs.pruning import Pruner
-from monitor.runs.rungs import Rungs
-from monitor.runs.sweep_trial import SWEEP_VARIABLE
+from monitor.runs.trials.pruning import Pruner
+from monitor.runs.trials.rungs import Rungs
+from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,7 +26,7 @@ class TrialServer:
         self._requests, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "monitor.sweeps.trial_server", str(theirs.fileno()), *self._preloads],
+                [sys.executable, "-m", "monitor.sweeps.processes.trial_server", str(theirs.fileno()), *self._preloads],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

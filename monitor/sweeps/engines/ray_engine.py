@@ -16,7 +16,7 @@ from monitor.runs.resume import record_end
 from monitor.runs.run_file import read_run_file
 from monitor.runs.status import RunStatus
 from monitor.sweeps.claims import Claim
-from monitor.sweeps.optuna_engine import be_quiet, distribution, sampler
+from monitor.sweeps.engines.optuna_engine import be_quiet, distribution, sampler
 from monitor.sweeps.results import Result, is_ended, result_of, runs_of
 
 try:
@@ -25,7 +25,7 @@ try:
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    from monitor.sweeps.ray_trial import RUN_NAME, RayTrial, number_of, trial_of
+    from monitor.sweeps.engines.ray_trial import RUN_NAME, RayTrial, number_of, trial_of
 except ImportError as missing:
     raise MissingExtra(
         f"--engine ray needs packages that are not installed ({missing.name or missing}); "

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from monitor.halving import PruneRule
-    from monitor.runs.rungs import Rungs
+    from monitor.runs.trials.rungs import Rungs
 
 log = logging.getLogger("monitor")
 

@@ -18,10 +18,10 @@ from monitor.events.reader import read_scalars
 from monitor.files import atomic_write
 from monitor.sweeps.claims import Claim
 from monitor.sweeps.locks import SweepLock
+from monitor.sweeps.processes.sessions import end_session, end_strays, send_signal
+from monitor.sweeps.processes.start import prepare, trial_environment, working_directory
 from monitor.sweeps.results import Trial, is_ended, log_path, result_of, runs_of
-from monitor.sweeps.sessions import end_session, end_strays, send_signal
 from monitor.sweeps.setup import LOCK_FILE
-from monitor.sweeps.start import prepare, trial_environment, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,10 +13,10 @@ from monitor.halving import parse_settings
 from monitor.runs.rank import without_ranks
 from monitor.runs.run_file import RUN_FILE
 from monitor.runs.script_session import DIRECTORY_VARIABLE
-from monitor.runs.sweep_trial import SWEEP_VARIABLE, runs_path
+from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE, runs_path
 from monitor.sinks import registry
+from monitor.sweeps.processes.trial_process import TrialProcess, TrialServer
 from monitor.sweeps.results import log_path
-from monitor.sweeps.trial_process import TrialProcess, TrialServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

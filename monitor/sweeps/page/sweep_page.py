@@ -15,11 +15,11 @@ from monitor.records import Figure, Text
 from monitor.render.plotly_json import encode_figure
 from monitor.runs.listing import scan
 from monitor.runs.run import Run
-from monitor.runs.sweep_runs import group_sweeps, trial_of
+from monitor.runs.trials.sweep_runs import group_sweeps, trial_of
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
-from monitor.sweeps import page_charts
-from monitor.sweeps.trial_curves import TrialCurves
+from monitor.sweeps.page import page_charts
+from monitor.sweeps.page.trial_curves import TrialCurves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from monitor.records import Record
     from monitor.runs.listing import RunInfo
-    from monitor.runs.sweep_runs import SweepRuns
+    from monitor.runs.trials.sweep_runs import SweepRuns
 
 log = logging.getLogger("monitor")
 

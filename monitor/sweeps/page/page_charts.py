@@ -11,15 +11,15 @@ from monitor.render.charts.parallel import ParallelRun, parallel_chart
 from monitor.render.charts.sweep import BEST_COLOR, TrialPoint, best_so_far_chart, ramp
 from monitor.render.charts.x_axes import Clock
 from monitor.runs.status import RunStatus
-from monitor.runs.sweep_runs import trial_of
+from monitor.runs.trials.sweep_runs import trial_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from monitor.render.charts.style import Figure
     from monitor.runs.listing import RunInfo
-    from monitor.runs.sweep_runs import SweepRuns
-    from monitor.sweeps.trial_curves import TrialCurves
+    from monitor.runs.trials.sweep_runs import SweepRuns
+    from monitor.sweeps.page.trial_curves import TrialCurves
 
 MAX_LINES = 150  # of a chart: those that run, the best, and some of the others
 BEST_SHARE = 3  # a third of the lines are those of the best

@@ -16,7 +16,7 @@ try:
     import optuna
     from optuna.trial import TrialState
 
-    from monitor.sweeps.journal import SweepJournal
+    from monitor.sweeps.engines.journal import SweepJournal
 except ImportError as missing:
     raise MissingExtra(
         f"a sweep needs packages that are not installed ({missing.name or missing}); "

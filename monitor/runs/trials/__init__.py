@@ -1,0 +1,1 @@
+"""Runs that are trials of a sweep, and the rule by which they prune each other."""

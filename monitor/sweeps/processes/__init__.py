@@ -1,0 +1,1 @@
+"""The processes of trials: how they start, and how they end."""
