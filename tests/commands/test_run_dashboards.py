@@ -37,6 +37,7 @@ with SummaryWriter() as w:
     assert "alert: loss > 5: 6 at step 6" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["tensorboardX", "torch.utils.tensorboard"])
 def test_the_writers_of_both_packages_show_in_visdom(package: str, visdom_server: VisdomServer, tmp_path: Path) -> None:
     code = f"""

@@ -140,6 +140,7 @@ def test_training_keeps_its_output(tmp_path: Path, small_mnist: Path) -> None:
             assert sorted(log.read_text().splitlines()) == sorted((done.stdout + done.stderr).splitlines())
 
 
+@pytest.mark.slow
 def test_training_on_a_terminal_keeps_the_last_state_of_its_bars(tmp_path: Path, small_mnist: Path) -> None:
     arguments = ["-m", "monitor", "train", *mlp_arguments(tmp_path, small_mnist, "a"), "--sink", "console"]
     terminal = OnTerminal(tmp_path, *arguments)

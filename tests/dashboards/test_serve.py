@@ -44,6 +44,7 @@ def test_serve_visdom_prints_where_the_page_answers(tmp_path: Path) -> None:
     assert server.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_damaged_asset_is_never_served(tmp_path: Path, files: Path, serve: Callable[..., Served]) -> None:
     cache = tmp_path / "cache"
     for path in files.rglob("*.*"):

@@ -72,6 +72,7 @@ def test_a_server_that_is_there_is_used_and_left_running(
     assert (tmp_path / "b" / "visdom" / "b.json").is_file()
 
 
+@pytest.mark.slow
 def test_where_nobody_listens_a_server_is_started_there(tmp_path: Path, small_mnist: Path, start: Start) -> None:
     port = free_port()
     process = start(*mlp(small_mnist, tmp_path, "c", "--epochs", "100000", "--sink", f"visdom://127.0.0.1:{port}/mine"))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
+@pytest.mark.slow
 def test_visdoms_page_draws_every_kind(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
     with Logger(tmp_path / "media", [visdom_server.spec("media")], strict=True) as log:
         log_everything(log)
@@ -79,6 +80,7 @@ def test_markdown_is_rendered_and_does_nothing(page: Page, visdom_server: Visdom
     assert page.problems == []
 
 
+@pytest.mark.slow
 def test_hostile_texts_of_media_are_text(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
     bad = "<img src=x onerror=\"window.hit='img'\"></script><script>window.hit='script'</script>"
     link = {

@@ -49,6 +49,7 @@ def log_all(log: Logger, step: int) -> None:
     log.flush()
 
 
+@pytest.mark.slow
 def test_later_windows_come_where_they_belong_on_an_open_page(
     page: Page, visdom_server: VisdomServer, tmp_path: Path
 ) -> None:
@@ -93,7 +94,7 @@ def test_later_windows_come_where_they_belong_on_an_open_page(
     assert page.problems == []
 
 
-@pytest.mark.parametrize("width", [1280, 1600, 1920])
+@pytest.mark.parametrize("width", [1280, *(pytest.param(width, marks=pytest.mark.slow) for width in (1600, 1920))])
 def test_the_rows_fill_the_page(browser: Any, visdom_server: VisdomServer, tmp_path: Path, width: int) -> None:
     from tests.support.browser import Page as Opened
 

@@ -52,6 +52,7 @@ def overlap(one: list[float], other: list[float]) -> bool:
     return min(one[2], other[2]) - max(one[0], other[0]) > 1 and min(one[3], other[3]) - max(one[1], other[1]) > 1
 
 
+@pytest.mark.slow
 def test_pictures_are_legible_and_tell_more_on_hover(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 9, (10, 10)) + 950 * np.eye(10, dtype=int)

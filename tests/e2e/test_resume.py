@@ -46,7 +46,8 @@ def weights(run: Path) -> tuple[str, dict[str, torch.Tensor]]:
     return name.rpartition("-")[0], state["model"]
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [3, 10])
 def test_killed_at_random_moments(
     tmp_path: Path,
     small_mnist: Path,

@@ -181,6 +181,7 @@ def test_what_is_given_again_counts_and_the_rest_is_still_refused(
     assert resumed.exit_code == 0, resumed.output
 
 
+@pytest.mark.slow
 def test_trusted_options_are_used_but_get_no_login(make_run: Callable[..., Path], elsewhere: Recorder) -> None:
     run = make_run(sinks=["tensorboard", elsewhere.spec])
     assert invoke("--resume", run).exit_code == 2

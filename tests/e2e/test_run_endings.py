@@ -95,7 +95,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("method", "dies"), [("fork", "lives"), ("spawn", "lives"), ("fork", "dies")])
+@pytest.mark.parametrize(
+    ("method", "dies"), [("fork", "lives"), pytest.param("spawn", "lives", marks=pytest.mark.slow), ("fork", "dies")]
+)
 def test_a_data_loader_with_workers(
     tmp_path: Path, start: Start, method: str, dies: str, record_fault: RecordFault
 ) -> None:

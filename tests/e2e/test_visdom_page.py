@@ -55,6 +55,7 @@ def test_the_page_is_whole_and_moves_while_training_runs(
     assert page.hosts == {f"127.0.0.1:{visdom_server.port}"}
 
 
+@pytest.mark.slow
 def test_zoom_hidden_traces_and_layout_survive_ten_refreshes(
     page: Page, visdom_server: VisdomServer, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_zoom_hidden_traces_and_layout_survive_ten_refreshes(
     assert page.problems == []
 
 
+@pytest.mark.slow
 def test_a_restarted_server_is_whole_again_and_so_is_the_page(
     page: Page, own_visdom_server: VisdomServer, tmp_path: Path
 ) -> None:

@@ -167,7 +167,10 @@ def test_damaged_and_torn_files(data: bytes, chunk: int) -> None:
     check(data, chunk)
 
 
-@pytest.mark.parametrize("name", ["no protobuf", "large steps", "odd times", "long tags", "tensor of 2^29"])
+@pytest.mark.parametrize(
+    "name",
+    ["no protobuf", "large steps", "odd times", pytest.param("long tags", marks=pytest.mark.slow), "tensor of 2^29"],
+)
 def test_hostile_files(name: str, tmp_path: Path) -> None:
     hostile_events.FILES[name](tmp_path / "tfevents")
     check((tmp_path / "tfevents").read_bytes() * 20)

@@ -135,6 +135,7 @@ def test_an_index_of_other_files_is_not_used(tmp_path: Path, change: str) -> Non
         assert plain(read_curves(tmp_path, TAGS)) == from_files(tmp_path)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.data())
 def test_a_damaged_index_is_as_none(data: st.DataObject) -> None:

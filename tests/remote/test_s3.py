@@ -142,7 +142,9 @@ def test_a_server_that_lost_everything_gets_it_again(tmp_path: Path, monkeypatch
         server.kill()
 
 
-@pytest.mark.parametrize("fault", ["refused", "error", pytest.param("hang", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "fault", ["refused", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("error", "hang"))]
+)
 def test_a_store_that_is_down_at_the_end_leaves_the_run_here(
     fault: str, s3: S3Server, proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -168,6 +168,7 @@ def test_the_curve_over_the_hours(tmp_path: Path) -> None:
     assert curve.y.tolist() == pytest.approx(wanted.tolist(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_heart_agrees_with_scikit_learn(tmp_path: Path) -> None:
     from sklearn.linear_model import LogisticRegression
 

@@ -218,6 +218,7 @@ with Logger(f"{folder}/{trial}", []) as log:
 """
 
 
+@pytest.mark.slow
 def test_many_processes_and_one_that_is_killed(tmp_path: Path, start: Start) -> None:
     """The best of eight goes on; what a process that is killed has told still counts; the others are pruned."""
     best = start("-c", TRIAL, str(tmp_path), "0", "4", env=sweep(tmp_path, 0))

@@ -86,6 +86,7 @@ def test_running_trials_of_a_dead_driver_are_found_and_not_doubled(start: Start,
     assert not (folder / "doubled").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_trial_starts_again_but_not_for_ever(start: Start, folder: Path) -> None:
     process = start(*script_arguments("s", 2, "--until", "go", jobs=1), cwd=folder)  # two retries
     killed: set[int] = set()

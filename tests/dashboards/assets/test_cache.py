@@ -54,6 +54,7 @@ def test_damaged_files_are_replaced(files: Path, cache: Path) -> None:
     assert invoke("status").exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("offline")
 def test_a_damaged_file_that_cannot_be_replaced_is_removed(files: Path, cache: Path) -> None:
     shutil.copytree(files, cache)
@@ -65,6 +66,7 @@ def test_a_damaged_file_that_cannot_be_replaced_is_removed(files: Path, cache: P
     assert not os.path.lexists(cache / "js" / "layout_bin_packer.js")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("offline")
 def test_a_machine_without_npm_and_network(cache: Path, tmp_path: Path) -> None:
     started = time.monotonic()

@@ -42,6 +42,7 @@ def runs(pid: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("offline")
 def test_wrong_content_from_npm_is_refused_by_name(files: Path, cache: Path, bin_folder: Path, tmp_path: Path) -> None:
     packages = tarballs(tmp_path / "packages", {**tree(files), "js/jquery.min.js": b"alert(1)"})
@@ -74,6 +75,7 @@ def test_an_npm_that_cannot_be_started(bin_folder: Path) -> None:
     assert lines == ["npm: cannot be started (Exec format error)"]
 
 
+@pytest.mark.slow
 def test_visdoms_downloader_delivers(files: Path, cache: Path, proxy: Proxy) -> None:
     """Through a proxy that gives what goes over plain HTTP, which is one file."""
     pytest.importorskip("visdom")

@@ -120,7 +120,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_the_workers_of_a_data_loader(tmp_path: Path, start: Start, method: str) -> None:
     script = tmp_path / "loader.py"
     script.write_text(LOADER)
@@ -161,6 +161,7 @@ with Logger(sys.argv[1], ["tensorboard"], children="forward") as log:
         assert [event.step for event in events.Images(f"pictures {child}")] == [0, 500, 1000, 1500]
 
 
+@pytest.mark.slow
 def test_a_grandchild_and_a_child_that_closes_and_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sink = MemorySink()
     with Logger(tmp_path / "run", [sink], children="forward") as log:
