@@ -69,7 +69,7 @@ $(FRAMEWORKS)/installed: setup.cfg
 	@$(PYTHON) -m venv $(FRAMEWORKS)
 	@echo 'setuptools<81' >$(FRAMEWORKS)/visdom-pin.txt
 	@PIP_CONSTRAINT=$(FRAMEWORKS)/visdom-pin.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/$(FRAMEWORKS)/visdom-pin.txt \
-		$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[frameworks,visdom,test]'
+		$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[frameworks,visdom,test-tools]'
 	@touch $@
 
 $(BIN)/python:
