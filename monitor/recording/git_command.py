@@ -44,20 +44,25 @@ class Git:
         self.folder = os.fspath(folder)
         self._is_cancelled = is_cancelled
 
-    def read(self, *arguments: str, limit: int = 2**16) -> bytes:
-        """Return what a command prints. Raises `GitError`; `OSError` if git cannot be started."""
+    def read(self, *arguments: str, limit: int = 2**16, given: bytes = b"") -> bytes:
+        """Return what a command prints that is given something. Raises `GitError`; `OSError` if git cannot start."""
         options = [option for setting in SETTINGS for option in ("-c", setting)]
         variables = {name: value for name, value in os.environ.items() if name not in CONFUSING}
         if self._repository is not None:
             options += [f"--git-dir={self._repository}", f"--work-tree={self.folder}"]
             variables = {name: value for name, value in variables.items() if name not in LOCATIONS}
         deadline = time.monotonic() + TIMEOUT_S
-        with tempfile.TemporaryFile(prefix="monitor-git-") as output:
+        with (
+            tempfile.TemporaryFile(prefix="monitor-git-") as output,
+            tempfile.TemporaryFile(prefix="monitor-git-") as source,
+        ):
+            source.write(given)
+            source.seek(0)
             process = subprocess.Popen(
                 [*QUIET_GIT, *options, *arguments],
                 cwd=self.folder,
                 env={**variables, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
+                stdin=source,
                 stdout=output,
                 stderr=subprocess.DEVNULL,
                 **OWN_GROUP,

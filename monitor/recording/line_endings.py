@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_FILES = 200  # in one patch of bytes
 MAX_LIST_BYTES = 2**24
+ENDINGS = ("text", "eol", "crlf")  # the attributes about line endings; the last is an old name of the first
 DEPENDING = ("filter", "ident", "working-tree-encoding")  # conversions other than those of line endings
 
 
@@ -33,6 +34,8 @@ def converted_files(git: Git, base: str) -> LineEndings:
     """Find the tracked files whose line endings `git apply` would not restore. Raises `GitError`."""
     as_bytes, uncertain = [], []
     setting = git.read("config", "--default", "false", "--get", "core.autocrlf").strip()
+    if setting != b"input" and not _has_attributes(git):
+        return LineEndings([], [])
     for entry in git.read("ls-files", "--eol", "-z", limit=MAX_LIST_BYTES).split(b"\0")[:-1]:
         states, _, path = entry.partition(b"\t")
         index, worktree, attributes = (part.partition(b"/")[2].strip() for part in states.split(maxsplit=2))
@@ -50,6 +53,13 @@ def converted_files(git: Git, base: str) -> LineEndings:
     as_bytes = list(dict.fromkeys(as_bytes))  # a conflict has several entries
     certain = [name for name in as_bytes[:MAX_FILES] if _can_be_patched(git, base, name)]
     return LineEndings(certain, sorted({*uncertain, *as_bytes} - {*certain}))
+
+
+def _has_attributes(git: Git) -> bool:
+    """Tell whether a tracked file has an attribute about line endings; to look at the files themselves takes longer."""
+    names = git.read("ls-files", "-z", limit=MAX_LIST_BYTES)
+    found = git.read("check-attr", "-z", "--stdin", *ENDINGS, limit=8 * MAX_LIST_BYTES, given=names)
+    return any(value != b"unspecified" for value in found.split(b"\0")[2::3])
 
 
 def patch_of_bytes(git: Git, base: str, names: list[str], limit: int) -> bytes:
