@@ -140,6 +140,7 @@ def test_a_report_shows_notes_settings_and_changes_as_text(page_file: Path) -> N
     assert sum(attributes.get("class") == "added" for _, attributes in parsed.elements) >= len(EVIL)
 
 
+@pytest.mark.slow
 def test_a_browser_runs_nothing_of_it(page_file: Path, page: Page) -> None:
     page.goto(page_file.as_uri())
     page.poll("() => document.readyState === 'complete'")

@@ -61,6 +61,7 @@ def losses(url: str, env: str) -> list[float]:
     return []
 
 
+@pytest.mark.slow
 def test_saved_windows_and_those_made_from_event_files(
     tmp_path: Path, visdom_server: VisdomServer, serve: Callable[..., Served]
 ) -> None:

@@ -70,6 +70,7 @@ def scrub(page: Page, title: str, share: float) -> None:
     page.mouse.click(x + 6 + (width - 12) * share, y + height / 2)
 
 
+@pytest.mark.slow
 def test_the_slider_shows_steps_and_a_refresh_keeps_the_chosen_one(
     page: Page, visdom_server: VisdomServer, tmp_path: Path
 ) -> None:

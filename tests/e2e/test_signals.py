@@ -71,6 +71,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_signal_every_thirteen_milliseconds(tmp_path: Path, start: Start) -> None:
     process = start("-c", BUSY, str(tmp_path / "run"))
     out, err = process.communicate(timeout=200)

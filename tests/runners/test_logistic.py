@@ -111,6 +111,7 @@ def test_the_squared_error_of_the_probability(tmp_path: Path) -> None:
     assert event_reader.series(tmp_path / "a", "train/loss")[0] == pytest.approx((0, wanted), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_linear_regression(tmp_path: Path) -> None:
     words = ["--logdir", str(tmp_path), "--name", "a", "--sink", "tensorboard", "--epochs", "5000"]
     said = CliRunner().invoke(linear.main, words)

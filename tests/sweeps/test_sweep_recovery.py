@@ -70,6 +70,7 @@ def kill(process: Process) -> None:
     process.communicate(timeout=TIMEOUT_S)
 
 
+@pytest.mark.slow
 def test_running_trials_of_a_dead_driver_are_found_and_not_doubled(start: Start, folder: Path) -> None:
     first = start(*script_arguments("s", 3, "--until", "go"), cwd=folder)
     wait_until(lambda: running(folder) == {0, 1}, TIMEOUT_S)
@@ -126,6 +127,7 @@ def test_ctrl_c_stops_the_trials_and_a_resumed_sweep_starts_them_again(start: St
     assert states(folder / "runs", "s") == ["COMPLETE"] * 2
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_kills_trials_that_do_not_end(start: Start, folder: Path) -> None:
     script = SCRIPT.replace("started =", "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nstarted =")
     (folder / "trial.py").write_text(script)

@@ -22,6 +22,7 @@ def test_npm_delivers_every_file(files: Path) -> None:
     assert sorted(tree(files)) == NAMES
 
 
+@pytest.mark.slow
 def test_an_npm_that_hangs_is_killed_with_its_children(bin_folder: Path, tmp_path: Path) -> None:
     npm_that(bin_folder, f"echo $$ >{tmp_path}/pids\n/bin/sleep 1000 &\necho $! >>{tmp_path}/pids\nwait\n")
     started = time.monotonic()
