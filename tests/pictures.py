@@ -165,7 +165,7 @@ def tensorboard(studio: Studio) -> None:
         page.get_by_text("Scalars", exact=True).first.click()
         page.get_by_text("Settings", exact=True).first.click()  # closes them
 
-    address = f"{studio.board.url}/#timeseries&tagFilter=accuracy$|loss$&runFilter=^mlp"
+    address = f"{studio.board.url}/?tagFilter=accuracy%24%7Closs%24&runFilter=%5Emlp#timeseries"
     studio.shoot("tensorboard", address, ready, show_scalars)
 
 
@@ -214,7 +214,7 @@ def lesson_init(studio: Studio) -> None:
     address = f"{studio.visdom.url}/env/init-matters_comparison"
     studio.shoot("lesson-init-visdom", address, PLOTS.format(3), sizes=((1280, 400),))
     ready = "document.querySelectorAll('card-view image-card').length == 2"
-    address = f"{studio.board.url}/#timeseries&tagFilter=confusion&runFilter=(normal|kaiming)-0"
+    address = f"{studio.board.url}/?tagFilter=confusion&runFilter=(normal%7Ckaiming)-0#timeseries"
     studio.shoot("lesson-init-tensorboard", address, ready, sizes=((1280, 720),))
 
 
