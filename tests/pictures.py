@@ -170,21 +170,15 @@ def tensorboard(studio: Studio) -> None:
 
 
 def compare(studio: Studio) -> None:
-    """The page, the report, and Visdom's view of a comparison; seeds as bands."""
+    """The page and Visdom's view of a comparison; seeds as bands."""
     for lr in ("0.03", "0.1"):
         for seed in ("0", "1", "2"):
             studio.train(f"lr{lr}-seed{seed}", "--epochs", "5", "--lr", lr, "--seed", seed)
     studio.run("note", "lr0.1-seed0", "The largest learning rate that did not diverge.")
     studio.run("compare", "lr0.03-seed0", "lr0.1-seed0", "--html", "page.html")
     studio.run("compare", "lr*", "--group-by", "config", "--ignore", "seed", "--html", "bands.html")
-    studio.run("report", "lr*-seed0", "--html", "report.html")
     for name, file in (("compare-page", "page"), ("compare-bands", "bands")):
         studio.shoot(name, (studio.folder / f"{file}.html").as_uri(), PLOTS.format(8))
-
-    def scroll(page: Any) -> None:
-        page.evaluate("document.querySelector('section.detail').scrollIntoView()")
-
-    studio.shoot("report", (studio.folder / "report.html").as_uri(), PLOTS.format(8), scroll, sizes=SIZES[:1])
     studio.run("compare", "lr0.03-seed0", "lr0.1-seed0", "--sink", f"visdom://127.0.0.1:{studio.visdom.port}/compared")
     studio.shoot("compare-visdom", f"{studio.visdom.url}/env/compared", PLOTS.format(4))
     ready = "document.querySelector('tf-hparams-main, hparams-main, tb-hparams, router-outlet')"
