@@ -6,7 +6,7 @@ What a check needs is imported when it is made: a command that has no such optio
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 else:
     StringChoice = click.Choice  # which has no type parameter before click 8.2
 
+ValueT = TypeVar("ValueT")
 MAX_NAME_BYTES = 200  # in UTF-8
 
 
@@ -110,43 +111,28 @@ def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     """Check that alert rules can be parsed."""
     from monitor.alerts import parse_rules
 
-    try:
-        parse_rules(value)
-    except MonitorError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
-    return value
+    return _checked(parse_rules, value, ctx, param)
 
 
 def prune(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Check that a rule for pruning can be parsed, and says which runs compete."""
     from monitor.delivery.pruning import parse_pruning
 
-    try:
-        parse_pruning(value)
-    except MonitorError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
-    return value
+    return _checked(parse_pruning, value, ctx, param)
 
 
 def record(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Check what a run is to record by itself; without the option, what the environment says."""
     from monitor.recording.options import parse_record
 
-    try:
-        parse_record(value)
-    except MonitorError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
-    return value
+    return _checked(parse_record, value, ctx, param)
 
 
 def charts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that charts can be parsed, those of the environment if there are no others."""
     from monitor.render.charts.grouping import parse_charts
 
-    try:
-        parse_charts(value or None)
-    except MonitorError as error:
-        raise click.BadParameter(str(error), ctx, param) from error
+    _checked(parse_charts, value or None, ctx, param)
     return value
 
 
@@ -160,4 +146,13 @@ def run_name(ctx: click.Context, param: click.Parameter, value: str | None) -> s
     if len(value.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         message = f"{value[:20]!r}… is too long; at most {MAX_NAME_BYTES} bytes are accepted."
         raise click.BadParameter(message, ctx, param)
+    return value
+
+
+def _checked(parse: Callable[[Any], object], value: ValueT, ctx: click.Context, param: click.Parameter) -> ValueT:
+    """Return a value that `parse` can read."""
+    try:
+        parse(value)
+    except MonitorError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
     return value

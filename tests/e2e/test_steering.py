@@ -187,15 +187,7 @@ def test_two_processes_make_a_change_at_the_same_step(
                  "--sink", visdom_server.spec()]  # fmt: skip
     processes = [start("-m", "runners.mlp", *arguments, env={**job, "RANK": str(rank)}) for rank in (0, 1)]
     with SteeringPage(visdom_server.url, "two") as page:
-        page.change("lr", "0.5")
-        page.wait("lr", "lr = 0.5 (was 0.01")
-        page.change("pause")
-        page.wait("resume", "paused")
-        page.change("test")
-        page.wait("test", "done at step")
-        page.change("resume")
-        page.wait("pause", "running")
-        page.change("stop")
+        page.change_pause_test_and_stop("0.5")
         for process in processes:
             _, err = process.communicate(timeout=200)
             assert process.returncode == (1 if process is processes[0] else 0), err

@@ -25,15 +25,7 @@ PAGE = """
 import sys
 from tests.support.steering import SteeringPage
 with SteeringPage(sys.argv[1], "job") as page:
-    page.change("lr", "0.1")
-    page.wait("lr", "lr = 0.1 (was 0.01")
-    page.change("pause")
-    page.wait("resume", "paused")
-    page.change("test")
-    page.wait("test", "done at step")
-    page.change("resume")
-    page.wait("pause", "running")
-    page.change("stop")
+    page.change_pause_test_and_stop("0.1")
 """
 
 

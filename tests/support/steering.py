@@ -54,6 +54,18 @@ class SteeringPage:
         """Type a value, or click a button."""
         self.send(self.event(control, value))
 
+    def change_pause_test_and_stop(self, lr: str) -> None:
+        """Change the learning rate, pause, ask for a test, go on, and stop; wait each time until it is done."""
+        self.change("lr", lr)
+        self.wait("lr", f"lr = {lr} (was 0.01")
+        self.change("pause")
+        self.wait("resume", "paused")
+        self.change("test")
+        self.wait("test", "done at step")
+        self.change("resume")
+        self.wait("pause", "running")
+        self.change("stop")
+
     def send(self, message: dict[str, Any]) -> None:
         """Send what a page would send, or something else."""
         self._socket.send(json.dumps(message))
