@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import media_encode, model_graph
+from monitor.capture.measured_calls import MeasuredCalls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class MediaMethods:
+class MediaMethods(MeasuredCalls):
     """The log calls for media: like the others, they check, copy, and enqueue. A worker draws and encodes.
 
     The values of arrays on the host are checked at the call. Those on a GPU are checked by a worker: a wrong one costs
     its record, with a line in the log.
     """
-
-    def _measure(self, call: Any, *arguments: Any) -> None:
-        """Make a call and record how long it took."""
-        raise NotImplementedError
 
     def figure(self, tag: str, figure: Any, step: int | None = None) -> None:
         """Show a figure of Matplotlib or Plotly. Does not block.

@@ -13,6 +13,7 @@ from math import gcd
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.capture import encode, validation
+from monitor.capture.measured_calls import MeasuredCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,15 +36,11 @@ class WatchOptions(NamedTuple):
     name: str
 
 
-class WatchMethods:
+class WatchMethods(MeasuredCalls):
     """The log calls that watch models."""
 
     run: Any
     _watches_models = True  # false where everything that is logged is dropped
-
-    def _measure(self, call: Any, *arguments: Any) -> None:
-        """Make a call and record how long it took."""
-        raise NotImplementedError
 
     def _check_open(self) -> None:
         """Raise `RuntimeError` if nothing more can be logged."""

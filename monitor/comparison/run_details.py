@@ -8,6 +8,7 @@ from monitor.alerts import ALERT_TAG
 from monitor.comparison.event_data import read_others
 from monitor.files import open_regular
 from monitor.records import Text
+from monitor.runs.editing import NOTES_TAG
 from monitor.runs.listing import RunInfo, load
 
 if TYPE_CHECKING:
@@ -72,17 +73,24 @@ def _alerts(info: RunInfo) -> list[dict[str, Any]]:
 def _notes(info: RunInfo, path: Path, on_error: OnError) -> list[tuple[str, str]]:
     """Return the notes of the run: those in `run.json`, and the last text of each tag that was logged."""
     notes: dict[str, str] = {}
-    for name in ("note", "notes"):
-        value = info.fields.get(name)
-        if value:
-            notes[name] = "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+    if of_run := info.fields.get("notes"):
+        notes[NOTES_TAG] = "\n".join(map(_note, of_run)) if isinstance(of_run, list) else str(of_run)
     for records in read_others(path, frozenset({Text}), on_error):
         for record in records:
             if not isinstance(record, Text) or record.tag in OWN_TEXTS or record.tag.endswith(LABELS_SUFFIX):
                 continue
+            if record.tag == NOTES_TAG and of_run:  # the copy of these for dashboards
+                continue
             if record.tag in notes or len(notes) < MAX_NOTES:
                 notes[record.tag] = f"step {record.step}\n{record.text[:MAX_NOTE_CHARS]}"
     return list(notes.items())
+
+
+def _note(entry: Any) -> str:
+    """Return a note of `monitor note` with its time; another one, such as a program's own, as it is."""
+    if isinstance(entry, dict) and isinstance(entry.get("text"), str):
+        return f"{str(entry.get('time') or '')[:16].replace('T', ' ')}  {entry['text']}".strip()
+    return str(entry)
 
 
 def _diff(file: Path) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from monitor.runs.run_file import RUN_FILE
 from monitor.runs.status import RunStatus, exception_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from monitor.runs.run import Run
@@ -26,9 +26,7 @@ EndingT = TypeVar("EndingT", bound="EndingMethods")
 class EndingMethods:
     """What closes a logger: the end of a `with` block, or of the program."""
 
-    def close(self, timeout: float | None = None, status: str = "finished", error: str | None = None) -> bool:
-        """Deliver what is left and end the run."""
-        raise NotImplementedError
+    close: Callable[..., bool]  # as `Logger.close`
 
     def __enter__(self: EndingT) -> EndingT:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             log.scalar("system/cpu", 50.0, 0)
             log.text("notes", f"note of run {number}", 0)
     (folder / "run0" / "diff.patch").write_text("--- a.py\n+++ a.py\n-old\n+new\n")
+    noted = CliRunner().invoke(main, ["note", "run1", "looks *good*", "--logdir", str(folder)])
+    assert noted.exit_code == 0, noted.output
     done = CliRunner().invoke(
         main, ["report", str(folder), "--html", str(folder / "page.html"), "--title", "My report"]
     )
@@ -133,6 +136,8 @@ def test_hover_lists_the_values_of_all_runs(opened: Page) -> None:
 def test_a_report_has_notes_changes_and_system_metrics(opened: Page, file: Path) -> None:
     assert opened.title() == "My report"
     assert opened.locator("pre.note").first.inner_text() == "step 0\nnote of run 0"
+    (noted,) = [text for text in opened.locator("pre.note").all_inner_texts() if "good" in text]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d  looks \*good\*", noted), "once, with its time"
     assert opened.locator(".diff .added").all_text_contents() == ["+new"]
     assert opened.locator("h3", has_text="system/cpu").count() == 1
     assert opened.locator(".detail th", has_text="command").count() == 3

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import is_tensor
 from monitor.integrations.writer.exported import ExportedScalars
-from monitor.integrations.writer.file_writer import FileWriter
 from monitor.integrations.writer.methods.charts import ChartMethods
 from monitor.integrations.writer.methods.hparams import HParamsMethods
 from monitor.integrations.writer.methods.media import MediaMethods
 from monitor.integrations.writer.methods.models import ModelMethods
 from monitor.integrations.writer.methods.series import SeriesMethods
-from monitor.integrations.writer.summaries import builders
 from monitor.integrations.writer.summaries.capture import is_numpy_number
 from monitor.runs.script_session import default_directory
 from monitor.runs.status import exception_status
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from monitor.alerts import Rule, StallRule
+    from monitor.integrations.writer.file_writer import FileWriter
     from monitor.sinks.base import Sink
 
 
@@ -103,26 +102,6 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
         self.file_writer: FileWriter | None = None
         self.all_writers: dict[str, FileWriter] | None = None
         self._get_file_writer()
-
-    @property
-    def _builders(self) -> builders.Builders:
-        """The functions that build summaries."""
-        return builders.either()
-
-    def _get_file_writer(self) -> FileWriter:
-        """Return the writer of the directory, made anew after `close`."""
-        if self.all_writers is None or self.file_writer is None:
-            purge_step, self.purge_step = self.purge_step, None
-            self.file_writer = FileWriter(
-                self.logdir,
-                self.max_queue,
-                self.flush_secs,
-                self.filename_suffix,
-                purge_step=purge_step,
-                **self._options,
-            )
-            self.all_writers = {self.file_writer.get_logdir(): self.file_writer}
-        return self.file_writer
 
     def get_logdir(self) -> Any:
         """Return the directory, as it was passed."""

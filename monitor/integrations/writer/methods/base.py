@@ -4,29 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.file_writer import FileWriter
+from monitor.integrations.writer.summaries import builders, capture
 from monitor.integrations.writer.summaries.encoding import summary_record
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
-
-    from monitor.integrations.writer.file_writer import FileWriter
-    from monitor.integrations.writer.summaries.builders import Builders
 
 
 class WriterMethods:
     """Add summaries to a `FileWriter`."""
 
     logdir: Any
+    purge_step: int | None
+    max_queue: int
+    flush_secs: float
+    filename_suffix: str
+    _options: dict[str, Any]
     file_writer: FileWriter | None
     all_writers: dict[str, FileWriter] | None
 
-    def _get_file_writer(self) -> FileWriter:
-        raise NotImplementedError
-
     @property
-    def _builders(self) -> Builders:
-        raise NotImplementedError
+    def _builders(self) -> builders.Builders:
+        """The functions that build summaries."""
+        return builders.either()
+
+    def _get_file_writer(self) -> FileWriter:
+        """Return the writer of the directory, made anew after `close`."""
+        if self.all_writers is None or self.file_writer is None:
+            purge_step, self.purge_step = self.purge_step, None
+            self.file_writer = FileWriter(
+                self.logdir,
+                self.max_queue,
+                self.flush_secs,
+                self.filename_suffix,
+                purge_step=purge_step,
+                **self._options,
+            )
+            self.all_writers = {self.file_writer.get_logdir(): self.file_writer}
+        return self.file_writer
 
     def _add(
         self,
@@ -37,7 +53,7 @@ class WriterMethods:
         key: Hashable,
         global_step: Any,
         walltime: Any,
-        builders: Builders | None = None,
+        builder: builders.Builders | None = None,
     ) -> None:
         """Let a worker build a summary of arrays, which are copied now.
 
@@ -49,14 +65,14 @@ class WriterMethods:
             key: what distinguishes the options.
             global_step: the step.
             walltime: seconds since the epoch.
-            builders: which packages may build it.
+            builder: which packages may build it.
 
         Raises:
             Exception: what the function raises.
         """
         writer = self._get_file_writer()
         step, now = writer.step_and_time(global_step, walltime)
-        writer.put(capture.built, builders or self._builders, function, tag, arrays, options, key, step, now)
+        writer.put(capture.built, builder or self._builders, function, tag, arrays, options, key, step, now)
 
     def _add_now(
         self, function: str, tag: str, global_step: Any, walltime: Any, *arguments: Any, **options: Any
