@@ -19,8 +19,8 @@ from monitor.comparison.tables import LIBRARIES
 from monitor.events.index_marks import ranges
 from monitor.events.index_update import update_index
 from monitor.events.run_index import load_index
-from tests.events.test_run_index import STEPS, TAGS, events, make_run
 from tests.support import event_reader
+from tests.support.indexed_runs import STEPS, TAGS, events, make_run
 
 if TYPE_CHECKING:
     from pathlib import Path
