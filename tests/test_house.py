@@ -143,8 +143,8 @@ def test_the_public_names() -> None:
 # What each command or class may load of what is heavy; nothing here may load torch.
 LIGHT = {
     "from monitor import Logger": (),
-    "import monitor.commands.runs, monitor.commands.compare, monitor.commands.serve": (),
-    "from monitor.dashboards import tensorboard_server; from monitor.events import writer": (),
+    "import monitor.commands.listing.runs, monitor.commands.comparing.compare, monitor.commands.serving.serve": (),
+    "from monitor.dashboards.tensorboard import tensorboard_server; from monitor.events import writer": (),
     "import monitor.dashboards.visdom.server": ("PIL", "numpy", "visdom"),
     "from monitor import reopen; from monitor.events import reader, summaries": ("tensorboard",),
     "from monitor.sinks.tensorboard import TensorBoardSink": ("PIL", "numpy", "tensorboard"),

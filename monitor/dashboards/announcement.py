@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from monitor.dashboards.leases import Lease
+    from monitor.dashboards.ownership.leases import Lease
     from monitor.runs.run import Run
     from monitor.sinks.base import Sink
 
@@ -31,8 +31,8 @@ def join_servers(run: Run, sinks: Iterable[Sink]) -> list[Lease]:
     wanting = [sink for sink in sinks if isinstance(sink, DashboardSink) and not sink.has_address]
     if not wanting:
         return []
-    from monitor.dashboards.lease_files import served
-    from monitor.dashboards.leases import Lease, ServerEndingError
+    from monitor.dashboards.ownership.lease_files import served
+    from monitor.dashboards.ownership.leases import Lease, ServerEndingError
 
     folders = [str(folder) for folder in run.path.resolve().parents]
     leases = []
@@ -95,7 +95,7 @@ def _page(sink: DashboardSink, run: Run) -> str:
 
 def _board(path: Path) -> str:
     """Return the address of a TensorBoard that a run started over a folder above `path`, or the command for one."""
-    from monitor.dashboards.lease_files import served_urls
+    from monitor.dashboards.ownership.lease_files import served_urls
 
     for folder in path.resolve().parents:
         for url in served_urls("TensorBoard", logdir=str(folder)):

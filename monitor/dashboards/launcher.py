@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from monitor.dashboards.lease_files import BY_USER, is_same_server, served, served_urls
-from monitor.dashboards.leases import Lease, ServerEndingError
+from monitor.dashboards.ownership.lease_files import BY_USER, is_same_server, served, served_urls
+from monitor.dashboards.ownership.leases import Lease, ServerEndingError
 from monitor.dashboards.server_process import DashboardServer, wait_until_gone
 from monitor.network import fetch_json, free_port, is_loopback, listener_user, listens, tensorboard_port
 

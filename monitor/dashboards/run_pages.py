@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.dashboards.lease_files import served_urls
+from monitor.dashboards.ownership.lease_files import served_urls
 from monitor.errors import MonitorError
 from monitor.files import atomic_write
 from monitor.network import fetch_json, visdom_port

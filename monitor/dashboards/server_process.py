@@ -15,7 +15,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from monitor.dashboards.child_output import read_line
-from monitor.dashboards.leases import LEASE_VARIABLE, Lease, ServerEndingError, start_lock
+from monitor.dashboards.ownership.leases import LEASE_VARIABLE, Lease, ServerEndingError, start_lock
 
 log = logging.getLogger("monitor")
 

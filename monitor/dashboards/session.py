@@ -19,8 +19,8 @@ import click
 
 from monitor.dashboards.keeper import DashboardKeeper
 from monitor.dashboards.launcher import serve_sink, serve_tensorboard
-from monitor.dashboards.leases import start_lock
-from monitor.dashboards.parent_watch import idle_minutes
+from monitor.dashboards.ownership.leases import start_lock
+from monitor.dashboards.ownership.parent_watch import idle_minutes
 from monitor.network import is_loopback
 from monitor.render.escaping import escape_control_chars
 from monitor.runs.rank import is_on_several_machines

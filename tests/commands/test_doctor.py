@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from monitor.cli import main
-from monitor.commands.doctor_checks import FAILURE, OK, WARNING, Finding, examine
+from monitor.commands.checking.doctor_checks import FAILURE, OK, WARNING, Finding, examine
 from tests.support.servers import FaultyServer, VisdomServer, free_port
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from rich.console import Console
 from tensorboardX import SummaryWriter
 
 from monitor.cli import main
-from monitor.commands.runs_table import runs_table
+from monitor.commands.listing.runs_table import runs_table
 from monitor.runs.listing import RunInfo, load
 from monitor.runs.listing.found_runs import FoundRuns
 from monitor.runs.run_file import timestamp

@@ -117,7 +117,7 @@ def test_a_foreign_add_hparams_takes_no_column_away(tmp_path: Path, serve: Calla
 def test_a_declaration_counts_where_all_runs_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
     from tensorboard.plugins.hparams import api_pb2, backend_context, metadata, plugin_data_pb2
 
-    from monitor.dashboards.tensorboard_server import show_settings_of_all_runs
+    from monitor.dashboards.tensorboard.tensorboard_server import show_settings_of_all_runs
 
     name = "_find_experiment_tag"
     monkeypatch.setattr(backend_context.Context, name, getattr(backend_context.Context, name))  # put back at the end

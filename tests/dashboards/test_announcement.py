@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from monitor import Logger, Run
 from monitor.cli import main
 from monitor.dashboards.announcement import where_to_look
-from monitor.dashboards.lease_files import BY_RUN
-from monitor.dashboards.leases import Lease
+from monitor.dashboards.ownership.lease_files import BY_RUN
+from monitor.dashboards.ownership.leases import Lease
 from monitor.sinks import registry
 from tests.support.servers import free_port
 

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from monitor.dashboards.lease_files import lease_path
-from monitor.dashboards.leases import Lease, ServerEndingError
+from monitor.dashboards.ownership.lease_files import lease_path
+from monitor.dashboards.ownership.leases import Lease, ServerEndingError
 from monitor.testing import wait_until
 
 URL = "http://127.0.0.1:1"

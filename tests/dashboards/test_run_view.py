@@ -18,9 +18,9 @@ from click.testing import CliRunner
 
 from monitor import Logger, ScalarBlock, read
 from monitor.cli import main
-from monitor.dashboards.lease_files import served_urls
-from monitor.dashboards.run_view import PREFIX, Choice, RunView
-from monitor.dashboards.tensorboard_server import MAX_POINTS
+from monitor.dashboards.ownership.lease_files import served_urls
+from monitor.dashboards.tensorboard.run_view import PREFIX, Choice, RunView
+from monitor.dashboards.tensorboard.tensorboard_server import MAX_POINTS
 from monitor.events.files import event_files
 from monitor.events.framing import frame
 from monitor.events.scalars.encoding import encode_scalars

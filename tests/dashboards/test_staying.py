@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from monitor.cli import main
-from monitor.dashboards.leases import Lease
-from monitor.dashboards.parent_watch import Pages, idle_minutes
+from monitor.dashboards.ownership.leases import Lease
+from monitor.dashboards.ownership.parent_watch import Pages, idle_minutes
 from monitor.errors import SpecError
 from monitor.testing import wait_until
 from tests.support.dashboards import answers, mlp

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from monitor.commands.sweep_groups import watched_runs
+from monitor.commands.listing.sweep_groups import watched_runs
 from monitor.runs.listing import RunInfo, scan
 from monitor.runs.trials.sweep_runs import group_sweeps
 from monitor.sweeps.page.sweep_page import SweepPage

@@ -29,7 +29,7 @@ from visdom.server.handlers import web_handlers
 from visdom.utils.server_utils import broadcast, broadcast_envs
 
 from monitor.dashboards.assets import cache as assets
-from monitor.dashboards.parent_watch import Pages, yield_to_training
+from monitor.dashboards.ownership.parent_watch import Pages, yield_to_training
 from monitor.dashboards.visdom import handlers
 from monitor.dashboards.visdom.env_store import MAIN_ENV, Env, EnvStore, empty_env
 from monitor.network import is_loopback

@@ -9,7 +9,7 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from monitor.commands.text_lines import Lines, one_line, shortened, shortened_end, width_of
+from monitor.commands.listing.text_lines import Lines, one_line, shortened, shortened_end, width_of
 from monitor.metrics import sort_key
 
 if TYPE_CHECKING:

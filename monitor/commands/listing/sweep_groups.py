@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monitor.commands.base import as_text
-from monitor.commands.runs_table import runs_table
+from monitor.commands.listing.runs_table import runs_table
 from monitor.runs.status import RunStatus
 from monitor.runs.trials.sweep_runs import group_sweeps
 

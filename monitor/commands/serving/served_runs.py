@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from monitor.commands.base import fail
-from monitor.commands.runs import select
-from monitor.dashboards.run_view import Choice, RunView
+from monitor.commands.listing.runs import select
+from monitor.dashboards.tensorboard.run_view import Choice, RunView
 from monitor.runs.filter import Filter
 from monitor.runs.listing import sort_runs
 from monitor.runs.listing.found_runs import FoundRuns

@@ -20,7 +20,7 @@ def doctor(logdir: Path, data_dir: Path | None) -> int:
     """Check versions, packages, disk, dashboards, data, and GPU; exit status 1 if a training cannot run."""
     from platformdirs import user_cache_path
 
-    from monitor.commands.doctor_checks import FAILURE, examine
+    from monitor.commands.checking.doctor_checks import FAILURE, examine
 
     failures = 0
     for finding in examine(logdir, data_dir or user_cache_path("training-monitor") / "data"):

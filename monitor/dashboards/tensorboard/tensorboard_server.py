@@ -13,8 +13,8 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from monitor.dashboards.parent_watch import Pages, yield_to_training
-from monitor.dashboards.tensorboard_assets import pack_files_when_asked_for
+from monitor.dashboards.ownership.parent_watch import Pages, yield_to_training
+from monitor.dashboards.tensorboard.tensorboard_assets import pack_files_when_asked_for
 from monitor.network import free_port, local_opener
 from monitor.runs.resume import mark_lost_runs
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from monitor.dashboards.run_view import RunView
+    from monitor.dashboards.tensorboard.run_view import RunView
 
 MAX_POINTS = 2000  # of a curve of a view that TensorBoard keeps all of; a curve of an index has at most 1,280
 LOST_RUN_CHECK_S = 30.0  # between two checks for runs whose process died

@@ -16,9 +16,9 @@ from click.core import ParameterSource
 from monitor.commands.base import MonitorCommand, MonitorGroup, fail
 from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.dashboards.launcher import default_data_folder
-from monitor.dashboards.lease_files import BY_RUN, BY_USER
-from monitor.dashboards.leases import Lease, server_lease
-from monitor.dashboards.parent_watch import Pages, exit_with_last_lease, exit_with_parent
+from monitor.dashboards.ownership.lease_files import BY_RUN, BY_USER
+from monitor.dashboards.ownership.leases import Lease, server_lease
+from monitor.dashboards.ownership.parent_watch import Pages, exit_with_last_lease, exit_with_parent
 from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, free_port, is_loopback
 from monitor.remote.mirror import keep_current
 from monitor.runs.process import signals_as_exit
@@ -41,7 +41,7 @@ def serve(ctx: click.Context, status: bool, stop: bool) -> None:
         raise click.UsageError("--status and --stop exclude each other.")
     if not (status or stop):
         raise click.exceptions.NoArgsIsHelpError(ctx)
-    from monitor.dashboards import shared_servers
+    from monitor.dashboards.ownership import shared_servers
 
     for line in shared_servers.stop() if stop else shared_servers.describe():
         click.echo(line)
@@ -160,13 +160,13 @@ def tensorboard(
     """Serve TensorBoard for the runs of a log directory."""
     pages = Pages()
     lease = _watch_owners(parent, pages)
-    from monitor.dashboards import tensorboard_server
+    from monitor.dashboards.tensorboard import tensorboard_server
 
     view = None
     keep_current(logdir)
     try:
         if expression is not None or last is not None or quick:
-            from monitor.commands.served_runs import make_view
+            from monitor.commands.serving.served_runs import make_view
 
             view = make_view(logdir, expression, last, full=quick is False)
         else:

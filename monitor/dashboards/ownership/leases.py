@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.dashboards.lease_files import BY_USER, lease_folder, lease_path
+from monitor.dashboards.ownership.lease_files import BY_USER, lease_folder, lease_path
 from monitor.runs import process
 
 if TYPE_CHECKING:

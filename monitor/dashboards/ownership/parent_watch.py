@@ -15,7 +15,7 @@ from monitor.errors import SpecError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from monitor.dashboards.leases import Lease
+    from monitor.dashboards.ownership.leases import Lease
 
 POLL_INTERVAL_S = 0.25
 EXIT_TIMEOUT_S = 5.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from monitor.commands.base import MonitorCommand
-from monitor.commands.compare import group_options, write_page
+from monitor.commands.comparing.compare import group_options, write_page
 from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.comparison.compare import find_runs, load_run
 

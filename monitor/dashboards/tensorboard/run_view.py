@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from monitor.dashboards.reduced_run import ReducedRun, reduce_run
+from monitor.dashboards.tensorboard.reduced_run import ReducedRun, reduce_run
 from monitor.events.media.projector import CONFIG_NAME
 
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ def compare(
         raise click.UsageError("--step needs --html FILE.")
     if not group_by and (ignore or events is not None):
         raise click.UsageError(f"{'--ignore' if ignore else '--events'} needs --group-by config, or a setting.")
-    from monitor.commands.compare_text import show
+    from monitor.commands.comparing.compare_text import show
     from monitor.comparison.comparison import Comparison
     from monitor.comparison.event_data import LeftOut
 

@@ -140,7 +140,7 @@ def print_table(
     infos: Sequence[RunInfo], metrics: Sequence[str], left_out: int, *, is_page: bool, newest_last: bool
 ) -> None:
     """Print a table: as text alone into a pipe, where rich is not needed."""
-    from monitor.commands.runs_table import runs_table
+    from monitor.commands.listing.runs_table import runs_table
 
     if not sys.stdout.isatty() and "FORCE_COLOR" not in os.environ:
         table = runs_table(infos, metrics, pipe_width(), None, left_out, newest_last=newest_last)
@@ -160,7 +160,7 @@ def watch_runs(logdir: Path, found: FoundRuns, selection: Selection, nothing: st
     from rich.live import Live
     from rich.text import Text
 
-    from monitor.commands.sweep_groups import watched_runs
+    from monitor.commands.listing.sweep_groups import watched_runs
 
     console = Console()
     with suppress(KeyboardInterrupt), Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:

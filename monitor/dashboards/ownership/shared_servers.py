@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from monitor.dashboards.lease_files import BY_USER, lease_folder
-from monitor.dashboards.leases import Lease
-from monitor.dashboards.parent_watch import idle_minutes
+from monitor.dashboards.ownership.lease_files import BY_USER, lease_folder
+from monitor.dashboards.ownership.leases import Lease
+from monitor.dashboards.ownership.parent_watch import idle_minutes
 from monitor.dashboards.server_process import wait_until_gone
 from monitor.network import is_tensorboard, is_visdom, tensorboard_port, visdom_port
 from monitor.runs import process

@@ -38,7 +38,7 @@ def replay(
     """
     from platformdirs import user_data_path
 
-    from monitor.commands.replay_runs import Replays
+    from monitor.commands.replaying.replay_runs import Replays
 
     refresh_runs([path])
     if follow:

@@ -1,0 +1,1 @@
+"""`monitor doctor` and `monitor assets`: whether this machine has what is needed."""

@@ -1,0 +1,1 @@
+"""The commands that compare runs, report on them, and take their data out."""

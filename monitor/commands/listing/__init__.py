@@ -1,0 +1,1 @@
+"""`monitor runs`: the list, its table, and its groups."""

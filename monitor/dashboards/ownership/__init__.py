@@ -1,0 +1,1 @@
+"""Whom a server belongs to: leases, the log directory, a parent process."""

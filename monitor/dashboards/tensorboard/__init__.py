@@ -1,0 +1,1 @@
+"""TensorBoard's server, and the views that it serves."""
