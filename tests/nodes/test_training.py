@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -12,12 +13,14 @@ from monitor.testing import wait_until
 from tests.support import event_reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.nodes.conftest import TorchRun
     from tests.support.nodes import Node
 
 pytestmark = pytest.mark.slow
+JobT = TypeVar("JobT")
 WIDE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}  # without it, torchrun hangs when a machine joins
 
 
@@ -45,6 +48,13 @@ def has_checkpoint(folder: Path) -> bool:
     return any((folder / "runs" / "job" / "checkpoints").glob("step-*.pt"))
 
 
+def begin(starts: Sequence[Callable[[], JobT]], folder: Path) -> list[JobT]:
+    """Start a job on each node, and wait for a checkpoint."""
+    jobs = [start() for start in starts]
+    wait_until(lambda: has_checkpoint(folder), 120, "a checkpoint")
+    return jobs
+
+
 def goes_on_at(folder: Path, node: Node) -> bool:
     """Tell whether a process on this node goes on with the run, and has come further."""
     fields = fields_of(folder)
@@ -67,8 +77,7 @@ def test_a_cut_that_heals_leaves_no_trace(
     nodes: tuple[Node, Node], torchrun: TorchRun, tmp_path: Path, small_mnist: Path
 ) -> None:
     command = training(tmp_path, small_mnist, 250)
-    jobs = [torchrun(node, *command, MONITOR_RANK_TIMEOUT="120") for node in nodes]
-    wait_until(lambda: has_checkpoint(tmp_path), 120, "a checkpoint")
+    jobs = begin([partial(torchrun, node, *command, MONITOR_RANK_TIMEOUT="120") for node in nodes], tmp_path)
     nodes[1].cut()
     seen: list[tuple[str, int]] = []
 
@@ -94,8 +103,7 @@ def test_when_a_machine_dies_the_other_goes_on_in_the_same_run(
 ) -> None:
     """Rank 0 moves to the other machine, whose torchrun knows the run."""
     command = training(tmp_path, small_mnist, 300)
-    jobs = [torchrun(node, *command, count="1:2") for node in nodes]
-    wait_until(lambda: has_checkpoint(tmp_path), 120, "a checkpoint")
+    jobs = begin([partial(torchrun, node, *command, count="1:2") for node in nodes], tmp_path)
     assert fields_of(tmp_path)["host"] == "node-1"
     nodes[0].kill()
     assert jobs[1].wait(200) == 0, logs(tmp_path)

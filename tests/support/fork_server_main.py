@@ -9,11 +9,8 @@ from __future__ import annotations
 import gc
 import importlib
 import io
-import json
 import os
 import runpy
-import select
-import signal
 import socket
 import sys
 import tempfile
@@ -21,6 +18,8 @@ import types
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from monitor.sweeps.processes.forking import reset_signals, serve_forks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +54,6 @@ PRELOADED = (
     "runners.training.models",
     "runners.training.optimizers",
 )
-MAX_REQUEST_BYTES = 2**20
 
 
 def preload() -> None:
@@ -72,69 +70,24 @@ def preload() -> None:
 
 
 def serve(requests: socket.socket) -> dict[str, Any]:
-    """Fork a child per request until the other side closes; in a child, return its request.
-
-    A request is a line of JSON and four file descriptors: stdin, stdout, stderr, and a pipe that gets the child's pid
-    and later its return code, a line each.
-    """
-    reports: dict[int, int] = {}
-    woken, waker = os.pipe()
-    for descriptor in (woken, waker):
-        os.set_blocking(descriptor, False)
-    signal.set_wakeup_fd(waker)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    while True:
-        ready, _, _ = select.select([requests.fileno(), woken], [], [])
-        if woken in ready:
-            os.read(woken, 4096)
-            reap(reports)
-        if requests.fileno() not in ready:
-            continue
-        data, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 4)
-        while data and not data.endswith(b"\n"):
-            data += requests.recv(MAX_REQUEST_BYTES)
-        if not data:
-            sys.exit()
-        pid = os.fork()
-        if pid == 0:
-            signal.set_wakeup_fd(-1)
-            requests.close()
-            take_streams(descriptors[:3], [woken, waker, descriptors[3], *reports.values()])
-            request: dict[str, Any] = json.loads(data)
-            return request
-        for descriptor in descriptors[:3]:
-            os.close(descriptor)
-        reports[pid] = descriptors[3]
-        os.write(descriptors[3], f"{pid}\n".encode())
+    """Fork a child per request, with its stdin, stdout, and stderr, until the other side closes; return its request."""
+    request, streams = serve_forks(requests, 4)
+    take_streams(streams)
+    return request
 
 
-def take_streams(streams: Sequence[int], others: Sequence[int]) -> None:
-    """Make `streams` the stdin, stdout and stderr of this process, and close the others."""
-    for descriptor in others:
-        os.close(descriptor)
+def take_streams(streams: Sequence[int]) -> None:
+    """Make `streams` the stdin, stdout and stderr of this process."""
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
-
-
-def reap(reports: dict[int, int]) -> None:
-    """Report the return codes of the children that ended."""
-    while reports:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        report = reports.pop(pid)
-        os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
-        os.close(report)
 
 
 def become(request: dict[str, Any]) -> None:
     """Make this child look like a new interpreter that was started with the request's arguments."""
     if request["start_new_session"]:
         os.setsid()
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    reset_signals()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])

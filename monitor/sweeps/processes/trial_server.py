@@ -11,10 +11,7 @@ import contextlib
 import gc
 import importlib
 import io
-import json
 import os
-import select
-import signal
 import socket
 import sys
 import tempfile
@@ -23,10 +20,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from monitor.sweeps.processes.forking import reset_signals, serve_forks
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_REQUEST_BYTES = 2**20
 DESCRIPTORS = 3  # with a request: what keeps the claim, the trial's output, and a pipe for its number and return code
 
 
@@ -53,44 +51,14 @@ def can_fork() -> bool:
 
 def serve(requests: socket.socket) -> dict[str, Any]:
     """Fork a child per request until the driver is gone; in a child, return its request."""
-    reports: dict[int, int] = {}
-    woken, waker = os.pipe()
-    for descriptor in (woken, waker):
-        os.set_blocking(descriptor, False)
-    signal.set_wakeup_fd(waker)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    while True:
-        ready, _, _ = select.select([requests.fileno(), woken], [], [])
-        if woken in ready:
-            os.read(woken, 4096)
-            _reap(reports)
-        if requests.fileno() not in ready:
-            continue
-        data, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, DESCRIPTORS)
-        while data and not data.endswith(b"\n"):
-            data += requests.recv(MAX_REQUEST_BYTES)
-        if not data:
-            sys.exit()
-        pid = os.fork()
-        if pid == 0:
-            signal.set_wakeup_fd(-1)
-            for descriptor in (requests.detach(), woken, waker, descriptors[2], *reports.values()):
-                os.close(descriptor)
-            request: dict[str, Any] = json.loads(data)
-            request["claim"], request["output"] = descriptors[:2]
-            return request
-        for descriptor in descriptors[:2]:
-            os.close(descriptor)
-        reports[pid] = descriptors[2]
-        _report(descriptors[2], pid)
+    request, (claim, output) = serve_forks(requests, DESCRIPTORS)
+    return {**request, "claim": claim, "output": output}
 
 
 def become(request: dict[str, Any]) -> None:
     """Make this child a process of its own, as if a user had started `monitor`."""
     os.setsid()
-    for changed in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(changed, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    reset_signals()
     null = os.open(os.devnull, os.O_RDONLY)
     for descriptor, number in ((null, 0), (request["output"], 1), (request["output"], 2)):
         os.dup2(descriptor, number)
@@ -125,22 +93,6 @@ def _stream(number: int) -> io.TextIOWrapper:
     """Open stdout or stderr as a new interpreter does, with a line at a time."""
     raw = io.FileIO(number, "w", closefd=False)
     return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
-
-
-def _reap(reports: dict[int, int]) -> None:
-    """Report the return codes of the children that ended."""
-    while reports:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            return
-        report = reports.pop(pid)
-        _report(report, os.waitstatus_to_exitcode(status))
-        os.close(report)
-
-
-def _report(descriptor: int, number: int) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the driver has just died
-        os.write(descriptor, f"{number}\n".encode())
 
 
 if __name__ == "__main__":
