@@ -47,7 +47,7 @@ from monitor.runs.script_session import (
     SUPERVISOR_VARIABLE,
 )
 from monitor.runs.status import RunStatus
-from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE
+from monitor.runs.trials.trial import SWEEP_VARIABLE
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from monitor.errors import AlertError
 from monitor.halving import parse_prune
 from monitor.runs.rank import process_rank
-from monitor.runs.settings.convert import to_settings
-from monitor.runs.trials.trial import Trial, current_trial, pruner_of, trial_by_hand
+from monitor.runs.trials.pruning import pruner_of, trial_by_hand
+from monitor.runs.trials.trial import Trial, current_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,13 +45,14 @@ class Pruning(NamedTuple):
             return
         trial = self.trial
         if self.rule is not None and (trial is None or self.rule.peers is not None):
-            trial = trial_by_hand(self.rule, run)
+            trial = trial_by_hand(self.rule, run.path, run.name)
         if trial is None:
             return
-        known = {_simplified(name) for name in run.config}
-        values = to_settings(dict(trial.values))
-        run.config.update({name: value for name, value in values.items() if _simplified(name) not in known})
-        run.update(sweep={**trial.fields(), "values": values}, config=run.config)  # without secrets
+        known, fields = {_simplified(name) for name in run.config}, trial.masked_fields()
+        new = {name: value for name, value in fields["values"].items() if _simplified(name) not in known}
+        run.config.update(new)
+        if new or trial is not self.trial:  # otherwise `run.json` has it since it was made
+            run.update(sweep=fields, config=run.config)
         if self.is_wanted:
             sink.pruner, sink.on_prune = pruner_of(trial, self.rule), on_prune
 
@@ -69,7 +70,7 @@ def sweep_environment(prune: str | None, run: Run) -> str:
     pruning = parse_pruning(prune)
     trial, rule = pruning.trial, pruning.rule
     if rule is not None and (trial is None or rule.peers is not None):
-        trial = trial_by_hand(rule, run)
+        trial = trial_by_hand(rule, run.path, run.name)
     elif rule is not None and trial is not None:
         trial = trial._replace(metric=rule.metric, goal=rule.goal, prune=rule.halving.fields())
     elif trial is not None and not pruning.is_wanted:

@@ -19,7 +19,7 @@ from monitor.runs.run import Run, process_fields
 from monitor.runs.run_file import RUN_FILE, timestamp
 from monitor.runs.script_session import is_held_by_supervisor
 from monitor.runs.status import RunStatus
-from monitor.runs.trials.sweep_trial import sweep_field
+from monitor.runs.trials.trial import sweep_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,7 +27,7 @@ from monitor.runs.script_session import announce, is_held_by_supervisor
 from monitor.runs.settings.convert import read_settings, to_settings, warn_of_missing
 from monitor.runs.settings.masking import mask_command, mask_text
 from monitor.runs.status import RunStatus
-from monitor.runs.trials.sweep_trial import note_run, sweep_field
+from monitor.runs.trials.trial import note_run, sweep_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

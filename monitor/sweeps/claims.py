@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.runs import process
 from monitor.runs.status import HEARTBEAT_TIMEOUT_S
-from monitor.runs.trials.sweep_trial import TRIALS_FOLDER
+from monitor.runs.trials.trial import TRIALS_FOLDER
 from monitor.sweeps.locks import lock
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from monitor.runs.listing import RunInfo, load
 from monitor.runs.run_file import parse_number
 from monitor.runs.status import SIGNAL_EXIT_CODES, RunStatus
-from monitor.runs.trials.sweep_trial import TRIALS_FOLDER, runs_path
+from monitor.runs.trials.trial import TRIALS_FOLDER, runs_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from monitor.errors import DataError, MonitorError, SpaceError
 from monitor.files import atomic_write
 from monitor.metrics import GOALS
 from monitor.runs.settings.masking import mask_command
-from monitor.runs.trials.sweep_trial import TRIALS_FOLDER
+from monitor.runs.trials.trial import SWEEP_SUFFIX, TRIALS_FOLDER
 from monitor.suggestions import hint
 from monitor.sweeps.space import Dimension, from_value, unique
 from monitor.sweeps.target import Target
@@ -19,7 +19,7 @@ from monitor.sweeps.target import Target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SUFFIX, SETTINGS_FILE = ".sweep", "sweep.json"
+SETTINGS_FILE = "sweep.json"
 SAMPLERS = ("tpe", "random", "grid", "qmc")
 ENGINES = ("optuna", "ray")
 
@@ -142,16 +142,19 @@ def write_sweep(folder: Path, sweep: Sweep) -> None:
 
 def sweep_folder(logdir: Path, name: str) -> Path:
     """Return the folder of a sweep, which need not be there."""
-    return logdir / f"{name}{SUFFIX}"
+    return logdir / f"{name}{SWEEP_SUFFIX}"
 
 
 def find_folder(name: str, logdir: Path) -> Path:
     """Return the folder of a sweep by its name, or by its path. Raises `DataError` if there is none."""
     path = Path(name)
-    for folder in (sweep_folder(logdir, name), path, path.with_name(path.name + SUFFIX)):
+    for folder in (sweep_folder(logdir, name), path, path.with_name(path.name + SWEEP_SUFFIX)):
         if (folder / SETTINGS_FILE).is_file():
             return folder
-    known = [found.parent.name.removesuffix(SUFFIX) for found in sorted(logdir.glob(f"*{SUFFIX}/{SETTINGS_FILE}"))]
+    known = [
+        found.parent.name.removesuffix(SWEEP_SUFFIX)
+        for found in sorted(logdir.glob(f"*{SWEEP_SUFFIX}/{SETTINGS_FILE}"))
+    ]
     raise DataError(f"there is no sweep {name!r} in {str(logdir)!r}{hint(name, known)}")
 
 

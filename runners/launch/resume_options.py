@@ -213,6 +213,6 @@ def run_directory(run: Path, logdir: Path) -> Path:
 
 def _earlier_attempt(options: RunOptions) -> Path | None:
     """Return the run that an earlier process of the same trial of a sweep has left."""
-    from monitor.runs.trials.sweep_trial import earlier_attempt
+    from monitor.runs.trials.trial import earlier_attempt
 
     return earlier_attempt(options.logdir / options.name) if options.name is not None else None

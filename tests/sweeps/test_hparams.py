@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor import Logger
-from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE
-from monitor.runs.trials.trial import Trial
+from monitor.runs.trials.trial import SWEEP_VARIABLE, Trial
 from monitor.testing import wait_until
 from tests.support.scripts import run_script, write_script
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor import Logger, reopen
+from monitor import Logger, Run, reopen
 from monitor.records import Text
 from monitor.runs.listing import load, scan
 from monitor.runs.trials.rungs import Rungs
-from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE
-from monitor.runs.trials.trial import Trial, current_trial
+from monitor.runs.trials.trial import SWEEP_VARIABLE, Trial, current_trial
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 from tests.support.scripts import run_script, write_script
@@ -131,6 +130,18 @@ def test_a_variable_that_says_nothing_of_use_is_ignored(
     trial = current_trial()
     assert trial is not None
     assert (trial.trial, str(trial.folder), trial.prune) == (0, "/s.sweep", None)
+
+
+def test_secrets_are_not_even_in_the_first_run_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in sweep(tmp_path, 3, api_key="s3cret", lr=0.1).items():
+        monkeypatch.setenv(name, value)
+    run = Run(tmp_path / "a")
+    assert "s3cret" not in (tmp_path / "a" / "run.json").read_text()
+    assert facts(tmp_path / "a")["sweep"]["values"].keys() == {"api_key", "lr"}
+    with Logger(run, []):
+        pass
+    assert "s3cret" not in (tmp_path / "a" / "run.json").read_text()
+    assert (facts(tmp_path / "a")["config"]["lr"], facts(tmp_path / "a")["sweep"]["trial"]) == (0.1, 3)
 
 
 def test_a_resumed_run_counts_on(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from monitor.halving import Halving, PruneRule
+from monitor.runs.trials.rungs import Rungs
+from monitor.runs.trials.trial import SWEEP_SUFFIX, Trial
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from monitor.halving import PruneRule
-    from monitor.runs.trials.rungs import Rungs
+    from pathlib import Path
 
 log = logging.getLogger("monitor")
 
@@ -115,3 +117,19 @@ class Pruner:
             place = f"is one of the first {self.rule.halving.bootstrap_count}"
         at = f"rung {self._rung}, step {self._last_step}"
         return f"{self.rule.metric} {self._last_value:.6g} at {at} {place}"
+
+
+def trial_by_hand(rule: PruneRule, directory: Path, name: str) -> Trial:
+    """Return the run `name` in `directory`, whose peers the rule names, as a trial of a sweep of that name."""
+    assert rule.peers is not None
+    folder = directory.parent / f"{rule.peers}{SWEEP_SUFFIX}"
+    return Trial(rule.peers, name, rule.metric, rule.goal, {}, folder, rule.halving.fields())
+
+
+def pruner_of(trial: Trial, rule: PruneRule | None = None) -> Pruner | None:
+    """Return what prunes a trial: by `rule`, or else by the rule of the sweep; None if it has none."""
+    if rule is None:
+        if trial.prune is None:
+            return None
+        rule = PruneRule(trial.metric, trial.goal, Halving.from_fields(trial.prune))
+    return Pruner(rule, Rungs(trial.folder, str(trial.trial)))

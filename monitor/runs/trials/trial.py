@@ -1,29 +1,29 @@
-"""The trial of a sweep that this process is: what the sweep tells it through the environment."""
+"""The trial of a sweep that this process is, as the environment says, and what it tells the sweep."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.errors import AlertError
-from monitor.halving import Halving, PruneRule
+from monitor.errors import AlertError, DataError
+from monitor.halving import Halving
 from monitor.metrics import GOALS
-from monitor.runs.trials.pruning import Pruner
-from monitor.runs.trials.rungs import Rungs
-from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE
+from monitor.runs.run_file import RUN_FILE, read_run_file
+from monitor.runs.settings.convert import to_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from monitor.runs.run import Run
-
 log = logging.getLogger("monitor")
 
+SWEEP_VARIABLE = "MONITOR_SWEEP"  # a JSON object with the fields of `Trial`
 SWEEP_SUFFIX = ".sweep"  # of the folder of a sweep, in the log directory
+TRIALS_FOLDER = "trials"  # in the sweep's folder: what its trials leave there
 
 
 class Trial(NamedTuple):
@@ -50,9 +50,13 @@ class Trial(NamedTuple):
     is_best: bool = False
 
     def fields(self) -> dict[str, Any]:
-        """Return what `run.json` says about it."""
+        """Return the fields that have a value, without the folder."""
         unsaid = {"folder", *(name for name, value in self._asdict().items() if value is None or value is False)}
         return {name: value for name, value in self._asdict().items() if name not in unsaid}
+
+    def masked_fields(self) -> dict[str, Any]:
+        """Return what `run.json` says about it, without secrets."""
+        return {**self.fields(), "values": to_settings(dict(self.values))}
 
     def to_environment(self) -> str:
         """Return the value of `MONITOR_SWEEP` that makes a process this trial."""
@@ -65,20 +69,41 @@ def current_trial() -> Trial | None:
     return _parse(text) if text else None
 
 
-def trial_by_hand(rule: PruneRule, run: Run) -> Trial:
-    """Return a run whose peers the rule names as a trial of a sweep of that name."""
-    assert rule.peers is not None
-    folder = run.path.parent / f"{rule.peers}{SWEEP_SUFFIX}"
-    return Trial(rule.peers, run.name, rule.metric, rule.goal, {}, folder, rule.halving.fields())
+def sweep_field() -> dict[str, Any]:
+    """Return `{"sweep": …}` for the `run.json` of a run that a trial starts; nothing outside a sweep."""
+    trial = current_trial()
+    return {} if trial is None else {"sweep": trial.masked_fields()}
 
 
-def pruner_of(trial: Trial, rule: PruneRule | None = None) -> Pruner | None:
-    """Return what prunes a trial: by `rule`, or else by the rule of the sweep; None if it has none."""
-    if rule is None:
-        if trial.prune is None:
-            return None
-        rule = PruneRule(trial.metric, trial.goal, Halving.from_fields(trial.prune))
-    return Pruner(rule, Rungs(trial.folder, str(trial.trial)))
+def note_run(directory: Path) -> None:
+    """Tell the sweep, if there is one, that its trial logs to a run in `directory`."""
+    trial = current_trial()
+    if trial is not None:
+        line = json.dumps(os.path.abspath(directory)) + "\n"  # noqa: PTH100 - keeps links as they are
+        with suppress(OSError):  # the folder is gone
+            path = runs_path(trial.folder, trial.trial)
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            try:
+                os.write(descriptor, line.encode())
+            finally:
+                os.close(descriptor)
+
+
+def runs_path(folder: Path, trial: int | str) -> Path:
+    """Return the file in which a trial notes its runs, one line of JSON each."""
+    return folder / TRIALS_FOLDER / f"{trial}.runs"
+
+
+def earlier_attempt(directory: Path) -> Path | None:
+    """Return `directory` if an earlier process of the same trial has left its run there, which goes on; else None."""
+    trial = current_trial()
+    if trial is None or not (directory / RUN_FILE).is_file():
+        return None
+    with suppress(DataError):
+        left: Mapping[str, Any] = read_run_file(directory).get("sweep") or {}
+        if (left.get("name"), left.get("trial")) == (trial.name, trial.trial):
+            return directory
+    return None
 
 
 @lru_cache(4)

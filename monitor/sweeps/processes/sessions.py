@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE
+from monitor.runs.trials.trial import SWEEP_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,7 +12,8 @@ from monitor.halving import parse_settings
 from monitor.runs.rank import without_ranks
 from monitor.runs.run_file import RUN_FILE
 from monitor.runs.script_session import DIRECTORY_VARIABLE
-from monitor.runs.trials.sweep_trial import SWEEP_VARIABLE, runs_path
+from monitor.runs.trials.trial import SWEEP_VARIABLE, runs_path
+from monitor.runs.trials.trial import Trial as SweepTrial
 from monitor.sinks import registry
 from monitor.sweeps.processes.trial_process import TrialProcess, TrialServer
 from monitor.sweeps.results import log_path
@@ -69,17 +69,11 @@ def prepare(
     sinks = specs(name)
     options = {"--name": [name], "--logdir": [str(logdir)], "--sink": sinks}
     arguments = sweep.target.trial_command(trial.number, trial.settings(sweep), options)
-    field = {
-        "name": sweep.name,
-        "trial": trial.number,
-        "metric": sweep.metric,
-        "goal": sweep.goal,
-        "values": trial.values(sweep),
-        "folder": str(folder),
-        "is_best": sweep.is_best,
-        "prune": None if sweep.prune is None else parse_settings(sweep.prune).fields(),
-    }
-    variables = {SWEEP_VARIABLE: json.dumps(field)}
+    prune = None if sweep.prune is None else parse_settings(sweep.prune).fields()
+    known = SweepTrial(
+        sweep.name, trial.number, sweep.metric, sweep.goal, trial.values(sweep), folder, prune, sweep.is_best
+    )
+    variables = {SWEEP_VARIABLE: known.to_environment()}
     if sweep.target.kind == "runner" and "--name" not in arguments:  # another's, without our options
         variables |= {DIRECTORY_VARIABLE: str(logdir / name), registry.SPECS_VARIABLE: ",".join(sinks)}
     runs_path(folder, trial.number).unlink(missing_ok=True)
