@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.runs.listing import RunInfo, load
-from monitor.runs.run_file import parse_number
 from monitor.runs.status import SIGNAL_EXIT_CODES, RunStatus
+from monitor.runs.trials.sweep_runs import trial_value
 from monitor.runs.trials.trial import TRIALS_FOLDER, runs_path
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def result_of(sweep: Sweep, folder: Path, trial: Trial, code: int | None) -> Res
         said = last_line(folder, trial.number)
         return Result(trial, "failed", error=said or f"exit status {code}, and no run")
     path = str(run.path)
-    value, step = _value(sweep, run)
+    value, step = trial_value(run.metrics.get(sweep.metric, {}), sweep.goal, is_best=sweep.is_best)
     if run.status in ENDED_EARLY:
         return Result(trial, "pruned", value, step, run=path)
     if run.status in NOT_ENDED or run.status == RunStatus.RUNNING:
@@ -141,11 +141,3 @@ def _main_run(sweep: Sweep, folder: Path, trial: int) -> RunInfo | None:
     """Return the first run of a trial with the metric, else its first run."""
     runs = [load(path) for path in runs_of(folder, trial)]
     return next((run for run in runs if sweep.metric in run.metrics), runs[0] if runs else None)
-
-
-def _value(sweep: Sweep, run: RunInfo) -> tuple[float | None, int | None]:
-    entry = run.metrics.get(sweep.metric, {})
-    is_best = sweep.is_best and "best" in entry and entry.get("goal") == sweep.goal
-    kind, step = ("best", "best_step") if is_best else ("last", "step")
-    value = parse_number(entry.get(kind))
-    return (float(value), entry.get(step)) if isinstance(value, int | float) else (None, None)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.runs.run_file import parse_number
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from monitor.runs.listing import RunInfo
 
 Order = tuple[int, int, str]
+
+
+def trial_value(entry: Mapping[str, Any], goal: str, *, is_best: bool) -> tuple[float | None, int | None]:
+    """Return what a trial is worth by its metric in `run.json`, and the step: the last value, or the best."""
+    kind, step = ("best", "best_step") if is_best and entry.get("goal") == goal else ("last", "step")
+    value = parse_number(entry.get(kind))
+    return (float(value), entry.get(step)) if isinstance(value, int | float) else (None, None)
 
 
 class SweepRuns(NamedTuple):
@@ -37,9 +44,8 @@ class SweepRuns(NamedTuple):
         None if there is none, or it is not finite.
         """
         entry = (run.fields.get("metrics") or {}).get(self.metric, {})
-        is_best = run.fields["sweep"].get("is_best") is True and entry.get("goal") == self.goal
-        value = parse_number(entry.get("best" if is_best else "last"))
-        return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+        value, _ = trial_value(entry, self.goal, is_best=run.fields["sweep"].get("is_best") is True)
+        return value if value is not None and math.isfinite(value) else None
 
     def ranked(self) -> list[RunInfo]:
         """Return the trials with a value, the best first; of equal ones, the first."""
