@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
-from monitor.capture.log_methods import LogMethods
+from monitor.capture.calls.log_methods import LogMethods
 from monitor.capture.run_config import RunConfig
 from monitor.dashboards.announcement import join_servers, say_where_to_look
 from monitor.delivery.children.forwarding import logger_for_child
@@ -40,7 +40,7 @@ from monitor.steering.handler import Handler
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from monitor.capture.null_logger import NullLogger
+    from monitor.capture.calls.null_logger import NullLogger
     from monitor.halving import PruneRule
     from monitor.render.charts.grouping import Charts
     from monitor.sinks.base import Sink

@@ -108,7 +108,7 @@ def test_an_import_that_points_up_is_found(tmp_path: Path) -> None:
     file = tmp_path / "reader.py"
     file.write_text("def read():\n    from monitor.sinks import registry\n")
     assert imports(file) == {"monitor.sinks.registry"}
-    assert layer("monitor.sinks.registry") < layer("monitor.events.reader")
+    assert layer("monitor.sinks.registry") < layer("monitor.events.reading.reader")
 
 
 def test_there_are_no_circles() -> None:
@@ -146,7 +146,9 @@ LIGHT = {
     "import monitor.commands.listing.runs, monitor.commands.comparing.compare, monitor.commands.serving.serve": (),
     "from monitor.dashboards.tensorboard import tensorboard_server; from monitor.events import writer": (),
     "import monitor.dashboards.visdom.server": ("PIL", "numpy", "visdom"),
-    "from monitor import reopen; from monitor.events import reader, summaries": ("tensorboard",),
+    "from monitor import reopen; from monitor.events.reading import reader; from monitor.events import summaries": (
+        "tensorboard",
+    ),
     "from monitor.sinks.tensorboard import TensorBoardSink": ("PIL", "numpy", "tensorboard"),
 }
 HEAVY = ("PIL", "matplotlib", "numpy", "rich", "tensorboard", "tensorboardX", "torch", "visdom")
@@ -164,7 +166,7 @@ def test_a_whole_run_without_torch(tmp_path: Path) -> None:
     script = """
 import sys, numpy
 from monitor import Logger
-from monitor.events.reader import read_history
+from monitor.events.reading.reader import read_history
 with Logger(sys.argv[1], ["tensorboard"], {"lr": 0.1}) as log:
     log.scalar("a", 1.0, 0)
     log.text("note", "text", 0)

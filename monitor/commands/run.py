@@ -38,8 +38,8 @@ from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
 from monitor.runs.process import signals_as_exit
 from monitor.runs.rank import process_rank
 from monitor.runs.run import Run
-from monitor.runs.script_runs import ScriptRuns, ending_of
-from monitor.runs.script_session import (
+from monitor.runs.scripts.script_runs import ScriptRuns, ending_of
+from monitor.runs.scripts.script_session import (
     ALERTS_VARIABLE,
     CODE_VARIABLE,
     DIRECTORY_VARIABLE,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from monitor.comparison.event_data import OnError
-    from monitor.events.history import Batch
+    from monitor.events.reading.history import Batch
 
 DEFAULT_METRIC_COUNT = 6  # metrics that are compared, unless they are named
 
@@ -114,8 +114,8 @@ def load_run(name: str, path: Path, on_error: OnError = None) -> ComparedRun:
 
 def _summarize(path: Path, goals: metrics.Goals, on_error: OnError) -> tuple[metrics.MetricSummary, dict[str, Any]]:
     """Return the metrics and the settings that event files hold. Blocks while it reads them."""
-    from monitor.events.history import fold_history
-    from monitor.events.index_update import current_index
+    from monitor.events.index.index_update import current_index
+    from monitor.events.reading.history import fold_history
 
     with suppress(OSError):  # which is said below
         index = current_index(path)

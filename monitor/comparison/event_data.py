@@ -11,10 +11,10 @@ import numpy as np
 
 from monitor.events.clock import CLOCK_BUCKETS, Clock
 from monitor.events.files import event_bytes, event_files
-from monitor.events.history import fold_history, select_tags
-from monitor.events.index_update import current_index, update_index
-from monitor.events.reader import EventReader, read_history
-from monitor.events.run_index import TooManyCurves
+from monitor.events.index.index_update import current_index, update_index
+from monitor.events.index.run_index import TooManyCurves
+from monitor.events.reading.history import fold_history, select_tags
+from monitor.events.reading.reader import EventReader, read_history
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.runs.run_file import RUN_FILE
 from monitor.scalar_block import ScalarBlock
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.events.history import Batch
-    from monitor.events.run_index import RunIndex
+    from monitor.events.index.run_index import RunIndex
+    from monitor.events.reading.history import Batch
     from monitor.records import Record
 
     Points = tuple[NDArray[np.int64], NDArray[np.float64]]

@@ -13,10 +13,10 @@ from monitor.comparison.compare import find_runs, load_run
 from monitor.comparison.tables import make_table
 from monitor.errors import DataError
 from monitor.events.files import event_files
-from monitor.events.history import KINDS, before_restart, fold_history, select_tags, without_superseded
-from monitor.events.index_marks import ranges
-from monitor.events.index_update import current_index
-from monitor.events.reader import EventReader, find_restarts
+from monitor.events.index.index_marks import ranges
+from monitor.events.index.index_update import current_index
+from monitor.events.reading.history import KINDS, before_restart, fold_history, select_tags, without_superseded
+from monitor.events.reading.reader import EventReader, find_restarts
 from monitor.metrics import is_best_value, is_system
 from monitor.records import Config
 from monitor.remote.mirror import local_name
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.comparison.compare import ComparedRun
-    from monitor.events.history import Batch
+    from monitor.events.reading.history import Batch
 
 WITHOUT_COPIES = KINDS | {Config}  # a reader that knows of settings leaves out what our writer adds
 

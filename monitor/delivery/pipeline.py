@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.delivery.clock import CLOCK, Clock
 from monitor.delivery.inbox import Inbox
-from monitor.delivery.worker import SinkWorker
+from monitor.delivery.workers.worker import SinkWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -61,7 +61,7 @@ def history_of(run: Run) -> History | None:
     files = event_files(run.path)  # before a sink adds one
 
     def read() -> Iterable[Sequence[Record]]:
-        from monitor.events.reader import read_history
+        from monitor.events.reading.reader import read_history
 
         return read_history(run.path, files=files)
 

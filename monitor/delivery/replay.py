@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from monitor.delivery.pipeline import Pipeline
-from monitor.events.reader import read_history
+from monitor.events.reading.reader import read_history
 from monitor.metrics import MetricSummary
 from monitor.records import Audio, Config, Embedding, Figure, Images, Mesh, Restart, Scalar, Video
 from monitor.runs.jsonable import to_jsonable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.events.history import select_calls
+from monitor.events.reading.history import select_calls
 from monitor.metrics import is_system
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
 

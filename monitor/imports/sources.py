@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from monitor.events.files import event_files
-from monitor.events.reader import EventReader
+from monitor.events.reading.reader import EventReader
 from monitor.imports.wandb_log import WandbReader, read_run_name
 from monitor.records import Restart
 

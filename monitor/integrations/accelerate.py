@@ -17,7 +17,7 @@ from accelerate.tracking import GeneralTracker, on_main_process
 from monitor.integrations import common
 from monitor.integrations.reported import log_reported
 from monitor.integrations.session import Session
-from monitor.runs.script_session import script_run
+from monitor.runs.scripts.script_session import script_run
 
 if TYPE_CHECKING:
     import os

@@ -20,7 +20,7 @@ from monitor.records import Summary
 from monitor.runs.rank import process_rank
 from monitor.runs.reuse import take_over
 from monitor.runs.run import Run
-from monitor.runs.script_session import alerts_from_environment, default_directory, script_run
+from monitor.runs.scripts.script_session import alerts_from_environment, default_directory, script_run
 from monitor.runs.settings.convert import as_mapping, to_settings
 from monitor.runs.status import RunStatus, exception_status
 from monitor.sinks.registry import make_all, specs_from_environment

@@ -24,7 +24,7 @@ from ray.tune.result import AUTO_RESULT_KEYS
 from monitor.alerts import parse_rules
 from monitor.integrations import common
 from monitor.integrations.reported import log_reported
-from monitor.runs.script_session import alerts_from_environment
+from monitor.runs.scripts.script_session import alerts_from_environment
 from monitor.runs.status import RunStatus, exception_status
 from monitor.sinks import registry
 

@@ -12,7 +12,7 @@ from monitor.errors import DataError
 from monitor.integrations.common import LOGDIR, add_config, default_sinks, open_logger
 from monitor.logger import Logger
 from monitor.runs.resume import continue_run, refuse_running
-from monitor.runs.script_session import alerts_from_environment
+from monitor.runs.scripts.script_session import alerts_from_environment
 from monitor.runs.settings.convert import as_mapping
 from monitor.runs.status import RunStatus
 from monitor.sinks.base import Sink

@@ -20,7 +20,7 @@ from transformers.integrations import integration_utils
 
 from monitor.integrations.reported import directory_name, log_reported
 from monitor.integrations.session import Session
-from monitor.runs.script_session import script_run
+from monitor.runs.scripts.script_session import script_run
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:

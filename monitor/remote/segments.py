@@ -87,7 +87,7 @@ def next_segments(path: Path, start: int, minimum: int, *, to_the_end: bool) -> 
     Each holds whole events, and all but the last are of 16 MiB. The last has at least `minimum` bytes. With
     `to_the_end`, bytes that are no whole event go up too, as they are.
     """
-    from monitor.events.pieces import PieceReader
+    from monitor.events.reading.pieces import PieceReader
 
     while True:
         reader = PieceReader(path)

@@ -187,7 +187,7 @@ class RunUpload:
 
     def _files(self) -> tuple[dict[str, Path], dict[str, Path]]:
         """Return the event files of this process, and the other files but `run.json`, by their names."""
-        from monitor.events.run_index import INDEX_FILE
+        from monitor.events.index.run_index import INDEX_FILE
 
         events, others = {}, {}
         # In this order: what an event file holds when it is uploaded includes the marks of the checkpoints found here.

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from monitor.runs.script_session import CODE_VARIABLE
+from monitor.runs.scripts.script_session import CODE_VARIABLE
 
 RECORDED_PACKAGES = ("training-monitor", "torch", "torchvision", "tensorboardX", "visdom", "numpy")
 GIT_TIMEOUT_S = 5

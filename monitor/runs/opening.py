@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.runs.reuse import take_over
 from monitor.runs.run import Run
-from monitor.runs.script_session import default_directory
+from monitor.runs.scripts.script_session import default_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.errors import DataError
 from monitor.events.files import event_files
 from monitor.events.framing import CHECKSUM, FrameReader, parse_event
-from monitor.events.timeline_places import TimelinePlaces
+from monitor.events.reading.timeline_places import TimelinePlaces
 from monitor.events.writer import EventFileWriter
 from monitor.files import FileRange, atomic_write, open_regular
 from monitor.remote.claims import to_resume
@@ -24,7 +24,7 @@ from monitor.runs import process
 from monitor.runs.listing import load, scan
 from monitor.runs.run import Run
 from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
-from monitor.runs.script_session import is_held_by_supervisor
+from monitor.runs.scripts.script_session import is_held_by_supervisor
 from monitor.runs.status import RunStatus
 
 if TYPE_CHECKING:

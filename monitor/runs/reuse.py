@@ -17,7 +17,7 @@ from monitor.runs import process
 from monitor.runs.listing import STARTUP_S, load
 from monitor.runs.run import Run, process_fields
 from monitor.runs.run_file import RUN_FILE, timestamp
-from monitor.runs.script_session import is_held_by_supervisor
+from monitor.runs.scripts.script_session import is_held_by_supervisor
 from monitor.runs.status import RunStatus
 from monitor.runs.trials.trial import sweep_field
 

@@ -23,7 +23,7 @@ from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import RUN_FILE, read_run_file, timestamp
 from monitor.runs.run_html import run_html
-from monitor.runs.script_session import announce, is_held_by_supervisor
+from monitor.runs.scripts.script_session import announce, is_held_by_supervisor
 from monitor.runs.settings.convert import read_settings, to_settings, warn_of_missing
 from monitor.runs.settings.masking import mask_command, mask_text
 from monitor.runs.status import RunStatus

@@ -14,7 +14,7 @@ import numpy as np
 
 from monitor.events import summaries
 from monitor.events.framing import frame
-from monitor.events.live_index import LiveIndex
+from monitor.events.index.live_index import LiveIndex
 from monitor.events.media.projector import ProjectorFiles, encode_embedding, write_embedding
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.events.writer import EventFileWriter

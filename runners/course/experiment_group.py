@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from monitor.comparison.dashboard_view import ComparisonView
+from monitor.comparison.views.dashboard_view import ComparisonView
 from monitor.dashboards.session import keep_dashboards_up
 from runners import linear, logistic, mlp
 from runners.choices import IMAGE_DATASETS

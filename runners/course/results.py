@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from monitor.comparison.event_data import read_points
-from monitor.events.reader import read_history
+from monitor.events.reading.reader import read_history
 from monitor.records import Text
 from monitor.runs.run_file import read_run_file
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from monitor import read
 from monitor.comparison.event_data import read_curves
 from monitor.dashboards.tensorboard.run_view import Choice, RunView
-from monitor.events.index_update import update_index
-from monitor.events.run_index import INDEX_FILE
+from monitor.events.index.index_update import update_index
+from monitor.events.index.run_index import INDEX_FILE
 from monitor.runs.listing import scan
 from tests.benchmarks import reading
 

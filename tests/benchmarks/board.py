@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from monitor import ScalarBlock
-from monitor.events.index_update import update_index
+from monitor.events.index.index_update import update_index
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.network import fetch_json
 from tests.benchmarks import arithmetic

@@ -14,8 +14,8 @@ from crc32c import crc32c
 from monitor import ScalarBlock, read
 from monitor.comparison.event_data import read_curves
 from monitor.events.framing import CHECKSUM, HEADER, frame, masked_crc
-from monitor.events.index_update import update_index
-from monitor.events.run_index import INDEX_FILE
+from monitor.events.index.index_update import update_index
+from monitor.events.index.run_index import INDEX_FILE
 from monitor.events.scalars.encoding import encode_scalars
 from tests.benchmarks.measure import Row, interleaved
 

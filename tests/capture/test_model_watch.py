@@ -15,7 +15,7 @@ from torch import nn
 
 from monitor import Logger, reopen
 from monitor import records as r
-from monitor.capture import model_watch
+from monitor.capture.calls import model_watch
 from monitor.runs.listing import load
 from monitor.sinks.memory import MemorySink
 from tests.support.watched_models import PARAMETERS, Watched, gradients, net, norm, sgd

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from monitor import records as r
-from monitor.capture import model_watch
+from monitor.capture.calls import model_watch
 from tests.support.watched_models import Watched, gradients, net, norm, sgd
 
 if TYPE_CHECKING:

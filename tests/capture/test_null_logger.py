@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor import Logger
-from monitor.capture.null_logger import NullLogger
+from monitor.capture.calls.null_logger import NullLogger
 from monitor.sinks.memory import MemorySink
 from monitor.stats import Stats
 

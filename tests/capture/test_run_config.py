@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor import Logger, MemorySink, reopen
-from monitor.events.reader import read_history
+from monitor.events.reading.reader import read_history
 from monitor.records import Config
 from monitor.runs.run_file import read_run_file
 from monitor.testing import wait_until

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from monitor import DataError, Logger, MissingExtra, read
 from monitor.cli import main
 from monitor.comparison.tables import LIBRARIES
-from monitor.events.index_marks import ranges
-from monitor.events.index_update import update_index
-from monitor.events.run_index import load_index
+from monitor.events.index.index_marks import ranges
+from monitor.events.index.index_update import update_index
+from monitor.events.index.run_index import load_index
 from tests.support import event_reader
 from tests.support.indexed_runs import STEPS, TAGS, events, make_run
 

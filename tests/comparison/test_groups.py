@@ -12,7 +12,7 @@ from monitor import DataError, Logger, compare
 from monitor.cli import main
 from monitor.comparison.compare import ComparedRun
 from monitor.comparison.groups import aggregate, group_runs
-from monitor.events.reader import read_scalars
+from monitor.events.reading.reader import read_scalars
 
 if TYPE_CHECKING:
     from pathlib import Path

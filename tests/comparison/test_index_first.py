@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from monitor import ScalarBlock, read
-from monitor.comparison.dashboard_view import ComparisonView
 from monitor.comparison.event_data import read_others
+from monitor.comparison.views.dashboard_view import ComparisonView
 from monitor.events.framing import frame
-from monitor.events.index_update import update_index
-from monitor.events.reader import read_history
-from monitor.events.run_index import INDEX_FILE, load_index
+from monitor.events.index.index_update import update_index
+from monitor.events.index.run_index import INDEX_FILE, load_index
+from monitor.events.reading.reader import read_history
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.records import RECORD_TYPES, Scalar
 from monitor.sinks import registry

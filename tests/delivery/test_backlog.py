@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from monitor import BadRecord, ConfusionMatrix, Curve, Logger, MemorySink, ScalarBlock, SlowDown
-from monitor.delivery import queue, worker
-from monitor.delivery.queue import WorkQueue, thin_block
+from monitor.delivery.workers import queue, worker
+from monitor.delivery.workers.queue import WorkQueue, thin_block
 from monitor.testing import wait_until
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 
 from monitor import Checkpoint, Images, Logger, MemorySink, Record, Scalar
 from monitor.capture.snapshot import PendingRecord
-from monitor.delivery import queue
-from monitor.delivery.queue import WorkQueue
-from monitor.events.reader import EventReader
+from monitor.delivery.workers import queue
+from monitor.delivery.workers.queue import WorkQueue
+from monitor.events.reading.reader import EventReader
 from monitor.sinks.tensorboard import TensorBoardSink
 
 if TYPE_CHECKING:

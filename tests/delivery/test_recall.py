@@ -8,7 +8,7 @@ import pytest
 
 from monitor import Logger, MemorySink, Scalar, reopen
 from monitor.delivery import recall
-from monitor.events import reader
+from monitor.events.reading import reader
 from monitor.testing import wait_until
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary as Values
 from monitor import Logger, MemorySink, Run
 from monitor.capture.snapshot import PendingRecord
 from monitor.delivery.pipeline import Pipeline
-from monitor.delivery.unpacking import CONTENT
+from monitor.delivery.workers.unpacking import CONTENT
 from monitor.errors import BadRecord
 from monitor.events import framing
 from monitor.events.decoding import TYPES_BY_KIND, TYPES_BY_PLUGIN

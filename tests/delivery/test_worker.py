@@ -13,8 +13,8 @@ import pytest
 from monitor import Logger, Run
 from monitor import records as r
 from monitor.capture.snapshot import PendingRecord
-from monitor.delivery import queue
 from monitor.delivery.pipeline import Pipeline
+from monitor.delivery.workers import queue
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 

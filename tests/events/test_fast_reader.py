@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitor import ScalarBlock
 from monitor.comparison.event_data import read_curves, read_points
 from monitor.events.framing import frame
-from monitor.events.reader import read_history
+from monitor.events.reading.reader import read_history
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.records import Scalar
 from monitor.render.downsampling import DownsampledSeries

@@ -9,8 +9,8 @@ import pytest
 
 from monitor import ScalarBlock
 from monitor.events.framing import frame
-from monitor.events.pieces import Piece, PieceReader
-from monitor.events.reader import EventReader
+from monitor.events.reading.pieces import Piece, PieceReader
+from monitor.events.reading.reader import EventReader
 from monitor.events.scalars.columns import OTHER, ColumnDecoder
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.records import RECORD_TYPES, Scalar

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from monitor import DataError, Logger, reopen
 from monitor.cli import main
 from monitor.events.framing import FrameReader, frame
-from monitor.events.reader import read_scalars
+from monitor.events.reading.reader import read_scalars
 from monitor.events.wire import fits_in_memory
 from monitor.runs.listing import load
 from tests.support import foreign, hostile_events
@@ -34,7 +34,7 @@ from pathlib import Path
 from click.testing import CliRunner
 from monitor.cli import main
 warnings.simplefilter("error")
-import matplotlib.figure, rich.console, monitor.comparison.page_builder, monitor.sinks.tensorboard
+import matplotlib.figure, rich.console, monitor.comparison.views.page_builder, monitor.sinks.tensorboard
 for folder in map(Path, sys.argv[1:]):
     child = os.fork()  # each file finds the memory as it was before
     if child:

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 from monitor import Run
 from monitor.events.files import runs_under
-from monitor.events.reader import read_history, read_scalars
+from monitor.events.reading.reader import read_history, read_scalars
 from monitor.records import Config, Histogram, Images, PRCurve, Restart, Scalar, Summary, Text
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import sample_records

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from monitor.comparison.event_data import read_curves
 from monitor.events.framing import frame
-from monitor.events.index_update import current_index, update_index
-from monitor.events.run_index import INDEX_FILE, load_index
+from monitor.events.index.index_update import current_index, update_index
+from monitor.events.index.run_index import INDEX_FILE, load_index
 from tests.support import foreign
 
 if TYPE_CHECKING:

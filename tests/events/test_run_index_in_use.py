@@ -12,10 +12,10 @@ from monitor import Logger, compare, reopen
 from monitor.cli import main
 from monitor.comparison.compare import load_run
 from monitor.comparison.event_data import read_curves
-from monitor.events import index_update, live_index
 from monitor.events.framing import frame
-from monitor.events.index_update import current_index, update_index
-from monitor.events.run_index import INDEX_FILE, TooManyCurves, load_index
+from monitor.events.index import index_update, live_index
+from monitor.events.index.index_update import current_index, update_index
+from monitor.events.index.run_index import INDEX_FILE, TooManyCurves, load_index
 from monitor.render.downsampling import DownsampledSeries
 from monitor.runs.listing.foreign import ForeignRun
 from tests.support import event_reader, foreign, hostile_events

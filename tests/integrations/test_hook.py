@@ -12,7 +12,7 @@ import pytest
 import monitor
 from monitor.integrations.script import hook
 from monitor.integrations.script.run_script import STARTUP_FOLDER
-from monitor.runs import script_session
+from monitor.runs.scripts import script_session
 from tests.support.scripts import only_run, run_script, write_script
 
 OURS = "monitor.integrations.writer.flavors"

@@ -10,9 +10,9 @@ import pytest
 
 from monitor.integrations import common
 from monitor.integrations.session import Session
-from monitor.runs import script_runs
 from monitor.runs.run import Run
-from monitor.runs.script_session import (
+from monitor.runs.scripts import script_runs
+from monitor.runs.scripts.script_session import (
     ALERTS_VARIABLE,
     DIRECTORY_VARIABLE,
     FOLDER_VARIABLE,

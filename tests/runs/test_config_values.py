@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from monitor import Logger, Run, reopen
-from monitor.events.reader import read_history
+from monitor.events.reading.reader import read_history
 from monitor.records import Config, Scalar
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import read_run_file

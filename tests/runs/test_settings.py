@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from monitor import Logger, Run, reopen
 from monitor.cli import main
 from monitor.comparison.compare import differing_settings, load_run
-from monitor.events.reader import read_history
+from monitor.events.reading.reader import read_history
 from monitor.records import Config
 from monitor.runs.listing import load
 from monitor.runs.run_file import read_run_file

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-TRACED = (str(Path(monitor.__file__).parent / "delivery"), str(Path(monitor.__file__).parent / "capture/log_methods"))
+TRACED = (str(Path(monitor.__file__).parent / "delivery"), str(Path(monitor.__file__).parent / "capture/calls"))
 FOREVER = float("inf")
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor import Checkpoint, Histogram, Images
-from monitor.capture.log_methods import LogMethods
+from monitor.capture.calls.log_methods import LogMethods
 from monitor.capture.snapshot import PendingRecord
 from monitor.delivery import pipeline as pipelines
-from monitor.delivery import queue
 from monitor.delivery.pipeline import Pipeline
+from monitor.delivery.workers import queue
 from tests.simulation.schedule import Schedule
 from tests.simulation.sinks import POISON, BlockSink, EventFileSink, Faults, FaultySink
 

@@ -11,7 +11,7 @@ import pytest
 
 from monitor import DataError, Run, Scalar, ScalarBlock, Text
 from monitor import records as r
-from monitor.events.reader import EventReader
+from monitor.events.reading.reader import EventReader
 from monitor.events.scalars.decoding import decode_scalars
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import sample_records

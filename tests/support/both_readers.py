@@ -16,7 +16,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from monitor.events import framing
 from monitor.events.event_decoder import EventDecoder
 from monitor.events.framing import FrameReader, frame
-from monitor.events.reader import EventReader
+from monitor.events.reading.reader import EventReader
 from monitor.records import RECORD_TYPES, Record, Restart, Scalar
 from tests.support import foreign, hostile_events
 

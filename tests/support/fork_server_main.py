@@ -42,7 +42,7 @@ PRELOADED = (
     "monitor.dashboards.assets.cache",
     "monitor.dashboards.tensorboard.tensorboard_server",
     "monitor.dashboards.visdom.server",
-    "monitor.events.reader",
+    "monitor.events.reading.reader",
     "monitor.sinks.console",
     "monitor.sinks.tensorboard",
     "monitor.sinks.visdom.sink",

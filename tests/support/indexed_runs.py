@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor import ScalarBlock
 from monitor.comparison.event_data import RunCurves, read_curves
-from monitor.events.run_index import INDEX_FILE
+from monitor.events.index.run_index import INDEX_FILE
 from monitor.events.scalars.encoding import encode_scalars
 
 if TYPE_CHECKING:

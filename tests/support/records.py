@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.events.reader import EventReader
+from monitor.events.reading.reader import EventReader
 from monitor.records import Record, Scalar
 
 if TYPE_CHECKING:

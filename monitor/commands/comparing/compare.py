@@ -119,7 +119,7 @@ def write_page(file: Path, page: str) -> None:
 
 
 def _write_events(folder: Path, comparison: Comparison) -> None:
-    from monitor.comparison.margin_events import write_margin_events
+    from monitor.comparison.views.margin_events import write_margin_events
 
     try:
         for written in write_margin_events(folder, comparison):
@@ -141,7 +141,7 @@ def _show_on_dashboard(
     wait: bool,
 ) -> None:
     """Put the comparison on a dashboard; with `follow`, keep it current until Ctrl-C."""
-    from monitor.comparison.dashboard_view import ComparisonView
+    from monitor.comparison.views.dashboard_view import ComparisonView
     from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards
     from monitor.runs.run import Run
     from monitor.sinks import base, registry

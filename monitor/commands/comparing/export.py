@@ -26,8 +26,8 @@ def export(names: tuple[str, ...], file: Path, wanted: tuple[str, ...], logdir: 
 
     Parquet and CSV have the columns run, tag, step, time (in seconds since 1970, UTC), and value.
     """
-    from monitor.comparison.exporting import writer_of
     from monitor.comparison.stored_runs import read
+    from monitor.comparison.views.exporting import writer_of
 
     write = writer_of(file)
     try:

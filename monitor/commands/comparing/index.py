@@ -24,8 +24,8 @@ def index(names: tuple[str, ...], logdir: Path) -> None:
     """
     from monitor.comparison.compare import find_runs
     from monitor.events.files import event_bytes, runs_under
-    from monitor.events.index_update import update_index
-    from monitor.events.run_index import TooManyCurves
+    from monitor.events.index.index_update import update_index
+    from monitor.events.index.run_index import TooManyCurves
 
     if not names and not logdir.is_dir():
         raise click.BadParameter(f"{str(logdir)!r} is not a folder.", param_hint="'--logdir'")

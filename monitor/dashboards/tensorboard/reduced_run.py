@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.events.batches import BatchDecoder
 from monitor.events.event_decoder import EventDecoder
 from monitor.events.files import event_bytes, event_files
 from monitor.events.framing import frame
-from monitor.events.history import KINDS, RestartFound, before_restart
-from monitor.events.index_update import current_index, update_index
-from monitor.events.pieces import PieceReader
-from monitor.events.reader import EventReader, find_restarts
-from monitor.events.run_index import TooManyCurves
+from monitor.events.index.index_update import current_index, update_index
+from monitor.events.index.run_index import TooManyCurves
+from monitor.events.reading.batches import BatchDecoder
+from monitor.events.reading.history import KINDS, RestartFound, before_restart
+from monitor.events.reading.pieces import PieceReader
+from monitor.events.reading.reader import EventReader, find_restarts
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.records import Config, Summary
 from monitor.render.downsampling import DownsampledSeries
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.events.run_index import RunIndex
+    from monitor.events.index.run_index import RunIndex
     from monitor.records import Record
 
     Curve = tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]  # tag, steps, values, times

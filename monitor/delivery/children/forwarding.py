@@ -15,7 +15,7 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
-from monitor.capture.null_logger import NullLogger
+from monitor.capture.calls.null_logger import NullLogger
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, PendingScalars, read_together
 from monitor.delivery.children import local_socket, wire
 from monitor.delivery.children.fork_hooks import ForkAware

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.events.pieces import Piece
+    from monitor.events.reading.pieces import Piece
     from monitor.scalar_block import TagGroup
 
     Bytes = NDArray[np.uint8]

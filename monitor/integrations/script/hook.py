@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# As in `monitor.runs.script_session`.
+# As in `monitor.runs.scripts.script_session`.
 FOLDER_VARIABLE, SUPERVISOR_VARIABLE = "MONITOR_RUN_SESSION", "MONITOR_RUN_SUPERVISOR"
 WRITERS = ("monitor.integrations.writer.flavors", "install", "the script keeps its own SummaryWriter")
 # What is called once one of these modules is executed, and what it means if that is not possible. The packages import

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.null_logger import NullLogger
+from monitor.capture.calls.null_logger import NullLogger
 from monitor.logger import Logger
 from monitor.runs.run_file import parse_number
 

@@ -13,7 +13,7 @@ from monitor.integrations.writer.sink import WriterFileSink
 from monitor.recording.recorder import record_of_a_writer
 from monitor.runs.rank import process_rank
 from monitor.runs.reuse import reuse
-from monitor.runs.script_session import alerts_from_environment
+from monitor.runs.scripts.script_session import alerts_from_environment
 from monitor.runs.trials.trial import current_trial
 from monitor.sinks import registry
 

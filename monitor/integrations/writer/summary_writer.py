@@ -19,7 +19,7 @@ from monitor.integrations.writer.methods.media import MediaMethods
 from monitor.integrations.writer.methods.models import ModelMethods
 from monitor.integrations.writer.methods.series import SeriesMethods
 from monitor.integrations.writer.summaries.capture import is_numpy_number
-from monitor.runs.script_session import default_directory
+from monitor.runs.scripts.script_session import default_directory
 from monitor.runs.status import exception_status
 
 if TYPE_CHECKING:

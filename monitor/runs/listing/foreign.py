@@ -16,7 +16,7 @@ from monitor.runs.status import RunStatus
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monitor.events.reader import EventReader
+    from monitor.events.reading.reader import EventReader
 
 MAX_BYTES = 2**28  # of a run's event files; the metrics of a larger run are not read for a list
 
@@ -43,8 +43,8 @@ class ForeignRun:
         return RunInfo(name, os.fspath(self._path), RunStatus.FOREIGN, fields, self._problem, time.time())
 
     def _read(self) -> None:
-        from monitor.events.index_update import current_index
-        from monitor.events.reader import EventReader
+        from monitor.events.index.index_update import current_index
+        from monitor.events.reading.reader import EventReader
 
         try:
             if self._reader is None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ray import tune
 
-from monitor.events.reader import read_scalars
+from monitor.events.reading.reader import read_scalars
 from monitor.files import atomic_write
 from monitor.sweeps.claims import Claim
 from monitor.sweeps.locks import SweepLock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.events.reader import EventReader
+from monitor.events.reading.reader import EventReader
 from monitor.records import Restart, Scalar
 from monitor.render.downsampling import DownsampledSeries
 from monitor.runs.status import RunStatus

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from monitor.halving import parse_settings
 from monitor.runs.rank import without_ranks
 from monitor.runs.run_file import RUN_FILE
-from monitor.runs.script_session import DIRECTORY_VARIABLE
+from monitor.runs.scripts.script_session import DIRECTORY_VARIABLE
 from monitor.runs.trials.trial import SWEEP_VARIABLE, runs_path
 from monitor.runs.trials.trial import Trial as SweepTrial
 from monitor.sinks import registry

@@ -11,7 +11,7 @@ import pytest
 
 from monitor import Logger, MemorySink
 from monitor import records as r
-from monitor.capture.null_logger import NullLogger
+from monitor.capture.calls.null_logger import NullLogger
 from monitor.delivery.children.forwarding import ForwardingLogger
 from tests.support.forked import in_child
 

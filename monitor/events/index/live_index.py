@@ -7,8 +7,8 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from monitor.events.index_update import update_index
-from monitor.events.run_index import MIN_BUCKETS, TooManyCurves
+from monitor.events.index.index_update import update_index
+from monitor.events.index.run_index import MIN_BUCKETS, TooManyCurves
 from monitor.render.downsampling import MAX_BUCKETS
 
 if TYPE_CHECKING:

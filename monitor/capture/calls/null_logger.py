@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
-from monitor.capture.log_methods import LogMethods
+from monitor.capture.calls.log_methods import LogMethods
 from monitor.capture.run_config import RunConfig
 from monitor.runs.run import Run
 from monitor.runs.status import ending

@@ -10,10 +10,10 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from monitor.events import index_format, index_trust
 from monitor.events.clock import CLOCK_BUCKETS, Clock
 from monitor.events.files import event_files
-from monitor.events.history import select_tags
+from monitor.events.index import index_format, index_trust
+from monitor.events.reading.history import select_tags
 from monitor.files import atomic_write, open_regular
 from monitor.metrics import Goals, MetricSummary, is_best_value, is_system
 from monitor.records import Config
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from monitor.events.history import Batch
-    from monitor.events.index_marks import Mark
+    from monitor.events.index.index_marks import Mark
+    from monitor.events.reading.history import Batch
 
 log = logging.getLogger("monitor")
 

@@ -11,25 +11,25 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from monitor.delivery import queue
-from monitor.delivery.batch import build_parts, describe
 from monitor.delivery.clock import CLOCK, Clock
 from monitor.delivery.counters import RETRY, Attempts, Counters
-from monitor.delivery.drawing import Drawer
 from monitor.delivery.inbox import record_type
-from monitor.delivery.queue import WorkQueue
 from monitor.delivery.recall import Recall
 from monitor.delivery.requests import Requests
-from monitor.delivery.unpacking import Unpacker
-from monitor.delivery.writing import BatchWriter
+from monitor.delivery.workers import queue
+from monitor.delivery.workers.batch import build_parts, describe
+from monitor.delivery.workers.drawing import Drawer
+from monitor.delivery.workers.queue import WorkQueue
+from monitor.delivery.workers.unpacking import Unpacker
+from monitor.delivery.workers.writing import BatchWriter
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from monitor.delivery.inbox import Item
-    from monitor.delivery.queue import Slot
     from monitor.delivery.recall import History
+    from monitor.delivery.workers.queue import Slot
     from monitor.runs.run import Run
 
 log = logging.getLogger("monitor")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import media_encode, model_graph
-from monitor.capture.measured_calls import MeasuredCalls
+from monitor.capture.calls.measured_calls import MeasuredCalls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

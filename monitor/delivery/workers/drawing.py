@@ -6,14 +6,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.capture.snapshot import PendingRecord
-from monitor.delivery.unpacking import Unpacked, Unpacker
+from monitor.delivery.workers.unpacking import Unpacked, Unpacker
 from monitor.records import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.delivery.clock import Clock, Mailbox
-    from monitor.delivery.queue import Slot
+    from monitor.delivery.workers.queue import Slot
     from monitor.records import Record
     from monitor.sinks.base import Sink
 

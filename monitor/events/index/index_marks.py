@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.events.clock import metric_calls
 
 if TYPE_CHECKING:
-    from monitor.events.reader import EventReader
+    from monitor.events.reading.reader import EventReader
     from monitor.scalar_block import ScalarBlock
 
 MAX_MARKS = 256

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 from zlib import error as ZlibError
 
 from monitor.events.files import event_files
-from monitor.events.history import KINDS, RestartFound, before_restart, without_superseded
-from monitor.events.index_marks import OtherParts, add_mark
-from monitor.events.reader import EventReader, find_restarts
-from monitor.events.run_index import (
+from monitor.events.index.index_marks import OtherParts, add_mark
+from monitor.events.index.run_index import (
     BYTES_PER_BUCKET,
     INDEX_FILE,
     MIN_BUCKETS,
@@ -18,6 +16,8 @@ from monitor.events.run_index import (
     load_index,
     room_for_index,
 )
+from monitor.events.reading.history import KINDS, RestartFound, before_restart, without_superseded
+from monitor.events.reading.reader import EventReader, find_restarts
 from monitor.records import Config
 from monitor.render.downsampling import MAX_BUCKETS
 from monitor.scalar_block import ScalarBlock
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from monitor.events.history import Batch
+    from monitor.events.reading.history import Batch
 
 log = logging.getLogger("monitor")
 

@@ -6,9 +6,9 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from monitor.delivery.batch import Part, cut, describe_piece, halve
 from monitor.delivery.counters import RETRY
-from monitor.delivery.unpacking import flat
+from monitor.delivery.workers.batch import Part, cut, describe_piece, halve
+from monitor.delivery.workers.unpacking import flat
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import encode
-from monitor.capture.array_methods import ArrayMethods
-from monitor.capture.model_watch import WatchMethods
+from monitor.capture.calls.array_methods import ArrayMethods
+from monitor.capture.calls.model_watch import WatchMethods
 from monitor.steering.controls import Controls
 from monitor.steering.methods import SteerMethods
 

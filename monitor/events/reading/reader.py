@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from monitor.events.batches import BatchDecoder
-    from monitor.events.pieces import PieceReader
+    from monitor.events.reading.batches import BatchDecoder
+    from monitor.events.reading.pieces import PieceReader
     from monitor.scalar_block import ScalarBlock
 
 RECORDS_PER_LIST = 2000  # fewer if there are large ones among them
@@ -108,7 +108,7 @@ class EventReader:
         Args:
             stops: for each file that is to be read, about how far; by default, all are read to their ends.
         """
-        from monitor.events.batches import BatchDecoder
+        from monitor.events.reading.batches import BatchDecoder
 
         if self._batch_decoder is None:
             self._batch_decoder = BatchDecoder(self._decoder)
@@ -154,7 +154,7 @@ class EventReader:
                 yield list(part.records())
 
     def _reader(self, path: Path) -> PieceReader:
-        from monitor.events.pieces import PieceReader
+        from monitor.events.reading.pieces import PieceReader
 
         return self._frame_readers.setdefault(path, PieceReader(path))
 

@@ -11,8 +11,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from monitor.comparison.compare import best_runs, differing_settings
-from monitor.comparison.pictures import Pictures, read_pictures
-from monitor.comparison.run_details import run_details
+from monitor.comparison.views.pictures import Pictures, read_pictures
+from monitor.comparison.views.run_details import run_details
 from monitor.metrics import SYSTEM_PREFIX
 from monitor.render.charts.style import color
 from monitor.render.escaping import escape_control_chars

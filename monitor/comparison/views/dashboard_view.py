@@ -9,7 +9,7 @@ from monitor.comparison import charts
 from monitor.comparison.compare import load_run
 from monitor.comparison.event_data import find_index
 from monitor.comparison.groups import group_runs
-from monitor.events.reader import EventReader
+from monitor.events.reading.reader import EventReader
 from monitor.records import Figure, Restart, Scalar
 from monitor.render.charts.curve import ChartCurve, curve_of
 from monitor.render.charts.curves import MAX_LEGEND_ABOVE, curve_chart

@@ -13,7 +13,7 @@ from math import gcd
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.capture import encode, validation
-from monitor.capture.measured_calls import MeasuredCalls
+from monitor.capture.calls.measured_calls import MeasuredCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from monitor.events.files import event_files
-from monitor.events.reader import EventReader, find_restarts
+from monitor.events.reading.reader import EventReader, find_restarts
 from monitor.records import Config, Restart, Scalar
 from monitor.scalar_block import ScalarBlock
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, cast
 
 from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
 from monitor.delivery.inbox import record_type
-from monitor.delivery.unpacking import Unpacked
+from monitor.delivery.workers.unpacking import Unpacked
 from monitor.errors import DataError
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from monitor.delivery.queue import Slot
-    from monitor.delivery.unpacking import Unpacker
+    from monitor.delivery.workers.queue import Slot
+    from monitor.delivery.workers.unpacking import Unpacker
     from monitor.records import Record
 
     Report = Callable[[BaseException, str], None]

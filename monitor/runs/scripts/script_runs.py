@@ -15,7 +15,7 @@ from monitor.remote.claims import release
 from monitor.runs import process
 from monitor.runs.resume import record_end
 from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
-from monitor.runs.script_session import RUNS_FILE
+from monitor.runs.scripts.script_session import RUNS_FILE
 from monitor.runs.status import SIGNAL_EXIT_CODES, RunStatus
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import encode
-from monitor.capture.media_methods import MediaMethods
+from monitor.capture.calls.media_methods import MediaMethods
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

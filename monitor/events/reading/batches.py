@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from monitor.events.event_decoder import EventDecoder
-    from monitor.events.pieces import Piece, PieceReader
+    from monitor.events.reading.pieces import Piece, PieceReader
     from monitor.events.scalars.columns import Columns
     from monitor.records import Record
     from monitor.scalar_block import ScalarBlock

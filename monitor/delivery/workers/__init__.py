@@ -1,0 +1,1 @@
+"""What delivers to one sink: its queue, its thread, its batches."""

@@ -1,0 +1,1 @@
+"""The index beside event files: the curves at the resolution that charts have."""

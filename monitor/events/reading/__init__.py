@@ -1,0 +1,1 @@
+"""Read event files, of which many events are decoded at once."""
