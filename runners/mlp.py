@@ -19,7 +19,7 @@ CONFIG_OPTIONS = (
     "momentum", "weight_decay", "scheduler", "val_fraction", "early_stopping", "seed",
 )  # fmt: skip
 
-EPOCHS, DIGITS_EPOCHS = 10, 300
+EPOCHS, DIGITS_EPOCHS = 10, 150
 
 
 @dataclass(frozen=True, kw_only=True)

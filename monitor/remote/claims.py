@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from monitor.errors import DataError
-from monitor.remote.manifest import CLAIM, RUN_FILE, Manifest
+from monitor.remote.manifest import CLAIM, Manifest
 from monitor.remote.segments import stamp_of, whole
-from monitor.remote.store import Store, StoreError
+from monitor.remote.store import RUN_FILE, Store, StoreError
 from monitor.remote.upload import RANK, RunUpload, claim_place, ranks_of
 from monitor.remote.urls import is_url, spool_path, url_of
 

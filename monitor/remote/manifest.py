@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 MANIFEST = ".upload{rank}.json"  # of rank 0 and of `monitor run`; other ranks upload their own event files
 CLAIM = ".claim"  # in the store: which local run directory may write there
-RUN_FILE = "run.json"
 
 
 @dataclass

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from monitor.errors import DataError
 from monitor.files import atomic_write, open_regular
-from monitor.remote.manifest import RUN_FILE
-from monitor.remote.store import Stamp, Store
+from monitor.remote.store import RUN_FILE, Stamp, Store
 from monitor.remote.urls import cache_path, cached_url, is_url
 
 if TYPE_CHECKING:

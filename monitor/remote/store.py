@@ -13,6 +13,7 @@ from monitor.errors import MissingExtra, MonitorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+RUN_FILE = "run.json"  # what makes a folder of a store a run
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 30
 CHUNK_BYTES = 5 * 2**20  # of a large file that is uploaded in parts; the smallest that S3 takes

@@ -9,7 +9,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from monitor.events.files import event_files
-from monitor.remote.manifest import CLAIM, RUN_FILE, Manifest
+from monitor.remote.manifest import CLAIM, Manifest
 from monitor.remote.segments import (
     SEGMENT_BYTES,
     Segment,
@@ -19,7 +19,7 @@ from monitor.remote.segments import (
     uploaded_part,
     with_checksum,
 )
-from monitor.remote.store import Store, StoreError
+from monitor.remote.store import RUN_FILE, Store, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

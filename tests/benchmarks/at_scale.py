@@ -8,9 +8,9 @@ from datetime import date
 from pathlib import Path
 
 from monitor.runs.environment import versions
-from tests.benchmarks import arithmetic, board, listing, object_store, reading
+from tests.benchmarks import arithmetic, board, listing, object_store, reading, sweeping
 
-PARTS = (reading.rows, listing.rows, object_store.rows, board.rows)
+PARTS = (reading.rows, listing.rows, sweeping.rows, object_store.rows, board.rows)
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 HEADING = "## Measured"
 HEAD = """

@@ -110,6 +110,7 @@ def garbage_kept() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            gc.freeze()  # otherwise, the next object has all of them searched
             gc.enable()
 
 
