@@ -74,7 +74,8 @@ def serve(
 def _import_file_access() -> None:
     """Import TensorBoard's access to files without that to stores, a quarter of its start: the runs are here."""
     unneeded = [name for name in ("boto3", "fsspec") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(unneeded))  # type: ignore[arg-type] - None: it cannot be imported
+    nothing: Any = None  # cannot be imported
+    sys.modules.update(dict.fromkeys(unneeded, nothing))
     try:
         with contextlib.suppress(ImportError):  # another TensorBoard
             importlib.import_module("tensorboard.compat.tensorflow_stub.io.gfile")
