@@ -11,10 +11,12 @@ from monitor.commands.base import MonitorCommand
 from monitor.commands.option_values import NameChoice
 from runners.choices import OPTIMIZERS
 from runners.launch.options import PRELOAD as PRELOAD
-from runners.launch.options import TrainOptions, data_options, optimizer_options, run_options
+from runners.launch.options import TrainOptions, optimizer_options, run_options
 from runners.launch.validators import finite
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
     from monitor import Logger
@@ -32,6 +34,8 @@ TESTS_PER_RUN = 20
 class LinearOptions(TrainOptions):
     """The options of `monitor train linear`."""
 
+    data_dir: Path | None = None  # its data are in this file
+    mnist_mirror: str | None = None
     initial_weight: float | None
     initial_bias: float | None
 
@@ -45,7 +49,6 @@ class LinearOptions(TrainOptions):
 @optimizer_options
 @click.option("--initial-weight", type=float, callback=finite, help="Initial value of the weight.")
 @click.option("--initial-bias", type=float, callback=finite, help="Initial value of the bias.")
-@data_options
 @run_options
 def main(**params: Any) -> dict[str, float]:
     """Fit a straight line to points by hours of study, with the mean squared error, and watch it."""

@@ -156,28 +156,32 @@ class LogisticReport:
         boundary, unit = self.boundary(), plural(self._table.features[0])
         if boundary is None:
             return "no boundary −b/w: " + ("w is 0" if self._has_odds else "the activation is not the sigmoid")
-        return f"boundary −b/w: the probability is 0.5 at {boundary:.2f} {unit}"
+        return f"boundary −b/w: the probability is 0.5 at {round(boundary, 2) + 0.0:.2f} {unit}"
 
     def _accuracy_line(self) -> str:
-        """Say how many rows are called what they are, which ones are not, and on which side 0.5 itself is."""
+        """Say how many rows are classified correctly, which ones are not, and on which side 0.5 itself is."""
         table = self._table
         outputs = self.outputs(table.x)
         predicted = self._predict(outputs)
         wrong = (predicted != table.y).nonzero().flatten().tolist()
-        line = f"{len(table.y) - len(wrong)} of {len(table.y)} rows are called what they are"
+        line = f"{len(table.y) - len(wrong)} of {len(table.y)} rows are classified correctly"
         if wrong and len(table.features) <= WIDE_TABLE_FEATURES:
-            units = " and ".join(map(plural, table.features))
             named = [
-                f"{' and '.join(f'{value:g}' for value in table.x[row].tolist())} {units}, "
-                f"{table.verdicts[int(table.y[row])]}, is called {table.verdicts[int(predicted[row])]}"
+                f"{self._row_text(row)} ({table.verdicts[int(table.y[row])]} called "
+                f"{table.verdicts[int(predicted[row])]})"
                 for row in wrong[:MAX_WRONG_ROWS]
             ]
-            more = f"; and {len(wrong) - len(named)} more" if len(wrong) > len(named) else ""
-            line += f": {'; '.join(named)}{more}"
+            more = f", and {len(wrong) - len(named)} more" if len(wrong) > len(named) else ""
+            line += f"; wrong: {', '.join(named)}{more}"
         if bool((outputs == (0.0 if self._has_odds else 0.5)).any()):
             called = f"{table.verdicts[self._is_inclusive]} ({'>=' if self._is_inclusive else '>'})"
             line += f"\na probability of exactly 0.5 is called {called}"
         return line
+
+    def _row_text(self, row: int) -> str:
+        """Return a row's values with their units."""
+        values = zip(self._table.x[row].tolist(), self._table.features)
+        return " and ".join(f"{value:g} {plural(feature, value)}" for value, feature in values)
 
     def _odds_line(self, weight: float) -> str:
         unit, outcome = singular(self._table.features[0]), self._table.verdicts[1]

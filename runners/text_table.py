@@ -15,9 +15,10 @@ def align(rows: Iterable[tuple[Any, ...]]) -> str:
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths)).rstrip() for row in cells)
 
 
-def plural(unit: str) -> str:
-    """Return the unit of a feature: `years` for `age`, and else its name."""
-    return "years" if unit == "age" else unit
+def plural(unit: str, count: float | None = None) -> str:
+    """Return the unit of a feature, for a count of 1 without its s: `years` for `age`, and else its name."""
+    name = "years" if unit == "age" else unit
+    return name.removesuffix("s") if count == 1 else name
 
 
 def singular(unit: str) -> str:

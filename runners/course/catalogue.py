@@ -60,7 +60,7 @@ LESSONS: dict[str, Lesson] = {
         BINARY,
         "one weight and one bias bend a line into an S; where it crosses 0.5",
         7,
-        "The probability crosses 0.5 at −b/w. After 1,000 steps that is too early, and 2 hours, a fail, are called a "
+        "The probability crosses 0.5 at −b/w. After 1,000 steps that is too early, and 2 hours, a fail, is called a "
         "pass; after 3,000 steps, or with Adam, it is between the last fail and the first pass.",
         {
             "hours": "logistic --data hours",
@@ -89,7 +89,7 @@ LESSONS: dict[str, Lesson] = {
     ),
     "wrong-start": Lesson(
         BINARY,
-        "why not the squared error: started wrong, a sigmoid with it stays wrong",
+        "why not the squared error: from a wrong start it never recovers",
         8,
         "From w = −10, where every prediction is confidently wrong, the cross entropy recovers; the squared error "
         "of the probability has no gradient to leave with.",
@@ -110,7 +110,7 @@ LESSONS: dict[str, Lesson] = {
         BINARY,
         "eight features, one neuron, a real table; needs --csv FILE",
         3,
-        "About 77 % of the rows are called what they are, hardly more than after 30 epochs. The second run starts at "
+        "About 77% of the rows are classified correctly, hardly more than after 30 epochs. The second run starts at "
         "zero and makes 101 updates, for the evaluation of the first five rows.",
         {
             "diabetes": "logistic --data csv --seed 1",
@@ -155,7 +155,7 @@ LESSONS: dict[str, Lesson] = {
         CLASSES,
         "a single layer on MNIST, and ten one-vs-rest classifiers",
         11,
-        "A single layer reaches 92 % on MNIST; ten separate one-vs-rest classifiers come close.",
+        "A single layer reaches 92% on MNIST; ten separate one-vs-rest classifiers come close.",
         {"multinomial": "logistic --data auto", "one-vs-rest": "logistic --data auto --one-vs-rest"},
         has_one_loss=False,
     ),

@@ -67,7 +67,7 @@ def run_group(
     results: dict[str, RunResult] = {}
     with open_group_dashboards(folder, options) as dashboards:
         for run, (runner, *arguments) in runs.items():
-            click.echo(f"\n{run}: monitor train {runner} {' '.join(arguments)}")
+            click.echo(f"\n{run}: monitor train {' '.join([runner, *arguments])}")
             arguments += ["--logdir", str(folder), "--name", run, "--in-group"]
             for spec in dashboards.specs(f"{folder.name}_{run}"):
                 arguments += ["--sink", spec]

@@ -17,7 +17,7 @@ from runners.course.catalogue import LECTURES, LESSONS, Lesson
 from runners.launch.options import SinkOptions, data_options, sink_options
 
 LINE_WIDTH = 100  # characters
-MLP_EPOCHS = 3  # where the lesson says nothing else; on the digits too, of which `monitor train mlp` takes 300
+MLP_EPOCHS = 3  # where the lesson says nothing else; on the digits too, of which `monitor train mlp` takes 150
 IMAGE_OPTIONS = ("data", "data_dir", "mnist_mirror")  # for lessons with images
 ALL = "all"
 
@@ -112,6 +112,10 @@ def _list_lessons() -> None:
     click.echo("The times are those of one core, without the start of the dashboards.")
 
 
+def _and(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])}{',' if len(names) > 2 else ''} and {names[-1]}"
+
+
 def _wrap(text: str, indent: str = "") -> str:
     return textwrap.fill(text, LINE_WIDTH, initial_indent=indent, subsequent_indent=indent)
 
@@ -119,10 +123,11 @@ def _wrap(text: str, indent: str = "") -> str:
 def _check_options(name: str, lesson: Lesson, options: LessonOptions, values: tuple[str, ...]) -> None:
     """Raise `click.BadParameter` for options that the lesson does not take."""
     if values and not lesson.takes_values:
-        takers = " and ".join(other for other, lesson in LESSONS.items() if lesson.takes_values)
+        takers = _and([other for other, lesson in LESSONS.items() if lesson.takes_values])
         raise click.BadParameter(f"the lesson {name} takes none; these do: {takers}.", param_hint="'VALUES'")
     if options.as_on_the_slide and not lesson.slide_runs:
-        message = f"the lesson {name} has nothing to start otherwise."
+        others = _and([other for other, lesson in LESSONS.items() if lesson.slide_runs])
+        message = f"the lesson {name} has no start of a slide; these do: {others}."
         raise click.BadParameter(message, param_hint="'--as-on-the-slide'")
     if (name == "diabetes") != (options.csv is not None):
         raise click.BadParameter("the diabetes lesson, and no other, needs --csv FILE.", param_hint="'--csv'")

@@ -59,8 +59,8 @@ class Comparison(NamedTuple):
             return f"{self.differences} of {self.numbers} published numbers are not those of the run"
         if self.roundings:
             same = self.numbers - self.roundings
-            line = f"{same} of {self.numbers} published numbers are those of the run, "
-            return f"{line}and {self.roundings} but for 1 in the last digit"
+            line = f"{same} of {self.numbers} published numbers are those of the run; "
+            return f"{line}{self.roundings} differ by 1 in the last digit"
         return f"all {self.numbers} published numbers are those of the run, to the last digit"
 
 
@@ -93,9 +93,9 @@ def hours(results: Mapping[str, RunResult], _csv: Path | None) -> Comparison:
     rows = [(step, *(f"{values[step]:.7f}" for values in losses)) for step in range(FIRST_LOSSES)]
     text = align([("step", *names), *rows])
     text += (
-        "\n\nThe slide's first eleven losses belong to this start; its last twelve are from another run, which no start"
+        "\n\nThe slide's first eleven losses are those of this start. Its last twelve are from another run: no start "
     )
-    return Comparison(text + " reaches.", 0, 0)
+    return Comparison(text + "reaches them.", 0, 0)
 
 
 COMPARISONS: dict[str, Callable[[Mapping[str, RunResult], Path | None], Comparison]] = {

@@ -42,9 +42,11 @@ def bce_by_hand(log: Logger, values: Sequence[tuple[int, float]]) -> Worked:
         log.scalar("bce", loss, number)
     rows = [(y, f"{p:g}", f"{loss:.4f}") for (y, p), loss in zip(samples, losses)]
     mean = sum(losses) / len(losses)
-    worst, best = max(zip(losses, samples)), min(zip(losses, samples))
-    costs = f"{worst[1][1]:g} where the label is {worst[1][0]} costs most, {worst[0]:.4f}; "
-    costs += f"{best[1][1]:g} where it is {best[1][0]} least, {best[0]:.4f}"
+    (most, (y, p)), (least, (best_y, best_p)) = max(zip(losses, samples)), min(zip(losses, samples))
+    costs = f"predicting {p:g} for label {y} costs {most:.4f}"
+    if len(samples) > 1:
+        costs = f"predicting {p:g} for label {y} costs the most, {most:.4f}; {best_p:g} for label {best_y} the least, "
+        costs += f"{least:.4f}"
     # The loss is −ln of the probability of the truth, so the order of the one is the reverse of the order of the other.
     truths = [p if y else 1 - p for y, p in samples]
     holds = all(
@@ -68,7 +70,7 @@ def entropy(log: Logger, values: Sequence[Sequence[float]]) -> Worked:
         note = ""
         if abs(total - 1) > TOLERANCE:
             scaled = entropy_in_bits([p / total for p in distribution])
-            note = f"they sum to {total:.6g}, so this is no entropy; divided by the sum: {scaled:.4f}"
+            note = f"they sum to {total:.6g}, so this is not an entropy; divided by their sum: {scaled:.4f}"
         rows.append((", ".join(f"{p:g}" for p in distribution), f"{bits[-1]:.4f}", note))
     text = align(rows)
     if not values:
@@ -79,7 +81,8 @@ def entropy(log: Logger, values: Sequence[Sequence[float]]) -> Worked:
     if not whole:
         return Worked(text, "none of these sums to 1", holds=False)
     least, most = min(whole)[0], max(whole)[0]
-    finding = f"what sums to 1 has {least:.4f} to {most:.4f} bits, never more than log₂ of the number of outcomes"
+    span = f"{least:.4f} to {most:.4f}" if len(whole) > 1 else f"{least:.4f}"
+    finding = f"what sums to 1 has {span} bits, never more than log₂ of the number of outcomes"
     return Worked(text, finding, holds)
 
 
@@ -101,7 +104,7 @@ def why_not_mse(log: Logger) -> Worked:
         log.scalars({"squared error": means[name][0], "cross entropy": means[name][1]}, len(parts))
     (mse_a, cross_a), (mse_b, cross_b) = means.values()
     note = f"The slide's 0.54 for the first classifier is the loss of one row; the mean is {mse_a:.3f}."
-    finding = f"both are right twice in three times; the mean squared errors are {mse_a:.3f} and {mse_b:.3f}, "
+    finding = f"both are right two times out of three; the mean squared errors are {mse_a:.3f} and {mse_b:.3f}, "
     finding += f"the cross entropies {cross_a:.3f} and {cross_b:.3f}"
     return Worked("\n\n".join([*parts, note]), finding, mse_a > mse_b and cross_a > cross_b)
 

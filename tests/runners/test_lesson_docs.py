@@ -46,6 +46,7 @@ def test_a_command_prints_what_the_page_says(
         ("monitor lessons hours", "2 hours, a fail", "2 hours, a pass", False),
         ("monitor lessons mlp", "│ adam │ 0.9700 * │", "│ adam │ 0.9600   │", True),
         ("monitor lessons mlp", "│ adam │ 0.9700 * │", "│ adam │ 0.9300   │", False),
+        ("monitor lessons mlp", "│ adam │ 0.7500 │", "│ adam │ 0.7000 │", True),
         ("monitor lessons mlp", "│ adam │ 0.9700 │", "│ sgd │ 0.9700 │", False),
         ("monitor lessons mlp", "Seen: the best is a.", "Seen: the best is b.", True),
         ("monitor lessons mlp", "one line\n", "two\nlines\n", False),

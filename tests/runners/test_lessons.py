@@ -120,7 +120,7 @@ def test_the_figures_worked_out_by_hand(tmp_path: Path) -> None:
     assert re.search(r"0\.25, 0\.25, 0\.25, 0\.25 +2\.0000", said["entropy"])
     assert re.search(r"0\.1, 0\.1, 0\.1, 0\.7 +1\.3568", said["entropy"])
     assert re.search(
-        r"0\.001, 0\.001, 0\.001, 0\.999 +0\.0313 +they sum to 1\.002, so this is no entropy", said["entropy"]
+        r"0\.001, 0\.001, 0\.001, 0\.999 +0\.0313 +they sum to 1\.002, so this is not an entropy", said["entropy"]
     )
     assert re.search(r"0\.4 +0\.9163\n +0\.98 +0\.0202\n", said["entropy"])
     means = re.findall(r"mean +([\d.]+) +([\d.]+)\n", said["why-not-mse"])
@@ -138,11 +138,14 @@ def test_the_worked_examples_take_values(tmp_path: Path) -> None:
     said = lessons("bce-by-hand", "1:0.2", "0:0.9", "1:0", "--logdir", tmp_path, "--sink", "tensorboard").output
     for row in (r"1 +0\.2 +1\.6094", r"0 +0\.9 +2\.3026", r"1 +0 +inf", "mean +inf"):
         assert re.search(row, said)
-    assert "Seen: 0 where the label is 1 costs most, inf; 0.2 where it is 1 least, 1.6094." in said
+    assert "Seen: predicting 0 for label 1 costs the most, inf; 0.2 for label 1 the least, 1.6094." in said
     said = lessons("entropy", "0.5,0.5", "1/3", "--logdir", tmp_path, "--sink", "tensorboard").output
     assert "'1/3' is not a list of probabilities, such as 0.1,0.2,0.7" in said
     said = lessons("entropy", "0.5,0.25,0.25", "--logdir", tmp_path, "--sink", "tensorboard").output
     assert re.search(r"0\.5, 0\.25, 0\.25 +1\.5000\n", said)
+    assert "Seen: what sums to 1 has 1.5000 bits, never more than log₂" in said
+    said = lessons("bce-by-hand", "1:0.2", "--logdir", tmp_path, "--sink", "tensorboard").output
+    assert "Seen: predicting 0.2 for label 1 costs 1.6094." in said
 
 
 def test_the_slides_numbers_are_beside_the_runs(tmp_path: Path) -> None:
@@ -254,7 +257,10 @@ def test_a_groups_runs_share_a_window_a_metric_in_visdom(tmp_path: Path, visdom_
         (["bce-by-hand", "1:1.5"], "'1:1.5' is not a label and a probability"),
         (["entropy", "0,0"], "'0,0' is not a list of probabilities"),
         (["heart", "1"], "the lesson heart takes none; these do: bce-by-hand and entropy"),
-        (["heart", "--as-on-the-slide"], "the lesson heart has nothing to start otherwise"),
+        (
+            ["heart", "--as-on-the-slide"],
+            "the lesson heart has no start of a slide; these do: hours, lecture-lab, and diabetes",
+        ),
         (["all", "--as-on-the-slide"], "goes with one lesson"),
     ],
     ids=lambda value: " ".join(value)[:30],

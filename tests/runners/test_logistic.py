@@ -47,7 +47,7 @@ def test_hours(tmp_path: Path) -> None:
     boundary = event_reader.series(run, "boundary")[-1][1]
     assert boundary == pytest.approx(-b[-1][1] / w[-1][1], rel=1e-5)
     assert f"boundary −b/w: the probability is 0.5 at {boundary:.2f} hours" in said.output
-    assert "3 of 4 rows are called what they are: 2 hours, fail, is called pass" in said.output
+    assert "3 of 4 rows are classified correctly; wrong: 2 hours (fail called pass)" in said.output
     assert f"one more hour multiplies the odds of pass by {math.exp(w[-1][1]):.4g}" in said.output
     odds = {row[0]: (float(row[2]), float(row[3])) for row in rows if len(row) == 6 and row[0] in "1234"}
     for hours, (log_odds, ratio) in odds.items():
@@ -81,6 +81,12 @@ def test_on_which_side_one_half_is(tmp_path: Path) -> None:
     assert (
         "a probability of exactly 0.5 is called 1 (>=)" in train(tmp_path / "d", *flat, "--threshold-inclusive").output
     )
+
+
+def test_wrong_rows_have_their_units_and_a_boundary_of_zero_no_sign(tmp_path: Path) -> None:
+    said = train(tmp_path, "--initial-weight", 1, "--initial-bias", 0.001, "--epochs", 1, "--lr", 1e-30)
+    assert "2 of 4 rows are classified correctly; wrong: 1 hour (fail called pass), 2 hours (fail" in said.output
+    assert "the probability is 0.5 at 0.00 hours" in said.output
 
 
 @pytest.mark.parametrize(
