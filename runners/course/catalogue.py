@@ -78,7 +78,7 @@ LESSONS: dict[str, Lesson] = {
     "hours-optimizers": Lesson(
         BINARY,
         "the optimizers of the slide, and lbfgs, on the same four students",
-        21,
+        17,
         "With one learning rate, 0.01, for all: adadelta hardly leaves its start; rprop and lbfgs separate the "
         "students almost perfectly.",
         {
@@ -154,7 +154,7 @@ LESSONS: dict[str, Lesson] = {
     "softmax": Lesson(
         CLASSES,
         "a single layer on MNIST, and ten one-vs-rest classifiers",
-        11,
+        8,
         "A single layer reaches 92% on MNIST; ten separate one-vs-rest classifiers come close.",
         {"multinomial": "logistic --data auto", "one-vs-rest": "logistic --data auto --one-vs-rest"},
         has_one_loss=False,
@@ -162,7 +162,7 @@ LESSONS: dict[str, Lesson] = {
     "cross-entropy-vs-mse": Lesson(
         CLASSES,
         "the gradient of both losses at the start, and where they lead",
-        12,
+        9,
         "With sgd, the squared error of probabilities has tiny gradients where the net is confidently wrong; the cross "
         "entropy has large ones, and is far ahead.",
         _mlp("loss", "log mse"),
@@ -171,7 +171,7 @@ LESSONS: dict[str, Lesson] = {
     "init-matters": Lesson(
         NETWORKS,
         "normal weights kill a network whose output has a ReLU; Kaiming's do not",
-        35,
+        25,
         "With weights of deviation 1 (normal) the first steps are so large that the ReLUs of the output die: the loss "
         "is stuck near ln 10 = 2.303, for every seed. With Kaiming's the same network learns, and without the "
         "activated output the one with normal weights does too.",
@@ -188,7 +188,7 @@ LESSONS: dict[str, Lesson] = {
     "activations": Lesson(
         NETWORKS,
         "seven activations, three epochs of plain SGD",
-        30,
+        25,
         "The sigmoid's gradients vanish: its loss hardly leaves 2.3, while the ReLU family and tanh learn from the "
         "start.",
         _mlp("activation", "relu leaky-relu selu softplus elu tanh sigmoid"),
@@ -196,7 +196,7 @@ LESSONS: dict[str, Lesson] = {
     "optimizers": Lesson(
         NETWORKS,
         "ten optimizers on MNIST, three epochs",
-        90,
+        75,
         "Adaptive steps (adam, adamax, rmsprop, adagrad) are ahead of plain sgd in the first epoch; momentum closes "
         "the gap; rprop, made for full batches, does badly with small ones; lbfgs evaluates each batch twenty times.",
         {
@@ -215,7 +215,7 @@ LESSONS: dict[str, Lesson] = {
     "losses": Lesson(
         NETWORKS,
         "the twelve losses of Janocha & Czarnecki, mse, and the hinge with margin 1",
-        60,
+        50,
         "Compare test/accuracy, as the losses have different units: the log and squared ones learn fastest, those "
         "linear in the probabilities start slowly and may miss a class.",
         _mlp("loss", PAPER_LOSSES, ADAM),
@@ -224,7 +224,7 @@ LESSONS: dict[str, Lesson] = {
     "torch-losses": Lesson(
         NETWORKS,
         "the other losses of torch.nn, for classification",
-        60,
+        50,
         "Several are the cross entropy under another name. Compare test/accuracy, as the losses have different units.",
         _mlp("loss", TORCH_LOSSES, ADAM),
         has_one_loss=False,
@@ -232,7 +232,7 @@ LESSONS: dict[str, Lesson] = {
     "mlp": Lesson(
         NETWORKS,
         "two hidden layers, ten epochs; the pictures that are predicted wrong",
-        35,
+        20,
         "Two hidden layers beat the single layer of the softmax lesson; the images predicted wrong look ambiguous.",
         {"sgd": "mlp --epochs 10", "adam": f"mlp --epochs 10 {ADAM}"},
     ),

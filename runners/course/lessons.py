@@ -38,7 +38,7 @@ class LessonOptions(SinkOptions):
 @click.argument("name", required=False, type=NameChoice([*LESSONS, ALL]), metavar="[NAME|all]")
 @click.argument("values", nargs=-1, metavar="[VALUES]...")
 @click.option("--as-on-the-slide", is_flag=True,
-              help="Start as the slide does, and end with its numbers beside the run's: "
+              help="Start as the slide does, and end with its numbers, if they are known, beside the run's: "
               f"{', '.join(name for name, lesson in LESSONS.items() if lesson.slide_runs)}.")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(min=1), help="Of each run.  [default: the lesson's]")
 @click.option("--data", type=NameChoice(["auto", *IMAGE_DATASETS]), help="For lessons with images.  [default: auto]")
@@ -46,10 +46,10 @@ class LessonOptions(SinkOptions):
 @click.option("--csv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="For the diabetes lesson.")
 @sink_options
 def lessons(name: str | None, values: tuple[str, ...], **params: Any) -> int:
-    """List the course's experiments, or run one, or all: its runs in one group, compared at the end.
+    """List the course's experiments, or run one, or all; the runs of one are a group, compared at the end.
 
-    Each ends with a sentence that was checked against its own runs; the exit status is 1 where it does not hold for the
-    lesson as it is listed. bce-by-hand and entropy compute VALUES, if there are any.
+    Each ends with a sentence that was checked against its own runs. If it does not hold, the exit status is 1, unless
+    you changed the lesson, as with --epochs. bce-by-hand and entropy also compute VALUES of yours.
     """
     if name is None:
         _list_lessons()

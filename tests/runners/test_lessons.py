@@ -161,6 +161,10 @@ def test_the_slides_numbers_are_beside_the_runs(tmp_path: Path) -> None:
     printed = re.search(r"^ +0  (\d\.\d{7}) ", said.output, re.M)
     assert printed is not None
     assert float(printed[1]) == pytest.approx(first, rel=1e-6)
+    assert "Seen: the first 11 losses are those of the same steps in double precision, to 1e-06" in said.output
+    for kind, holds in ((RunResult, True), (Shifted, False)):
+        runs = {name: kind({}, tmp_path / "hours" / name) for name in ("hours", "hours3")}
+        assert FINDINGS["hours"](runs).holds is holds
     said = lessons("lecture-lab", "--as-on-the-slide", "--epochs", 200, *sink)
     assert said.exit_code == 0
     assert "Not seen this time: the cost is 0.693147 at epoch 0, 0.134722 at epoch 100." in said.output
@@ -177,6 +181,13 @@ def test_a_lesson_that_does_not_show_what_it_should_fails() -> None:
     other = published.lecture_lab({"lecture-lab": Always(0.5)}, None)  # type: ignore[dict-item]
     assert (other.numbers, other.differences) == (11, 11)
     assert "differs" in other.text
+
+
+class Shifted(RunResult):
+    """A run whose losses are not quite right."""
+
+    def series(self, tag: str) -> dict[int, float]:
+        return {step: value + 1e-5 * (tag == "train/loss") for step, value in super().series(tag).items()}
 
 
 class Always:
