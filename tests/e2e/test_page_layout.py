@@ -125,3 +125,21 @@ def test_the_rows_fill_the_page(browser: Any, visdom_server: VisdomServer, tmp_p
     finally:
         context.close()
     assert page.problems == []
+
+
+@pytest.mark.slow
+def test_a_legend_stays_above_its_curves_when_a_window_is_made_wider(
+    page: Page, visdom_server: VisdomServer, tmp_path: Path
+) -> None:
+    """In a wider window it needs one row instead of two, and the curves move up."""
+    with Logger(tmp_path / "legends", [visdom_server.spec()], record="none") as log:
+        for step in range(3):
+            log.scalars({f"hours-{n}000/{tag}": n for n in range(1, 5) for tag in ("accuracy", "loss")}, step)
+    opened(page, visdom_server, "legends")
+    plots = "[...document.querySelectorAll('.js-plotly-plot')].filter(p => p.querySelector('.legend'))"
+    drawn = f"() => {plots}.filter(p => Math.abs(p._fullLayout.width - p.clientWidth) < 2)"
+    page.wait(f"() => ({drawn})().length === 2 && ({drawn})().some(p => p.clientWidth > 600)")
+    overlap = f"""() => {plots}.map(p => p.querySelector('.legend').getBoundingClientRect().bottom
+        - p.getBoundingClientRect().top - p._fullLayout._size.t)"""
+    page.wait(f"() => ({overlap})().every(pixels => pixels < 2)")
+    assert page.problems == []

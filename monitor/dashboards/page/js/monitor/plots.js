@@ -10,7 +10,11 @@
       var drawn = plot.isConnected && plot._fullLayout;
       if (!drawn || !plot.clientWidth || (plot.layout && plot.layout.width)) return;
       var isOther = Math.abs(drawn.width - plot.clientWidth) > 1 || Math.abs(drawn.height - plot.clientHeight) > 1;
-      if (isOther) window.Plotly.Plots.resize(plot);
+      if (!isOther) return;
+      // Of a legend that now has fewer rows, only another drawing moves it out of the curves.
+      window.Plotly.Plots.resize(plot).then(function () {
+        return plot.isConnected && plot.querySelector('.legend') && window.Plotly.redraw(plot);
+      }).catch(function () {}); // the plot was gone meanwhile
     });
   });
 
