@@ -11,7 +11,7 @@
       if (!drawn || !plot.clientWidth || (plot.layout && plot.layout.width)) return;
       var isOther = Math.abs(drawn.width - plot.clientWidth) > 1 || Math.abs(drawn.height - plot.clientHeight) > 1;
       if (!isOther) return;
-      // Of a legend that now has fewer rows, only another drawing moves it out of the curves.
+      // Plotly places the legend by the old margin: if it now has fewer rows, it is on the curves until drawn again.
       window.Plotly.Plots.resize(plot).then(function () {
         return plot.isConnected && plot.querySelector('.legend') && window.Plotly.redraw(plot);
       }).catch(function () {}); // the plot was gone meanwhile
