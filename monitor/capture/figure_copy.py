@@ -20,17 +20,13 @@ _new = copyreg.__newobj__  # type: ignore[attr-defined]
 def copy_figure(figure: Any) -> bytes:
     """Copy a figure. Raises what pickling raises, such as for a formatter that is a lambda."""
     file = io.BytesIO()
-    pickler = _Pickler(file, figure)
-    pickler.dump((figure, pickler.nodes))
+    _Pickler(file, figure).dump(figure)
     return file.getvalue()
 
 
 def restore_figure(copied: bytes) -> Any:
     """Return the figure. No window shows it, and pyplot does not know it."""
-    figure, nodes = pickle.loads(copied)
-    for node in nodes:
-        node.set_children(*(value for value in vars(node).values() if hasattr(value, "set_children")))
-    return figure
+    return pickle.loads(copied)
 
 
 class _Pickler(pickle.Pickler):
@@ -46,8 +42,20 @@ class _Pickler(pickle.Pickler):
             **dict.fromkeys(self._kinds, self._reduce_node),
             **dict.fromkeys(axes, self._reduce_axis),
             clip_box: self._reduce_clip_box,
-            type(figure): _reduce_figure,
+            type(figure): self._reduce_figure,
         }
+
+    def _reduce_figure(self, figure: Any) -> Any:
+        make, arguments, state, *_ = figure.__reduce_ex__(PROTOCOL)
+        state.pop("_restore_to_pylab", None)  # it would open a window
+        return (
+            make,
+            arguments,
+            (state, self.nodes),
+            None,
+            None,
+            _set_state,
+        )  # all nodes are known when the list is pickled
 
     def _reduce_node(self, node: Any) -> Any:
         """A node refers weakly to what depends on it, which follows from the other direction if that is a node here."""
@@ -95,12 +103,6 @@ def _is_as_made(ticks: Any, options: Any) -> bool:
     return all(artist.get_visible() == bool(options.get(name, default)) for artist, name, default in here + there)
 
 
-def _reduce_figure(figure: Any) -> Any:
-    make, arguments, state, *rest = figure.__reduce_ex__(PROTOCOL)
-    state.pop("_restore_to_pylab", None)  # it would open a window
-    return (make, arguments, state, *rest)
-
-
 def _reduce_text(text: Any) -> Any:
     state = text.__getstate__()
     if not state["_clipon"]:
@@ -123,6 +125,14 @@ def _reduce_callbacks(registry: Any) -> Any:
     if registry._pickled_cids:
         return registry.__reduce_ex__(PROTOCOL)
     return _callbacks, (registry.exception_handler, registry._signals)
+
+
+def _set_state(figure: Any, state_and_nodes: tuple[Any, list[Any]]) -> None:
+    """Link the nodes first, because the figure may change one of them."""
+    state, nodes = state_and_nodes
+    for node in nodes:
+        node.set_children(*(value for value in vars(node).values() if hasattr(value, "set_children")))
+    figure.__setstate__(state)
 
 
 def _array(values: bytes, kind: str, shape: tuple[int, ...]) -> Any:
