@@ -48,14 +48,8 @@ class _Pickler(pickle.Pickler):
     def _reduce_figure(self, figure: Any) -> Any:
         make, arguments, state, *_ = figure.__reduce_ex__(PROTOCOL)
         state.pop("_restore_to_pylab", None)  # it would open a window
-        return (
-            make,
-            arguments,
-            (state, self.nodes),
-            None,
-            None,
-            _set_state,
-        )  # all nodes are known when the list is pickled
+        nodes = self.nodes  # of the whole figure: they are pickled after its state
+        return make, arguments, (state, nodes), None, None, _set_state
 
     def _reduce_node(self, node: Any) -> Any:
         """A node refers weakly to what depends on it, which follows from the other direction if that is a node here."""
