@@ -6,10 +6,10 @@ A figure of Matplotlib is pickled, which takes a fraction of the time of drawing
 from __future__ import annotations
 
 import copy
-import io
-import pickle
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
+
+from monitor.capture.figure_copy import copy_figure, restore_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,21 +51,21 @@ def snapshot_figure(figure: Any, tag: str) -> FigureSnapshot:
 
 class _Matplotlib:
     def __init__(self, figure: Any) -> None:
-        self._pickled, self._png = b"", b""
+        self._copied, self._png = b"", b""
         try:
-            self._pickled = _pickle(figure)
+            self._copied = copy_figure(figure)
         except Exception:  # a lambda as a formatter, or an artist of the user that has no pickle
             from monitor.render.figures import draw
 
             self._png = draw(figure)
-        self.nbytes = len(self._pickled) + len(self._png)
+        self.nbytes = len(self._copied) + len(self._png)
 
     def content(self) -> tuple[bytes, str]:
         from monitor.render.figures import draw
 
-        if self._pickled:
-            pickled, self._pickled = self._pickled, b""
-            self._png = draw(pickle.loads(pickled))
+        if self._copied:
+            copied, self._copied = self._copied, b""
+            self._png = draw(restore_figure(copied))
         return self._png, ""
 
 
@@ -78,28 +78,6 @@ class _Plotly:
         from monitor.render.plotly_json import encode_figure
 
         return b"", encode_figure(self._figure)
-
-
-class _Pickler(pickle.Pickler):
-    """A pickler whose copy of a figure does not register itself with pyplot, which would open a window for it."""
-
-    def __init__(self, file: io.BytesIO, figure: Any) -> None:
-        super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self._figure = figure
-
-    def reducer_override(self, value: Any) -> Any:
-        """Reduce the figure without its link to pyplot."""
-        if value is not self._figure:
-            return NotImplemented
-        make, arguments, state, *rest = value.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
-        state.pop("_restore_to_pylab", None)
-        return (make, arguments, state, *rest)
-
-
-def _pickle(figure: Any) -> bytes:
-    file = io.BytesIO()
-    _Pickler(file, figure).dump(figure)
-    return file.getvalue()
 
 
 def _array_bytes(value: Any) -> int:

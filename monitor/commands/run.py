@@ -44,6 +44,7 @@ from monitor.runs.scripts.script_session import (
     CODE_VARIABLE,
     DIRECTORY_VARIABLE,
     FOLDER_VARIABLE,
+    STARTED_VARIABLE,
     SUPERVISOR_VARIABLE,
 )
 from monitor.runs.status import RunStatus
@@ -128,6 +129,7 @@ class ScriptSession:
     def __init__(self, specs: Sequence[str], run: Run, made: Sequence[Path], cleanup: ExitStack) -> None:
         """Prepare it; `made` are the folders that were made for the run, and `cleanup` ends what it starts."""
         self._specs, self._run, self._cleanup = specs, run, cleanup
+        self._started = run.started
         self._folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="monitor-run-")))
         self._runs = ScriptRuns(run, self._folder, made)
         self._sinks: dict[str, Sink] = {}
@@ -177,6 +179,7 @@ class ScriptSession:
             FOLDER_VARIABLE: str(self._folder),
             SUPERVISOR_VARIABLE: str(os.getpid()),
             DIRECTORY_VARIABLE: str(self._runs.path),
+            STARTED_VARIABLE: str(self._started),
             UPLOADED_VARIABLE: str(self._runs.path),
             CODE_VARIABLE: os.path.abspath("."),  # noqa: PTH100 - as text
             ALERTS_VARIABLE: json.dumps(alerts),

@@ -180,6 +180,14 @@ for comment in ("", "", "_lr1"):
     assert runs["a"].fields["command"][-1] == "script.py"
 
 
+def test_a_name_with_a_comment_is_not_given_twice(tmp_path: Path) -> None:
+    write_script(tmp_path, WRITER + "w = SummaryWriter(comment='_lr1')\nw.add_scalar('loss', 0.5, 0)\n")
+    for _ in range(2):
+        assert run_script(tmp_path, "--name", "a", "script.py").returncode == 0
+    assert set(runs_of(tmp_path / "runs")) == {"a_lr1", "a_lr1-2"}
+    assert event_reader.series(tmp_path / "runs" / "a_lr1", "loss") == [(0, 0.5)]
+
+
 def test_a_script_that_names_a_directory_has_its_run_there(tmp_path: Path) -> None:
     code = (
         WRITER

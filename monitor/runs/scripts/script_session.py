@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monitor.errors import DataError
 from monitor.runs import process
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE = "MONITOR_RUN_SESSION"  # a folder for what the script's processes tell `monitor run`
 SUPERVISOR_VARIABLE = "MONITOR_RUN_SUPERVISOR"  # the process number of `monitor run`
 DIRECTORY_VARIABLE = "MONITOR_RUN_DIR"  # for a writer whose directory the script leaves to the default
+STARTED_VARIABLE = "MONITOR_RUN_STARTED"  # when `monitor run` began, in seconds since the epoch
 CODE_VARIABLE = "MONITOR_RUN_CODE"  # where `monitor run` was started: the script may change its working directory
 ALERTS_VARIABLE = "MONITOR_ALERTS"  # rules, as a JSON list of texts
 RUNS_FILE = "runs"  # in the folder: one line of JSON per run of the script, its directory and when it began
@@ -42,14 +44,28 @@ def default_directory(comment: str = "") -> str | None:
     """Return a directory for a writer for which the script names none; None without `monitor run`.
 
     The first one is the directory of the run. Later ones are beside it, as if their writers had been made by scripts of
-    their own.
+    their own. None is the directory of a run that an earlier script left there.
     """
     directory = os.environ.get(DIRECTORY_VARIABLE)
     if not directory:
         return None
-    directory += comment
-    _defaults[directory] += 1
-    return directory if _defaults[directory] == 1 else f"{directory}-{_defaults[directory]}"
+    wanted = directory + comment
+    while True:
+        _defaults[wanted] += 1
+        number = _defaults[wanted]
+        found = wanted if number == 1 else f"{wanted}-{number}"
+        if found == directory or not _is_of_earlier_script(found):
+            return found
+
+
+def _is_of_earlier_script(directory: str) -> bool:
+    from monitor.runs.run_file import parse_time, read_run_file
+
+    try:
+        start = parse_time(read_run_file(Path(directory)).get("start"))
+        return start is not None and start < float(os.environ[STARTED_VARIABLE])
+    except (OSError, DataError, KeyError, ValueError):  # it is free, or not below `monitor run`
+        return False
 
 
 def script_run() -> Path | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from typing import TYPE_CHECKING, Any
+
+from monitor.capture.figure_copy import copy_figure, restore_figure
+from monitor.render.figures import drawing_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,32 +40,27 @@ def capture(figure: Any, close: bool, draw_now: Callable[..., Any]) -> tuple[int
     def draw() -> NDArray[np.uint8]:
         import numpy as np
 
-        images = [_draw(copy) for copy in copies if copy is not None]
+        images = [_draw(copied) for copied in copies if copied is not None]
         return np.stack(images) if isinstance(figure, list) else images[0]
 
-    return sum(len(copy) for copy in copies if copy is not None), draw
+    return sum(len(copied) for copied in copies if copied is not None), draw
 
 
 def _copy(figure: Any) -> bytes | None:
-    """Return a pickled figure that belongs to no window; None if it cannot be pickled."""
-    manager = figure.canvas.manager
-    figure.canvas.manager = None  # unpickling a figure of pyplot's would open a window
-    buffer = io.BytesIO()
+    """Return a copy of a figure; None if it cannot be pickled, such as one with a formatter that is a lambda."""
     try:
-        pickle.dump(figure, buffer, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # such as a formatter that is a lambda
+        return copy_figure(figure)
+    except Exception:
         return None
-    finally:
-        figure.canvas.manager = manager
-    return buffer.getvalue()
 
 
-def _draw(copy: bytes) -> NDArray[np.uint8]:
+def _draw(copied: bytes) -> NDArray[np.uint8]:
     """Draw as the packages' `figure_to_image` does."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas = FigureCanvasAgg(pickle.loads(copy))
-    canvas.draw()
+    with drawing_lock:
+        canvas = FigureCanvasAgg(restore_figure(copied))
+        canvas.draw()
     pixels: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[:, :, :3]
     return np.moveaxis(pixels, source=2, destination=0)
