@@ -36,10 +36,12 @@ class RunGroup(NamedTuple):
     Attributes:
         name: the settings in which it differs from the other groups.
         runs: its runs.
+        config: the settings that its runs share, without those that are ignored.
     """
 
     name: str
     runs: list[ComparedRun]
+    config: dict[str, Any]
 
 
 class Aggregate(NamedTuple):
@@ -80,7 +82,7 @@ def group_runs(runs: Sequence[ComparedRun], by: Sequence[str], ignore: Sequence[
         title if titles.count(title) == 1 else f"{title} · {members[0].name}"
         for title, members in zip(titles, groups.values())
     ]
-    return [RunGroup(title, members) for title, members in zip(unique, groups.values())]
+    return [RunGroup(title, members, _shared(members, ignore)) for title, members in zip(unique, groups.values())]
 
 
 def aggregate(points: Sequence[Points], spread: str = "std") -> Aggregate:
@@ -161,6 +163,12 @@ def _statistics(
 
 def _key(run: ComparedRun, names: Sequence[str]) -> str:
     return json.dumps([[name, run.config[name]] for name in names if name in run.config], default=str, sort_keys=True)
+
+
+def _shared(runs: Sequence[ComparedRun], ignore: Sequence[str]) -> dict[str, Any]:
+    first = runs[0].config
+    same = [name for name in first if all(run.config.get(name) == first[name] for run in runs)]
+    return {name: first[name] for name in same if name not in ignore}
 
 
 def _title(runs: Sequence[ComparedRun], differing: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monitor.comparison import charts
 from monitor.comparison.compare import (
@@ -127,8 +127,6 @@ class SideBySide:
 
 def _row_of_group(group: RunGroup) -> ComparedRun:
     """Return a group as if it were a run: the settings that its runs share, and its mean metrics."""
-    first: dict[str, Any] = dict(group.runs[0].config)
-    config = {name: value for name, value in first.items() if all(run.config.get(name) == value for run in group.runs)}
     count = len(group.runs)
     status = f"{count} run{'s' if count != 1 else ''}"
-    return ComparedRun(group.name, group.runs[0].path, status, config, aggregate_metrics(group.runs))
+    return ComparedRun(group.name, group.runs[0].path, status, group.config, aggregate_metrics(group.runs))

@@ -106,6 +106,7 @@ def test_groups(tmp_path: Path) -> None:
     assert [(group.name, [run.name for run in group.runs]) for group in groups] == [
         ("lr=1", ["run0", "run1"]), ("lr=2", ["run2"]), ("lr=none", ["run3"]),
     ]  # fmt: skip
+    assert [group.config for group in groups] == [{"lr": 1}, {"lr": 2}, {}], "what is ignored differs nowhere"
     assert [group.name for group in group_runs(runs, ["seed"])] == ["seed=0", "seed=1", "seed=3"]
     assert [group.name for group in group_runs(runs[:2], ["lr"])] == ["all runs"]
     with pytest.raises(DataError, match="no run has the setting 'sead'; known: lr, seed, config"):
