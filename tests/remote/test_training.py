@@ -119,7 +119,7 @@ def test_a_store_that_stays_away_is_an_error_at_the_end(
         assert process.returncode == 1, errors
         assert f"Run: {LOGDIR}/{command[0]}\n" in output + errors
         assert f"monitor serve tensorboard --logdir {LOGDIR}\n" in output + errors
-        assert errors.splitlines()[-1].endswith(f"upload it with: monitor upload {LOGDIR}/{command[0]}")
+        assert f"upload it with: monitor upload {LOGDIR}/{command[0]}\n" in errors
         assert load(spool_path(f"{LOGDIR}/{command[0]}")).status == "finished"
 
 
