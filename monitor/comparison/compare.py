@@ -217,6 +217,8 @@ def _runs_in(path: Path) -> list[Path]:
     if name := _sweep_of(path):  # its trials are beside it
         sweeps, _ = group_sweeps(scan(path.parent))
         return [run.path for sweep in sweeps if sweep.name == name for run in sweep.trials]
+    if path.is_file() and "tfevents" not in path.name:
+        return []
     if (path / RUN_FILE).exists() or event_files(path):
         return [path]
     return [run.path for run in scan(path)] or list(runs_under(path).values())

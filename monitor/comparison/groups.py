@@ -9,6 +9,7 @@ import numpy as np
 
 from monitor.errors import DataError
 from monitor.runs.run_file import parse_number
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def group_runs(runs: Sequence[ComparedRun], by: Sequence[str], ignore: Sequence[
     known = list(dict.fromkeys(name for run in runs for name in run.config))
     for name in [*by, *ignore]:
         if name not in known and name != WHOLE_CONFIG:
-            raise DataError(f"no run has the setting {name!r}; known: {', '.join([*known[:50], WHOLE_CONFIG])}")
+            raise DataError(f"no run has the setting {name!r}{hint(name, [WHOLE_CONFIG, *known])}")
     names = known if WHOLE_CONFIG in by else [name for name in known if name in by]
     names = [name for name in names if name not in ignore]
     groups: dict[str, list[ComparedRun]] = {}

@@ -15,6 +15,7 @@ from monitor.comparison.event_data import find_tags, read_curves
 from monitor.comparison.groups import SPREADS, RunGroup, aggregate_metrics, group_runs, spread_note
 from monitor.errors import DataError
 from monitor.metrics import SYSTEM_PREFIX
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ class SideBySide:
         known = sorted({tag for run in runs for tag in run.metrics})
         for tag in metrics:
             if tag not in known:
-                raise DataError(f"no run has {tag!r}; known: {', '.join(known[:50]) or 'none'}")
+                raise DataError(f"no run has {tag!r}{hint(tag, known)}")
         self.metrics = list(metrics) or main_metrics(runs)
         self._is_chosen = bool(metrics)
         self.groups: list[RunGroup] = group_runs(runs, group_by, ignore) if group_by else []

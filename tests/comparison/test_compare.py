@@ -119,11 +119,13 @@ def test_a_chosen_metric_of_equal_runs(tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "page.html").write_text("no log")
     cases: list[tuple[list[object], str]] = [
         ([], "Missing argument 'RUN...'"),
         (["none", "--logdir", runs], "'none' matches no run; in "),
         (["none-*", "--logdir", runs], "'none-*' matches no run"),
         ([tmp_path / "empty"], "matches no run"),
+        ([tmp_path / "page.html"], "page.html' matches no run"),
         (["mlp-a", "--logdir", runs, "--metric", "lr"], "no run has 'lr'; known: test/accuracy, test/loss, train/loss"),
         (["mlp-a", "--logdir", runs, "--follow"], "--follow needs --sink"),
         (["mlp-a", "--logdir", runs, "--step", "3"], "--step needs --html"),
