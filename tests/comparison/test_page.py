@@ -122,6 +122,24 @@ def test_the_slider_shows_the_pictures_of_a_step(opened: Page) -> None:
     assert opened.locator("figure img").first.get_attribute("src") == newest
 
 
+def test_a_click_enlarges_a_picture(opened: Page) -> None:
+    opened.locator(".slider input").fill("0")
+    picture, dialog = opened.locator("figure img").nth(1), opened.locator("dialog")
+    assert not dialog.is_visible()
+    picture.click()
+    assert dialog.inner_text() == "run1 step 0"
+    shown = dialog.locator("img")
+    assert shown.get_attribute("src") == picture.get_attribute("src")
+    assert shown.bounding_box()["width"] > picture.bounding_box()["width"]
+    opened.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    picture.press("Enter")
+    assert dialog.is_visible()
+    dialog.click()
+    assert not dialog.is_visible()
+    assert opened.problems == []
+
+
 def test_the_table_is_sorted_by_a_click(opened: Page) -> None:
     names = ".sortable tbody tr td:first-child"
     column = opened.locator(".sortable th", has_text="lr")
