@@ -54,9 +54,10 @@ def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
     """Return the paths of the runs that `names` stand for, by names that tell them apart.
 
     Each name is a run under `logdir`, a path, or a pattern such as `mlp-*` for either, in this order: what matches runs
-    in `logdir` does not stand for others. A folder stands for all runs in it, and that of a sweep for its trials. What
-    is in a store, as `logdir` or as the address of a run, is downloaded where it has changed; then it blocks, and
-    raises `StoreError`. Raises `DataError` if a name matches nothing, or is empty.
+    in `logdir` does not stand for others, and neither does a pattern without a slash if there is a `logdir`. A folder
+    stands for all runs in it, and that of a sweep for its trials. What is in a store, as `logdir` or as the address of
+    a run, is downloaded where it has changed; then it blocks, and raises `StoreError`. Raises `DataError` if a name
+    matches nothing, or is empty.
     """
     paths: list[Path] = []
     logdir = Path(local_name(logdir))
@@ -68,6 +69,8 @@ def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
             refresh_list(_without_pattern(Path(name)))
         is_path = Path(name).is_absolute() or name.split("/")[0] in (".", "..")
         bases = [Path("/" if name.startswith("/") else "")] if is_path else [logdir, Path()]
+        if "/" not in name and _is_pattern(name) and logdir.is_dir():
+            bases = [logdir]  # `*` would match what is beside it
         found = [[run for path in _at(name, base) for run in _runs_in(path)] for base in bases]
         paths += next((runs for runs in found if runs), []) or _no_match(given, logdir)
     refresh_runs(dict.fromkeys(paths))
@@ -175,7 +178,7 @@ def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
 def _without_pattern(path: Path) -> Path:
     """Return the last folder above which nothing is a pattern."""
     parts = path.parts
-    return Path(*parts[: next((n for n, part in enumerate(parts) if any(w in part for w in "*?[")), len(parts))])
+    return Path(*parts[: next((n for n, part in enumerate(parts) if _is_pattern(part)), len(parts))])
 
 
 def _check_name(name: str) -> None:
@@ -192,13 +195,17 @@ def _is_in_trash(path: Path) -> bool:
     return any(folder.name.endswith(TRASH_SUFFIX) for folder in path.parents)
 
 
+def _is_pattern(name: str) -> bool:
+    return any(wildcard in name for wildcard in "*?[")
+
+
 def _at(name: str, base: Path) -> list[Path]:
     """Return the folder of a name below `base`, or those that match it as a pattern."""
     return [base / name] if (base / name).exists() else _matching(name, base)
 
 
 def _matching(pattern: str, base: Path) -> list[Path]:
-    if not any(wildcard in pattern for wildcard in "*?["):
+    if not _is_pattern(pattern):
         return []
     return [path for path in sorted(base.glob(pattern.lstrip("/"))) if path.is_dir()]
 

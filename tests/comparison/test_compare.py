@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from monitor import Logger, Run
+from monitor import DataError, Logger, Run
 from monitor.cli import main
 from monitor.comparison.compare import find_runs
 from monitor.testing import wait_until
@@ -88,13 +88,16 @@ def test_a_name_stands_for_runs_of_the_log_directory_first(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     found = {
         given: list(find_runs([given], tmp_path / "runs"))
-        for given in ("*", "mlp", "elsewhere", "else*", "runs/*", "./other", ".", str(tmp_path / "other"))
+        for given in ("*", "mlp", "elsewhere", "else*/*", "runs/*", "./other", ".", str(tmp_path / "other"))
     }
     assert found["*"] == found["mlp"] == found["runs/*"] == ["mlp"], "nothing from the trash or from elsewhere"
-    assert found["elsewhere"] == found["else*"] == ["run"]
+    assert found["elsewhere"] == found["else*/*"] == ["run"]
     assert found["./other"] == found[str(tmp_path / "other")] == ["mlp"]
     assert find_runs(["./other"], tmp_path / "runs")["mlp"] == tmp_path / "other" / "mlp"
     assert len(found["."]) == 4
+    with pytest.raises(DataError, match="matches no run"):
+        find_runs(["else*"], tmp_path / "runs")
+    assert list(find_runs(["else*"], tmp_path / "none")) == ["run"]
 
 
 def test_titles_do_not_break_inside_words_above_a_narrow_table(tmp_path: Path) -> None:

@@ -326,7 +326,6 @@ function watchEnlarged() { // a click shows a picture as large as it is
   const shown = document.createElement('img');
   const caption = document.createElement('p');
   dialog.append(shown, caption);
-  document.body.append(dialog);
   const enlarge = (figure) => {
     const image = figure.querySelector('img');
     shown.src = image.src;
@@ -334,6 +333,7 @@ function watchEnlarged() { // a click shows a picture as large as it is
     shown.style.imageRendering = image.style.imageRendering;
     shown.style.width = `${Math.max(image.naturalWidth, 520)}px`;
     caption.textContent = figure.querySelector('figcaption').innerText;
+    document.body.append(dialog);
     dialog.showModal();
   };
   for (const figure of all('figure')) {
