@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tests.support.servers import VisdomServer
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 VALUES = {0: [1.0, 0.5, 0.25, 0.125], 1: [2.0, 1.0, 0.5, 0.0], 2: [0.0, 0.75, 0.3, 0.1]}  # by seed, at steps 0 to 30
@@ -141,3 +143,20 @@ def test_bad_options_are_one_line(seeds: Path) -> None:
         result = run(seeds, *arguments)
         assert result.exit_code == 2
         assert says in result.stderr
+
+
+def test_a_long_legend_on_visdom_s_page_leaves_the_chart_its_height(
+    seeds: Path, tmp_path: Path, visdom_server: VisdomServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for name in ("one", "two", "three"):
+        with Logger(
+            tmp_path / f"runs/{name}", ["tensorboard"], {"a-setting-of-some-length": name}, record="none"
+        ) as log:
+            log.scalar("test/loss", 1.0, 0)
+    for env, runs, ignored in (("short", seeds, ["--ignore", "seed"]), ("long", tmp_path / "runs", [])):
+        done = run(runs, "--group-by", "config", *ignored, "--sink", visdom_server.spec(env))
+        assert done.exit_code == 0, done.output
+    heights = {env: visdom_server.windows(env)["test/loss"]["height"] for env in ("short", "long")}
+    assert heights["short"] == 300
+    assert heights["long"] == 300 + 28, "three lines of a legend"
