@@ -209,7 +209,7 @@ class Logger(LogMethods, EndingMethods):
         return durable and not self._pipeline.flush(timeout, durable=True)
 
     def close(self, timeout: float | None = None, status: str = "finished", error: str | None = None) -> bool:
-        """Deliver what is left and end the run; tell whether everything was delivered.
+        """Deliver what is left and end the run; tell whether everything was delivered, to a store too.
 
         Blocks as long as the sinks make progress, however much is left; a sink that makes none for `timeout` seconds,
         by default `close_timeout`, is given up. After two seconds a line says what is left.
@@ -253,8 +253,8 @@ class Logger(LogMethods, EndingMethods):
         _open_loggers.discard(self)
         durable = [worker.name for worker in self._pipeline.workers if worker.sink.durable]
         self._undelivered = record_end(self.run, self.stats(), durable, status, error)
-        if self._upload is not None:
-            self._upload.close(timeout)
+        if self._upload is not None and not self._upload.close(timeout):
+            self._undelivered.append(f"{self._upload.url} is not complete")
 
     def _interrupt_unasked(self) -> None:
         """End a loop that never asks whether to stop, when its run is pruned."""

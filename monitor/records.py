@@ -216,6 +216,10 @@ class Progress(NamedTuple):
     steps: int
     time: float
 
+    def epoch_at(self, step: int) -> int:
+        """Return the number of epochs completed at a later step: of very many, only every few are reported."""
+        return max(self.epoch, min(self.epochs, step * self.epochs // self.steps)) if self.steps > 0 else self.epoch
+
 
 class Checkpoint(NamedTuple):
     """The position of a checkpoint: it includes everything logged before this record.

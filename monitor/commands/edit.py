@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,17 +12,22 @@ import click
 
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_runs
-from monitor.commands.option_values import GivenPath, run_name
+from monitor.commands.option_values import GivenPath, PlaceToRead, run_name
 from monitor.errors import DataError
+from monitor.remote.urls import cached_url, is_url
 from monitor.render.escaping import escape_control_chars
 from monitor.runs import editing
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
 DEFAULT_LOGDIR = Path("runs")
+LOGDIR_OR_STORE = click.option(
+    "--logdir", type=PlaceToRead(file_okay=False, path_type=Path), default=DEFAULT_LOGDIR, show_default=True,
+    help="Where to look for runs; also an address such as s3://bucket/runs.",
+)  # fmt: skip
 LOGDIR = click.option("--logdir", type=GivenPath(file_okay=False, path_type=Path), default=DEFAULT_LOGDIR,
                       show_default=True, help="Where to look for runs.")  # fmt: skip
 RUN = click.argument("run", shell_complete=complete_runs)
@@ -31,24 +37,24 @@ RUNS = click.argument("runs", nargs=-1, metavar="RUN...", shell_complete=complet
 @click.command(cls=MonitorCommand)
 @RUN
 @click.argument("text", required=False)
-@LOGDIR
+@LOGDIR_OR_STORE
 def note(run: str, text: str | None, logdir: Path) -> None:
-    """Add a note to RUN, or list its notes.
+    """Add a note to RUN, a name, a path, or an address such as s3://bucket/runs/mlp, or list its notes.
 
     It is a text on the run's dashboards, and in run.json.
     """
     from monitor.dashboards.run_pages import show_texts
     from monitor.runs.listing import load
 
-    path = _one(run, logdir)
-    if text is not None:
-        if not text.strip():
-            raise click.BadParameter("is empty.", param_hint="'TEXT'")
-        _attempt(lambda: editing.add_note(path, text))
-    notes = load(path).fields.get("notes") or []
-    if text is not None:
-        show_texts(path, editing.NOTES_TAG, [str(entry.get("text")) for entry in notes])
-        return
+    if text is not None and not text.strip():
+        raise click.BadParameter("is empty.", param_hint="'TEXT'")
+    with _to_edit(run, logdir) as path:
+        if text is not None:
+            _attempt(lambda: editing.add_note(path, text))
+        notes = load(path).fields.get("notes") or []
+        if text is not None:
+            show_texts(path, editing.NOTES_TAG, [str(entry.get("text")) for entry in notes])
+            return
     for entry in notes:
         _say(f"{entry.get('time')}  {entry.get('text')}")
 
@@ -57,24 +63,24 @@ def note(run: str, text: str | None, logdir: Path) -> None:
 @RUN
 @click.argument("tags", nargs=-1)
 @click.option("--remove", "removed", multiple=True, metavar="TAG", help="Take this tag off; repeatable.")
-@LOGDIR
+@LOGDIR_OR_STORE
 def tag(run: str, tags: tuple[str, ...], removed: tuple[str, ...], logdir: Path) -> None:
     """Add tags to RUN, and list those it has; filter by them with monitor runs --filter 'tags~TAG'."""
     from monitor.dashboards.run_pages import show_texts
     from monitor.runs.listing import load
 
-    path = _one(run, logdir)
     for given in tags:
         if not given.strip() or not given.isprintable() or "," in given:
             raise click.BadParameter(f"{given!r} is not a tag: text without commas.", param_hint="'TAGS'")
-    had = load(path).fields.get("tags") or []
-    for name in removed:
-        if name not in had:
-            raise click.BadParameter(f"the run has no tag {name!r}{hint(name, had)}", param_hint="'--remove'")
-    now = list(had)
-    if tags or removed:
-        now = _attempt(lambda: editing.set_tags(path, tags, removed))
-        show_texts(path, editing.TAGS_TAG, [", ".join(now) or "none"])
+    with _to_edit(run, logdir) as path:
+        had = load(path).fields.get("tags") or []
+        for name in removed:
+            if name not in had:
+                raise click.BadParameter(f"the run has no tag {name!r}{hint(name, had)}", param_hint="'--remove'")
+        now = list(had)
+        if tags or removed:
+            now = _attempt(lambda: editing.set_tags(path, tags, removed))
+            show_texts(path, editing.TAGS_TAG, [", ".join(now) or "none"])
     _say(", ".join(now) or "no tags")
 
 
@@ -104,6 +110,7 @@ def rm(runs: tuple[str, ...], restore: bool, logdir: Path) -> None:
     from monitor.comparison.compare import runs_to_change
     from monitor.dashboards.run_pages import remove_pages
 
+    _refuse_addresses(runs)
     trash = editing.trash_of(logdir)
     if not runs and not restore:
         raise click.UsageError("Missing argument 'RUN...'.")
@@ -141,14 +148,38 @@ def _list_trash(trash: Path) -> None:
         _say(f"{_shown(trash)} is empty")
 
 
+@contextmanager
+def _to_edit(name: str, logdir: Path) -> Iterator[Path]:
+    """Give the directory of the run that a name or an address stands for, to be changed there."""
+    store = cached_url(logdir)
+    url = name if is_url(name) else f"{store}/{name}" if store is not None else None
+    if url is None:
+        yield _one(name, logdir)
+        return
+    from monitor.runs.store_editing import editable
+
+    with editable(url) as path:
+        yield path
+
+
 def _one(name: str, logdir: Path) -> Path:
     """Return the path of the one run that a name stands for."""
     from monitor.comparison.compare import runs_to_change
 
+    _refuse_addresses([name])
     found = runs_to_change([name], logdir)
     if len(found) > 1:
         raise DataError(f"{name!r} stands for {len(found)} runs{hint('', [_shown(path) for path in found])}; name one")
     return found[0]
+
+
+def _refuse_addresses(names: Sequence[str]) -> None:
+    for name in names:
+        if is_url(name):
+            raise DataError(
+                f"{name!r} is in a store, where only its notes and tags can be changed: use the store's own tools, such"
+                " as: aws s3 mv"
+            )
 
 
 def _attempt(action: Callable[[], T]) -> T:

@@ -202,7 +202,8 @@ class ScriptSession:
         if info.status is RunStatus.PRUNED:  # by an interrupt, unless the script asks its logger
             echo(f"Pruned: {info.error}", err=True)
             self._code = 0
-        (self._upload or Uploading(self._runs.path)).close(UPLOAD_TIMEOUT_S)
+        is_complete = (self._upload or Uploading(self._runs.path)).close(UPLOAD_TIMEOUT_S)
+        self._code = self._code or (0 if is_complete else 1)
         return self._code
 
     def _update(self, capture: OutputCapture | None) -> None:
@@ -226,11 +227,11 @@ class ScriptSession:
         commands = []
         if self._runs.is_logged:
             is_below = self._runs.path.is_relative_to(logdir.absolute())
-            shown = str(logdir if is_below else path.parent)
+            shown = display_path(logdir if is_below else path.parent)
             commands.append(shlex.join(["monitor", "serve", "tensorboard", "--logdir", shown]))
             end_of_options = ["--"] if str(path).startswith("-") else []
             commands += [
-                shlex.join(["monitor", "replay", "--sink", spec, *end_of_options, str(path)])
+                shlex.join(["monitor", "replay", "--sink", spec, *end_of_options, display_path(path)])
                 for spec, sink in self._sinks.items()
                 if isinstance(sink, DashboardSink)
             ]

@@ -53,10 +53,11 @@ class ComparedRun(NamedTuple):
 def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
     """Return the paths of the runs that `names` stand for, by names that tell them apart.
 
-    Each name is a path, a run under `logdir`, or a pattern such as `mlp-*` for either; a folder stands for all runs in
-    it, and that of a sweep for its trials. What is in a store, as `logdir` or as the address of a run, is downloaded
-    where it has changed; then it blocks, and raises `StoreError`. Raises `DataError` if a name matches nothing, or is
-    empty.
+    Each name is a run under `logdir`, a path, or a pattern such as `mlp-*` for either, in this order: what matches runs
+    in `logdir` does not stand for others, and neither does a pattern without a slash if there is a `logdir`. A folder
+    stands for all runs in it, and that of a sweep for its trials. What is in a store, as `logdir` or as the address of
+    a run, is downloaded where it has changed; then it blocks, and raises `StoreError`. Raises `DataError` if a name
+    matches nothing, or is empty.
     """
     paths: list[Path] = []
     logdir = Path(local_name(logdir))
@@ -66,10 +67,12 @@ def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
         name = local_name(given)
         if is_url(given):
             refresh_list(_without_pattern(Path(name)))
-        existing = [path for path in (Path(name), logdir / name) if path.exists()][:1]
-        bases = [Path("/")] if name.startswith("/") else [Path(), logdir]
-        runs = [run for path in existing or _matching(name, bases) for run in _runs_in(path)]
-        paths += runs or _no_match(given, logdir)
+        is_path = Path(name).is_absolute() or name.split("/")[0] in (".", "..")
+        bases = [Path("/" if name.startswith("/") else "")] if is_path else [logdir, Path()]
+        if "/" not in name and _is_pattern(name) and logdir.is_dir():
+            bases = [logdir]  # `*` would match what is beside it
+        found = [[run for path in _at(name, base) for run in _runs_in(path)] for base in bases]
+        paths += next((runs for runs in found if runs), []) or _no_match(given, logdir)
     refresh_runs(dict.fromkeys(paths))
     paths = list(dict.fromkeys(path.resolve() for path in paths))
     last_parts = [path.name for path in paths]
@@ -90,7 +93,7 @@ def runs_to_change(names: Sequence[str], logdir: Path) -> list[Path]:
         if Path(name).name in ("", ".."):
             raise DataError(f"{name!r} is no name of a run; for all runs in {logdir}, give '*'")
         existing = [path for path in (logdir / name, Path(name)) if path.is_dir()][:1]
-        found = [path.resolve() for path in existing or _matching(name, [logdir])]
+        found = [path.resolve() for path in existing or _matching(name, logdir)]
         inside = [path for path in found if path != root and path.is_relative_to(root)]
         if existing and not inside:
             raise DataError(f"{name!r} is not in {str(logdir)!r}; name its log directory with --logdir")
@@ -175,7 +178,7 @@ def best_runs(runs: Sequence[ComparedRun], tag: str, which: str) -> list[str]:
 def _without_pattern(path: Path) -> Path:
     """Return the last folder above which nothing is a pattern."""
     parts = path.parts
-    return Path(*parts[: next((n for n, part in enumerate(parts) if any(w in part for w in "*?[")), len(parts))])
+    return Path(*parts[: next((n for n, part in enumerate(parts) if _is_pattern(part)), len(parts))])
 
 
 def _check_name(name: str) -> None:
@@ -192,11 +195,19 @@ def _is_in_trash(path: Path) -> bool:
     return any(folder.name.endswith(TRASH_SUFFIX) for folder in path.parents)
 
 
-def _matching(pattern: str, bases: Sequence[Path]) -> list[Path]:
-    if not any(wildcard in pattern for wildcard in "*?["):
+def _is_pattern(name: str) -> bool:
+    return any(wildcard in name for wildcard in "*?[")
+
+
+def _at(name: str, base: Path) -> list[Path]:
+    """Return the folder of a name below `base`, or those that match it as a pattern."""
+    return [base / name] if (base / name).exists() else _matching(name, base)
+
+
+def _matching(pattern: str, base: Path) -> list[Path]:
+    if not _is_pattern(pattern):
         return []
-    matches = [path for base in bases for path in sorted(base.glob(pattern.lstrip("/")))]
-    return [path for path in matches if path.is_dir()]
+    return [path for path in sorted(base.glob(pattern.lstrip("/"))) if path.is_dir()]
 
 
 def find_sweep(names: Sequence[str], logdir: Path) -> Path | None:
@@ -213,6 +224,8 @@ def _runs_in(path: Path) -> list[Path]:
     if name := _sweep_of(path):  # its trials are beside it
         sweeps, _ = group_sweeps(scan(path.parent))
         return [run.path for sweep in sweeps if sweep.name == name for run in sweep.trials]
+    if path.is_file() and "tfevents" not in path.name:
+        return []
     if (path / RUN_FILE).exists() or event_files(path):
         return [path]
     return [run.path for run in scan(path)] or list(runs_under(path).values())

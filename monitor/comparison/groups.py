@@ -9,6 +9,7 @@ import numpy as np
 
 from monitor.errors import DataError
 from monitor.runs.run_file import parse_number
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +37,12 @@ class RunGroup(NamedTuple):
     Attributes:
         name: the settings in which it differs from the other groups.
         runs: its runs.
+        config: the settings that its runs share, without those that are ignored.
     """
 
     name: str
     runs: list[ComparedRun]
+    config: dict[str, Any]
 
 
 class Aggregate(NamedTuple):
@@ -68,7 +71,7 @@ def group_runs(runs: Sequence[ComparedRun], by: Sequence[str], ignore: Sequence[
     known = list(dict.fromkeys(name for run in runs for name in run.config))
     for name in [*by, *ignore]:
         if name not in known and name != WHOLE_CONFIG:
-            raise DataError(f"no run has the setting {name!r}; known: {', '.join([*known[:50], WHOLE_CONFIG])}")
+            raise DataError(f"no run has the setting {name!r}{hint(name, [WHOLE_CONFIG, *known])}")
     names = known if WHOLE_CONFIG in by else [name for name in known if name in by]
     names = [name for name in names if name not in ignore]
     groups: dict[str, list[ComparedRun]] = {}
@@ -80,7 +83,7 @@ def group_runs(runs: Sequence[ComparedRun], by: Sequence[str], ignore: Sequence[
         title if titles.count(title) == 1 else f"{title} · {members[0].name}"
         for title, members in zip(titles, groups.values())
     ]
-    return [RunGroup(title, members) for title, members in zip(unique, groups.values())]
+    return [RunGroup(title, members, _shared(members, ignore)) for title, members in zip(unique, groups.values())]
 
 
 def aggregate(points: Sequence[Points], spread: str = "std") -> Aggregate:
@@ -161,6 +164,12 @@ def _statistics(
 
 def _key(run: ComparedRun, names: Sequence[str]) -> str:
     return json.dumps([[name, run.config[name]] for name in names if name in run.config], default=str, sort_keys=True)
+
+
+def _shared(runs: Sequence[ComparedRun], ignore: Sequence[str]) -> dict[str, Any]:
+    first = runs[0].config
+    same = [name for name in first if all(run.config.get(name) == first[name] for run in runs)]
+    return {name: first[name] for name in same if name not in ignore}
 
 
 def _title(runs: Sequence[ComparedRun], differing: Sequence[str]) -> str:

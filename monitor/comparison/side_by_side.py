@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monitor.comparison import charts
 from monitor.comparison.compare import (
@@ -15,6 +15,7 @@ from monitor.comparison.event_data import find_tags, read_curves
 from monitor.comparison.groups import SPREADS, RunGroup, aggregate_metrics, group_runs, spread_note
 from monitor.errors import DataError
 from monitor.metrics import SYSTEM_PREFIX
+from monitor.suggestions import hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ class SideBySide:
         known = sorted({tag for run in runs for tag in run.metrics})
         for tag in metrics:
             if tag not in known:
-                raise DataError(f"no run has {tag!r}; known: {', '.join(known[:50]) or 'none'}")
+                raise DataError(f"no run has {tag!r}{hint(tag, known)}")
         self.metrics = list(metrics) or main_metrics(runs)
         self._is_chosen = bool(metrics)
         self.groups: list[RunGroup] = group_runs(runs, group_by, ignore) if group_by else []
@@ -127,8 +128,6 @@ class SideBySide:
 
 def _row_of_group(group: RunGroup) -> ComparedRun:
     """Return a group as if it were a run: the settings that its runs share, and its mean metrics."""
-    first: dict[str, Any] = dict(group.runs[0].config)
-    config = {name: value for name, value in first.items() if all(run.config.get(name) == value for run in group.runs)}
     count = len(group.runs)
     status = f"{count} run{'s' if count != 1 else ''}"
-    return ComparedRun(group.name, group.runs[0].path, status, config, aggregate_metrics(group.runs))
+    return ComparedRun(group.name, group.runs[0].path, status, group.config, aggregate_metrics(group.runs))

@@ -22,6 +22,7 @@ from monitor.dashboards.launcher import serve_sink, serve_tensorboard
 from monitor.dashboards.ownership.leases import start_lock
 from monitor.dashboards.ownership.parent_watch import idle_minutes
 from monitor.network import is_loopback
+from monitor.remote.urls import display_path
 from monitor.render.escaping import escape_control_chars
 from monitor.runs.rank import is_on_several_machines
 from monitor.sinks.base import DashboardSink
@@ -137,7 +138,7 @@ def view_commands(sinks: Iterable[Sink], logdir: Path | None, folder: Path | Non
     commands = []
     for sink in sinks:
         if sink.writes_event_files and logdir is not None:
-            commands.append(f"monitor serve tensorboard --logdir {shlex.quote(str(logdir))}")
+            commands.append(f"monitor serve tensorboard --logdir {shlex.quote(display_path(logdir))}")
         if isinstance(sink, DashboardSink) and folder is not None:
             commands.append(sink.view_command(folder / sink.name) or "")
     return [command for command in dict.fromkeys(commands) if command]

@@ -145,7 +145,7 @@ class ConsoleSink(Sink):
             self._console.print(RichText(self._lines[0]), soft_wrap=not is_terminal)
             del self._lines[0]
         if self._bar is not None:
-            epoch, epochs = self._progress.epoch, self._progress.epochs
+            epoch, epochs = self._progress.epoch_at(self._step), self._progress.epochs
             current = f"epoch {min(epoch + 1, epochs)}/{epochs} " if epochs else ""
             description = f"{current}step {self._step}"
             self._bar.fit(description)

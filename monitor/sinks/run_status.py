@@ -169,8 +169,9 @@ class RunStatusSink(Sink):
         """Return the fields for `run.json`."""
         progress: dict[str, Any] = {"step": self.summary.step}
         if self._progress is not None:
-            epoch, epochs, step, steps, _ = self._progress
-            progress = {"epoch": epoch, "epochs": epochs, "step": max(step, self.summary.step or 0), "steps": steps}
+            _, epochs, step, steps, _ = self._progress
+            step = max(step, self.summary.step or 0)
+            progress = {"epoch": self._progress.epoch_at(step), "epochs": epochs, "step": step, "steps": steps}
         metrics = to_jsonable(self.summary.summary())
         fields = {"heartbeat": timestamp(time.time()), "progress": progress, "metrics": metrics}
         goals = self.summary.goals.defined

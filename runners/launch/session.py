@@ -6,6 +6,7 @@ import shutil
 import sys
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -69,7 +70,7 @@ def open_logger(
             if run.is_resumed:
                 echo(f"Resumed: {display_path(run.path)}")
             upload = Uploading(run.path)
-            cleanup.callback(upload.close, UPLOAD_TIMEOUT_S)  # after the end of the output
+            cleanup.push(partial(_finish_upload, upload))  # after the end of the output
             cleanup.enter_context(captured_output(run.path / OUTPUT_FILE, is_wanted=options.output))
             sinks = _make_sinks(options, are_sinks_from_user=are_sinks_from_user)
             servers = _start_dashboards(sinks, lambda sink: sink.open_page(run), options, cleanup)
@@ -106,6 +107,12 @@ def open_logger(
         if not options.in_group:
             shown = [sink for sink in sinks if sink in saved or not isinstance(sink, DashboardSink)]
             keep_dashboards_up(servers, view_commands(shown, options.logdir, run.path), wait=options.wait)
+
+
+def _finish_upload(upload: Uploading, kind: type[BaseException] | None, *_: object) -> None:
+    """Upload what is left; exit with status 1 if the store then lacks some of a run that ended well."""
+    if not upload.close(UPLOAD_TIMEOUT_S) and kind is None:
+        sys.exit(1)
 
 
 @contextmanager

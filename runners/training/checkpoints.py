@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from monitor.errors import DataError
+from monitor.remote.urls import display_path
 from monitor.runs.jsonable import to_jsonable
 from runners.choices import RENAMED_LOSSES
 from runners.training.checkpoint_file import CHECKPOINT_FORMAT, digest, read_checkpoint
@@ -158,7 +159,7 @@ def load(run: Path) -> tuple[str, dict[str, Any]]:
         raise DataError(f"{str(folder)!r} is a symbolic link; a run is resumed from its own checkpoints only")
     files = list_checkpoints(folder)
     if not files:
-        raise DataError(f"{str(run)!r} has no checkpoint; runs save them with --checkpoint-every epoch")
+        raise DataError(f"{display_path(run)!r} has no checkpoint; runs save them with --checkpoint-every epoch")
     file = files[-1]
     remedy = f"; remove it to resume from {files[-2].name}" if len(files) > 1 else ""
     try:

@@ -39,6 +39,8 @@ def completed(*words: str) -> list[str]:
         (["tr"], ["train"]),
         (["compare", "mlp"], ["mlp-a", "mlp-b"]),
         (["compare", "mlp-a", "--metric", "test"], ["test/loss", "test/accuracy"]),
+        (["report", "mlp"], ["mlp-a", "mlp-b"]),
+        (["report", "mlp-a", "--metric", "test"], ["test/loss", "test/accuracy"]),
         (["train", "mlp", "--resume", "c"], ["cnn"]),
         (["train", "mlp", "--sink", "v"], ["visdom"]),
         (["train", "mlp", "--optimizer", "adamw"], ["adamw"]),

@@ -173,3 +173,20 @@ def test_where_to_look_after_the_end(tmp_path: Path, start: Start, files: Path) 
     saved = tmp_path / "data" / "training-monitor" / "visdom"
     assert out.splitlines()[-1] == f"Look at it with: monitor serve visdom --env-dir {saved}"
     assert (saved / "one.json").exists()
+
+
+@pytest.mark.slow
+def test_a_page_that_could_not_be_saved_is_not_promised(tmp_path: Path, start: Start, files: Path) -> None:
+    import os
+
+    from tests.support.servers import free_port
+
+    foreign.write(tmp_path / "runs" / "one" / "tfevents.1", *losses(0, 10))
+    (tmp_path / "data" / "training-monitor" / "visdom" / "one.json").mkdir(parents=True)  # in place of the file
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data"), "MONITOR_ASSETS_DIR": str(files)}
+    spec = f"visdom://127.0.0.1:{free_port()}"
+    process = start("-m", "monitor", "replay", str(tmp_path / "runs"), "--sink", spec, env=environment)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert "the page is not saved" in err
+    assert "ook at it with" not in out + err

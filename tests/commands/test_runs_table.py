@@ -63,6 +63,14 @@ def test_a_run_has_one_line_at_any_width(tmp_path: Path, width: int) -> None:
     assert all(len(line) <= width for line in lines)
     assert len({line.split()[0] for line in lines[2:]}) == 5, "names that are cut still differ"
     assert width < 60 or "0.9123" in lines[2]
+    runs = [write(tmp_path, f"experiment-with-lr-0.0{n}-and-the-same-long-end-of-the-name") for n in range(5)]
+    runs += [
+        write(tmp_path, f"\u5b9f\u9a13\u306e\u9577\u3044\u540d\u524d-{n}-\u304c\u540c\u3058\u7d42\u308f\u308a")
+        for n in range(3)
+    ]
+    lines = table(runs, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert len({line.split()[0] for line in lines[2:]}) == 8, "names that differ in the middle, too"
 
 
 def test_the_columns_have_the_names_of_filters(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
-from monitor import Logger, Run
+from monitor import DataError, Logger, Run
 from monitor.cli import main
+from monitor.comparison.compare import find_runs
 from monitor.testing import wait_until
 from tests.support import foreign
 
@@ -60,6 +61,45 @@ def test_in_the_terminal(runs: Path) -> None:
     assert "metrics, the best with a *" in result.stdout.splitlines()
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_nothing_is_broken_at_any_width(tmp_path: Path, columns: int) -> None:
+    names = [f"experiment-with-lr-0.0{n}-and-the-same-long-end-of-the-name" for n in range(3)]
+    for number, name in enumerate(names):
+        config = {"lr": number / 3, **{f"setting{n}": f"{number} of a longer text" for n in range(40)}}
+        with Logger(tmp_path / name, ["tensorboard"], config, record="none") as log:
+            log.scalars({"test/accuracy": number / 3, "test/loss": 1e-5 / (number + 1)}, 100_000)
+    command = ["compare", "*", "--logdir", str(tmp_path)]
+    lines = CliRunner().invoke(main, command, env={"COLUMNS": str(columns)}).stdout.splitlines()
+    assert all(len(line) <= columns for line in lines)
+    rows = [line.split() for line in lines if line.startswith(("ex", "test/accuracy  ex", "test/loss  ex"))]
+    rows = [row[1:] if row[0].startswith("test/") else row for row in rows]
+    assert len(rows) == 9, "one line a run in each table"
+    assert len({row[0] for row in rows[:3]}) == len({row[0] for row in rows[3:]}) == 3, "names still differ"
+    assert [row[1] for row in rows[:3]] == ["0.0", "0.3333333333333333", "0.6666666666666666"]
+    assert [row[1] for row in rows[3:]] == ["0", "0.33333", "0.66667*", "1e-05", "5e-06", "3.3333e-06*"]
+    assert " more settings differ; --html shows all." in " ".join(" ".join(lines).split())
+
+
+def test_a_name_stands_for_runs_of_the_log_directory_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("runs/mlp", "runs.trash/old", "other/mlp", "elsewhere/run"):
+        with Logger(tmp_path / name, ["tensorboard"], {"name": name}, record="none") as log:
+            log.scalar("test/loss", 1.0, 1)
+    (tmp_path / "mlp").mkdir()  # such as a package of this name
+    monkeypatch.chdir(tmp_path)
+    found = {
+        given: list(find_runs([given], tmp_path / "runs"))
+        for given in ("*", "mlp", "elsewhere", "else*/*", "runs/*", "./other", ".", str(tmp_path / "other"))
+    }
+    assert found["*"] == found["mlp"] == found["runs/*"] == ["mlp"], "nothing from the trash or from elsewhere"
+    assert found["elsewhere"] == found["else*/*"] == ["run"]
+    assert found["./other"] == found[str(tmp_path / "other")] == ["mlp"]
+    assert find_runs(["./other"], tmp_path / "runs")["mlp"] == tmp_path / "other" / "mlp"
+    assert len(found["."]) == 4
+    with pytest.raises(DataError, match="matches no run"):
+        find_runs(["else*"], tmp_path / "runs")
+    assert list(find_runs(["else*"], tmp_path / "none")) == ["run"]
+
+
 def test_titles_do_not_break_inside_words_above_a_narrow_table(tmp_path: Path) -> None:
     for name, lr in (("a", 1), ("b", 2)):
         with Logger(Run(tmp_path / name, {"lr": lr}), ["memory"]):
@@ -82,11 +122,13 @@ def test_a_chosen_metric_of_equal_runs(tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "page.html").write_text("no log")
     cases: list[tuple[list[object], str]] = [
         ([], "Missing argument 'RUN...'"),
         (["none", "--logdir", runs], "'none' matches no run; in "),
         (["none-*", "--logdir", runs], "'none-*' matches no run"),
         ([tmp_path / "empty"], "matches no run"),
+        ([tmp_path / "page.html"], "page.html' matches no run"),
         (["mlp-a", "--logdir", runs, "--metric", "lr"], "no run has 'lr'; known: test/accuracy, test/loss, train/loss"),
         (["mlp-a", "--logdir", runs, "--follow"], "--follow needs --sink"),
         (["mlp-a", "--logdir", runs, "--step", "3"], "--step needs --html"),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tests.support.servers import VisdomServer
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 VALUES = {0: [1.0, 0.5, 0.25, 0.125], 1: [2.0, 1.0, 0.5, 0.0], 2: [0.0, 0.75, 0.3, 0.1]}  # by seed, at steps 0 to 30
@@ -106,9 +108,10 @@ def test_groups(tmp_path: Path) -> None:
     assert [(group.name, [run.name for run in group.runs]) for group in groups] == [
         ("lr=1", ["run0", "run1"]), ("lr=2", ["run2"]), ("lr=none", ["run3"]),
     ]  # fmt: skip
+    assert [group.config for group in groups] == [{"lr": 1}, {"lr": 2}, {}], "what is ignored differs nowhere"
     assert [group.name for group in group_runs(runs, ["seed"])] == ["seed=0", "seed=1", "seed=3"]
     assert [group.name for group in group_runs(runs[:2], ["lr"])] == ["all runs"]
-    with pytest.raises(DataError, match="no run has the setting 'sead'; known: lr, seed, config"):
+    with pytest.raises(DataError, match="no run has the setting 'sead'; did you mean 'seed'\\?"):
         group_runs(runs, ["config"], ["sead"])
 
 
@@ -135,8 +138,25 @@ def test_bad_options_are_one_line(seeds: Path) -> None:
     for arguments, says in (
         (["--ignore", "seed"], "--ignore needs --group-by config, or a setting."),
         (["--events", "x"], "--events needs --group-by"),
-        (["--group-by", "sead"], "no run has the setting 'sead'; known: lr, seed, optimizer, config"),
+        (["--group-by", "sead"], "no run has the setting 'sead'; did you mean 'seed'?"),
     ):
         result = run(seeds, *arguments)
         assert result.exit_code == 2
         assert says in result.stderr
+
+
+def test_a_long_legend_on_visdom_s_page_leaves_the_chart_its_height(
+    seeds: Path, tmp_path: Path, visdom_server: VisdomServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for name in ("one", "two", "three"):
+        with Logger(
+            tmp_path / f"runs/{name}", ["tensorboard"], {"a-setting-of-some-length": name}, record="none"
+        ) as log:
+            log.scalar("test/loss", 1.0, 0)
+    for env, runs, ignored in (("short", seeds, ["--ignore", "seed"]), ("long", tmp_path / "runs", [])):
+        done = run(runs, "--group-by", "config", *ignored, "--sink", visdom_server.spec(env))
+        assert done.exit_code == 0, done.output
+    heights = {env: visdom_server.windows(env)["test/loss"]["height"] for env in ("short", "long")}
+    assert heights["short"] == 300
+    assert heights["long"] == 300 + 28, "three lines of a legend"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,11 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             log.scalar("system/cpu", 50.0, 0)
             log.text("notes", f"note of run {number}", 0)
     (folder / "run0" / "diff.patch").write_text("--- a.py\n+++ a.py\n-old\n+new\n")
+    fields = json.loads((folder / "run0" / "run.json").read_text())
+    fields["command"] = ["/home/me/.venv/bin/python", "/home/me/.venv/bin/monitor", "train", "mlp", "--name", "a b"]
+    (folder / "run0" / "run.json").write_text(json.dumps(fields))
+    tagged = CliRunner().invoke(main, ["tag", "run1", "baseline", "--logdir", str(folder)])
+    assert tagged.exit_code == 0, tagged.output
     noted = CliRunner().invoke(main, ["note", "run1", "looks *good*", "--logdir", str(folder)])
     assert noted.exit_code == 0, noted.output
     done = CliRunner().invoke(
@@ -116,6 +122,24 @@ def test_the_slider_shows_the_pictures_of_a_step(opened: Page) -> None:
     assert opened.locator("figure img").first.get_attribute("src") == newest
 
 
+def test_a_click_enlarges_a_picture(opened: Page) -> None:
+    opened.locator(".slider input").fill("0")
+    picture, dialog = opened.locator("figure img").nth(1), opened.locator("dialog")
+    assert not dialog.is_visible()
+    picture.click()
+    assert dialog.inner_text() == "run1 step 0"
+    shown = dialog.locator("img")
+    assert shown.get_attribute("src") == picture.get_attribute("src")
+    assert shown.bounding_box()["width"] > picture.bounding_box()["width"]
+    opened.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    picture.press("Enter")
+    assert dialog.is_visible()
+    dialog.click()
+    assert not dialog.is_visible()
+    assert opened.problems == []
+
+
 def test_the_table_is_sorted_by_a_click(opened: Page) -> None:
     names = ".sortable tbody tr td:first-child"
     column = opened.locator(".sortable th", has_text="lr")
@@ -141,4 +165,8 @@ def test_a_report_has_notes_changes_and_system_metrics(opened: Page, file: Path)
     assert opened.locator(".diff .added").all_text_contents() == ["+new"]
     assert opened.locator("h3", has_text="system/cpu").count() == 1
     assert opened.locator(".detail th", has_text="command").count() == 3
+    commands = opened.locator(".detail tr", has_text="command").locator("td").all_inner_texts()
+    assert commands[0] == "monitor train mlp --name 'a b'", "without the folders of the machine"
+    assert opened.locator(".detail tr", has_text="baseline").locator("th").all_inner_texts() == ["tags"]
+    assert opened.locator("main").inner_text().count("baseline") == 1, "once, and not as a note too"
     assert file.stat().st_size < MAX_BYTES

@@ -11,8 +11,10 @@ import fsspec
 import pytest
 
 from monitor.remote.urls import spool_path
+from monitor.runs.listing import load
 from monitor.testing import wait_until
 from tests.remote.test_s3 import points, status
+from tests.support.servers import free_port
 from tests.support.stores import BUCKET
 
 if TYPE_CHECKING:
@@ -99,6 +101,26 @@ def test_torchrun(s3: S3Server, start: Start, tmp_path: Path) -> None:
     assert sum(name.endswith(".rank1") for name in s3.objects("runs/a")) >= 1
     assert len(points(s3, tmp_path / "read", tag="train/loss")) > 1
     assert {name.split("/")[1] for name in s3.objects("runs")} == {"a"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("spool")
+def test_a_store_that_stays_away_is_an_error_at_the_end(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    train = ("train", "mlp", *ARGUMENTS, "--epochs", "1")
+    for command in (train, ("run", "--sink", "tensorboard")):
+        more = () if command is train else (str(script),)
+        process = start("-m", "monitor", *command, "--logdir", LOGDIR, "--name", command[0], *more)
+        output, errors = process.communicate(timeout=200)
+        assert process.returncode == 1, errors
+        assert f"Run: {LOGDIR}/{command[0]}\n" in output + errors
+        assert f"monitor serve tensorboard --logdir {LOGDIR}\n" in output + errors
+        assert f"upload it with: monitor upload {LOGDIR}/{command[0]}\n" in errors
+        assert load(spool_path(f"{LOGDIR}/{command[0]}")).status == "finished"
 
 
 def _is_unlocked(folder: Path) -> bool:

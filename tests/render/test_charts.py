@@ -14,9 +14,10 @@ from monitor.render.charts.grid import chart_grid
 from monitor.render.charts.parallel import ParallelRun, parallel_chart
 from monitor.render.charts.ranges import robust_range
 from monitor.render.charts.smoothing import is_noisy
-from monitor.render.charts.style import color, distinct_names
+from monitor.render.charts.style import color
 from monitor.render.charts.x_axes import Clock, fill_choices
 from monitor.render.downsampling import DownsampledSeries
+from monitor.render.names import distinct_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,6 +13,7 @@ from monitor import Run
 from monitor import records as r
 from monitor.scalar_block import ScalarBlock
 from monitor.sinks.console import ConsoleSink
+from monitor.sinks.run_status import RunStatusSink
 from monitor.testing import check_sink
 
 if TYPE_CHECKING:
@@ -113,6 +114,22 @@ def test_the_console_spells_control_characters_out_and_cuts_what_is_long(tmp_pat
     assert "bell \\u0007 and \\u001b[31mred" in out.getvalue()
     assert len(out.getvalue()) < 3000
     assert "more characters" in out.getvalue()
+
+
+def test_the_epoch_goes_on_where_few_of_many_are_reported() -> None:
+    out = io.StringIO()
+    sink, status = ConsoleSink(Console(file=out, width=100, force_terminal=True)), RunStatusSink()
+    for one in (sink, status):
+        one.open(Run("run", is_written=False))
+        one.write([r.Progress(0, 1_000_000, 0, 8_000_000, 0.0), r.Scalar("train/loss", 0.5, 8088, 0.0)])
+    sink.flush()
+    sink.close()
+    assert "epoch 1012/1000000 step 8088" in out.getvalue()
+    assert status.fields()["progress"] == {"epoch": 1011, "epochs": 1_000_000, "step": 8088, "steps": 8_000_000}
+    status.write([r.Progress(2000, 1_000_000, 16_000, 8_000_000, 0.0), r.Scalar("train/loss", 0.5, 9_000_000, 0.0)])
+    assert status.fields()["progress"]["epoch"] == 1_000_000, "and not beyond the end"
+    status.write([r.Progress(3, 0, 7, 0, 0.0)])
+    assert status.fields()["progress"]["epoch"] == 3, "as reported, where the end is not known"
 
 
 def test_a_value_of_an_older_step_says_so() -> None:

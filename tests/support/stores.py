@@ -57,6 +57,10 @@ class S3Server:
         """Return an object."""
         return bytes(self._fs().cat_file(f"{BUCKET}/{name}"))
 
+    def write(self, name: str, data: bytes) -> None:
+        """Write an object."""
+        self._fs().pipe_file(f"{BUCKET}/{name}", data)
+
     def clear(self) -> None:
         """Remove all objects."""
         for path in self._find(""):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.commands.base import as_text
+from monitor.commands.comparing.fitted_table import TextColumn, fits, fitted_table
 from monitor.comparison.compare import ComparedRun, best_runs, differing_settings
 from monitor.render.escaping import escape_control_chars
+from monitor.render.names import distinct_names
 from monitor.runs.run_file import parse_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.table import Table
 
@@ -22,6 +23,7 @@ MAX_PLOT_COLUMNS = 110
 MAX_TEXT_CHARS = 200  # of a name or a setting
 MAX_LEGEND_CHARS = 40  # of a name in the plot
 MAX_SETTINGS = 30  # columns of the table
+MAX_VALUE_CHARS = 40  # of a setting
 MARKERS = "•x+o*#%@"  # one per run, where there are no colors
 
 
@@ -32,21 +34,24 @@ def show(comparison: SideBySide) -> None:
     console = Console()
     rows = comparison.rows
     settings = differing_settings(rows)
+    is_grouped = bool(comparison.groups)
     if len(rows) > 1 and not settings:
-        what = "groups" if comparison.groups else "runs"
-        console.print(f"The settings are the same in all {what}.", highlight=False)
+        console.print(f"The settings are the same in all {'groups' if is_grouped else 'runs'}.", highlight=False)
     elif settings:
         console.print("settings that differ", style="table.title", highlight=False)
-        console.print(settings_table(rows, settings[:MAX_SETTINGS]))
-        if len(settings) > MAX_SETTINGS:
-            console.print(f"{len(settings) - MAX_SETTINGS:,} more settings differ.", highlight=False)
+        table, count = settings_table(rows, settings[:MAX_SETTINGS], console.width, are_words=is_grouped)
+        console.print(table)
+        if len(settings) > count:
+            more = len(settings) - count
+            differ = "setting differs" if more == 1 else "settings differ"
+            console.print(f"{more:,} more {differ}; --html shows all.", highlight=False)
     if not comparison.metrics:
         console.print("No scalars were logged.", highlight=False)
         return
-    title = "means ± standard deviations, the best with a *" if comparison.groups else "metrics, the best with a *"
+    title = "means ± standard deviations, the best with a *" if is_grouped else "metrics, the best with a *"
     console.print()
     console.print(title, style="table.title", highlight=False)  # a table would break it inside words to its width
-    console.print(metrics_table(rows, comparison.metrics, is_grouped=bool(comparison.groups)))
+    console.print(metrics_table(rows, comparison.metrics, console.width, is_grouped=is_grouped))
     console.print()
     tag = comparison.metrics[0]
     width = min(console.width, MAX_PLOT_COLUMNS)
@@ -55,48 +60,58 @@ def show(comparison: SideBySide) -> None:
         console.print(comparison.note(), highlight=False)
 
 
-def settings_table(runs: Sequence[ComparedRun], settings: Sequence[str]) -> Table:
-    """Return a table of the settings that differ, one row per run."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("run", overflow="fold")
+def settings_table(
+    runs: Sequence[ComparedRun], settings: Sequence[str], width: int, *, are_words: bool = False
+) -> tuple[Table, int]:
+    """Return a table of as many settings that differ as fit, one row per run, and how many these are."""
+    names = TextColumn("run", [_line(run.name) for run in runs], is_name=True, are_words=are_words)
+    columns = [names]
     for name in settings:
-        table.add_column(as_text(_short(name)))
-    for run in runs:
-        table.add_row(as_text(_short(run.name)), *(as_text(_short(run.config.get(name))) for name in settings))
-    return table
+        values = distinct_names([_line(run.config.get(name)) for run in runs], MAX_VALUE_CHARS)
+        (heading,) = distinct_names([_line(name)], MAX_TEXT_CHARS)
+        column = TextColumn(heading, values)
+        if len(columns) > 1 and not fits([*columns, column], width):
+            break
+        columns.append(column)
+    return fitted_table(columns, width), len(columns) - 1
 
 
-def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str], *, is_grouped: bool = False) -> Table:
+def metrics_table(runs: Sequence[ComparedRun], tags: Sequence[str], width: int, *, is_grouped: bool = False) -> Table:
     """Return a table of last and best values with their steps, one row per metric and run; stars mark the best.
 
-    For groups, they are the means, with the standard deviations.
+    For groups, they are the means, with the standard deviations. Where the names do not fit beside those of the
+    metrics, these have lines of their own; where that is not enough, the table has no status and no steps.
     """
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("metric")
-    table.add_column("group" if is_grouped else "run", overflow="fold")
-    for name in ("last", "best") if is_grouped else ("last", "at step", "best", "at step"):
-        table.add_column(name, justify="right")
-    table.add_column("runs" if is_grouped else "status")
+    kinds = ("last", "best") if is_grouped else ("last", "at step", "best", "at step")
+    cells: list[list[str]] = [[] for _ in kinds]
     for tag in tags:
-        for index, run in enumerate(runs):
-            entry = run.metrics.get(tag, {})
-            cells = []
-            for which, step in (("last", "step"), ("best", "best_step")):
-                star = "*" if run.name in best_runs(runs, tag, which) else " "
-                value, spread = parse_number(entry.get(which)), entry.get(f"{which}_std")
-                cells.append(
-                    "" if value is None else f"{value:.5g}{'' if spread is None else f' ± {spread:.2g}'}{star}"
-                )
-                cells += [] if is_grouped else [str(entry.get(step, ""))]
-            label = as_text(_short(tag) if index == 0 else "")
-            table.add_row(
-                label, as_text(_short(run.name)), *cells, as_text(run.status), end_section=index == len(runs) - 1
-            )
-    return table
+        best = {which: best_runs(runs, tag, which) for which in ("last", "best")}
+        for run in runs:
+            row = _values(run, tag, best, with_steps=not is_grouped)
+            for column, cell in zip(cells, row):
+                column.append(cell)
+    labels = [_line(tag) if number == 0 else "" for tag in tags for number in range(len(runs))]
+    names = [_line(run.name) for _ in tags for run in runs]
+    metric = TextColumn("metric", labels, splits=True)
+    name = TextColumn("group" if is_grouped else "run", names, is_name=True, are_words=is_grouped)
+    numbers = [
+        TextColumn(kind, column, is_number=True, rank=2 if kind == "at step" else 0)
+        for kind, column in zip(kinds, cells)
+    ]
+    status = TextColumn("runs" if is_grouped else "status", [run.status for _ in tags for run in runs], rank=1)
+    return fitted_table([metric, name, *numbers, status], width, sections=len(runs))
+
+
+def _values(run: ComparedRun, tag: str, best: Mapping[str, Sequence[str]], *, with_steps: bool) -> list[str]:
+    """Return the cells of a metric of a run: the last and the best value, each with its step."""
+    entry = run.metrics.get(tag, {})
+    cells = []
+    for which, step in (("last", "step"), ("best", "best_step")):
+        star = "*" if run.name in best[which] else " "
+        value, spread = parse_number(entry.get(which)), entry.get(f"{which}_std")
+        cells.append("" if value is None else f"{value:.5g}{'' if spread is None else f' ± {spread:.2g}'}{star}")
+        cells += [str(entry.get(step, ""))] if with_steps else []
+    return cells
 
 
 def plot(tag: str, curves: Sequence[ChartCurve], width: int, *, colors: bool = False) -> str:
@@ -105,7 +120,6 @@ def plot(tag: str, curves: Sequence[ChartCurve], width: int, *, colors: bool = F
 
     from monitor.render.charts.curves import identical
     from monitor.render.charts.ranges import robust_range
-    from monitor.render.charts.style import distinct_names
 
     plotext.clear_figure()
     plotext.plotsize(width, PLOT_LINES)

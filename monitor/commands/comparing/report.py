@@ -8,18 +8,20 @@ import click
 
 from monitor.commands.base import MonitorCommand
 from monitor.commands.comparing.compare import group_options, write_page
+from monitor.commands.completion import complete_metrics, complete_runs
 from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.comparison.compare import find_runs, load_run
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("names", nargs=-1, required=True, metavar="RUN...")
+@click.argument("names", nargs=-1, required=True, metavar="RUN...", shell_complete=complete_runs)
 @click.option("--html", "page", type=GivenPath(dir_okay=False, path_type=Path), metavar="FILE",
               default=Path("report.html"), show_default=True, help="Where to write the page.")  # fmt: skip
 @click.option("--title", default="", metavar="TEXT", help="The heading.  [default: the run's name]")
 @click.option("--logdir", type=PlaceToRead(file_okay=False, path_type=Path), default=Path("runs"), show_default=True,
               help="Where to look for runs; also an address such as s3://bucket/runs.")  # fmt: skip
-@click.option("--metric", "wanted", multiple=True, metavar="TAG", help="Show only this metric. Repeatable.")
+@click.option("--metric", "wanted", multiple=True, metavar="TAG", shell_complete=complete_metrics,
+              help="Show only this metric. Repeatable.")  # fmt: skip
 @group_options
 def report(
     names: tuple[str, ...],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from monitor.commands.listing.text_lines import Lines, one_line, shortened, shortened_end, width_of
 from monitor.metrics import sort_key
+from monitor.render.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,9 +139,15 @@ def _columns(infos: Sequence[RunInfo], metrics: Sequence[str], width: int) -> li
     excess = _excess(columns, width)
     if excess > 0:
         room = max(width // NAME_SHARE, columns[0].width - excess)
-        columns[0].cells = [shortened(cell, room) for cell in columns[0].cells]
+        columns[0].cells = _distinct(columns[0].cells, room)
         columns[0].measure()
     return columns
+
+
+def _distinct(names: list[str], width: int) -> list[str]:
+    """Shorten names to `width` columns of a terminal so that those which differ still do."""
+    is_wide = any(width_of(name) > len(name) for name in names)  # such as CJK: up to two columns a character
+    return [shortened(name, width) for name in distinct_names(names, max(1, width // 2 if is_wide else width))]
 
 
 def _excess(columns: Sequence[_Column], width: int, name_chars: int | None = None) -> int:

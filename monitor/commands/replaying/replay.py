@@ -15,6 +15,7 @@ from monitor.remote.mirror import keep_current, refresh_runs
 from monitor.runs.listing import scan
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
+from monitor.sinks.base import DashboardSink
 from monitor.suggestions import hint
 
 DEFAULT_LOGDIR = Path("runs")
@@ -67,7 +68,8 @@ def replay(
         undelivered = replays.follow() if follow else replays.send()
         for line in undelivered:
             echo(line, err=True)
-        commands = view_commands(served, logdir, folder if any(server.process for server in servers) else None)
+        shown = [sink for sink in served if not isinstance(sink, DashboardSink) or sink.name in replays.saved]
+        commands = view_commands(shown, logdir, folder if any(server.process for server in servers) else None)
         if follow:
             print_commands(commands)
         else:

@@ -35,6 +35,7 @@ class Replays:
     Attributes:
         templates: by spec, the sinks that each run gets copies of.
         opens_browser: whether to open the page of the first run that appears.
+        saved: the names of the sinks that have saved a page.
     """
 
     def __init__(self, path: Path, templates: Mapping[str, Sink], logdir: Path | None, folder: Path) -> None:
@@ -47,6 +48,7 @@ class Replays:
             folder: where the pages of dashboards are saved.
         """
         self.templates, self.opens_browser = templates, False
+        self.saved: set[str] = set()
         self._path, self._logdir, self._folder = path, logdir, folder
         self._unnamed: dict[Path, Source] = {}  # runs whose logs do not say their names yet
         self._replays: dict[Path, Replay] = {}
@@ -146,7 +148,7 @@ class Replays:
         """End a run's replay, and save its pages where a server of ours finds them."""
         self._undelivered += replay.close()
         echo(replay.summary())
-        save_pages(replay.sinks, self._folder)
+        self.saved |= {sink.name for sink in save_pages(replay.sinks, self._folder)}
 
 
 def _page_url(sink: DashboardSink, run: Run) -> str:

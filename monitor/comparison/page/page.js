@@ -321,10 +321,35 @@ function watchPictures() {
   }
 }
 
+function watchEnlarged() { // a click shows a picture as large as it is
+  const dialog = document.createElement('dialog');
+  const shown = document.createElement('img');
+  const caption = document.createElement('p');
+  dialog.append(shown, caption);
+  const enlarge = (figure) => {
+    const image = figure.querySelector('img');
+    shown.src = image.src;
+    shown.alt = image.alt;
+    shown.style.imageRendering = image.style.imageRendering;
+    shown.style.width = `${Math.max(image.naturalWidth, 520)}px`;
+    caption.textContent = figure.querySelector('figcaption').innerText;
+    document.body.append(dialog);
+    dialog.showModal();
+  };
+  for (const figure of all('figure')) {
+    const image = figure.querySelector('img');
+    image.tabIndex = 0;
+    image.addEventListener('click', () => enlarge(figure));
+    image.addEventListener('keydown', (event) => { if (event.key === 'Enter') enlarge(figure); });
+  }
+  dialog.addEventListener('click', () => dialog.close());
+}
+
 watchRuns();
 watchToolbar();
 watchTables();
 watchPictures();
+watchEnlarged();
 if (data.charts.length || data.parallel) {
   unpackPlotly().then(() => {
     watchPlots();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from monitor.render.charts.curves import MAX_LEGEND_ABOVE, curve_chart
 from monitor.render.charts.style import color
 from monitor.render.charts.x_axes import Clock
 from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.render.names import distinct_names
 from monitor.render.plotly_json import encode_figure
 from monitor.runs.listing import load
 from monitor.runs.run import Run
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 PARALLEL_TAG = "settings"  # names the window of the parallel coordinates
 WIDE_SIZE_PX = {"width": 560, "height": 320}  # with a legend beside the chart
+HEIGHT_PX, LEGEND_LINE_PX = 300, 28  # of a window, with room for two lines of a legend above the chart
+LEGEND_WIDTH_PX, SWATCH_PX, CHAR_PX = 340, 40, 6.5
 MAX_SMOOTHED = 8  # runs; the curves of more are not seen apart with the raw ones behind
 PARALLEL_SIZE_PX = {"width": 830, "height": 320}
 
@@ -77,7 +81,7 @@ class ComparisonView:
             for tag, own in curves.items():
                 if own:
                     chart = curve_chart(tag, own)
-                    chart["layout"] |= WIDE_SIZE_PX if len(own) > MAX_LEGEND_ABOVE else {}
+                    chart["layout"] |= _size([curve.name for curve in own])
                     self._show(tag, chart)
             figure = None if self._group_by else charts.parallel(compared, self._tags)
             if figure is not None:
@@ -156,6 +160,15 @@ class ComparisonView:
         if self._shown.get(tag) != content:
             self._sink.write([Figure(tag, b"", 0, time.time(), content)])
             self._shown[tag] = content
+
+
+def _size(names: Sequence[str]) -> dict[str, int]:
+    """Return the size of a window in which the legend leaves the chart its height; nothing for the usual one."""
+    if len(names) > MAX_LEGEND_ABOVE:
+        return WIDE_SIZE_PX
+    longest = max(map(len, distinct_names(names)))
+    lines = math.ceil(len(names) / max(1, int(LEGEND_WIDTH_PX / (SWATCH_PX + CHAR_PX * longest))))
+    return {"height": HEIGHT_PX + (lines - 2) * LEGEND_LINE_PX} if lines > 2 else {}
 
 
 def _epochs(run: Path) -> tuple[list[float], list[float]] | None:

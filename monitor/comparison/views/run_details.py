@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import ALERT_TAG
 from monitor.comparison.event_data import read_others
 from monitor.files import open_regular
 from monitor.records import Text
-from monitor.runs.editing import NOTES_TAG
+from monitor.runs.command_line import typed_command
+from monitor.runs.editing import NOTES_TAG, TAGS_TAG
 from monitor.runs.listing import RunInfo, load
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def _facts(info: RunInfo, run: ComparedRun) -> Iterator[tuple[str, Any]]:
         "tags": ", ".join(map(str, tags)) if isinstance(tags, list) else None,
         "started": fields.get("start"),
         "duration": _duration(info.duration),
-        "command": " ".join(map(str, fields.get("command") or ())),
+        "command": shlex.join(typed_command(fields.get("command") or ())),
         "commit": f"{git.get('revision')}{' with changes' if git.get('changed') else ''}" if git else None,
         "host": fields.get("host"),
         "seed": fields.get("seed"),
@@ -79,7 +81,7 @@ def _notes(info: RunInfo, path: Path, on_error: OnError) -> list[tuple[str, str]
         for record in records:
             if not isinstance(record, Text) or record.tag in OWN_TEXTS or record.tag.endswith(LABELS_SUFFIX):
                 continue
-            if record.tag == NOTES_TAG and of_run:  # the copy of these for dashboards
+            if (record.tag == NOTES_TAG and of_run) or record.tag == TAGS_TAG:  # copies for dashboards
                 continue
             if record.tag in notes or len(notes) < MAX_NOTES:
                 notes[record.tag] = f"step {record.step}\n{record.text[:MAX_NOTE_CHARS]}"

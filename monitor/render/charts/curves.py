@@ -9,8 +9,9 @@ import numpy as np
 
 from monitor.render.charts.marks import cut_marks, notes, room_for_flat
 from monitor.render.charts.ranges import robust_range
-from monitor.render.charts.style import Figure, array, as_text, distinct_names, layout, template_text, with_opacity
+from monitor.render.charts.style import Figure, array, as_text, layout, template_text, with_opacity
 from monitor.render.charts.x_axes import STEP_IN_HOVER, add_choices, menu, trace_clock
+from monitor.render.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

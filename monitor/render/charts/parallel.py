@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.render.charts.style import Figure, as_text, distinct_names, layout
+from monitor.render.charts.style import Figure, as_text, layout
+from monitor.render.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,6 +13,7 @@ from monitor.dashboards.launcher import default_data_folder
 from monitor.errors import BadRecord
 from monitor.records import Figure, Text
 from monitor.render.plotly_json import encode_figure
+from monitor.runs.command_line import typed_command
 from monitor.runs.listing import scan
 from monitor.runs.run import Run
 from monitor.runs.trials.sweep_runs import group_sweeps, trial_of
@@ -170,7 +171,7 @@ class SweepPage:
 
 def _users_command(words: Sequence[str]) -> str:
     """Return the command that started a trial, without what tells trials of a sweep apart."""
-    kept = ["monitor", *words[3:]] if words[1:3] == ["-m", "monitor"] else list(words)
+    kept = typed_command(words)
     for option in OWN_OPTIONS:
         while option in kept[:-1]:
             del kept[kept.index(option) : kept.index(option) + 2]
