@@ -54,6 +54,18 @@ def test_one_run_that_diverges_does_not_hide_the_others() -> None:
     assert limits[1] < 2
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_runs_that_begin_far_from_the_others_do_not_flatten_short_curves(sign: int) -> None:
+    """A run that diverges at once is cut where most others begin much lower; a high start that they share is shown."""
+    usual = [[sign * 2.3 * 0.8**step for step in range(20)] for _ in range(11)]
+    diverging = [[sign * start * 0.8**step for step in range(20)] for start in (55.0, 35.0)]
+    limits = robust_range([*usual, *diverging])
+    assert limits is not None
+    assert max(map(abs, limits)) < 8
+    assert robust_range(usual) is None
+
+
+
 def test_identical_curves_are_dashed_and_named() -> None:
     figure = curve_chart(
         "loss", [curve("a", [3.0, 2.0, 1.0]), curve("b", [3.0, 2.0, 1.0]), curve("c", [3.0, 2.0, 0.0])]

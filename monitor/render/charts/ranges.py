@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 QUANTILES = (0.02, 0.98)  # of a curve: its core, which is always shown
 MARGIN_SPANS = 1.5  # spans of the core beyond it that are shown, where there are values
 START_SPANS = 20  # for the first values of a curve, which are often high without being a spike
+START_RATIO = 3  # of at least four curves: how far the first values of one go, compared with those of most
 FEW = 0.02  # the share of a curve's first points that count as its start, at least one
 CUT_FROM = 3.0  # the full range is at least this many times the shown one; otherwise nothing is cut
 MIN_POINTS = 20  # of all curves together
@@ -38,10 +39,11 @@ def robust_range(curves: Sequence[Sequence[float | None]]) -> tuple[float, float
     if not span > 0:
         return None
     shown_low, shown_high = low, high
-    for values in arrays:
-        start = values[: max(1, int(len(values) * FEW))]
-        for part, spans in ((values, MARGIN_SPANS), (start, START_SPANS)):
-            near = part[(part >= low - spans * span) & (part <= high + spans * span)]
+    starts = [values[: max(1, int(len(values) * FEW))] for values in arrays]
+    rooms = ((low - MARGIN_SPANS * span, high + MARGIN_SPANS * span), _room_for_starts(starts, low, high))
+    for parts in zip(arrays, starts):
+        for part, (lowest, highest) in zip(parts, rooms):
+            near = part[(part >= lowest) & (part <= highest)]
             if len(near):
                 shown_low, shown_high = min(shown_low, float(near.min())), max(shown_high, float(near.max()))
     full = max(float(values.max()) for values in arrays) - min(float(values.min()) for values in arrays)
@@ -49,6 +51,16 @@ def robust_range(curves: Sequence[Sequence[float | None]]) -> tuple[float, float
         return None
     padding = PADDING * (shown_high - shown_low)
     return shown_low - padding, shown_high + padding
+
+
+def _room_for_starts(starts: Sequence[NDArray[np.float64]], low: float, high: float) -> tuple[float, float]:
+    """Return how far the first values of curves are shown whose cores are between `low` and `high`."""
+    room = START_SPANS * (high - low)
+    lowest, highest = low - room, high + room
+    if len(starts) >= 4:
+        lowest = max(lowest, high - START_RATIO * (high - float(np.median([start.min() for start in starts]))))
+        highest = min(highest, low + START_RATIO * (float(np.median([start.max() for start in starts])) - low))
+    return lowest, highest
 
 
 def _is_near(cores: NDArray[np.float64]) -> NDArray[np.bool_]:
