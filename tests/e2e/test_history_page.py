@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from monitor import Logger
+from monitor import Images, Logger
+from monitor.render.images import image_grid
+from monitor.runs.resume import reopen
 from monitor.testing import wait_until
 
 if TYPE_CHECKING:
@@ -112,6 +117,43 @@ def test_the_slider_shows_steps_and_a_refresh_keeps_the_chosen_one(
     opened(page, visdom_server, "scrubbed")
     for title in titles:
         wait_for_step(page, title, 400)
+    assert page.problems == []
+
+
+def test_after_a_resume_the_sliders_have_the_steps_from_before(
+    page: Page, visdom_server: VisdomServer, tmp_path: Path
+) -> None:
+    """Also on a server that has never seen the run, as after a kill; what a restart supersedes is gone."""
+    with Logger(tmp_path / "cut", ["tensorboard"]) as log:
+        for test in range(3):
+            log_test(log, test)
+            log.checkpoint(f"after-{test}", 100 * test + 1)
+        log_test(log, 3)
+    with Logger(reopen(tmp_path / "cut", "after-2", 201), ["tensorboard", visdom_server.spec()]) as log:
+        log.flush()
+        opened(page, visdom_server, "cut")
+        for title in ("confusion", "weights"):
+            wait_for_step(page, title, 200)
+        log_test(log, 4)
+        for title in ("predictions", "confusion", "weights", "samples"):
+            wait_for_step(page, title, 400)
+            assert page.evaluate("p => p.layout.sliders[0].steps.map(s => s.label)", page.plot(title)) == [
+                "0", "100", "200", "400"
+            ]  # fmt: skip
+        sources = page.evaluate("p => p.layout.images.map(i => i.source)", page.plot("samples"))
+        first = image_grid(Images("samples", (IMAGES / 8 * 255).astype(np.uint8), 0, 0.0))
+        pixels = [np.asarray(Image.open(BytesIO(png))) for png in (b64decode(sources[0].partition(",")[2]), first.png)]
+        assert pixels[0].shape == pixels[1].shape
+        assert np.abs(pixels[0].astype(int) - pixels[1]).max() <= 1, "the picture of the first test"
+        newest = {title: shown(page, title) for title in ("predictions", "confusion", "weights")}
+        for title in newest:
+            scrub(page, title, 0.0)
+            wait_for_step(page, title, 0)
+        assert shown(page, "predictions")["image"] != newest["predictions"]["image"]
+        assert shown(page, "weights")["width"] < newest["weights"]["width"]
+        assert shown(page, "confusion")["title"] == "step 0 · 5 of 5 correct (100.0%)"
+        hover = "p => p._fullData[0].customdata[1][1][0] + ' ' + p._fullData[0].y[0]"
+        assert page.evaluate(hover, page.plot("confusion")) == "2 cat"
     assert page.problems == []
 
 

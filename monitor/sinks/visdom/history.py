@@ -70,6 +70,10 @@ class WindowHistory:
         while len(self._entries) > MAX_STEPS or self._waiting_bytes() > MAX_WAITING_BYTES:
             self._thin()
 
+    def draw_with(self, draw: Callable[[Any], Message], *, is_picture_first: bool) -> None:
+        """Show what is added from now on in another way, as `__init__` says."""
+        self._draw, self._is_picture_first = draw, is_picture_first
+
     def restart(self, step: int) -> bool:
         """Remove the steps at `step` and above; tell whether there were any."""
         kept = [entry for entry in self._entries if entry.step < step]
@@ -87,6 +91,11 @@ class WindowHistory:
 
     def message(self, max_bytes: int = MAX_BYTES) -> Message:
         """Draw what is not drawn yet, and return the message of the window, of at most `max_bytes` for older steps."""
+        self.draw(max_bytes)
+        return self._combined([(entry.step, entry.message) for entry in self._entries if entry.message is not None])
+
+    def draw(self, max_bytes: int = MAX_BYTES) -> None:
+        """Draw what is not drawn yet; keep at most `max_bytes` of older steps."""
         for entry in self._entries:
             if entry.message is None:
                 self._failing = entry
@@ -99,7 +108,6 @@ class WindowHistory:
                 _compact(entry, max_bytes // MIN_STEPS)
         while len(self._entries) > 1 and sum(entry.nbytes for entry in self._entries[:-1]) > max_bytes:
             self._thin()
-        return self._combined([(entry.step, entry.message) for entry in self._entries if entry.message is not None])
 
     def _waiting_bytes(self) -> int:
         """Return how many bytes of arrays are not drawn yet, without the newest ones."""

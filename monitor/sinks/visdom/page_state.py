@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from monitor.metrics import is_system
-from monitor.records import Config, Progress, Record, Restart, Scalar
+from monitor.records import Config, ConfusionMatrix, Histogram, Images, Progress, Record, Restart, Scalar, Text
 from monitor.sinks.visdom.curve_state import CurveState
 from monitor.sinks.visdom.record_state import RecordState
 from monitor.sinks.visdom.windows import without_repeated_title
@@ -23,6 +23,8 @@ WINDOW_ORDER = (
     "curves", "images", "detections", "video", "audio", "predictions", "timeline", "figure", "plot", "pr",
     "embedding", "mesh", "confusion", "others", "table", "text", "labels", "config", "histogram",
 )  # fmt: skip
+RECALLED = (Scalar, Text, Config, Histogram, ConfusionMatrix)  # beside pictures
+LABELS = "/labels"  # behind the tag of predictions: the TensorBoard sink writes their labels as texts
 # The first charts, in their order, behind those that the user names; those of other metrics come after the images.
 MAIN_METRICS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in ("loss", "acc", "error"))
 
@@ -61,6 +63,16 @@ class PageState:
             else:
                 for key in self._records.add(record):
                     self._mark_changed(key)
+
+    def recall(self, records: Iterable[Record]) -> None:
+        """Take in what an earlier process of the run logged, as read from its event files. Blocks while it encodes."""
+        known: list[Record] = []
+        for record in records:
+            if isinstance(record, Images):
+                self._records.recall(record)
+            elif isinstance(record, RECALLED) and not (isinstance(record, Text) and record.tag.endswith(LABELS)):
+                known.append(record)
+        self.add(known)
 
     def add_scalars(self, block: ScalarBlock) -> None:
         """Take in scalars. Nothing is drawn yet."""

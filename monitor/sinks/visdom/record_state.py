@@ -24,6 +24,7 @@ from monitor.records import (
     Video,
 )
 from monitor.sinks.visdom import record_windows, windows
+from monitor.sinks.visdom.earlier_pictures import EarlierPictures
 from monitor.sinks.visdom.history import MAX_BYTES, MAX_PAGE_BYTES, WindowHistory
 from monitor.sinks.visdom.media_windows import MEDIA_WINDOW_BUILDERS
 from monitor.sinks.visdom.timeline_window import timeline
@@ -53,6 +54,7 @@ WINDOW_BUILDERS: dict[str, Callable[[Any], windows.Message]] = {  # by kind
     "timeline": timeline,
 }
 HISTORIES = frozenset({"images", "detections", "predictions", "confusion", "histogram"})  # with a slider for the steps
+PICTURES = frozenset({"images", "detections", "predictions", "confusion"})  # whose steps an event file has as pictures
 OFTEN_ONCE = frozenset({"images", "detections"})  # they get their slider with the second step
 MAX_TEXTS = 100  # per tag; the latest are shown
 
@@ -64,6 +66,11 @@ class RecordState:
         self._texts: dict[str, deque[Text]] = {}  # by tag
         self._records: dict[str, Record] = {}  # by key
         self._histories: dict[str, WindowHistory] = {}  # by key
+        self._earlier = EarlierPictures()
+
+    def recall(self, picture: Images) -> None:
+        """Take in what an event file has of an earlier process; the next record of its tag tells what it shows."""
+        self._earlier.add(picture)
 
     def add(self, record: Record) -> list[str]:
         """Take in a record; return the keys of the windows that changed."""
@@ -79,12 +86,12 @@ class RecordState:
         kinds = RECORD_WINDOWS[type(record)]
         if isinstance(record, Predictions) and record.timeline is not None:
             kinds += ("timeline",)
+        earlier = self._earlier.take(named.tag)
         for kind in kinds:
             key = f"{kind} {named.tag}"
             if kind in HISTORIES:
                 if key not in self._histories:
-                    history = WindowHistory(WINDOW_BUILDERS[kind], is_picture_first=kind in OFTEN_ONCE)
-                    self._histories[key] = history
+                    self._histories[key] = self._history(kind, earlier)
                 self._histories[key].add(record)
             else:
                 self._records[key] = record
@@ -94,6 +101,7 @@ class RecordState:
         """Remove the texts and the steps at `step` and above; return the keys of the windows whose steps changed."""
         for tag, texts in self._texts.items():
             self._texts[tag] = deque([text for text in texts if text.step < step], maxlen=MAX_TEXTS)
+        self._earlier.restart(step)
         return [key for key, history in self._histories.items() if history.restart(step)]
 
     def drop(self, key: str) -> tuple[str, bool]:
@@ -126,6 +134,14 @@ class RecordState:
         if kind in HISTORIES:
             return self._histories[key].message(min(MAX_BYTES, MAX_PAGE_BYTES // len(self._histories)))
         return WINDOW_BUILDERS[kind](self._records[key])
+
+    def _history(self, kind: str, earlier: WindowHistory | None) -> WindowHistory:
+        """Return the steps of a new window, which begin with those of earlier processes of the run."""
+        is_picture_first = kind in OFTEN_ONCE
+        if earlier is None or kind not in PICTURES:
+            return WindowHistory(WINDOW_BUILDERS[kind], is_picture_first=is_picture_first)
+        earlier.draw_with(WINDOW_BUILDERS[kind], is_picture_first=is_picture_first)
+        return earlier
 
 
 def _describe(record: Record) -> str:

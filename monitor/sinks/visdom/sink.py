@@ -20,7 +20,7 @@ import orjson
 from monitor.errors import BadRecord, SpecError
 from monitor.files import atomic_write
 from monitor.network import is_visdom, visdom_port
-from monitor.records import RECORD_TYPES, Checkpoint, Config, Record, Scalar, Summary, Text
+from monitor.records import RECORD_TYPES, Checkpoint, Config, Record, Summary
 from monitor.render.charts.x_axes import fill_choices
 from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
@@ -173,16 +173,8 @@ class VisdomSink(DashboardSink):
             self._steering.start()
 
     def recall(self, records: Sequence[Record]) -> None:
-        """Take in curves, texts, and settings; the next test logs images again."""
-        recalled_types = Scalar | Text | Config
-        labels = "/labels"  # the TensorBoard sink writes the labels of predictions as texts
-        self.write(
-            [
-                r
-                for r in records
-                if isinstance(r, recalled_types) and not (isinstance(r, Text) and r.tag.endswith(labels))
-            ]
-        )
+        """Take in curves, texts, settings, and the steps of the windows with a slider. Blocks while it encodes them."""
+        self._state.recall(records)
 
     def write(self, records: Sequence[Record]) -> None:
         """Take in the records. Nothing is drawn or sent yet."""
