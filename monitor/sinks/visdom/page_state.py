@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from monitor.metrics import is_system
 from monitor.records import Config, ConfusionMatrix, Histogram, Images, Progress, Record, Restart, Scalar, Text
+from monitor.render.charts.changes import ChangeMark
 from monitor.sinks.visdom.curve_state import CurveState
 from monitor.sinks.visdom.record_state import RecordState
 from monitor.sinks.visdom.windows import without_repeated_title
+from monitor.steering.changes import is_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,20 +51,8 @@ class PageState:
     def add(self, records: Iterable[Record]) -> None:
         """Take in records. Nothing is drawn yet."""
         for record in records:
-            if isinstance(record, Scalar):
-                self._mark_changed(f"curves {self._curves.add(record.tag, record.step, record.value, record.time)}")
-            elif isinstance(record, Progress):
-                self._curves.note_progress(record)
-            elif isinstance(record, Config) and not record.values:
-                continue  # an empty window would say nothing
-            elif isinstance(record, Restart):
-                for name in self._curves.restart(record.step):
-                    self._mark_changed(f"curves {name}")
-                for key in self._records.restart(record.step):
-                    self._mark_changed(key)
-            else:
-                for key in self._records.add(record):
-                    self._mark_changed(key)
+            for key in self._take(record):
+                self._mark_changed(key)
 
     def recall(self, records: Iterable[Record]) -> None:
         """Take in what an earlier process of the run logged, as read from its event files. Blocks while it encodes."""
@@ -115,6 +105,22 @@ class PageState:
         message = without_repeated_title(self._curves.message(name) if kind == "curves" else self._records.message(key))
         kind_rank, group_rank, number = self._position(key)
         return {**message, "opts": {**message["opts"], "order": kind_rank * 10**6 + group_rank * 10**4 + number}}
+
+    def _take(self, record: Record) -> list[str]:
+        """Take in a record; return the keys of the windows that changed."""
+        charts: list[str] = []
+        keys: list[str] = []
+        if isinstance(record, Scalar):
+            charts = [self._curves.add(record.tag, record.step, record.value, record.time)]
+        elif isinstance(record, Progress):
+            self._curves.note_progress(record)
+        elif isinstance(record, Restart):
+            charts, keys = self._curves.restart(record.step), self._records.restart(record.step)
+        elif not isinstance(record, Config) or record.values:  # an empty window would say nothing
+            keys = self._records.add(record)
+            if isinstance(record, Text) and is_change(record.tag, record.text):
+                charts = self._curves.note_change(ChangeMark(record.step, record.time, record.text))
+        return [f"curves {name}" for name in charts] + keys
 
     def _mark_changed(self, key: str) -> None:
         self._numbers.setdefault(key, len(self._numbers))
