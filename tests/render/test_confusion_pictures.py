@@ -124,8 +124,9 @@ def test_a_picture_holds_the_counts() -> None:
     bad = ("", "[]", "[1, 2", '{"counts": [[1, 2]], "names": []}', '{"counts": [[-1]], "names": []}',
            '{"counts": [[1.5]], "names": []}', '{"counts": [[1e999]], "names": []}', '{"counts": [], "names": []}',
            '{"counts": [[1]], "names": ["a", "b"]}', '{"counts": [[1]], "names": [1]}',
-           '{"counts": [[1]], "names": "a"}', '{"counts": [[9223372036854775807]], "names": []}', '{"counts": [["1"]], "names": []}',
-           '{"counts": [[[1]]], "names": []}', "[" * 100_000, " " * 2_000_000)  # fmt: skip
+           '{"counts": [[1]], "names": "a"}', '{"counts": [[9223372036854775807]], "names": []}',
+           '{"counts": [["1"]], "names": []}', '{"counts": [[[1]]], "names": []}', "[" * 100_000,
+           " " * 2_000_000)  # fmt: skip
     for text in bad:
         assert read_numbers(with_text(picture, CONFUSION_KEY, text.encode()).png, "c", 0, 0.0) is None, text[:60]
     assert read_numbers(picture.png, "c", 0, 0.0) is None
