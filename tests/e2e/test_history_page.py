@@ -30,6 +30,10 @@ IMAGES = np.random.default_rng(0).random((6, 1, 12, 12))
 OUTCOMES = np.array([[1, 1, 0, 0, 1, 1], [1, 0, 0, 1, 0, 1], [1, 1, 0, 1, 1, 1], [1, 1, 0, 1, 0, 1]], bool)
 
 
+WITHOUT_TIMELINE = """[...document.querySelectorAll('.window .bar div.pull-right')].map(t => t.textContent)
+    .filter(title => !title.includes('timeline'))"""
+
+
 def log_test(log: Logger, test: int) -> None:
     step = 100 * test
     predicted = np.where(OUTCOMES[test % 4], TARGET, (TARGET + 1) % 3)
@@ -132,9 +136,10 @@ def test_after_a_resume_the_sliders_have_the_steps_from_before(
     with Logger(reopen(tmp_path / "cut", "after-2", 201), ["tensorboard", visdom_server.spec()]) as log:
         log.flush()
         opened(page, visdom_server, "cut")
-        for title in ("confusion", "weights"):
+        for title in ("predictions", "confusion", "weights", "samples"):
             wait_for_step(page, title, 200)
         log_test(log, 4)
+        page.wait(f"() => {WITHOUT_TIMELINE}.length === 5")
         for title in ("predictions", "confusion", "weights", "samples"):
             wait_for_step(page, title, 400)
             assert page.evaluate("p => p.layout.sliders[0].steps.map(s => s.label)", page.plot(title)) == [
@@ -154,6 +159,14 @@ def test_after_a_resume_the_sliders_have_the_steps_from_before(
         assert shown(page, "confusion")["title"] == "step 0 · 5 of 5 correct (100.0%)"
         hover = "p => p._fullData[0].customdata[1][1][0] + ' ' + p._fullData[0].y[0]"
         assert page.evaluate(hover, page.plot("confusion")) == "2 cat"
+        before = page.evaluate(f"() => {WITHOUT_TIMELINE}")
+        log.checkpoint("after-4", 401)
+    # The server still has the windows, and gets none twice.
+    with Logger(reopen(tmp_path / "cut", "after-4", 401), ["tensorboard", visdom_server.spec()]) as log:
+        log.scalar("train/loss", 1.0, 401)
+        log.flush()
+        page.plot("loss")
+        assert sorted(page.evaluate(f"() => {WITHOUT_TIMELINE}")) == sorted([*before, "loss"])
     assert page.problems == []
 
 

@@ -59,7 +59,8 @@ class PageState:
         known: list[Record] = []
         for record in records:
             if isinstance(record, Images):
-                self._records.recall(record)
+                for key in self._records.recall(record):
+                    self._mark_changed(key)
             elif isinstance(record, RECALLED) and not (isinstance(record, Text) and record.tag.endswith(LABELS)):
                 known.append(record)
         self.add(known)
@@ -86,6 +87,15 @@ class PageState:
             del self._numbers[key]
             self.changed.discard(key)
         return what
+
+    @property
+    def gone(self) -> set[str]:
+        """The keys of windows whose pictures another window shows now, for the sink to remove."""
+        return self._records.gone
+
+    def other_keys(self, key: str) -> list[str]:
+        """Return the keys of the windows that may show what this one does, whose kind is guessed; none for others."""
+        return self._records.other_keys(key)
 
     def mark_all_changed(self) -> None:
         """Mark all windows as changed, as for a new server."""
@@ -118,6 +128,9 @@ class PageState:
             charts, keys = self._curves.restart(record.step), self._records.restart(record.step)
         elif not isinstance(record, Config) or record.values:  # an empty window would say nothing
             keys = self._records.add(record)
+            for key in self._records.gone & self._numbers.keys():
+                del self._numbers[key]
+                self.changed.discard(key)
             if isinstance(record, Text) and is_change(record.tag, record.text):
                 charts = self._curves.note_change(ChangeMark(record.step, record.time, record.text))
         return [f"curves {name}" for name in charts] + keys

@@ -201,6 +201,10 @@ class VisdomSink(DashboardSink):
             self._connections = self._client.connections
             self._sent.clear()
             self._state.mark_all_changed()
+        for key in sorted(self._state.gone):
+            self._client.close_window(self._window(key), self._env)
+            self._sent.discard(key)
+            self._state.gone.discard(key)
         for key in self._state.changed_keys():
             self._show(key)
         self._last_answer = time.monotonic()
@@ -222,6 +226,8 @@ class VisdomSink(DashboardSink):
     def _show(self, key: str) -> None:
         """Draw and send a window, without what cannot be shown. Raises `OSError`."""
         assert self._env is not None
+        if any(self._client.has_window(self._window(other), self._env) for other in self._state.other_keys(key)):
+            self._state.changed.discard(key)  # the server has it since before the run was resumed
         while key in self._state.changed:  # again after each text that is left out
             try:
                 message = self._message(key)
@@ -247,4 +253,8 @@ class VisdomSink(DashboardSink):
 
     def _message(self, key: str) -> windows.Message:
         """Draw a window and return the message that shows it in the env."""
-        return {**self._state.message(key), "eid": self._env, "win": f"{self._run_name} {key}"}
+        return {**self._state.message(key), "eid": self._env, "win": self._window(key)}
+
+    def _window(self, key: str) -> str:
+        """Return the id of a window."""
+        return f"{self._run_name} {key}"
