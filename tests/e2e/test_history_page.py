@@ -14,6 +14,7 @@ from monitor import Images, Logger
 from monitor.render.images import image_grid
 from monitor.runs.resume import reopen
 from monitor.testing import wait_until
+from tests.support.class_names import CIFAR100, FASHION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,6 +168,39 @@ def test_after_a_resume_the_sliders_have_the_steps_from_before(
         log.flush()
         page.plot("loss")
         assert sorted(page.evaluate(f"() => {WITHOUT_TIMELINE}")) == sorted([*before, "loss"])
+    assert page.problems == []
+
+
+def test_sliders_leave_room_for_names_and_pictures_fill_their_windows(
+    page: Page, visdom_server: VisdomServer, tmp_path: Path
+) -> None:
+    page.set_viewport_size({"width": 1600, "height": 900})
+    with Logger(tmp_path / "roomy", [visdom_server.spec()], record="none") as log:
+        for step in range(2):
+            log.predictions("predictions", IMAGES, TARGET, TARGET, step, FASHION)
+            log.confusion_matrix("fashion", np.eye(10, dtype=int), step, FASHION)
+            log.confusion_matrix("cifar", np.eye(100, dtype=int), step, CIFAR100)
+            log.scalar("train/loss", 1.0, step)
+            log.flush()  # the first step is there without a slider
+    opened(page, visdom_server, "roomy")
+    for title in ("fashion", "cifar"):
+        wait_for_step(page, title, 1)
+        page.wait(
+            """p => {
+                const edges = (names, side) => [...p.querySelectorAll(names)].map(t => t.getBoundingClientRect()[side]);
+                return Math.max(...edges('.xtick text, .xtitle', 'bottom'))
+                    <= Math.min(...edges('.slider-label, .slider-rail-touch-rect', 'top'));
+            }""",
+            page.plot(title),
+        )  # the slider is below the names
+    shape = """p => {
+        const image = p.querySelector('.layer-below image, image').getBoundingClientRect();
+        const window = p.getBoundingClientRect();
+        return [window.width - image.width, window.height - image.height];
+    }"""
+    wait_for_step(page, "predictions", 1)
+    wait_until(lambda: page.evaluate(shape, page.plot("predictions"))[0] < 20, 60, "a picture as wide as its window")
+    assert 50 < page.evaluate(shape, page.plot("predictions"))[1] < 85, "the slider, and no gap"
     assert page.problems == []
 
 
