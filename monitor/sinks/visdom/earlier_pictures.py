@@ -25,11 +25,12 @@ def empty_history() -> WindowHistory:
 def add_picture(history: WindowHistory, record: Images, max_bytes: int) -> bool:
     """Take in a picture, and keep at most `max_bytes` of older ones; tell whether there is any. Blocks to encode it.
 
-    As an array, it would take many times the memory. One that cannot be drawn is left out.
+    As an array, it would take many times the memory. The newest stays one until the next, because most of many pictures
+    are left out soon. One that cannot be drawn is left out, too.
     """
     history.add(record)
     try:
-        history.draw(max_bytes)
+        history.draw(max_bytes, with_newest=False)
     except Exception:  # a file may hold anything
         return history.drop()[1]
     return True

@@ -52,6 +52,7 @@ class WindowHistory:
         self._entries: list[_Entry] = []
         self._count = 0
         self._is_superseded = False  # whether all steps are: the newest stays until there is another one
+        self._room = MAX_STEPS  # steps for which there was room the last time that there were too many
         self._failing: _Entry | None = None  # that could not be drawn
 
     @property
@@ -94,9 +95,11 @@ class WindowHistory:
         self.draw(max_bytes)
         return self._combined([(entry.step, entry.message) for entry in self._entries if entry.message is not None])
 
-    def draw(self, max_bytes: int = MAX_BYTES) -> None:
+    def draw(self, max_bytes: int = MAX_BYTES, *, with_newest: bool = True) -> None:
         """Draw what is not drawn yet; keep at most `max_bytes` of older steps."""
-        for entry in self._entries:
+        while not with_newest and len(self._entries) > self._room:
+            self._thin()  # before it is drawn for nothing
+        for entry in self._entries if with_newest else self._entries[:-1]:
             if entry.message is None:
                 self._failing = entry
                 entry.message = self._draw(entry.record)
@@ -108,6 +111,7 @@ class WindowHistory:
                 _compact(entry, max_bytes // MIN_STEPS)
         while len(self._entries) > 1 and sum(entry.nbytes for entry in self._entries[:-1]) > max_bytes:
             self._thin()
+            self._room = len(self._entries)
 
     def _waiting_bytes(self) -> int:
         """Return how many bytes of arrays are not drawn yet, without the newest ones."""
