@@ -27,6 +27,7 @@ MAX_METRICS = 200  # per run; further metrics are not summarized
 SYSTEM_PREFIX = "system/"  # before the tags of system metrics, whose step is in seconds
 TIMELINE_PREFIX = "timeline/"  # before the tags of what is counted about predictions of the same samples
 TIMELINE_KEY = b"training-monitor timeline"  # of the chunk of a PNG file that holds one
+CONFUSION_KEY = b"training-monitor confusion"  # of the one that holds the counts of a confusion matrix
 NORMS = ("norm/weights", "norm/gradients")  # what `Logger.watch` logs: the norm of all, and below it of each parameter
 _BACKGROUND = (SYSTEM_PREFIX, TIMELINE_PREFIX, *(f"{norm}/" for norm in NORMS))
 _WORD_SEPARATORS = re.compile(r"[^a-z0-9]+")

@@ -36,6 +36,7 @@ MAX_TIME_S = 2**37  # since the epoch; later times are no dates
 FLUSHED_TYPES = (Images, Audio, Video, Figure, Mesh, Embedding, Restart)
 RECORD_NAMES = {
     "Images": "picture",
+    "ConfusionMatrix": "confusion matrix",
     "Text": "text",
     "Scalar": "scalar",
     "Histogram": "histogram",

@@ -15,10 +15,12 @@ from monitor.events.media.decoding import (
 )
 from monitor.events.media.markdown_cells import MARKDOWN
 from monitor.events.media.pictures import decode_images
+from monitor.metrics import CONFUSION_KEY
 from monitor.records import (
     RECORD_TYPES,
     Audio,
     Config,
+    ConfusionMatrix,
     Histogram,
     Images,
     Mesh,
@@ -41,7 +43,7 @@ MESH_PLUGIN = "mesh"
 # The types of the records that a value may hold, by its kind, and by its plugin.
 TYPES_BY_KIND: dict[str, frozenset[type]] = {
     "simple_value": frozenset({Scalar}),
-    "image": frozenset({Images, Video}),
+    "image": frozenset({Images, Video, ConfusionMatrix}),
     "histo": frozenset({Histogram}),
     "audio": frozenset({Audio}),
 }
@@ -75,9 +77,9 @@ def decode_value(
 ) -> list[Record]:
     """Return the records of a `Summary.Value` that is not a plain scalar; none if there is no record for its kind.
 
-    A film is a picture, its first frame, if `kinds` lacks films. The parts of a mesh are not decoded here: see
-    `MeshParts`. Nothing is allocated for what a value claims but does not hold. Raises many kinds of exceptions for
-    values that are damaged or larger than the limits of this module.
+    A film is a picture, its first frame, if `kinds` lacks films, and so is a confusion matrix. The parts of a mesh are
+    not decoded here: see `MeshParts`. Nothing is allocated for what a value claims but does not hold. Raises many kinds
+    of exceptions for values that are damaged or larger than the limits of this module.
     """
     record: Record | None
     kind = value.WhichOneof("value")
@@ -87,13 +89,24 @@ def decode_value(
             return decode_clips(value.tag, value.tensor.string_val, sizes[-1] if sizes else 1, step, wall_time)
         record = _decode_tensor_value(value, plugin, step, wall_time)
     elif kind == "image":
-        record = decode_video(value, step, wall_time) if Video in kinds else None
+        record = _decode_confusion(value, step, wall_time) if ConfusionMatrix in kinds else None
+        record = record or (decode_video(value, step, wall_time) if Video in kinds else None)
         record = record or Images(value.tag, decode_images([value.image.encoded_image_string]), step, wall_time)
     elif kind == "histo":
         record = _decode_v1_histogram(value, step, wall_time)
     else:
         record = decode_audio(value, step, wall_time) if kind == "audio" else None
     return [] if record is None else [record]
+
+
+def _decode_confusion(value: Any, step: int, wall_time: float) -> ConfusionMatrix | None:
+    """Return the matrix of a picture that has its counts."""
+    picture = value.image.encoded_image_string
+    if CONFUSION_KEY not in picture[:100]:  # what draws pictures need not be imported for others
+        return None
+    from monitor.render.pictures.confusion_numbers import read_numbers
+
+    return read_numbers(picture, value.tag, step, wall_time)
 
 
 def _decode_tensor_value(value: Any, plugin: str | None, step: int, wall_time: float) -> Record | None:

@@ -7,6 +7,7 @@ all buckets are full, neighbors are merged, and from then on each holds twice as
 
 from __future__ import annotations
 
+from itertools import takewhile
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from monitor.render.buckets import Point
 
 MAX_BUCKETS = 256  # a long series has at least half as many
+MIN_SHARE_KEPT = 4  # a restart keeps the buckets before it as they are, if they are a quarter of the most
 MIN_POINTS_AT_ONCE = 8  # of one call, and of one bucket; fewer are added one by one
 
 
@@ -119,10 +121,13 @@ class DownsampledSeries:
 
     def restart(self, step: int) -> None:
         """Remove the points at `step` and above."""
-        remaining = [point for bucket in self._buckets for point in bucket.points() if point[1] < step]
-        self._bucket_size, self._buckets = 1, []
-        self._columns_of = 0
-        self.count, self.first_non_finite = 0, None
+        whole = list(takewhile(lambda bucket: all(point[1] < step for point in bucket.points()), self._buckets))
+        if MIN_SHARE_KEPT * len(whole) < self._max_buckets:
+            whole, self._bucket_size = [], 1  # of few large buckets, the points: what comes next may be short
+        remaining = [point for bucket in self._buckets[len(whole) :] for point in bucket.points() if point[1] < step]
+        self._buckets, self._columns_of = whole, 0
+        self.count = sum(bucket.count for bucket in whole)
+        self.first_non_finite = next((b.non_finite[1:3] for b in whole if b.non_finite is not None), None)
         for _, point_step, value, time in remaining:
             self.add(point_step, value, time)
 

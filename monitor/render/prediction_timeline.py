@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont
 
 from monitor.metrics import TIMELINE_KEY
 from monitor.prediction_timeline import FORGOTTEN, MAX_TESTS, RIGHT, WRONG, PredictionTimeline
 from monitor.render.images import PngImage
+from monitor.render.png_text import has_text, read_text, with_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,6 @@ MAX_ROWS = 100  # samples that are drawn, those first that were forgotten most o
 ROW_PX, MIN_WIDTH_PX = 16, 500
 LABEL_WIDTH_PX, HEADING_PX, FOOTING_PX = 170, 44, 24
 MAX_LABEL_CHARS = 14
-CHUNKS_BEGIN = 33  # behind the signature of a PNG file and its first chunk
 MAX_SAMPLES = 4096  # of a timeline that is read back
 
 
@@ -85,18 +84,15 @@ def timeline_image(timeline: PredictionTimeline) -> PngImage:
 
 def with_timeline(picture: PngImage, timeline: PredictionTimeline) -> PngImage:
     """Return the picture with the numbers of a timeline in a text chunk, in front of its pixels."""
-    content = b"zTXt" + TIMELINE_KEY + b"\0\0" + zlib.compress(json.dumps(_to_json(timeline)).encode())
-    chunk = (len(content) - 4).to_bytes(4, "big") + content + zlib.crc32(content).to_bytes(4, "big")
-    return picture._replace(png=picture.png[:CHUNKS_BEGIN] + chunk + picture.png[CHUNKS_BEGIN:])
+    return with_text(picture, TIMELINE_KEY, json.dumps(_to_json(timeline)).encode())
 
 
 def read_timeline(png: bytes) -> PredictionTimeline | None:
     """Return what `with_timeline` put into an image; None for any other content."""
-    if not png.startswith(b"\x89PNG") or TIMELINE_KEY not in png[:4096]:
+    if not has_text(png, TIMELINE_KEY):
         return None
     try:
-        with PngImagePlugin.PngImageFile(io.BytesIO(png)) as image:
-            return _from_json(json.loads(image.info[TIMELINE_KEY.decode()]))
+        return _from_json(json.loads(read_text(png, TIMELINE_KEY)))
     except Exception:  # damaged, or not ours: a file may hold anything
         return None
 

@@ -22,6 +22,7 @@ from monitor.records import (
 from monitor.render.histograms import bin_counts
 from monitor.render.images import image_grid
 from monitor.render.pictures.confusion import confusion_matrix_image
+from monitor.render.pictures.confusion_numbers import with_numbers
 from monitor.render.pictures.curve import curve_image
 from monitor.render.pictures.predictions import prediction_grid, prediction_labels
 from monitor.render.prediction_timeline import timeline_image, with_timeline
@@ -100,7 +101,7 @@ def _histogram(record: Histogram) -> Values:
 ENCODERS: dict[type, Callable[[Any], Values]] = {
     Images: lambda record: [_image(record.tag, image_grid(record))],
     Predictions: _predictions,
-    ConfusionMatrix: lambda record: [_image(record.tag, confusion_matrix_image(record))],
+    ConfusionMatrix: lambda record: [_image(record.tag, with_numbers(confusion_matrix_image(record), record))],
     Text: lambda record: [summaries.text(record.tag, record.text, is_markdown=record.markdown)],
     Histogram: _histogram,
     Curve: lambda record: [_image(record.tag, curve_image(record))],

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
+STEERING_TAG = "steering"  # of the texts
+ARROW = " → "  # in the text of a change of a setting
 MAX_CHANGES = 10_000  # of one run; more are refused
 UNREPEATED = ("checkpoint", "pause", "resume", "stop")  # they change nothing that is trained
 
@@ -45,7 +47,12 @@ class Change(NamedTuple):
     def __str__(self) -> str:
         if self.value is None:
             return self.control
-        return f"{self.control}: {format_value(self.before)} → {format_value(self.value)}"
+        return f"{self.control}: {format_value(self.before)}{ARROW}{format_value(self.value)}"
+
+
+def is_change(tag: str, text: str) -> bool:
+    """Tell whether a text that was logged tells of a change of a setting."""
+    return tag == STEERING_TAG and ARROW in text
 
 
 def format_value(value: float | None) -> str:

@@ -7,7 +7,7 @@ import operator
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from monitor.steering.changes import MAX_CHANGES, Change, Journal, format_value
+from monitor.steering.changes import MAX_CHANGES, STEERING_TAG, Change, Journal, format_value
 from monitor.steering.controls import RESERVED, Request
 from monitor.steering.ranks import Ranks
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("monitor")
 
-STEERING_TAG = "steering"  # of the texts
 VALUE_PREFIX = "control/"  # before the tags of the curves of the values
 PAUSE_INTERVAL_S = 1.0  # between two looks of several processes at a pause; a collective call must not wait for long
 

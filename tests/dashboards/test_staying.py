@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +78,17 @@ def test_the_command_returns_and_its_dashboards_go_on(tmp_path: Path, small_mnis
     assert serve("--stop").count("; ended\n") == 2
     assert not answers(url)
     assert serve("--stop") == "No dashboard is up that a run has started.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("assets", "own_default_ports")
+@FREE_PORTS
+def test_a_dashboard_that_hangs_is_ended(tmp_path: Path, small_mnist: Path, start: Start, stop_all: Path) -> None:
+    said = run_on_a_terminal(start, mlp(small_mnist, tmp_path, "a", "--epochs", "1", "--sink", "visdom"))
+    (file,) = stop_all.rglob("*.lease")
+    os.kill(json.loads(file.read_text())["process"]["pid"], signal.SIGSTOP)
+    assert serve("--stop") == f"Visdom: {visdom_url(said)}; ended\n"
+    assert not answers(visdom_url(said))
 
 
 @pytest.mark.slow

@@ -132,6 +132,56 @@ def test_hover_tells_step_value_and_time(page: Page, visdom_server: VisdomServer
     assert page.problems == []
 
 
+def test_a_change_of_a_setting_is_marked_in_the_charts(page: Page, visdom_server: VisdomServer) -> None:
+    """A line over the whole height, at the same place on each x axis, with what was changed on hover."""
+    sink = VisdomSink(port=visdom_server.port, env="marked")
+    sink.open(Run("marked", is_written=False))
+    tags = ("train/loss", "lr", "system/cpu_percent/machine")
+    sink.write([records.Scalar(tag, 2.0 ** (-step / 8), step, 1.7e9 + step) for tag in tags for step in range(81)])
+    sink.write([records.Progress(8, 16, 80, 160, 1.7e9 + 80)])
+    sink.flush()
+    opened(page, visdom_server, "marked")
+    plot = page.plot("loss")
+    notes = [("lr: 0.1 → <b>0.01</b>", 20), ("pause", 40), ("weight_decay: 0 → 0.1", 60)]
+    sink.write([records.Text("steering", text, step, 1.7e9 + step) for text, step in notes])
+    sink.flush()
+    page.wait("p => p.querySelectorAll('.errorbar').length === 2", plot)
+    lines = """p => [...p.querySelectorAll('.errorbar path')].map(line => {
+        const box = line.getBoundingClientRect(), area = p.querySelector('.nsewdrag').getBoundingClientRect();
+        return [(box.x + box.width / 2 - area.x) / area.width, box.height / area.height];
+    })"""
+
+    def places() -> list[float]:
+        found = page.evaluate(lines, plot)
+        assert [height for _, height in found] == pytest.approx([1, 1], abs=0.02)
+        return [place for place, _ in found]
+
+    steps = places()
+    assert steps == pytest.approx([0.25, 0.75], abs=0.02)
+    for name in ("epoch", "relative", "time", "log"):
+        press(page, plot, name)
+        wait_until(lambda: places() == pytest.approx(steps, abs=0.02), 60, f"the same places by {name}")
+
+    def hover() -> bool:
+        x, y, width, height = page.evaluate(AREA, plot)
+        page.mouse.move(x + 5, y + height / 3)
+        page.mouse.move(x + 0.25 * width, y + height / 2, steps=4)
+        said = str(page.evaluate("p => p.querySelector('.hoverlayer').textContent", plot))
+        return "lr: 0.1" in said and "step 20" in said  # beside the value of the curve
+
+    wait_until(hover, 60, "the change on hover")
+    said = page.evaluate("p => p.querySelector('.hoverlayer').textContent", plot)
+    assert "lr: 0.1 → <b>0.01</b>" in said, "as text"
+    marks = "p => p.data.filter(t => t.meta && t.meta.part === 'change').length"
+    assert page.evaluate(marks, page.plot("lr")) == 1
+    assert page.evaluate(marks, page.plot("system/cpu_percent")) == 0
+    sink.write([records.Restart(30, 1.7e9)])
+    sink.flush()
+    page.wait("p => p.querySelectorAll('.errorbar').length === 1", plot)
+    sink.close()
+    assert page.problems == []
+
+
 def test_a_zoom_survives_where_a_spike_is_cut(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
     """The range that the sink sends changes with each value, and the user's stays."""
     with Logger(tmp_path / "spike", [visdom_server.spec()], record="none") as log:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from monitor import Logger
+from monitor import Images, Logger
+from monitor.render.images import image_grid
+from monitor.runs.resume import reopen
 from monitor.testing import wait_until
+from tests.support.class_names import CIFAR100, FASHION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +29,10 @@ NAMES = ("cat", "dog", "<i>owl</i>")
 IMAGES = np.random.default_rng(0).random((6, 1, 12, 12))
 # By test: which samples are predicted correctly. Sample 4 is forgotten twice, sample 1 once.
 OUTCOMES = np.array([[1, 1, 0, 0, 1, 1], [1, 0, 0, 1, 0, 1], [1, 1, 0, 1, 1, 1], [1, 1, 0, 1, 0, 1]], bool)
+
+
+WITHOUT_TIMELINE = """[...document.querySelectorAll('.window .bar div.pull-right')].map(t => t.textContent)
+    .filter(title => !title.includes('timeline'))"""
 
 
 def log_test(log: Logger, test: int) -> None:
@@ -112,6 +122,90 @@ def test_the_slider_shows_steps_and_a_refresh_keeps_the_chosen_one(
     opened(page, visdom_server, "scrubbed")
     for title in titles:
         wait_for_step(page, title, 400)
+    assert page.problems == []
+
+
+def test_after_a_resume_the_sliders_have_the_steps_from_before(
+    page: Page, visdom_server: VisdomServer, tmp_path: Path
+) -> None:
+    """Also on a server that has never seen the run, as after a kill; what a restart supersedes is gone."""
+    with Logger(tmp_path / "cut", ["tensorboard"]) as log:
+        for test in range(3):
+            log_test(log, test)
+            log.checkpoint(f"after-{test}", 100 * test + 1)
+        log_test(log, 3)
+    with Logger(reopen(tmp_path / "cut", "after-2", 201), ["tensorboard", visdom_server.spec()]) as log:
+        log.flush()
+        opened(page, visdom_server, "cut")
+        for title in ("predictions", "confusion", "weights", "samples"):
+            wait_for_step(page, title, 200)
+        log_test(log, 4)
+        page.wait(f"() => {WITHOUT_TIMELINE}.length === 5")
+        for title in ("predictions", "confusion", "weights", "samples"):
+            wait_for_step(page, title, 400)
+            assert page.evaluate("p => p.layout.sliders[0].steps.map(s => s.label)", page.plot(title)) == [
+                "0", "100", "200", "400"
+            ]  # fmt: skip
+        sources = page.evaluate("p => p.layout.images.map(i => i.source)", page.plot("samples"))
+        first = image_grid(Images("samples", (IMAGES / 8 * 255).astype(np.uint8), 0, 0.0))
+        pixels = [np.asarray(Image.open(BytesIO(png))) for png in (b64decode(sources[0].partition(",")[2]), first.png)]
+        assert pixels[0].shape == pixels[1].shape
+        assert np.abs(pixels[0].astype(int) - pixels[1]).max() <= 1, "the picture of the first test"
+        newest = {title: shown(page, title) for title in ("predictions", "confusion", "weights")}
+        for title in newest:
+            scrub(page, title, 0.0)
+            wait_for_step(page, title, 0)
+        assert shown(page, "predictions")["image"] != newest["predictions"]["image"]
+        assert shown(page, "weights")["width"] < newest["weights"]["width"]
+        assert shown(page, "confusion")["title"] == "step 0 · 5 of 5 correct (100.0%)"
+        hover = "p => p._fullData[0].customdata[1][1][0] + ' ' + p._fullData[0].y[0]"
+        assert page.evaluate(hover, page.plot("confusion")) == "2 cat"
+        before = page.evaluate(f"() => {WITHOUT_TIMELINE}")
+        log.checkpoint("after-4", 401)
+    # The server still has the windows, and gets none twice.
+    with Logger(reopen(tmp_path / "cut", "after-4", 401), ["tensorboard", visdom_server.spec()]) as log:
+        log.scalar("train/loss", 1.0, 401)
+        log.flush()
+        page.plot("loss")
+        assert sorted(page.evaluate(f"() => {WITHOUT_TIMELINE}")) == sorted([*before, "loss"])
+    assert page.problems == []
+
+
+def test_sliders_leave_room_for_names_and_pictures_fill_their_windows(
+    page: Page, visdom_server: VisdomServer, tmp_path: Path
+) -> None:
+    page.set_viewport_size({"width": 1600, "height": 900})
+    with Logger(tmp_path / "roomy", [visdom_server.spec()], record="none") as log:
+        for step in range(2):
+            log.predictions("predictions", IMAGES, TARGET, TARGET, step, FASHION)
+            log.confusion_matrix("fashion", np.eye(10, dtype=int), step, FASHION)
+            log.confusion_matrix("cifar", np.eye(100, dtype=int), step, CIFAR100)
+            log.scalar("train/loss", 1.0, step)
+            log.flush()  # the first step is there without a slider
+    opened(page, visdom_server, "roomy")
+    for title in ("fashion", "cifar"):
+        wait_for_step(page, title, 1)
+        page.wait(
+            """p => {
+                const edges = (names, side) => [...p.querySelectorAll(names)].map(t => t.getBoundingClientRect()[side]);
+                return Math.max(...edges('.xtick text, .xtitle', 'bottom'))
+                    <= Math.min(...edges('.slider-label, .slider-rail-touch-rect', 'top'));
+            }""",
+            page.plot(title),
+        )  # the slider is below the names
+    shape = """p => {
+        const image = p.querySelector('.layer-below image, image').getBoundingClientRect();
+        const window = p.getBoundingClientRect();
+        return [window.width - image.width, window.height - image.height];
+    }"""
+    wait_for_step(page, "predictions", 1)
+
+    def fills() -> bool:
+        """As wide as the window, with the slider below it and no gap; the window may still be getting its size."""
+        beside, below = page.evaluate(shape, page.plot("predictions"))
+        return bool(beside < 20 and 50 < below < 85)
+
+    wait_until(fills, 60, "a picture that fills its window")
     assert page.problems == []
 
 

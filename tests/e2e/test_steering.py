@@ -84,6 +84,8 @@ def test_a_page_steers_a_training(
     window.wait("lr = 0.01")
     window.type("lr", "0.002")
     window.wait("lr = 0.002 (was 0.01 until step")
+    marked = "p => p.data.some(t => t.meta && t.meta.part === 'change' && t.customdata[0] === 'lr: 0.01 → 0.002')"
+    page.wait(marked, page.plot("loss"))
     assert window.row("lr = ").locator("input").input_value().strip() == "", "the field is ready for the next value"
     window.type("weight_decay", "1e-4")
     window.wait("weight_decay = 0.0001 (was 0 until step")

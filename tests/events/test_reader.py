@@ -11,8 +11,8 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 from monitor import Run
 from monitor.events.files import runs_under
-from monitor.events.reading.reader import read_history, read_scalars
-from monitor.records import Config, Histogram, Images, PRCurve, Restart, Scalar, Summary, Text
+from monitor.events.reading.reader import EventReader, read_history, read_scalars
+from monitor.records import Config, ConfusionMatrix, Histogram, Images, PRCurve, Restart, Scalar, Summary, Text
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import sample_records
 from tests.support import event_reader, foreign
@@ -35,8 +35,14 @@ def test_our_own_files_come_back(tmp_path: Path) -> None:
     (config,) = (record for record in found if isinstance(record, Config))
     assert config.values == {"lr": 0.01, "optimizer": "sgd", "nesterov": False, "hidden": "[200, 200]"}
     assert {record.tag for record in found if isinstance(record, Images)} == {
-        "samples", "colored", "predictions", "confusion", "decision", "drawn", "bars", "boxes",
+        "samples", "colored", "predictions", "decision", "drawn", "bars", "boxes",
     }  # fmt: skip
+    matrices = [record for record in found if isinstance(record, ConfusionMatrix)]
+    assert [(m.step, m.names, np.diag(m.counts).tolist()) for m in matrices] == [
+        (0, ("a", "b"), [5, 6, 7]), (1, ("a", "b"), [6, 7, 8]),
+    ]  # fmt: skip
+    only = [r for records in EventReader(run.path, kinds=frozenset({Images})).records() for r in records]
+    assert "confusion" in {record.tag for record in only if isinstance(record, Images)}, "a picture like any other"
     assert [(r.step, r.text) for r in found if isinstance(r, Text) and r.tag == "notes"][1] == (
         1, "step 1: <b>plain</b> text & more",
     )  # fmt: skip

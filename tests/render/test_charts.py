@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from monitor.render.charts.changes import ChangeMark
 from monitor.render.charts.curve import ChartCurve, curve_of
 from monitor.render.charts.curves import curve_chart
 from monitor.render.charts.grid import chart_grid
@@ -191,3 +192,23 @@ def test_values_are_in_single_precision_only_where_that_hides_nothing() -> None:
         series = DownsampledSeries()
         series.extend(np.arange(9), values)
         assert np.asarray(curve_of("a", series, color(0), Clock()).y).dtype == kind
+
+
+def test_marks_of_changes_move_with_the_x_axis_on_a_page_without_our_scripts() -> None:
+    series = DownsampledSeries()
+    for step in range(101):
+        series.add(step, 1.0 + step, 1000.0 + 2 * step)
+    changes = [ChangeMark(40, 1080.0, "lr: 1 → <i>2</i>"), ChangeMark(40, 1080.0, "b: 0 → 1"), ChangeMark(60, 0.0, "c")]
+    clock = Clock(1000.0, ([0.0, 100.0], [0.0, 10.0]))
+    figure = curve_chart("loss", [curve_of("train", series, color(0), clock)], changes=changes)
+    assert figure["layout"]["showlegend"] is False
+    assert figure["layout"]["yaxis2"]["range"] == [0, 1]
+    fill_choices(figure)
+    (at,) = (number for number, trace in enumerate(figure["data"]) if trace["meta"].get("part") == "change")
+    mark = figure["data"][at]
+    assert mark["customdata"] == ["lr: 1 → &lt;i&gt;2&lt;/i&gt;<br>b: 0 → 1", "c"]
+    (menu,) = (own for own in figure["layout"]["updatemenus"] if own["name"] == "x")
+    places = {button["label"]: list(button["args"][0]["x"][at]) for button in menu["buttons"]}
+    assert (places["step"], places["epoch"]) == ([40, 60], [4.0, 6.0])
+    assert places["relative"][0] == pytest.approx(80.0)
+    assert places["time"][0] == figure["data"][0]["meta"]["start"] + 80_000

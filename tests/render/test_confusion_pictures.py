@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 
 from monitor import records as r
+from monitor.metrics import CONFUSION_KEY
 from monitor.render.charts.confusion import MAX_CLASSES, confusion_chart, confusion_size
 from monitor.render.pictures.confusion import arrange_confusion_matrix, confusion_matrix_image
+from monitor.render.pictures.confusion_numbers import read_numbers, with_numbers
+from monitor.render.png_text import with_text
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.record_windows import confusion
 from tests.support.class_names import CIFAR100, FASHION, LONG, NAMES
@@ -104,3 +107,26 @@ def test_names_of_the_chart_are_distinct(name: str) -> None:
 def test_more_classes_than_a_page_can_draw_are_a_picture() -> None:
     assert confusion(matrix((), MAX_CLASSES))["data"][0]["type"] == "heatmap"
     assert confusion(matrix((), MAX_CLASSES + 1))["data"][0]["type"] == "image"
+
+
+def test_a_picture_holds_the_counts() -> None:
+    """Up to the size that a page can draw; what another program wrote there is no matrix."""
+    for record in (matrix(NAMES["hostile"], 10), matrix((), MAX_CLASSES)):
+        picture = with_numbers(confusion_matrix_image(record), record)
+        assert np.array_equal(pixels(picture.png), pixels(confusion_matrix_image(record).png))
+        found = read_numbers(picture.png, record.tag, record.step, record.time)
+        assert found is not None
+        assert np.array_equal(found.counts, record.counts)
+        assert found.names == record.names
+    large = matrix((), MAX_CLASSES + 1)
+    assert with_numbers(confusion_matrix_image(large), large).png == confusion_matrix_image(large).png
+    picture = confusion_matrix_image(matrix((), 2))
+    bad = ("", "[]", "[1, 2", '{"counts": [[1, 2]], "names": []}', '{"counts": [[-1]], "names": []}',
+           '{"counts": [[1.5]], "names": []}', '{"counts": [[1e999]], "names": []}', '{"counts": [], "names": []}',
+           '{"counts": [[1]], "names": ["a", "b"]}', '{"counts": [[1]], "names": [1]}',
+           '{"counts": [[1]], "names": "a"}', '{"counts": [[9223372036854775807]], "names": []}',
+           '{"counts": [["1"]], "names": []}', '{"counts": [[[1]]], "names": []}', "[" * 100_000,
+           " " * 2_000_000)  # fmt: skip
+    for text in bad:
+        assert read_numbers(with_text(picture, CONFUSION_KEY, text.encode()).png, "c", 0, 0.0) is None, text[:60]
+    assert read_numbers(picture.png, "c", 0, 0.0) is None

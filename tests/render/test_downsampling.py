@@ -100,3 +100,23 @@ def stored(series: DownsampledSeries) -> tuple[object, ...]:
         for b in series._buckets  # noqa: SLF001 - so that further points are the same as well
     ]
     return series.count, series.first_non_finite, buckets, series.points()
+
+
+def test_a_restart_leaves_the_buckets_before_it() -> None:
+    """So the mean of a smoothed curve is that of all values there, and not of the few that are drawn."""
+    steps = np.arange(3000)
+    values = np.exp(-steps / 300) + np.where(steps % 10 == 0, 1.0, 0.0)
+    whole, cut = DownsampledSeries(), DownsampledSeries()
+    whole.extend(steps, values)
+    for first, last in ((0, 2160), (2101, 2500), (2444, 3000)):
+        cut.restart(first)
+        cut.extend(steps[first:last], values[first:last])
+    for found, expected in zip((cut.means()[0], cut.columns()), (whole.means()[0], whole.columns())):
+        shown = np.interp(steps, found.steps, found.values)
+        assert np.abs(shown[:2000] - np.interp(steps, expected.steps, expected.values)[:2000]).max() < 1e-9
+    assert int(cut.columns().steps.max()) == 2999
+    assert (np.diff(cut.columns().steps) > 0).all()
+    cut.restart(50)
+    assert cut.columns().steps.max() < 50
+    cut.extend(steps[50:90], values[50:90])
+    assert len(cut.columns().steps) > 40, "a restart near the beginning is as fine as a new curve"

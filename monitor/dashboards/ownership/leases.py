@@ -142,13 +142,13 @@ class Lease:
         """Take a successful `claim` back, so that others can take leases."""
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
-    def end_server(self) -> bool:
-        """Ask the server to end, as SIGTERM does; tell whether there is one. Does not wait."""
+    def end_server(self, how: signal.Signals = signal.SIGTERM) -> bool:
+        """Ask the server to end, or kill it with SIGKILL; tell whether there is one. Does not wait."""
         owner = self.facts().get("process")
         if owner is None or not process.is_alive(owner):
             return False
         with suppress(OSError):
-            os.kill(int(owner["pid"]), signal.SIGTERM)
+            os.kill(int(owner["pid"]), how)
         return True
 
     def publish(self, name: str, url: str, **facts: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from monitor.dashboards.ownership.lease_files import BY_USER, lease_folder
@@ -49,7 +50,7 @@ def describe() -> Iterator[str]:
 
 
 def stop() -> Iterator[str]:
-    """End the dashboards that no run uses, and yield a line for each. Blocks for at most 5 s each."""
+    """End the dashboards that no run uses, and yield a line for each. One that does not end within 5 s is killed."""
     is_empty = True
     for lease in _leases():
         facts = lease.facts()
@@ -59,13 +60,20 @@ def stop() -> Iterator[str]:
         title = f"{facts['name']}: {facts['url']}"
         if not lease.claim():
             yield f"{title}; used by a run, and left alone"
-        elif lease.end_server() and not wait_until_gone(str(facts["url"])):
+        elif not _end(lease, str(facts["url"])):
             yield f"{title}; does not end, process {facts['process']['pid']}"
         else:
             lease.remove()
             yield f"{title}; ended"
     if is_empty:
         yield f"{NONE_STARTED}."
+
+
+def _end(lease: Lease, url: str) -> bool:
+    """End a server, one that hangs too; tell whether it is gone."""
+    return (
+        not lease.end_server() or wait_until_gone(url) or not lease.end_server(signal.SIGKILL) or wait_until_gone(url)
+    )
 
 
 def _leases() -> Iterator[Lease]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from monitor.records import (
     Audio,
     Config,
+    ConfusionMatrix,
     Histogram,
     Images,
     Mesh,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from monitor.events.event_decoder import EventDecoder
     from monitor.prediction_timeline import PredictionTimeline
 
-CONTENT = frozenset({Audio, Config, Histogram, Images, Mesh, PRCurve, Scalar, Table, Text, Video})
+CONTENT = frozenset({Audio, Config, ConfusionMatrix, Histogram, Images, Mesh, PRCurve, Scalar, Table, Text, Video})
 
 
 class Unpacked(NamedTuple):

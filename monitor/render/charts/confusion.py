@@ -73,6 +73,9 @@ def confusion_chart(record: ConfusionMatrix) -> Figure:
     is_wide = max(map(len, names), default=0) * CHAR_PX > CELL_PX or classes > MAX_COUNTED
     figure_layout["xaxis"] |= {**axis, "tickangle": -90 if is_wide else 0}
     figure_layout["yaxis"] |= {**axis, "autorange": "reversed"}
+    if is_wide:  # room for the turned names, so that what is below the chart, such as a slider, is below them
+        longest = max((len(name) for name in names), default=0)
+        figure_layout["margin"] = {**figure_layout["margin"], "b": figure_layout["margin"]["b"] + _names_px(longest)}
     figure_layout |= {"showlegend": False, "hovermode": "closest"}
     if gap:
         figure_layout["plot_bgcolor"] = LINES
@@ -85,8 +88,13 @@ def confusion_size(record: ConfusionMatrix) -> tuple[int, int]:
     cell = CELL_PX if classes <= MAX_COUNTED else SMALL_CELL_PX
     matrix = min(max(classes * cell, MIN_MATRIX_PX), MAX_MATRIX_PX)
     longest = max((len(record.label(number)) for number in range(classes)), default=0)
-    names = round(min(longest, MAX_TICK_CHARS) * CHAR_PX)
+    names = _names_px(longest)
     return matrix + names + 70, matrix + names + 90
+
+
+def _names_px(chars: int) -> int:
+    """Return the length of the longest name beside the cells, in pixels, about."""
+    return round(min(chars, MAX_TICK_CHARS) * CHAR_PX)
 
 
 def _tick_names(names: Sequence[str]) -> list[str]:

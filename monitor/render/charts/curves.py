@@ -7,6 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
+from monitor.render.charts.changes import add_changes
 from monitor.render.charts.marks import cut_marks, notes, room_for_flat
 from monitor.render.charts.ranges import robust_range
 from monitor.render.charts.style import Figure, array, as_text, layout, template_text, with_opacity
@@ -16,6 +17,7 @@ from monitor.render.names import distinct_names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from monitor.render.charts.changes import ChangeMark
     from monitor.render.charts.curve import ChartCurve
 
 MAX_POINTS_WITH_MARKERS = 30  # of a curve
@@ -30,7 +32,13 @@ DAY_MS = 86_400_000
 SCALE_MENU, SMOOTHING_MENU = "y", "smoothing"
 
 
-def curve_chart(title: str, curves: Sequence[ChartCurve], x_title: str = "step", y_title: str = "") -> Figure:
+def curve_chart(
+    title: str,
+    curves: Sequence[ChartCurve],
+    x_title: str = "step",
+    y_title: str = "",
+    changes: Sequence[ChangeMark] = (),
+) -> Figure:
     """Return the chart of one metric, with one curve per run, or per split of one run.
 
     Spikes that would flatten the curves are cut off, and marked. Curves that are the same are dashed, so that each is
@@ -67,6 +75,8 @@ def curve_chart(title: str, curves: Sequence[ChartCurve], x_title: str = "step",
         figure_layout["updatemenus"] = menus
     figure_layout["annotations"] = notes(curves, names, same)
     figure = {"data": _identified(traces), "layout": figure_layout}
+    if curves:
+        add_changes(figure, changes, curves[0].clock)
     if x_title == "step":
         add_choices(figure)
     return figure

@@ -64,6 +64,16 @@ class VisdomClient:
         """Check that the server answers."""
         self._check_status(self._post("/win_exists", orjson.dumps({"win": "", "eid": env})))
 
+    def has_window(self, window: str, env: str) -> bool:
+        """Tell whether the server has a window."""
+        response = self._post("/win_exists", orjson.dumps({"win": window, "eid": env}))
+        self._check_status(response)
+        return response.data == b"true"
+
+    def close_window(self, window: str, env: str) -> None:
+        """Remove a window, if it is there, from all pages too."""
+        self._check_status(self._post("/close", orjson.dumps({"win": window, "eid": env})))
+
     def make_env(self, env: str) -> None:
         """Make an env, if it is not there, on all pages too."""
         self._check_status(self._post(f"/env/{quote(env)}", orjson.dumps({"eid": env})))

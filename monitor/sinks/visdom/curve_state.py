@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.records import Progress
+    from monitor.render.charts.changes import ChangeMark
 
 MAX_BUCKETS_OF_CHART = 1024  # of all its curves together, unless they are very many
 MIN_BUCKETS = 16  # of a curve
@@ -29,6 +31,7 @@ TRAINING = ("train", "training")
 SPLIT_COLORS = {"train": 0, "training": 0, "test": 1, "eval": 1, "val": 4, "valid": 4, "validation": 4}
 EPOCH_TAG = "epoch"  # under which some frameworks log at which epoch a step is
 MAX_EPOCH_POINTS = 64
+MAX_CHANGES = 50  # that are marked, the newest
 
 
 class _Trace(NamedTuple):
@@ -50,6 +53,7 @@ class CurveState:
         self.rules: ChartRules = {}
         self._charts: dict[str, dict[str, _Trace]] = {}  # by name, by tag
         self._traces: dict[str, _Trace] = {}  # by tag
+        self._changes: deque[ChangeMark] = deque(maxlen=MAX_CHANGES)
         self._start: float | None = None  # when the first point was logged, in seconds since the epoch
         self._epochs: tuple[list[float], list[float]] | None = None  # steps, and the epochs that are then done
 
@@ -75,8 +79,14 @@ class CurveState:
         if progress.steps > 0 and progress.epochs > 0:
             self._epochs = [0.0, float(progress.steps)], [0.0, float(progress.epochs)]
 
+    def note_change(self, change: ChangeMark) -> list[str]:
+        """Mark a change of the training in all charts but those of the machine; return their names."""
+        self._changes.append(change)
+        return [name for name in self._charts if not self._is_of_system(name)]
+
     def restart(self, step: int) -> list[str]:
         """Remove the points at `step` and above; return the names of the charts that changed."""
+        self._changes = deque([change for change in self._changes if change.step < step], MAX_CHANGES)
         for trace in self._traces.values():
             trace.series.restart(step)
         return list(self._charts)
@@ -97,11 +107,12 @@ class CurveState:
     def message(self, name: str) -> Message:
         """Draw a chart."""
         traces = sorted(self._charts[name].values(), key=lambda trace: trace.place.split not in TRAINING)
-        is_of_system = all(is_system(trace.tag) for trace in traces)
+        is_of_system = self._is_of_system(name)
         curves = self._curves(traces)
         is_named = len(curves) != 1 or curves[0].name in name.split("/")  # by the legend, or by the title
         y_title = "" if is_named else curves[0].name
-        figure = curve_chart(name, curves, "seconds" if is_of_system else "step", y_title)
+        changes = () if is_of_system else tuple(self._changes)
+        figure = curve_chart(name, curves, "seconds" if is_of_system else "step", y_title, changes)
         size = WIDE_PLOT_SIZE_PX if len(traces) > MAX_WITH_SIDE_LEGEND else PLOT_SIZE_PX
         return {**figure, "opts": {"title": escape_control_chars(name), **size}}
 
@@ -134,6 +145,9 @@ class CurveState:
             return None
         chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MAX_EPOCH_POINTS)).astype(int))
         return steps[chosen].tolist(), epochs[chosen].tolist()
+
+    def _is_of_system(self, name: str) -> bool:
+        return all(map(is_system, self._charts[name]))
 
     def _note_start(self, time: float) -> None:
         if time > 0 and (self._start is None or time < self._start):

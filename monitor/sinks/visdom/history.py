@@ -52,6 +52,7 @@ class WindowHistory:
         self._entries: list[_Entry] = []
         self._count = 0
         self._is_superseded = False  # whether all steps are: the newest stays until there is another one
+        self._room = MAX_STEPS  # steps for which there was room the last time that there were too many
         self._failing: _Entry | None = None  # that could not be drawn
 
     @property
@@ -70,6 +71,10 @@ class WindowHistory:
         while len(self._entries) > MAX_STEPS or self._waiting_bytes() > MAX_WAITING_BYTES:
             self._thin()
 
+    def draw_with(self, draw: Callable[[Any], Message], *, is_picture_first: bool) -> None:
+        """Show what is added from now on in another way, as `__init__` says."""
+        self._draw, self._is_picture_first = draw, is_picture_first
+
     def restart(self, step: int) -> bool:
         """Remove the steps at `step` and above; tell whether there were any."""
         kept = [entry for entry in self._entries if entry.step < step]
@@ -87,7 +92,14 @@ class WindowHistory:
 
     def message(self, max_bytes: int = MAX_BYTES) -> Message:
         """Draw what is not drawn yet, and return the message of the window, of at most `max_bytes` for older steps."""
-        for entry in self._entries:
+        self.draw(max_bytes)
+        return self._combined([(entry.step, entry.message) for entry in self._entries if entry.message is not None])
+
+    def draw(self, max_bytes: int = MAX_BYTES, *, with_newest: bool = True) -> None:
+        """Draw what is not drawn yet; keep at most `max_bytes` of older steps."""
+        while not with_newest and len(self._entries) > self._room:
+            self._thin()  # before it is drawn for nothing
+        for entry in self._entries if with_newest else self._entries[:-1]:
             if entry.message is None:
                 self._failing = entry
                 entry.message = self._draw(entry.record)
@@ -99,7 +111,7 @@ class WindowHistory:
                 _compact(entry, max_bytes // MIN_STEPS)
         while len(self._entries) > 1 and sum(entry.nbytes for entry in self._entries[:-1]) > max_bytes:
             self._thin()
-        return self._combined([(entry.step, entry.message) for entry in self._entries if entry.message is not None])
+            self._room = len(self._entries)
 
     def _waiting_bytes(self) -> int:
         """Return how many bytes of arrays are not drawn yet, without the newest ones."""

@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from monitor.metrics import is_system
-from monitor.records import Config, Progress, Record, Restart, Scalar
+from monitor.records import Config, ConfusionMatrix, Histogram, Images, Progress, Record, Restart, Scalar, Text
+from monitor.render.charts.changes import ChangeMark
 from monitor.sinks.visdom.curve_state import CurveState
 from monitor.sinks.visdom.record_state import RecordState
 from monitor.sinks.visdom.windows import without_repeated_title
+from monitor.steering.changes import is_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +25,8 @@ WINDOW_ORDER = (
     "curves", "images", "detections", "video", "audio", "predictions", "timeline", "figure", "plot", "pr",
     "embedding", "mesh", "confusion", "others", "table", "text", "labels", "config", "histogram",
 )  # fmt: skip
+RECALLED = (Scalar, Text, Config, Histogram, ConfusionMatrix)  # beside pictures
+LABELS = "/labels"  # behind the tag of predictions: the TensorBoard sink writes their labels as texts
 # The first charts, in their order, behind those that the user names; those of other metrics come after the images.
 MAIN_METRICS = tuple(re.compile(pattern, re.IGNORECASE) for pattern in ("loss", "acc", "error"))
 
@@ -47,20 +51,19 @@ class PageState:
     def add(self, records: Iterable[Record]) -> None:
         """Take in records. Nothing is drawn yet."""
         for record in records:
-            if isinstance(record, Scalar):
-                self._mark_changed(f"curves {self._curves.add(record.tag, record.step, record.value, record.time)}")
-            elif isinstance(record, Progress):
-                self._curves.note_progress(record)
-            elif isinstance(record, Config) and not record.values:
-                continue  # an empty window would say nothing
-            elif isinstance(record, Restart):
-                for name in self._curves.restart(record.step):
-                    self._mark_changed(f"curves {name}")
-                for key in self._records.restart(record.step):
+            for key in self._take(record):
+                self._mark_changed(key)
+
+    def recall(self, records: Iterable[Record]) -> None:
+        """Take in what an earlier process of the run logged, as read from its event files. Blocks while it encodes."""
+        known: list[Record] = []
+        for record in records:
+            if isinstance(record, Images):
+                for key in self._records.recall(record):
                     self._mark_changed(key)
-            else:
-                for key in self._records.add(record):
-                    self._mark_changed(key)
+            elif isinstance(record, RECALLED) and not (isinstance(record, Text) and record.tag.endswith(LABELS)):
+                known.append(record)
+        self.add(known)
 
     def add_scalars(self, block: ScalarBlock) -> None:
         """Take in scalars. Nothing is drawn yet."""
@@ -85,6 +88,15 @@ class PageState:
             self.changed.discard(key)
         return what
 
+    @property
+    def gone(self) -> set[str]:
+        """The keys of windows whose pictures another window shows now, for the sink to remove."""
+        return self._records.gone
+
+    def other_keys(self, key: str) -> list[str]:
+        """Return the keys of the windows that may show what this one does, whose kind is guessed; none for others."""
+        return self._records.other_keys(key)
+
     def mark_all_changed(self) -> None:
         """Mark all windows as changed, as for a new server."""
         self.changed.update(self._numbers)
@@ -103,6 +115,25 @@ class PageState:
         message = without_repeated_title(self._curves.message(name) if kind == "curves" else self._records.message(key))
         kind_rank, group_rank, number = self._position(key)
         return {**message, "opts": {**message["opts"], "order": kind_rank * 10**6 + group_rank * 10**4 + number}}
+
+    def _take(self, record: Record) -> list[str]:
+        """Take in a record; return the keys of the windows that changed."""
+        charts: list[str] = []
+        keys: list[str] = []
+        if isinstance(record, Scalar):
+            charts = [self._curves.add(record.tag, record.step, record.value, record.time)]
+        elif isinstance(record, Progress):
+            self._curves.note_progress(record)
+        elif isinstance(record, Restart):
+            charts, keys = self._curves.restart(record.step), self._records.restart(record.step)
+        elif not isinstance(record, Config) or record.values:  # an empty window would say nothing
+            keys = self._records.add(record)
+            for key in self._records.gone & self._numbers.keys():
+                del self._numbers[key]
+                self.changed.discard(key)
+            if isinstance(record, Text) and is_change(record.tag, record.text):
+                charts = self._curves.note_change(ChangeMark(record.step, record.time, record.text))
+        return [f"curves {name}" for name in charts] + keys
 
     def _mark_changed(self, key: str) -> None:
         self._numbers.setdefault(key, len(self._numbers))

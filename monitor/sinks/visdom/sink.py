@@ -20,7 +20,7 @@ import orjson
 from monitor.errors import BadRecord, SpecError
 from monitor.files import atomic_write
 from monitor.network import is_visdom, visdom_port
-from monitor.records import RECORD_TYPES, Checkpoint, Config, Record, Scalar, Summary, Text
+from monitor.records import RECORD_TYPES, Checkpoint, Config, Record, Summary
 from monitor.render.charts.x_axes import fill_choices
 from monitor.sinks.base import DashboardSink
 from monitor.sinks.visdom import windows
@@ -173,16 +173,8 @@ class VisdomSink(DashboardSink):
             self._steering.start()
 
     def recall(self, records: Sequence[Record]) -> None:
-        """Take in curves, texts, and settings; the next test logs images again."""
-        recalled_types = Scalar | Text | Config
-        labels = "/labels"  # the TensorBoard sink writes the labels of predictions as texts
-        self.write(
-            [
-                r
-                for r in records
-                if isinstance(r, recalled_types) and not (isinstance(r, Text) and r.tag.endswith(labels))
-            ]
-        )
+        """Take in curves, texts, settings, and the steps of the windows with a slider. Blocks while it encodes them."""
+        self._state.recall(records)
 
     def write(self, records: Sequence[Record]) -> None:
         """Take in the records. Nothing is drawn or sent yet."""
@@ -209,6 +201,10 @@ class VisdomSink(DashboardSink):
             self._connections = self._client.connections
             self._sent.clear()
             self._state.mark_all_changed()
+        for key in sorted(self._state.gone):
+            self._client.close_window(self._window(key), self._env)
+            self._sent.discard(key)
+            self._state.gone.discard(key)
         for key in self._state.changed_keys():
             self._show(key)
         self._last_answer = time.monotonic()
@@ -230,6 +226,8 @@ class VisdomSink(DashboardSink):
     def _show(self, key: str) -> None:
         """Draw and send a window, without what cannot be shown. Raises `OSError`."""
         assert self._env is not None
+        if any(self._client.has_window(self._window(other), self._env) for other in self._state.other_keys(key)):
+            self._state.changed.discard(key)  # the server has it since before the run was resumed
         while key in self._state.changed:  # again after each text that is left out
             try:
                 message = self._message(key)
@@ -255,4 +253,8 @@ class VisdomSink(DashboardSink):
 
     def _message(self, key: str) -> windows.Message:
         """Draw a window and return the message that shows it in the env."""
-        return {**self._state.message(key), "eid": self._env, "win": f"{self._run_name} {key}"}
+        return {**self._state.message(key), "eid": self._env, "win": self._window(key)}
+
+    def _window(self, key: str) -> str:
+        """Return the id of a window."""
+        return f"{self._run_name} {key}"

@@ -26,6 +26,15 @@
     return isRun(app) && !localStorage.getItem(key(app));
   }
 
+  // Return the ratio of height to width of the picture that a window shows, and what is below it, such as a slider.
+  function picture(pane, size) {
+    if (/^image/.test(pane.type)) return { isImage: true, ratio: (size[1] - BAR) / size[0], below: BAR };
+    var layout = (pane.type === 'plot' && pane.content && pane.content.layout) || {};
+    var shown = (layout.images || []).filter(function (own) { return own.sizex > 0 && own.sizey > 0; }).pop();
+    if (!shown || !layout.xaxis || layout.xaxis.visible !== false) return { isImage: false };
+    return { isImage: true, ratio: shown.sizey / shown.sizex, below: (layout.margin && layout.margin.b) || 0 };
+  }
+
   // Put new windows below all others; Visdom's page puts them where it guesses that the others end.
   function append(app, names) {
     var isNew = function (own) { return names.indexOf(own.i) >= 0; };
@@ -63,7 +72,7 @@
     var waiting = windows.map(function (own) {
       var span = spanOf(own, columns);
       var pixels = span * step - MARGIN;
-      var height = own.isImage ? ((own.height - BAR) * pixels) / own.width + BAR : own.height;
+      var height = own.isImage ? pixels * own.ratio + own.below : own.height;
       return { id: own.id, span: span, isImage: own.isImage, rows: Math.ceil((height + BAR + MARGIN) / ROW) };
     });
     var result = [];
@@ -109,7 +118,7 @@
       });
       var windows = panes.map(function (pane) {
         var size = sizes[pane.id] || DEFAULT[pane.type] || DEFAULT.image;
-        return { id: pane.id, width: size[0], height: size[1], isImage: /^image/.test(pane.type) };
+        return Object.assign({ id: pane.id, width: size[0], height: size[1] }, picture(pane, size));
       });
       var unit = app.colWidth() + MARGIN; // a column of the page's grid
       app.updateLayout(placed(windows, app.state.width).map(function (own) {
@@ -121,7 +130,10 @@
 
     app.processBatchedPanes = function () {
       var before = app.state.panes;
-      var changes = app._pendingPanes.some(function (pane) { return !(pane.id in before) || pane.width || pane.height; });
+      var changes = app._pendingPanes.some(function (pane) {
+        var known = before[pane.id]; // a picture that gets a slider needs room for it
+        return !known || known.type !== pane.type || pane.width || pane.height;
+      });
       app._pendingPanes.forEach(function (pane) {
         var default_ = DEFAULT[pane.type] || DEFAULT.image;
         if (pane.width || pane.height) sizes[pane.id] = [pane.width || default_[0], pane.height || default_[1]];
