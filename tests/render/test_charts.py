@@ -66,7 +66,6 @@ def test_runs_that_begin_far_from_the_others_do_not_flatten_short_curves(sign: i
     assert robust_range(usual) is None
 
 
-
 def test_identical_curves_are_dashed_and_named() -> None:
     figure = curve_chart(
         "loss", [curve("a", [3.0, 2.0, 1.0]), curve("b", [3.0, 2.0, 1.0]), curve("c", [3.0, 2.0, 0.0])]
