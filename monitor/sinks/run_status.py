@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import ALERT_TAG, Rule, StallRule
 from monitor.halving import PRUNE_TAG
-from monitor.metrics import MetricSummary
+from monitor.metrics import MAX_TAG_CHARS, MetricSummary
 from monitor.records import Config, Predictions, Progress, Record, Scalar, Text
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import timestamp
@@ -186,6 +187,10 @@ class RunStatusSink(Sink):
                 self._run.update(**self.fields())
             except OSError as error:
                 log.debug("run status: %s", error)
+            except ValueError as error:  # too large: the heartbeat and the step tell that the run goes on
+                log.debug("run status: %s", error)
+                with suppress(OSError):
+                    self._run.update(heartbeat=timestamp(time.time()), progress={"step": self.summary.step})
 
     def _add_config(self, settings: dict[str, Any]) -> None:
         """Take in settings; those that the run has besides stay."""
@@ -226,6 +231,7 @@ class RunStatusSink(Sink):
 
     def _fire(self, rule: str, message: str, tag: str | None, value: float | None, step: int) -> None:
         now = time.time()
+        tag, message = tag and _shortened(tag), _shortened(message)
         alert = {"rule": rule, "message": message, "metric": tag, "value": value, "step": step, "time": timestamp(now)}
         self._alerts.append(to_jsonable(alert))
         self.first_alert = self.first_alert or message
@@ -239,6 +245,10 @@ def _scalar(block: ScalarBlock, place: int) -> tuple[str, float, int]:
     call = int(block.starts.searchsorted(place, side="right")) - 1
     tag = block.groups[block.group[call]][place - int(block.starts[call])]
     return tag, float(block.values[place]), int(block.steps[call])
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_TAG_CHARS else f"{text[:MAX_TAG_CHARS]}…"
 
 
 def _ignore_alert(_alert: Text) -> None:
