@@ -74,7 +74,8 @@ class _NeverWaiting(io.FileIO):
 
     def readinto(self, buffer: Any) -> int:
         """Read into a buffer; return the number of bytes."""
-        return self._checked(super().readinto(buffer))
+        count: int | None = super().readinto(buffer)
+        return self._checked(count)
 
     def readall(self) -> bytes:
         """Read to the end."""
