@@ -62,6 +62,9 @@ class RunStatusSink(Sink):
         self._alerts: list[dict[str, Any]] = []
         self._config: dict[str, Any] | None = None  # if it is not that with which the run was made
         self._timelines: dict[str, dict[str, int]] = {}  # what was counted about predictions, by their tag
+        self._is_ending = self._has_told = (
+            False  # whether the run is at its end, and whether it knows that it is pruned
+        )
         self._changed = False
         self._last_write = -math.inf
         self._last_advance = time.monotonic()  # when the step last grew
@@ -134,6 +137,19 @@ class RunStatusSink(Sink):
         """The decision to prune the run, once it is made."""
         return None if self.pruner is None else self.pruner.pruned
 
+    def tells_pruned(self) -> bool:
+        """Tell the training whether it is pruned."""
+        self._has_told = self._has_told or self.pruned is not None
+        return self._has_told
+
+    def end(self, status: RunStatus) -> Pruned | None:
+        """Return the decision that has ended the run; from now on, the rule only tells the peers the last values.
+
+        A run that finished and never heard of a decision is whole.
+        """
+        self._is_ending = True
+        return None if status is RunStatus.FINISHED and not self._has_told else self.pruned
+
     def flush(self) -> None:
         """Check for a stall, decide whether the run is pruned, and write `run.json` when it is due."""
         self._prune()
@@ -161,6 +177,8 @@ class RunStatusSink(Sink):
     def _prune(self) -> None:
         """Ask the rule about the new values; tell when it prunes the run."""
         if self.pruner is None or self.pruned is not None or (pruned := self.pruner.decide()) is None:
+            return
+        if self._is_ending:
             return
         log.info("pruned: %s", pruned.reason)
         self.on_alert(Text(PRUNE_TAG, pruned.reason, pruned.step, time.time()))
