@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 import os
 import stat
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-
+T = TypeVar("T")
 _writes = itertools.count()
 
 
@@ -68,16 +69,36 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+class _NeverWaiting(io.FileIO):
+    """A file whose reads raise `BlockingIOError` where those of others return None."""
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer; return the number of bytes."""
+        count: int | None = super().readinto(buffer)
+        return self._checked(count)
+
+    def readall(self) -> bytes:
+        """Read to the end."""
+        return self._checked(super().readall())
+
+    @staticmethod
+    def _checked(result: T | None) -> T:
+        if result is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return result
+
+
 def open_regular(path: str | Path) -> BinaryIO:
     """Open a regular file, or a link to one, to read bytes.
 
-    A FIFO or a device in its place, which may block forever or have no end, is refused. Raises `OSError`.
+    A FIFO or a device in its place, which may block forever or have no end, is refused. What seems to be a file and has
+    nothing to read yet, such as the kernel's log, raises an `OSError` when it is read. Raises `OSError`.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        return os.fdopen(descriptor, "rb")
+        return io.BufferedReader(_NeverWaiting(descriptor))
     except BaseException:
         os.close(descriptor)
         raise

@@ -137,9 +137,8 @@ class Logger(LogMethods, EndingMethods):
         self._config = RunConfig(self.run, self._measure)
         self._strict, self._close_timeout = strict, close_timeout
         self._closing = threading.RLock()
-        self._closed = False
+        self._closed, self._started = False, perf_counter()
         self._undelivered: list[str] = []
-        self._started = perf_counter()
         self._ended: float | None = None
         self._outcome: tuple[RunStatus, str | None] | None = None
         self._stop_on_alert = stop_on_alert
@@ -173,11 +172,11 @@ class Logger(LogMethods, EndingMethods):
     def should_stop(self) -> bool:
         """Whether an alert, a dashboard, or its peers have ended the run; for the loop to ask. Does not block."""
         self._is_asked = True
-        return (
-            (self._stop_on_alert and self._status_sink.first_alert is not None)
-            or self._controls.stop_step is not None
-            or self._status_sink.pruned is not None
-        )
+        return self._status_sink.tells_pruned() or self._is_stopped
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._controls.stop_step is not None or (self._stop_on_alert and bool(self._status_sink.first_alert))
 
     def stats(self) -> Stats:
         """Return the delivery counters per sink and what logging cost. Does no I/O."""
@@ -230,6 +229,7 @@ class Logger(LogMethods, EndingMethods):
     def _close(self, timeout: float, status: RunStatus, error: str | None) -> None:
         """Do what `close` does; if a signal handler's exception breaks it off, a second call continues."""
         status, error = self._outcome = self._outcome or (status, error)  # the first cause is the cause
+        pruned = self._status_sink.end(status)
         self._recorder.stop_sampling()
         self._pipeline.seal()
         self._limit = -1  # so that a call of another thread that is on its way looks whether it came too late
@@ -239,10 +239,11 @@ class Logger(LogMethods, EndingMethods):
             self._receiver.close()
         self._ended = self._ended or perf_counter()
         self._pipeline.settle(min(timeout, SETTLE_TIMEOUT_S))  # so that an alert on the last values counts
-        if self.should_stop and status in (RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.KILLED):
-            status, error = RunStatus.STOPPED, self._controls.stop_reason or self._status_sink.first_alert
-            if self._status_sink.pruned is not None:
-                status, error = RunStatus.PRUNED, self._status_sink.pruned.reason
+        if status in (RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.KILLED):
+            if pruned is not None:
+                status, error = RunStatus.PRUNED, pruned.reason
+            elif self._is_stopped:
+                status, error = RunStatus.STOPPED, self._controls.stop_reason or self._status_sink.first_alert
         self.run.status = status
         self._pipeline.close(timeout)
         self._recorder.close(min(timeout, RECORD_TIMEOUT_S))

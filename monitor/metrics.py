@@ -24,6 +24,7 @@ BEST_SUFFIX = "/best"  # behind a metric's tag, for its best value so far: Tenso
 BEST_PREFIX = "best/"  # before it where a name does not tell that it has one; in old event files, before all of them
 GOALS = ("min", "max")
 MAX_METRICS = 200  # per run; further metrics are not summarized
+MAX_TAG_CHARS = 2000  # of a metric that is summarized, so that `run.json` stays small
 SYSTEM_PREFIX = "system/"  # before the tags of system metrics, whose step is in seconds
 TIMELINE_PREFIX = "timeline/"  # before the tags of what is counted about predictions of the same samples
 TIMELINE_KEY = b"training-monitor timeline"  # of the chunk of a PNG file that holds one
@@ -218,8 +219,8 @@ class MetricSummary:
             self.step = step
 
     def _has_room(self, tag: str) -> bool:
-        """Tell whether a metric is summarized; further ones are not if there are too many."""
-        return tag in self._last or len(self._last) < MAX_METRICS
+        """Tell whether a metric is summarized; further ones are not if there are too many, nor endless tags."""
+        return tag in self._last or (len(self._last) < MAX_METRICS and len(tag) <= MAX_TAG_CHARS)
 
 
 def _has_best_by_name(tag: str) -> bool:

@@ -20,7 +20,7 @@ from monitor.capture.snapshot import (
     to_uint8,
     value_range,
 )
-from monitor.metrics import GOALS, Definition
+from monitor.metrics import GOALS, MAX_TAG_CHARS, Definition
 from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
 from monitor.render.escaping import escape_control_chars
 
@@ -37,7 +37,7 @@ Entries = Sequence[Record | PendingRecord | PendingScalars | DeviceScalar | tupl
 log = logging.getLogger("monitor")
 
 HALF_GRAY_LEVEL = 0.5 / 255  # what rounding to uint8 hides
-MAX_TAG_CHARS = 200  # in a message
+MAX_SHOWN_CHARS = 200  # of a tag in a message
 MAX_IMAGES = 256  # per call; more cannot be told apart in one grid on a screen
 
 
@@ -167,6 +167,8 @@ def curve(
 def definition(_known_tags: set[str], metric: str, goal: str) -> Sequence[Definition]:
     """Encode what the program says about a metric."""
     metric = validation.tag(metric, set())
+    if len(metric) > MAX_TAG_CHARS:
+        raise ValueError(f"a metric has at most {MAX_TAG_CHARS:,} characters, not {len(metric):,}")
     if goal not in GOALS:
         raise ValueError(f"goal must be 'min' or 'max', not {goal!r}")
     return (Definition(metric, goal),)
@@ -194,7 +196,7 @@ def _image_converter(tag: str, normalize: bool, clipped: set[str]) -> Callable[[
                 log.warning(
                     "%s: values from %.4g to %.4g are clipped to [0, 1]; normalize=True scales the lowest to black and "
                     "the highest to white",
-                    escape_control_chars(tag, MAX_TAG_CHARS),
+                    escape_control_chars(tag, MAX_SHOWN_CHARS),
                     low,
                     high,
                 )

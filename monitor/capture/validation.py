@@ -211,7 +211,7 @@ def _check_real(value: Any, name: str) -> None:
 def _to_float(number: Any, name: str) -> float:
     try:
         return float(number)
-    except (TypeError, ValueError, OverflowError) as error:
+    except Exception as error:  # whatever the methods of a class of unknown origin raise
         raise _error(ValueError, name, f"{type(number).__name__} does not fit in a 64-bit float: {error}") from None
 
 

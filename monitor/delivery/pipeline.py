@@ -7,11 +7,11 @@ anywhere, and must not find anything half moved.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from monitor.delivery.clock import CLOCK, Clock
 from monitor.delivery.inbox import Inbox
+from monitor.delivery.log_lines import safe_log
 from monitor.delivery.workers.worker import SinkWorker
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from monitor.sinks.base import Sink
     from monitor.stats import SinkStats
 
-log = logging.getLogger("monitor")
+log = safe_log()
 
 CLOSE_REPORT_S = 2.0  # after this time, `close` says what is left
 INBOX_ENTRIES = 20_000  # beyond, a log call waits until the inbox was moved

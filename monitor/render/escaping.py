@@ -6,11 +6,15 @@ import html
 import re
 
 PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22")
-CONTROL_CHARS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+CONTROL_CHARS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def escape_control_chars(text: str, max_chars: int | None = None) -> str:
     r"""Replace control characters, also those that change the direction of text, with escapes such as `\u001b`.
+
+    Surrogates, which stand for bytes of a name that are not UTF-8, are replaced, too.
 
     Text after the first `max_chars` characters is cut off, and its length is stated instead.
     """

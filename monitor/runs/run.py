@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
-from monitor.files import atomic_write
 from monitor.metrics import Goals
 from monitor.remote.claims import claim
 from monitor.remote.urls import is_url, spool_path, url_of
 from monitor.runs import process
 from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
-from monitor.runs.run_file import RUN_FILE, read_run_file, timestamp
+from monitor.runs.run_file import RUN_FILE, read_run_file, timestamp, write_run_file
 from monitor.runs.run_html import run_html
 from monitor.runs.scripts.script_session import announce, is_held_by_supervisor
 from monitor.runs.settings.convert import read_settings, to_settings, warn_of_missing
@@ -121,7 +119,7 @@ class Run:
         self._written: tuple[int, ...] = ()  # what the file was like when this process had written it
         self._lock = threading.RLock()  # a signal handler may finish the run while it is being written
         self._fields: dict[str, Any] = {
-            "name": self.name,
+            "name": to_jsonable(self.name),  # a name need not be UTF-8
             "status": self.status,
             "start": timestamp(self.started),
             "end": None,
@@ -178,8 +176,7 @@ class Run:
         if not self.is_written or self._has_new_owner():
             return
         self.path.mkdir(parents=True, exist_ok=True)  # it may have been removed since
-        text = json.dumps(self._fields, indent=2, ensure_ascii=False, allow_nan=False)
-        atomic_write(self.path / RUN_FILE, text + "\n")
+        write_run_file(self.path, self._fields)
         self._written = _identity(self.path / RUN_FILE)
         if not self._is_announced:
             self._is_announced = True

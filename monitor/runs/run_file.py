@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
-from monitor.files import open_regular
+from monitor.files import atomic_write, open_regular
 from monitor.runs.run_schema import MAX_FILE_BYTES, check_fields
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_FILE = "run.json"
+BLOCK_BYTES = 4096  # of a file system: so much of a file's last block is its own already
+FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT}
 
 
 def read_run_file(path: Path) -> dict[str, Any]:
@@ -48,6 +51,28 @@ def read_with_stat(path: str | Path) -> tuple[dict[str, Any], os.stat_result]:
     if problem:
         raise DataError(f"{file} cannot be read: {problem}")
     return fields, found
+
+
+def write_run_file(path: Path, fields: dict[str, Any]) -> None:
+    """Write the fields, which are JSON, so that no reader finds a part of them. Blocks; raises `OSError`.
+
+    On a disk without room for another file, the fields go into the space of the one that is there, in one call.
+    """
+    file = path / RUN_FILE
+    try:
+        atomic_write(file, json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    except OSError as error:
+        if error.errno not in FULL_ERRORS:
+            raise
+        content = json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            if len(content) > -(-size // BLOCK_BYTES) * BLOCK_BYTES:
+                raise
+            os.pwrite(descriptor, content.rjust(size), 0)  # spaces overwrite what is left
+        finally:
+            os.close(descriptor)
 
 
 def parse_number(value: Any) -> Any:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from monitor.alerts import ALERT_TAG, Rule, StallRule
 from monitor.halving import PRUNE_TAG
-from monitor.metrics import MetricSummary
+from monitor.metrics import MAX_TAG_CHARS, MetricSummary
 from monitor.records import Config, Predictions, Progress, Record, Scalar, Text
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import timestamp
@@ -61,6 +62,9 @@ class RunStatusSink(Sink):
         self._alerts: list[dict[str, Any]] = []
         self._config: dict[str, Any] | None = None  # if it is not that with which the run was made
         self._timelines: dict[str, dict[str, int]] = {}  # what was counted about predictions, by their tag
+        self._is_ending = self._has_told = (
+            False  # whether the run is at its end, and whether it knows that it is pruned
+        )
         self._changed = False
         self._last_write = -math.inf
         self._last_advance = time.monotonic()  # when the step last grew
@@ -133,6 +137,19 @@ class RunStatusSink(Sink):
         """The decision to prune the run, once it is made."""
         return None if self.pruner is None else self.pruner.pruned
 
+    def tells_pruned(self) -> bool:
+        """Tell the training whether it is pruned."""
+        self._has_told = self._has_told or self.pruned is not None
+        return self._has_told
+
+    def end(self, status: RunStatus) -> Pruned | None:
+        """Return the decision that has ended the run; from now on, the rule only tells the peers the last values.
+
+        A run that finished and never heard of a decision is whole.
+        """
+        self._is_ending = True
+        return None if status is RunStatus.FINISHED and not self._has_told else self.pruned
+
     def flush(self) -> None:
         """Check for a stall, decide whether the run is pruned, and write `run.json` when it is due."""
         self._prune()
@@ -161,6 +178,8 @@ class RunStatusSink(Sink):
         """Ask the rule about the new values; tell when it prunes the run."""
         if self.pruner is None or self.pruned is not None or (pruned := self.pruner.decide()) is None:
             return
+        if self._is_ending:
+            return
         log.info("pruned: %s", pruned.reason)
         self.on_alert(Text(PRUNE_TAG, pruned.reason, pruned.step, time.time()))
         self.on_prune()
@@ -187,6 +206,10 @@ class RunStatusSink(Sink):
                 self._run.update(**self.fields())
             except OSError as error:
                 log.debug("run status: %s", error)
+            except ValueError as error:  # too large: the heartbeat and the step tell that the run goes on
+                log.debug("run status: %s", error)
+                with suppress(OSError):
+                    self._run.update(heartbeat=timestamp(time.time()), progress={"step": self.summary.step})
 
     def _add_config(self, settings: dict[str, Any]) -> None:
         """Take in settings; those that the run has besides stay."""
@@ -227,6 +250,7 @@ class RunStatusSink(Sink):
 
     def _fire(self, rule: str, message: str, tag: str | None, value: float | None, step: int) -> None:
         now = time.time()
+        tag, message = tag and _shortened(tag), _shortened(message)
         alert = {"rule": rule, "message": message, "metric": tag, "value": value, "step": step, "time": timestamp(now)}
         self._alerts.append(to_jsonable(alert))
         self.first_alert = self.first_alert or message
@@ -240,6 +264,10 @@ def _scalar(block: ScalarBlock, place: int) -> tuple[str, float, int]:
     call = int(block.starts.searchsorted(place, side="right")) - 1
     tag = block.groups[block.group[call]][place - int(block.starts[call])]
     return tag, float(block.values[place]), int(block.steps[call])
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_TAG_CHARS else f"{text[:MAX_TAG_CHARS]}…"
 
 
 def _ignore_alert(_alert: Text) -> None:

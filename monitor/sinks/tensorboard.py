@@ -128,11 +128,13 @@ class TensorBoardSink(Sink):
             end = time.time()
             value = summaries.session_end(succeeded=self._run.status == "finished", end=end)
             self._file.add(summaries.event([value], 0, end))
-        self.flush()
-        self._file.close()
-        self._file = None
-        if self._index is not None:
-            self._index.close()
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+            self._file = None
+            if self._index is not None:
+                self._index.close()
 
     def _derived_events(self, block: ScalarBlock) -> bytes:
         """Return the framed events that follow from scalars: new charts, and the best values of held-out metrics."""

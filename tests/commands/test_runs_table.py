@@ -149,13 +149,15 @@ def test_a_terminal_gets_a_page_and_a_pipe_gets_all(tmp_path: Path, start: Start
     for number in range(60):
         began = timestamp(1e9 + 60 * number)
         fields = {"status": "failed", "error": "OSError: disk"} if number == 59 else {}
+        config = {"title": "\x1b]0;gone\x07"} if number == 0 else {}
         write(tmp_path, f"r{number:02}", start=began, metrics={"test/loss": {**METRICS["test/loss"], "last": number}},
-              **fields)  # fmt: skip
+              config=config, **fields)  # fmt: skip
     page = on_terminal(start, 20, tmp_path).splitlines()
     assert len(page) == 19, "and a line for the prompt"
     assert page[0] == "… 45 earlier; --all shows them"
     assert [line[:3] for line in page[3:]] == [f"r{number}" for number in range(45, 60)] + ["r59"]
     assert page[-1] == "r59: OSError: disk"
+    assert r"\u001b]0;gone\u0007" in on_terminal(start, 20, tmp_path, "--csv"), "commands of a terminal are text there"
     best = on_terminal(start, 20, tmp_path, "--sort", "test/loss").splitlines()
     assert [line[:3] for line in best[2:-1]] == [f"r{number:02}" for number in range(len(best) - 3)]
     assert best[-1] == f"… {60 - len(best) + 3} more"

@@ -8,12 +8,15 @@ import resource
 import signal
 import subprocess
 import threading
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from monitor import Logger, Run
+from monitor.runs.run_file import read_run_file
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.testing import wait_until
 from tests.support import event_reader
@@ -97,22 +100,37 @@ def test_a_file_that_may_not_grow(
 
 
 def test_a_full_disk(tmpfs: Path, caplog: pytest.LogCaptureFixture, record_fault: RecordFault) -> None:
-    ballast = tmpfs / "ballast"
-
-    def fill() -> None:
-        with ballast.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(1000))
-            except OSError:
-                return
-
     def grow() -> None:
-        ballast.unlink()
         subprocess.run(["mount", "-o", "remount,size=64m", str(tmpfs)], check=True)
 
-    found = goes_through_a_fault(Logger(tmpfs / "run", ["tensorboard"]), fill, grow, caplog)
+    found = goes_through_a_fault(Logger(tmpfs / "run", ["tensorboard"]), partial(fill, tmpfs), grow, caplog)
     record_fault("disk full", logged=31_000, found=found)
+
+
+def fill(folder: Path) -> None:
+    """Take the last byte of a file system."""
+    with (folder / f"ballast{len(list(folder.iterdir()))}").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_disk_that_stays_full_leaves_room_for_how_the_run_ended(tmpfs: Path) -> None:
+    log = Logger(tmpfs / "run", ["tensorboard"], record="none", close_timeout=0.5)
+    log.scalar("a", 0.0, 0)
+    assert log.flush()
+    fill(tmpfs)
+    for step in range(1, 30_000):
+        log.scalar("a", float(step), step)
+    assert not log.flush(0.5)
+    fill(tmpfs)  # what a failed write may have left
+    assert not log.close()
+    with pytest.raises(OSError, match="No space"):
+        (tmpfs / "probe").write_bytes(b"1")
+    fields = read_run_file(log.run.path)
+    stats = log.stats().sinks["tensorboard"]
+    assert (fields["status"], fields["incomplete"]) == ("finished", {"tensorboard": stats.pending})
+    assert fields["logged"]["tensorboard"]["delivered"] == 2
+    assert list(log.run.path.glob(".run.json*")) == []
 
 
 def test_a_disk_that_becomes_read_only(

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -194,6 +195,29 @@ def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     status, output, errors = run_command("replay", tmp_path / "bad", "--sink", "console")
     assert (status, errors) == (0, "")
     assert "bad: 1 scalar; skipped: tfevents.1 (Input/output error)" in output
+
+
+def test_a_file_that_would_keep_its_reader_waiting_hides_no_other_run(tmp_path: Path) -> None:
+    """The kernel's log looks like a regular file, and whoever reads it waits for the next line."""
+    (tmp_path / "bad").mkdir()
+    try:
+        descriptor = os.open("/proc/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        pytest.skip(f"only root may read the kernel's log: {error}")
+    with suppress(BlockingIOError):
+        while os.read(descriptor, 65536):
+            pass
+    os.close(descriptor)
+    (tmp_path / "bad" / "tfevents.1").symlink_to("/proc/kmsg")
+    (tmp_path / "worse").mkdir()
+    (tmp_path / "worse" / "run.json").symlink_to("/proc/kmsg")
+    foreign.write(tmp_path / "good" / "tfevents.1", foreign.event(0, foreign.simple("loss", 1)))
+    status, output, errors = run_command("runs", tmp_path)
+    assert (status, errors) == (0, "")
+    assert {"bad", "good", "worse"} <= set(output.split())
+    status, _, errors = run_command("compare", tmp_path / "bad", tmp_path / "good")
+    assert status == 0
+    assert "tfevents.1 cannot be read and is left out: Resource temporarily unavailable" in errors
 
 
 def test_a_file_without_permission_is_left_out(tmp_path: Path) -> None:

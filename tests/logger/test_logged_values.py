@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 from tests.support.loggers import make
 
 
+class Unreadable(float):
+    """A number of a class of its own."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("the value is elsewhere")
+
+
 @pytest.mark.parametrize(
     "value",
     [0.5, 1, True, np.float32(0.5), np.array(0.5), np.array([2]), torch.tensor(0.5, requires_grad=True),
@@ -46,6 +53,7 @@ def test_a_scalar_is_any_one_real_number(tmp_path: Path, sink: MemorySink, value
         ("a", None, 0, TypeError, "not NoneType"),
         ("a", 1j, 0, TypeError, "not complex"),
         ("a", 10**400, 0, ValueError, "does not fit in a 64-bit float"),
+        ("a", Unreadable(3.0), 0, ValueError, "a: Unreadable does not fit in a 64-bit float: the value is elsewhere"),
         ("a", torch.ones(3), 0, ValueError, r"a: a scalar has one element, not shape \[3\]; reduce it first"),
         ("a", np.ones((2, 2)), 0, ValueError, r"not shape \[2, 2\]"),
         ("a", torch.tensor(1j), 0, TypeError, "a: must contain real numbers, not complex64"),

@@ -184,6 +184,26 @@ def test_the_rest_of_a_killed_training_goes_up_by_itself(s3: S3Server, tmp_path:
     assert status(s3) == "lost"
 
 
+def test_an_uploader_that_is_killed_starts_again(
+    s3: S3Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = set(_children_of(os.getpid()))
+    log = Logger(RUN, ["tensorboard"], record="none")
+    for part in range(2):
+        for step in range(part * 1000, part * 1000 + 1000):
+            log.scalar("x", step, step)
+        count = part * 1000 + 1000
+        wait_until(lambda count=count: len(points(s3, tmp_path / "read")) == count, 60, "the values")  # type: ignore[misc]
+        (uploader,) = set(_children_of(os.getpid())) - others
+        os.kill(uploader, signal.SIGKILL)
+        wait_until(lambda: set(_children_of(os.getpid())) - others - {uploader}, 60, "another one")  # noqa: B023
+    log.scalar("x", 2000, 2000)
+    assert log.close()
+    assert [step for step, _ in points(s3, tmp_path / "read")] == list(range(2001))
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert told == 2 * [f"{RUN}: the process that uploads has ended without a word, and starts again"]
+
+
 def test_what_a_killed_training_and_its_uploader_left_is_uploaded_by_a_command(
     s3: S3Server, proxy: Proxy, tmp_path: Path
 ) -> None:

@@ -107,6 +107,16 @@ def test_a_field_of_another_type_is_named_or_harmless(logdir: Path, field: str) 
     assert damaged >= 6
 
 
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/run\xff")
+    with Logger(folder, [MemorySink()]) as log:
+        log.scalar("test/loss", 0.25, 4)
+    written = CliRunner().invoke(main, ["runs", str(tmp_path), "--json"]).stdout_bytes
+    (entry,) = json.loads(written.decode())
+    assert (entry["name"], entry["path"]) == ("run\udcff", folder)
+    assert "0.25" in run("runs", tmp_path).stdout
+
+
 def test_the_good_fields_pass(logdir: Path) -> None:
     (logdir / "bad" / "run.json").write_text(json.dumps(GOOD))
     assert read_run_file(logdir / "bad") == GOOD

@@ -170,6 +170,12 @@ class Schedule(Clock):
         if self._random.random() < 0.3:
             self._switch()
 
+    def stall(self) -> None:
+        """Let another task run, perhaps for long."""
+        if self._random.random() < 0.05:
+            self.sleep(self._random.choice([0.01, 3.0, 30.0]))
+        self.pause()
+
     def wait(self, deadline: float, wakes: Callable[[], bool]) -> None:
         """Let others run until `wakes` is true or the deadline is there."""
         task = self.current

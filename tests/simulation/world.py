@@ -35,7 +35,7 @@ class Calls(LogMethods):
 
     def __init__(self, pipeline: Pipeline, limit: int, schedule: Schedule) -> None:
         def append(entry: object) -> None:
-            schedule.pause()  # a thread may lose its turn between looking up the method and the call
+            schedule.stall()  # a thread may lose its turn between looking up the method and the call
             pipeline.inbox.append(entry)
 
         super().__init__(append)
@@ -203,10 +203,14 @@ class World:
         returned = self.returned
         timeout = self.random.choice([0.0, 0.2, 20.0])
         started, signals = self.schedule.time, self.signals
+        workers = self.pipeline.workers
+        done = {worker.name for worker in workers if worker.requests.has_ended and not worker.counters.stats.pending}
         behind = self.pipeline.flush(timeout)
+        if done & set(behind):
+            self.schedule.fail(f"{done & set(behind)} had ended, and does not answer")
         if self.schedule.time > started + timeout + 0.001 and signals == self.signals:
             self.schedule.fail("flush came late")
-        for worker in self.pipeline.workers:
+        for worker in workers:
             if worker.name not in behind and worker.counters.settled < returned:
                 self.schedule.fail(f"{worker.name} is not behind, and has not got everything")
 
@@ -222,11 +226,16 @@ class World:
     def _close(self) -> None:
         self.logger_ended = True
         self.calls.end(self.pipeline)
+        started, signals = self.schedule.time, self.signals
+        working = [worker for worker in self.pipeline._all_workers if not worker.requests.has_ended]  # noqa: SLF001
         self.pipeline.close(self.random.choice([0.3, 5.0, 100.0]))
+        if not working and self.schedule.time > started + 0.001 and signals == self.signals:
+            self.schedule.fail("close waits although all has ended")
 
     def _check_end(self) -> None:
         """Check what must hold once nothing more happens."""
         sure = [key for key in self.accepted if key not in self.refused]
+        assert not self.pipeline.inbox, f"accepted, and never moved: {self.pipeline.inbox}"
         for worker in self.pipeline.workers:
             sink, stats = worker.sink, self.pipeline.stats()[worker.name]
             assert isinstance(sink, FaultySink)

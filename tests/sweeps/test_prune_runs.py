@@ -68,11 +68,14 @@ def test_a_run_that_does_not_keep_up_is_pruned(tmp_path: Path, caplog: pytest.Lo
     assert reason not in listed.stdout, "it is no problem"
 
 
-def test_a_decision_on_the_last_value_counts_and_a_failure_stays_one(tmp_path: Path) -> None:
-    Rungs(tmp_path / "search.sweep", "other").add(0, 0.9)
-    with Logger(tmp_path / "last", [], prune=RULE) as log:
+def test_a_run_that_ended_before_it_heard_of_a_decision_is_finished_and_a_failure_stays_one(tmp_path: Path) -> None:
+    others, memory = Rungs(tmp_path / "search.sweep", "other"), MemorySink()
+    others.add(0, 0.9)
+    with Logger(tmp_path / "short", [memory], prune=RULE) as log:
+        assert not log.should_stop
         log.scalar("test/accuracy", 0.5, 1)
-    assert facts(tmp_path / "last")["status"] == "pruned"
+    assert (facts(tmp_path / "short")["status"], facts(tmp_path / "short").get("error")) == ("finished", None)
+    assert others.others(0) == [0.5], "its peers know its value all the same"
     log = Logger(tmp_path / "failed", [], prune=RULE)
     log.scalar("test/accuracy", 0.5, 1)
     wait_until(lambda: log.should_stop, 60, "the decision")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from monitor.metrics import sort_key
 from monitor.remote.mirror import refresh_list
 from monitor.remote.store import StoreError
 from monitor.remote.urls import display_path
+from monitor.render.escaping import escape_control_chars
 from monitor.runs.filter import Filter
 from monitor.runs.listing import COLUMNS, RunInfo, sort_runs
 from monitor.runs.listing.found_runs import FoundRuns
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 REFRESH_INTERVAL_S = 2.0
 REST_FACTOR = 20  # after the first, looking takes at most a twentieth of a processor's time
 DEFAULT_WIDTH = 80
+SURROGATES = re.compile("[\ud800-\udfff]")  # that stand for bytes of a name that are not UTF-8
 QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # known of each run without its contents
 
 
@@ -92,7 +95,8 @@ def runs(
         if as_json:
             click.echo("[\n" * bool(infos) + ",\n".join(map(as_json_line, infos)) + "\n]" * bool(infos) or "[]")
         elif as_csv:
-            click.echo(as_csv_text(infos))
+            text = as_csv_text(infos)
+            click.echo("\n".join(map(escape_control_chars, text.split("\n"))) if sys.stdout.isatty() else text)
         elif not infos:
             click.echo(none_found(logdir, expression))
         else:
@@ -214,7 +218,8 @@ def select(infos: list[RunInfo], order: str, run_filter: Filter | None, metrics:
 def as_json_line(run: RunInfo) -> str:
     """Return everything about a run."""
     computed = {"name": run.name, "path": run.folder.removeprefix("./"), "status": run.status, "error": run.error}
-    return to_json(run.fields, {**computed, "duration": run.duration, "age": run.age})
+    text = to_json(run.fields, {**computed, "duration": run.duration, "age": run.age})
+    return text if run.folder.isascii() else SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def as_csv_text(infos: Sequence[RunInfo]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,11 +145,16 @@ def check_status(path: Path, wanted: str) -> list[str]:
     )
 
 
+# What a run directory contains; a resumed run may have recorded its packages and changes again.
+BELONGS = re.compile(
+    r"run\.json|events\.out\.tfevents\..+|curves\.index|packages(-\d+)?\.txt|diff(-\d+)?\.patch|untracked(-\d+)?\.txt"
+)
+
+
 def check_files(path: Path) -> list[str]:
     """Check that a run directory contains what belongs there."""
     names = [file.name for file in path.iterdir()]
-    strange = [name for name in names if name != "run.json" and not name.startswith("events.out.tfevents.")]
-    return [f"{path.name}: left behind: {name}" for name in strange]
+    return [f"{path.name}: left behind: {name}" for name in names if not BELONGS.fullmatch(name)]
 
 
 class Leftovers:
