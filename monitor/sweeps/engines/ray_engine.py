@@ -140,7 +140,8 @@ def _fit(tuner: Any) -> bool:
 def _end_stopped(sweep: Sweep, folder: Path, trials: Sequence[Any], *, is_interrupted: bool) -> None:
     """Wait for the processes of trials that the scheduler has ended, and say so in their runs.
 
-    Those that Ctrl-C has ended go on when the sweep does. A process is asked to end when its actor does, for which Ray does not wait.
+    Those that Ctrl-C has ended go on when the sweep does. A process is asked to end when its actor does, for which Ray
+    does not wait.
     """
     deadline = time.monotonic() + END_TIMEOUT_S
     for trial in trials:
