@@ -67,6 +67,10 @@ class Reporter:
         how = "is gone" if code is None else f"was killed ({-code})" if code < 0 else f"was stopped ({code})"
         echo(f"trial {trial.number}: its process {how}; it starts again")
 
+    def recovered(self, trial: int) -> None:
+        """Ray starts a trial again."""
+        echo(f"trial {trial}: its process is gone; it starts again")
+
     def adopted(self, trial: Trial) -> None:
         """A trial is running, and its driver is gone."""
         echo(f"trial {trial.number}: still running, and watched from here now")

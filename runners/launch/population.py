@@ -61,6 +61,10 @@ def note_exploit(log: Logger, point: ResumePoint, config: Mapping[str, Any], sta
     """
     fields, settings = read_run_file(log.run.path), to_settings(config)
     known, saved = read_settings(fields.get("config") or {}), point.config
+    earlier = fields.get(EXPLOITS_FIELD) or []
+    if point.donor is not None and earlier and earlier[-1].get("checkpoint") == point.checkpoint_name:
+        known |= earlier[-1].get("before") or {}  # its process was killed before it had a checkpoint of its own
+        earlier = earlier[:-1]
     names = [name for name, value in settings.items() if known.get(name) != value and name != "device"]
     if point.donor is None and not set(names) & set(point.free_options):
         return
@@ -73,7 +77,7 @@ def note_exploit(log: Logger, point: ResumePoint, config: Mapping[str, Any], sta
         "values": {name: settings[name] for name in names},
         "time": timestamp(time.time()),
     }
-    log.run.update(**{EXPLOITS_FIELD: [*(fields.get(EXPLOITS_FIELD) or []), exploit]})
+    log.run.update(**{EXPLOITS_FIELD: [*earlier, exploit]})
     add_config(log, exploit["values"])
     line = describe_exploit(exploit)
     echo(f"Population: from step {point.step}, {line}")

@@ -46,14 +46,17 @@ def wait_at_gate(trial: Trial, gate: Gate) -> None:
     claim = path.with_suffix(".lock")
     atomic_write(path, json.dumps(gate._asdict()))
     seen, since = None, time.monotonic()
-    while path.exists():
-        touched = claim.stat().st_mtime if claim.exists() else None
-        if touched != seen:
-            seen, since = touched, time.monotonic()
-        elif time.monotonic() - since > GATE_TIMEOUT_S:
-            log.warning("the sweep %s shows no life; the run is interrupted, and goes on when it does", trial.name)
-            raise KeyboardInterrupt
-        time.sleep(GATE_INTERVAL_S)
+    try:
+        while path.exists():
+            touched = claim.stat().st_mtime if claim.exists() else None
+            if touched != seen:
+                seen, since = touched, time.monotonic()
+            elif time.monotonic() - since > GATE_TIMEOUT_S:
+                log.warning("the sweep %s shows no life; the run is interrupted, and goes on when it does", trial.name)
+                raise KeyboardInterrupt
+            time.sleep(GATE_INTERVAL_S)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def read_gate(folder: Path, trial: int | str) -> Gate | None:

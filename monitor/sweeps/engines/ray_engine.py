@@ -27,8 +27,8 @@ try:
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    from monitor.sweeps.engines.ray_population import PopulationTrial, population_settings
-    from monitor.sweeps.engines.ray_trial import RUN_NAME, RayTrial, number_of, trial_of
+    from monitor.sweeps.engines.ray_population import PopulationTrial, population_settings, remove_copies
+    from monitor.sweeps.engines.ray_trial import PROCESS_KILLED, RUN_NAME, RayTrial, number_of, trial_of
 except ImportError as missing:
     raise MissingExtra(
         f"--engine ray needs packages that are not installed ({missing.name or missing}); "
@@ -63,6 +63,7 @@ def run_on_ray(
     """
     be_quiet()
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)  # the reporter says it shorter
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")  # seconds, within which Ray writes down what it decides
     ray.init(address=options.address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
     try:
@@ -85,17 +86,23 @@ def run_on_ray(
     found = [_result(sweep, folder, trial) for trial in trials]
     ends = {"ERROR": "failed"} if is_interrupted else {"ERROR": "failed", "TERMINATED": "pruned"}
     results = [
-        result if is_ended(result) else result._replace(state=ends[trial.status], error=trial.get_error() and KILLED)
+        result if is_ended(result) else result._replace(state=ends[trial.status], error=_reason(trial))
         for result, trial in zip(found, trials)
         if is_ended(result) or trial.status in ends
     ]
+    if sweep.perturb_every and len(results) == sweep.trials:
+        remove_copies(_stored(sweep, folder))
     return results, sweep.trials - len(results)
+
+
+def _stored(sweep: Sweep, folder: Path) -> Path:
+    return folder.absolute() / RAY_FOLDER / sweep.name
 
 
 def _tuner(
     sweep: Sweep, folder: Path, jobs: int | None, options: RayOptions, trainable: Any, reporter: Reporter
 ) -> Any:
-    stored = folder.absolute() / RAY_FOLDER / sweep.name
+    stored = _stored(sweep, folder)
     if tune.Tuner.can_restore(str(stored)):
         return tune.Tuner.restore(str(stored), trainable, resume_unfinished=True, restart_errored=True)
     space, scheduler, search = population_settings(sweep) if sweep.perturb_every else _settings(sweep, options)
@@ -168,6 +175,12 @@ def _result(sweep: Sweep, folder: Path, trial: Any) -> Result:
     return result_of(sweep, folder, trial_of(sweep, folder, trial.trial_id, trial.config), None)
 
 
+def _reason(trial: Any) -> str | None:
+    """Return why a trial has failed, in a line; None if it has not."""
+    lines = [line.strip() for line in str(trial.get_error() or "").splitlines() if line.strip()]
+    return None if not lines else KILLED if PROCESS_KILLED in lines[-1] else lines[-1]
+
+
 def _trials(tuner: Any) -> list[Any]:
     """Return Ray's own records of the trials."""
     return list(tuner.get_results()._experiment_analysis.trials)  # noqa: SLF001 - a result does not name its trial
@@ -187,3 +200,7 @@ class _Progress(tune.Callback):  # type: ignore[misc]
             result = result._replace(state="pruned")
         self._results.append(result)
         self._reporter.result(result, self._results)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002 - Ray's
+        """A trial starts again, because its process was killed, or its node is gone."""
+        self._reporter.recovered(number_of(self._folder, trial.trial_id))

@@ -67,6 +67,12 @@ def _mutations(dimension: Dimension) -> Any:
     return dimension.grid() or _domain(dimension)
 
 
+def remove_copies(stored: Path) -> None:
+    """Remove the copies of checkpoints from the folder of an experiment of Ray's that has ended."""
+    for folder in stored.glob("*/checkpoint_*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class PopulationTrial(RayTrial):
     """One trial of a population. A step of Ray's is a round of epochs."""
 

@@ -39,6 +39,7 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 os.execv(sys.argv[1], sys.argv[1:])
 """
 RUN_NAME = "monitor-run-name"  # in a spec: the name of the run
+PROCESS_KILLED = "its process was killed"
 POLL_INTERVAL_S = 0.2
 STOP_TIMEOUT_S = 30.0
 
@@ -113,7 +114,7 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
             end_session(self._process.pid)
         result = result_of(self._sweep, self._folder, self._trial, code)
         if not is_ended(result):
-            raise RuntimeError(f"the process of trial {self._trial.number} was killed")
+            raise RuntimeError(PROCESS_KILLED)
         value = float("nan") if result.value is None else result.value
         return {"value": value, "step": result.step, "state": result.state, "done": True}
 
