@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("ray")]
 
-TRIALS, ROUND_EPOCHS, STEPS = 4, 6, 8  # steps of an epoch of the digits
+TRIALS, ROUND_EPOCHS, STEPS = 4, 8, 29  # steps of an epoch of the digits
 # With this seed, two of four learning rates let nothing be learned.
 SPACE = ["--set", "lr=log:0.01..1000", "--set", "hidden=16,24", "--seed", "5"]
 RAY = ["--engine", "ray", "--cpus", "0.25", "--scheduler", "pbt", "--perturb-every", str(ROUND_EPOCHS)]
@@ -30,7 +30,8 @@ OPTIONS = ["--trials", str(TRIALS), "--metric", "test/accuracy", "--sink", "tens
 
 def start(folder: Path, rounds: int) -> Any:
     """Start a sweep over trainings of so many rounds."""
-    runner = ["--", "--data", "digits", "--epochs", str(rounds * ROUND_EPOCHS), "--no-output", "--record", "none"]
+    length = ["--epochs", str(rounds * ROUND_EPOCHS), "--batch-size", "50"]
+    runner = ["--", "--data", "digits", *length, "--no-output", "--record", "none"]
     return start_sweep(folder, "mlp", *SPACE, *OPTIONS, *RAY, *runner)
 
 
@@ -95,7 +96,8 @@ def test_bad_trials_go_on_from_the_weights_of_good_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_trials_and_a_killed_sweep_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_killed_trials_and_a_sweep_that_is_ended_go_on(tmp_path: Path, end: signal.Signals) -> None:
     runs = tmp_path / "runs"
     first = start(tmp_path, rounds=8)
     try:
@@ -104,6 +106,8 @@ def test_killed_trials_and_a_killed_sweep_go_on(tmp_path: Path) -> None:
         for pid in trial_pids(runs, "p"):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: any(life["status"] in ("killed", "lost") for life in lives(runs)), TIMEOUT_S)
+        first.send_signal(end)
+        first.wait(TIMEOUT_S)
     finally:
         first.kill()
         first.wait()
