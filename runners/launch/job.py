@@ -22,7 +22,7 @@ from monitor.runs.trials.trial import current_population
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.steering.controls import Controls
 from runners.launch.options import TrainOptions
-from runners.launch.population import change_optimizer, gate_between_rounds, note_exploit
+from runners.launch.population import change_optimizer, gate_between_rounds, note_exploit, wait_for_delivery
 from runners.launch.restarts import find_launchers
 from runners.launch.resume_options import (
     ResumePoint,
@@ -137,6 +137,7 @@ class Job(Generic[OptionsT]):
                 log.controls.add("checkpoint", lambda _step: run.save_checkpoint())
             try:
                 yield run
+                wait_for_delivery(run)
             except (RuntimeError, SystemExit) as error:
                 self._close_failed_job(log, error)
                 raise

@@ -15,6 +15,7 @@ from monitor.runs.settings.convert import read_settings, to_settings
 from monitor.runs.trials.population import EXPLOITS_FIELD, Gate, describe_exploit, wait_at_gate
 from monitor.runs.trials.trial import current_population, current_trial
 from monitor.steering.settings import Setting
+from runners.training.checkpoints import CHECKPOINT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from runners.training.run import TrainingRun
     from runners.training.state import TrainState
 
+SAVE_TRIES = 6  # each waits for ten seconds until what was logged is on disk
 OPTIMIZER_OPTIONS = ("lr", "momentum", "weight_decay")
 TEXT_TAG = "population"
 
@@ -96,7 +98,21 @@ def gate_between_rounds(run: TrainingRun) -> Callable[[], None] | None:
     def wait() -> None:
         epochs, step = run.state.epoch - 1, run.state.step
         if run.state.epoch > first and epochs % rounds == 0:
-            run.save_checkpoint()
+            _save(run, step)
             wait_at_gate(trial, Gate(epochs, step))
 
     return wait
+
+
+def _save(run: TrainingRun, step: int) -> None:
+    """Save the checkpoint that other trials may take, though sinks may just be opening on a busy machine."""
+    for _ in range(SAVE_TRIES):
+        run.save_checkpoint()
+        if any((run.log.run.path / CHECKPOINT_FOLDER).glob(f"step-{step:012d}-*.pt")):
+            return
+
+
+def wait_for_delivery(run: TrainingRun) -> None:
+    """Block until what a trial of a population has logged is on disk: its last part may be shorter than sinks need."""
+    if run.gate is not None:
+        run.log.checkpoint("", run.state.step, timeout=10.0 * SAVE_TRIES)

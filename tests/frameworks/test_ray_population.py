@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("ray")]
 
-TRIALS, ROUND_EPOCHS, STEPS = 4, 8, 29  # steps of an epoch of the digits
+TRIALS, ROUND_EPOCHS, STEPS = 4, 12, 8  # steps of an epoch of the digits
 # With this seed, two of four learning rates let nothing be learned.
-SPACE = ["--set", "lr=log:0.01..1000", "--set", "hidden=16,24", "--seed", "5"]
+SPACE = ["--set", "lr=log:0.001..1000", "--set", "hidden=16,24", "--seed", "5"]
 RAY = ["--engine", "ray", "--cpus", "0.25", "--scheduler", "pbt", "--perturb-every", str(ROUND_EPOCHS)]
 OPTIONS = ["--trials", str(TRIALS), "--metric", "test/accuracy", "--sink", "tensorboard", "--name", "p"]
 
 
 def start(folder: Path, rounds: int) -> Any:
     """Start a sweep over trainings of so many rounds."""
-    length = ["--epochs", str(rounds * ROUND_EPOCHS), "--batch-size", "50"]
-    runner = ["--", "--data", "digits", *length, "--no-output", "--record", "none"]
+    runner = ["--", "--data", "digits", "--epochs", str(rounds * ROUND_EPOCHS), "--no-output", "--record", "none"]
     return start_sweep(folder, "mlp", *SPACE, *OPTIONS, *RAY, *runner)
 
 
@@ -83,16 +82,16 @@ def test_bad_trials_go_on_from_the_weights_of_good_ones(tmp_path: Path) -> None:
     runs = trial_runs(tmp_path / "runs")
     values = [dict(read_scalars(run.path, ["test/accuracy"])["test/accuracy"]) for run in runs]
     jumps = [
-        (values[number].get(exploit["step"]), max(v for step, v in values[number].items() if step < exploit["step"]))
-        for number, run in enumerate(runs)
+        (points[exploit["step"]], max(value for step, value in points.items() if step < exploit["step"]))
+        for points, run in zip(values, runs)
         for exploit in run.fields.get("exploits", [])[:1]
-        if exploit["before"].get("lr", 0) > 100
     ]
-    assert jumps, out
-    assert all(value is not None and value > 0.6 > before for value, before in jumps)
-    best = max(runs, key=lambda run: run.metrics["test/accuracy"]["last"])
-    assert f"--lr {best.fields['config']['lr']} " in out
-    assert ("These are its last options" in out) == bool(best.fields.get("exploits"))
+    assert any(value > 0.6 and before < 0.3 for value, before in jumps), (jumps, out)
+    top = max(run.metrics["test/accuracy"]["last"] for run in runs)
+    best = [run for run in runs if run.metrics["test/accuracy"]["last"] == top]
+    printed = [run for run in best if f"--lr {run.fields['config']['lr']} " in out]
+    assert printed, out
+    assert ("These are its last options" in out) in {bool(run.fields.get("exploits")) for run in printed}
 
 
 @pytest.mark.slow
