@@ -10,6 +10,7 @@ import click
 from monitor.commands.base import MonitorCommand
 from monitor.commands.option_values import NameChoice
 from runners.choices import ACTIVATIONS, IMAGE_DATASETS, INITS, LOSSES, OPTIMIZERS, RENAMED_LOSSES
+from runners.launch.options import CHANGEABLE as CHANGEABLE
 from runners.launch.options import PRELOAD as PRELOAD
 from runners.launch.options import TrainOptions, data_directory, data_options, optimizer_options, run_options
 from runners.launch.validators import epoch_or_steps, finite, layer_widths

@@ -17,6 +17,7 @@ from monitor.runs.listing.stored_fields import PARTS
 from monitor.runs.process import signals_as_exit
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
+from monitor.sweeps.population import PERTURB_EVERY
 from monitor.sweeps.settings import ENGINES, SAMPLERS, RayOptions, find_folder, read_sweep
 from monitor.sweeps.setup import make_sweep, open_folder, sample_commands
 
@@ -74,8 +75,11 @@ class SweepCommand(MonitorCommand):
 @click.option("--address", help="Of a Ray cluster, such as auto; with --engine ray.  [default: Ray on this machine]")
 @click.option("--cpus", type=click.FloatRange(min=0), default=1, help="Of each trial, with --engine ray.")
 @click.option("--gpus", type=click.FloatRange(min=0), default=0, help="Of each trial, with --engine ray.")
-@click.option("--scheduler", type=NameChoice(["fifo", "asha"]), default="fifo",
-              help="With --engine ray: asha ends bad trials early.")  # fmt: skip
+@click.option("--scheduler", type=NameChoice(["fifo", "asha", "pbt"]), default="fifo",
+              help="With --engine ray: asha ends bad trials early; pbt lets them go on from the weights of good ones, "
+              "with other options.")  # fmt: skip
+@click.option("--perturb-every", type=click.IntRange(min=1), metavar="EPOCHS",
+              help=f"With --scheduler pbt: when trials are compared.  [default: {PERTURB_EVERY}]")  # fmt: skip
 @click.option("-m", "is_module", is_flag=True, help="TARGET is the name of a module, as in python -m.")
 def sweep(
     target: str | None,
@@ -90,6 +94,7 @@ def sweep(
     cpus: float,
     gpus: float,
     scheduler: str,
+    perturb_every: int | None,
     **settings: Any,
 ) -> None:
     """Search for the best options of TARGET: a runner, a script, or a TOML file that describes the sweep.
@@ -97,18 +102,24 @@ def sweep(
     ARGUMENTS after -- are those of every trial. The same command with the same --name goes on with its sweep.
     """
     if resume is not None:
-        if target is not None or any(settings[name] for name in FIXED):
+        if target is not None or perturb_every or any(settings[name] for name in FIXED):
             raise click.BadParameter(
                 "goes with --trials, --jobs, --retries, and --sink alone.", param_hint="'--resume'"
             )
         folder = find_folder(resume, logdir)
         logdir = folder.parent
         changes = {"trials": settings["trials"], "retries": settings["retries"], "sinks": sinks or None}
-        wanted = open_folder(read_sweep(folder), logdir, **changes)
+        wanted = read_sweep(folder)
+        _check_scheduler(wanted, scheduler)
+        wanted = open_folder(wanted, logdir, **changes)
     else:
         if target is None:
             raise click.UsageError("There is nothing to sweep: give a runner, a script, a TOML file, or --resume NAME.")
-        wanted = make_sweep(target, arguments, sinks=sinks or None, **settings)
+        if perturb_every is not None and scheduler != "pbt":
+            raise click.BadParameter("goes with --scheduler pbt.", param_hint="'--perturb-every'")
+        every = (perturb_every or PERTURB_EVERY) if scheduler == "pbt" else None
+        wanted = make_sweep(target, arguments, sinks=sinks or None, perturb_every=every, **settings)
+        _check_scheduler(wanted, scheduler)
         if dry_run:
             for line in sample_commands(wanted, SHOWN_COMMANDS):
                 click.echo(line)
@@ -116,6 +127,14 @@ def sweep(
         wanted = open_folder(wanted, logdir, trials=settings["trials"], sinks=sinks or None)
     status = _run(wanted, logdir, jobs, RayOptions(address, cpus, gpus, scheduler), open_browser=open_browser)
     click.get_current_context().exit(status)
+
+
+def _check_scheduler(sweep: Sweep, scheduler: str) -> None:
+    """Raise `click.BadParameter` for a scheduler that the sweep does not have."""
+    if scheduler != "fifo" and sweep.engine != "ray":
+        raise click.BadParameter(f"{scheduler} goes with --engine ray.", param_hint="'--scheduler'")
+    if scheduler == "pbt" and sweep.perturb_every is None:
+        raise click.BadParameter(f"the sweep {sweep.name!r} is no population.", param_hint="'--scheduler'")
 
 
 def _run(sweep: Sweep, logdir: Path, jobs: int | None, options: RayOptions, *, open_browser: bool) -> int:

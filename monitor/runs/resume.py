@@ -78,6 +78,18 @@ def reopen_restarted(path: Path, checkpoint: str, step: int) -> Run:
     return run
 
 
+def reopen_elsewhere(path: Path, step: int) -> Run:
+    """Return the run in `path`, ready to go on at `step` from a checkpoint of another run.
+
+    What it has logged at that step and above is superseded, and no change from a dashboard is made again. Blocks and
+    raises as `reopen`, but whatever became of the process that had it.
+    """
+    run = reopen_restarted(path, "", step)
+    run.is_resumed = True
+    run.controls_made = len(run.controls)
+    return run
+
+
 def continue_run(directory: str | os.PathLike[str]) -> Run:
     """Return the run in `directory`, which has ended, ready to log more: nothing logged before is superseded.
 

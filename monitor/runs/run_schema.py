@@ -174,6 +174,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "error": _is_text,
     "alerts": _is_list_of(_is_object),
     "controls": _is_list_of(_is_change),
+    "exploits": _is_list_of(_is_object),
     "lives": _is_list_of(_is_object),
     "notes": _is_list_of(_is_object),
     "tags": _is_list_of(_is_text),

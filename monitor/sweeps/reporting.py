@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.dashboards.session import echo
+from monitor.errors import DataError
 from monitor.render.escaping import escape_control_chars
+from monitor.runs.run_file import read_run_file
+from monitor.runs.trials.population import EXPLOITS_FIELD, describe_exploit
 from monitor.suggestions import hint
 from monitor.sweeps.results import Result, best_first
 from monitor.sweeps.space import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from monitor.sweeps.results import Trial
     from monitor.sweeps.settings import Sweep
@@ -64,6 +67,10 @@ class Reporter:
         how = "is gone" if code is None else f"was killed ({-code})" if code < 0 else f"was stopped ({code})"
         echo(f"trial {trial.number}: its process {how}; it starts again")
 
+    def recovered(self, trial: int) -> None:
+        """Ray starts a trial again."""
+        echo(f"trial {trial}: its process is gone; it starts again")
+
     def adopted(self, trial: Trial) -> None:
         """A trial is running, and its driver is gone."""
         echo(f"trial {trial.number}: still running, and watched from here now")
@@ -97,6 +104,19 @@ class Reporter:
             self._table(best[:SHOWN])
             echo("Best:")
             echo(f"  {shlex.join(sweep.target.user_command(best[0].trial.settings(sweep)))}")
+            self._exploits(best[0])
+
+    def _exploits(self, result: Result) -> None:
+        """Say how a trial of a population came to its options, with which alone its run cannot be repeated."""
+        try:
+            exploits = read_run_file(Path(result.run or "")).get(EXPLOITS_FIELD) or []
+        except DataError:
+            return
+        if exploits:
+            echo("These are its last options. They changed while it was trained:")
+        for exploit in exploits:
+            line = f"  at step {exploit.get('step')}: {describe_exploit(exploit)}"
+            echo(escape_control_chars(line))
 
     def _table(self, best: Sequence[Result]) -> None:
         from rich.console import Console

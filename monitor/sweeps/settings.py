@@ -43,6 +43,7 @@ class Sweep:
         directory: where it was started; the paths of the command line are relative to it.
         sinks: where its trials log; the default ones if it is empty.
         prune: how trials prune each other, such as `reduction_factor=3`; None if they do not.
+        perturb_every: the epochs after which trials may go on from others' weights; None if they never do.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Sweep:
     directory: str = "."
     sinks: tuple[str, ...] = ()
     prune: str | None = None
+    perturb_every: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return what `sweep.json` holds."""
@@ -79,6 +81,7 @@ class Sweep:
             "directory": self.directory,
             "sinks": list(self.sinks),
             "prune": self.prune,
+            "perturb_every": self.perturb_every,
         }
 
     def has_space_of(self, other: Sweep) -> bool:
@@ -94,7 +97,7 @@ class RayOptions:
     Attributes:
         address: of the cluster, such as `auto`; None starts Ray on this machine.
         cpus, gpus: of each trial.
-        scheduler: `asha` ends bad trials early, `fifo` none.
+        scheduler: `asha` ends bad trials early, `fifo` none; a population has its own.
     """
 
     address: str | None = None
@@ -124,6 +127,7 @@ def read_sweep(folder: Path) -> Sweep:
             directory=str(fields["directory"]),
             sinks=tuple(map(str, fields["sinks"])),
             prune=None if fields.get("prune") is None else str(fields["prune"]),
+            perturb_every=None if fields.get("perturb_every") is None else int(fields["perturb_every"]),
         )
     except FileNotFoundError:
         raise DataError(f"there is no sweep in {str(folder)!r}: it has no {SETTINGS_FILE}") from None

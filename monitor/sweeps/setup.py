@@ -13,6 +13,7 @@ from monitor.metrics import GOALS, goal
 from monitor.runs.opening import default_name
 from monitor.sweeps.description import read_description
 from monitor.sweeps.locks import SweepLock
+from monitor.sweeps.population import check_population
 from monitor.sweeps.settings import (
     ENGINES,
     SAMPLERS,
@@ -33,10 +34,12 @@ LOCK_FILE = "sweep.lock"
 MAX_TRIALS = 10**6
 
 
-def make_sweep(target: str, arguments: Sequence[str], *, is_module: bool, **given: Any) -> Sweep:
+def make_sweep(
+    target: str, arguments: Sequence[str], *, is_module: bool, perturb_every: int | None = None, **given: Any
+) -> Sweep:
     """Return the sweep of a command line; what it leaves out comes from the TOML file that it names, if it does.
 
-    Raises `SpaceError` for what is missing or cannot be.
+    With `perturb_every`, it is a population. Raises `SpaceError` for what is missing or cannot be.
     """
     settings: dict[str, Any] = {}
     if target.endswith(".toml") and not is_module:
@@ -71,14 +74,17 @@ def make_sweep(target: str, arguments: Sequence[str], *, is_module: bool, **give
         goal=wanted,
         trials=settings.get("trials", 0),
         is_best=settings.get("value") == "best",
-        sampler=settings.get("sampler", "tpe"),
+        sampler=settings.get("sampler", "tpe" if perturb_every is None else "random"),
         seed=settings.get("seed", 0),
         retries=settings.get("retries", 2),
         engine=settings.get("engine", "optuna"),
         directory=str(Path.cwd()),
         sinks=tuple(settings.get("sinks", ())),
         prune=settings.get("prune"),
+        perturb_every=perturb_every,
     )
+    if perturb_every is not None:
+        check_population(sweep, settings.get("sampler"))
     check_sampler(sweep)
     parse_settings(sweep.prune or "")
     points = size(sweep.space)

@@ -68,10 +68,19 @@ class Target:
         """Modules to import before processes of trials are forked: those that a runner names in `PRELOAD`, and it."""
         if self.command is None:
             return ["monitor.cli", "monitor.commands.run", "monitor.sinks.tensorboard"]
-        callback = getattr(self.command, "callback", None)
-        module = getattr(callback, "__module__", "")
+        module = self._module
         own = getattr(sys.modules.get(module), "PRELOAD", ())
         return ["monitor.cli", "monitor.commands.train", "monitor.sinks.tensorboard", module, *own]
+
+    @property
+    def changeable(self) -> tuple[str, ...]:
+        """The options that may change in the middle of a run: those in the runner's `CHANGEABLE` that it has."""
+        named = getattr(sys.modules.get(self._module), "CHANGEABLE", ()) if self.command is not None else ()
+        return tuple(parameter.name for parameter in self._parameters if parameter.name in named)
+
+    @property
+    def _module(self) -> str:
+        return str(getattr(getattr(self.command, "callback", None), "__module__", ""))
 
     def user_command(self, settings: Sequence[str]) -> list[str]:
         """Return the command line with which a user runs the program with these settings."""
@@ -146,6 +155,12 @@ class Target:
             raise SpaceError(f"{self.name} does not take {tried.option}={values[tried.option]}: {problem}") from error
         except click.exceptions.Exit:
             raise SpaceError(f"{self.arguments[0]!r} is no option for a trial: it ends {self.name} at once") from None
+
+
+def changing_runners() -> list[str]:
+    """Return the names of the runners some of whose options may change in the middle of a run. Imports all of them."""
+    names = sorted({entry.name for entry in entry_points(group=RUNNERS)})
+    return [name for name in names if Target("runner", name).changeable]
 
 
 def _extremes(dimension: Dimension) -> list[Parameter]:

@@ -15,12 +15,14 @@ from monitor.dashboards.session import echo
 from monitor.errors import JobError
 from monitor.integrations.common import add_config
 from monitor.remote.claims import check_place
-from monitor.runs.resume import reopen, reopen_restarted
+from monitor.runs.resume import reopen, reopen_elsewhere, reopen_restarted
 from monitor.runs.settings.convert import to_settings
 from monitor.runs.status import SIGNAL_EXIT_CODES
+from monitor.runs.trials.trial import current_population
 from monitor.sinks.tensorboard import TensorBoardSink
 from monitor.steering.controls import Controls
 from runners.launch.options import TrainOptions
+from runners.launch.population import change_optimizer, gate_between_rounds, note_exploit, wait_for_delivery
 from runners.launch.restarts import find_launchers
 from runners.launch.resume_options import (
     ResumePoint,
@@ -80,7 +82,9 @@ class Job(Generic[OptionsT]):
         """Open the run, new or resumed, with its logger and its dashboards; close them after the training."""
         options, distributed, resume_point = self.options, self.distributed, self._resume_point
         data_fingerprint = (
-            fingerprint(data) if options.checkpoint_every or options.steer or resume_point is not None else []
+            fingerprint(data)
+            if options.checkpoint_every or options.steer or resume_point is not None or current_population() is not None
+            else []
         )
         if resume_point is not None:
             check_config(resume_point, config, data_fingerprint)
@@ -90,6 +94,7 @@ class Job(Generic[OptionsT]):
         state = None
         if resume_point is not None and resume_point.checkpoint is not None:  # before anything is written
             state = restore(resume_point.checkpoint, model, optimizer, scheduler, distributed.rank)
+            change_optimizer(resume_point, options, optimizer, scheduler)
         with ExitStack() as cleanup:
             logger = open_logger(
                 self.runner,
@@ -111,7 +116,9 @@ class Job(Generic[OptionsT]):
             if state is not None and resume_point is not None and resume_point.checkpoint is not None:
                 run.state = state
                 restore_random_state(resume_point.checkpoint, distributed.rank)  # opening the run may have drawn
-            if options.checkpoint_every or (options.steer and _is_durable(options.sinks)):
+                note_exploit(log, resume_point, config, state)
+            run.gate = gate_between_rounds(run)
+            if options.checkpoint_every or run.gate or (options.steer and _is_durable(options.sinks)):
                 settings = to_settings(config)  # without what the run adds to its own
                 run.checkpoints = Checkpoints(
                     every=options.checkpoint_every,
@@ -130,6 +137,7 @@ class Job(Generic[OptionsT]):
                 log.controls.add("checkpoint", lambda _step: run.save_checkpoint())
             try:
                 yield run
+                wait_for_delivery(run)
             except (RuntimeError, SystemExit) as error:
                 self._close_failed_job(log, error)
                 raise
@@ -156,6 +164,8 @@ class Job(Generic[OptionsT]):
         point = self._resume_point
         if point is None:
             return None
+        if point.donor is not None:
+            return reopen_elsewhere(point.path, point.step)
         continue_from = reopen_restarted if point.is_restart else reopen
         run = continue_from(point.path, point.checkpoint_name, point.step)
         run.controls_made = point.changes_made(run.controls_made, len(run.controls))
@@ -209,10 +219,10 @@ def open_job(runner: str, options: OptionsT) -> Iterator[Job[OptionsT]]:
             options = restore_options(options, resume_point)
         if options.steer_from is not None and resume_point is not None:
             raise click.BadParameter("goes with a new run; a resumed one repeats its own.", param_hint="'--steer-from'")
-        if options.checkpoint_every and not _is_durable(options.sinks):
+        if (options.checkpoint_every or current_population() is not None) and not _is_durable(options.sinks):
             raise click.BadParameter(
                 "needs --sink tensorboard, which keeps the curves before the checkpoint.",
-                param_hint="'--checkpoint-every'",
+                param_hint="'--checkpoint-every'" if options.checkpoint_every else "a trial of --scheduler pbt",
             )
         if distributed.world_size > 1:
             distributed.local_batch_size(options.batch_size or distributed.world_size)

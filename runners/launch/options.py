@@ -26,6 +26,8 @@ PRELOAD = (
     "runners.training.optimizers",
     "torch._dynamo",  # which PyTorch imports at an optimizer's first step
 )
+# What may change in the middle of a run, which `monitor sweep --scheduler pbt` does.
+CHANGEABLE = ("lr", "momentum", "weight_decay", "dropout")
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -16,6 +16,7 @@ from monitor.runs.listing import scan
 from monitor.runs.run_file import RUN_FILE, read_run_file
 from monitor.runs.settings.convert import read_settings, to_settings
 from monitor.runs.status import RunStatus
+from monitor.runs.trials.trial import current_population
 from monitor.suggestions import hint
 from runners.launch.restarts import restarted_run
 from runners.launch.resume_trust import confirm_outside_options, is_given
@@ -24,6 +25,7 @@ from runners.launch.saved_options import check_saved_options
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from monitor.runs.trials.trial import Population
     from runners.launch.options import RunOptions
     from runners.training.distributed import DistributedContext
 
@@ -60,11 +62,23 @@ class ResumePoint(NamedTuple):
     checkpoint_name: str = ""
     checkpoint: dict[str, Any] | None = None
     is_restart: bool = False  # of this job, by torchrun or a sweep
+    population: Population | None = None  # of which the run is a trial
 
     @property
     def step(self) -> int:
         """The step to resume from."""
         return 0 if self.checkpoint is None else int(self.checkpoint["at"]["step"])
+
+    @property
+    def donor(self) -> int | None:
+        """The trial whose checkpoint it is, if it is not the run's own."""
+        known = self.population
+        return None if known is None or known.checkpoint != self.checkpoint_name else known.donor
+
+    @property
+    def free_options(self) -> tuple[str, ...]:
+        """The options that may differ from those of the checkpoint, in a trial of a population."""
+        return () if self.population is None else self.population.options
 
     @property
     def epochs_begun(self) -> int:
@@ -129,7 +143,7 @@ def _find(runner: str, options: RunOptions, launchers: list[dict[str, Any]]) -> 
             _refuse_pruned(path, options.prune)
         if path is None:
             return None
-        point = ResumePoint(path, *checkpoints.load(path), is_restart)
+        point = ResumePoint(path, *checkpoints.load(path), is_restart, current_population() if is_restart else None)
         other = point.config.get("runner")
         if other != runner:
             raise DataError(f"{str(path)!r} is a run of {other}, not of {runner}")
@@ -163,7 +177,7 @@ def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
     restored: dict[str, Any] = {}
     for name, saved in point.saved_options.items():
         is_set = is_given("sinks" if name == "all_dashboards" else name)
-        if name not in names or (is_set and name in CHANGEABLE_OPTIONS):
+        if name not in names or (is_set and name in (*CHANGEABLE_OPTIONS, *point.free_options)):
             continue
         value = getattr(options, name)
         if is_set and to_jsonable(value) != saved:
@@ -182,13 +196,13 @@ def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
 def check_config(point: ResumePoint, config: Mapping[str, Any], fingerprint: list[Any]) -> None:
     """Raise `DataError` if the checkpoint is from another config or other data.
 
-    The device may differ, and the number of epochs if the command line gives it.
+    The device may differ, the number of epochs if the command line gives it, and what a population changes.
     """
     from runners.training.checkpoints import differences
 
     if point.checkpoint is None:
         return
-    free = {"device", *(("epochs",) if is_given("epochs") else ())}
+    free = {"device", *(("epochs",) if is_given("epochs") else ()), *point.free_options}
     configs = (read_settings(point.checkpoint["config"]), to_settings(config))
     before, now = ({k: v for k, v in c.items() if k not in free} for c in configs)
     changes = differences(before, now)

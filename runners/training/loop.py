@@ -51,6 +51,7 @@ def train(
     log_start(data, steps_per_epoch, config, run)
 
     while state.epoch <= config.epochs and not state.is_out_of_patience(config):
+        run.wait_at_gate()
         epoch_start_s, epoch_first_step = perf_counter() - log.controls.paused_s, state.step
         steps_done = state.step - state.epoch_start_step  # more than 0 after a resume within an epoch
         for batch in batches(train_split, config, distributed, state.epoch, skip=steps_done):

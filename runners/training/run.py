@@ -26,6 +26,12 @@ class TrainingRun:
     rank_logger: Logger | None = None  # takes what concerns this process alone
     due_progress: tuple[int, int, int, int] | None = None  # of the last epoch, until its last values are logged
     on_test: Callable[[int], None] | None = None  # called with the step at each test
+    gate: Callable[[], None] | None = None  # called before each epoch; may block
+
+    def wait_at_gate(self) -> None:
+        """Wait for the other trials of a population, if this is one of them."""
+        if self.gate is not None:
+            self.gate()
 
     def save_checkpoint_if_due(self, *, end_of_epoch: bool) -> None:
         """Save a checkpoint if one is due."""

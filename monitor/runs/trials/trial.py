@@ -26,6 +26,30 @@ SWEEP_SUFFIX = ".sweep"  # of the folder of a sweep, in the log directory
 TRIALS_FOLDER = "trials"  # in the sweep's folder: what its trials leave there
 
 
+class Population(NamedTuple):
+    """How a trial is one of a population, whose bad trials go on from the weights of good ones.
+
+    Attributes:
+        options: those that may change in the middle of a run, as its config names them.
+        epochs: after so many each, the trials are compared.
+        donor: the trial whose checkpoint this one goes on from; None for its own.
+        checkpoint: the name of the donor's checkpoint.
+    """
+
+    options: tuple[str, ...]
+    epochs: int
+    donor: int | None = None
+    checkpoint: str | None = None
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Population:
+        """Return it from a JSON object. Raises `KeyError`, `TypeError`, or `ValueError` for one that is wrong."""
+        found = cls(tuple(map(str, fields["options"])), fields["epochs"], fields.get("donor"), fields.get("checkpoint"))
+        if type(found.epochs) is not int or found.epochs < 1:
+            raise ValueError("the epochs of its population are wrong")
+        return found
+
+
 class Trial(NamedTuple):
     """One trial of a sweep.
 
@@ -38,6 +62,7 @@ class Trial(NamedTuple):
         folder: the sweep's own.
         prune: the settings with which the trials prune each other; None if they do not.
         is_best: whether a trial is worth the best value of the metric, not the last one.
+        population: the fields of a `Population`, if it is one of one.
     """
 
     name: str
@@ -48,6 +73,7 @@ class Trial(NamedTuple):
     folder: Path
     prune: Mapping[str, Any] | None = None
     is_best: bool = False
+    population: Mapping[str, Any] | None = None
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that have a value, without the folder."""
@@ -67,6 +93,12 @@ def current_trial() -> Trial | None:
     """Return the trial that this process is; None if it is none. What is wrong with `MONITOR_SWEEP` is logged once."""
     text = os.environ.get(SWEEP_VARIABLE)
     return _parse(text) if text else None
+
+
+def current_population() -> Population | None:
+    """Return the population that this process is a trial of; None if it is of none."""
+    trial = current_trial()
+    return None if trial is None or trial.population is None else Population.from_fields(trial.population)
 
 
 def sweep_field() -> dict[str, Any]:
@@ -118,6 +150,8 @@ def _parse(text: str) -> Trial | None:
             raise ValueError("its goal, values, or folder is wrong")
         if trial.prune is not None:
             Halving.from_fields(trial.prune)
+        if trial.population is not None:
+            Population.from_fields(trial.population)
     except KeyError as error:
         log.warning("%s has no %s; it is ignored", SWEEP_VARIABLE, error)
     except (AlertError, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,8 @@ try:
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    from monitor.sweeps.engines.ray_trial import RUN_NAME, RayTrial, number_of, trial_of
+    from monitor.sweeps.engines.ray_population import PopulationTrial, population_settings, remove_copies
+    from monitor.sweeps.engines.ray_trial import PROCESS_KILLED, RUN_NAME, RayTrial, number_of, trial_of
 except ImportError as missing:
     raise MissingExtra(
         f"--engine ray needs packages that are not installed ({missing.name or missing}); "
@@ -60,6 +63,8 @@ def run_on_ray(
     """
     be_quiet()
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)  # the reporter says it shorter
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "1")  # seconds, within which Ray writes down what it decides
     ray.init(address=options.address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
     try:
         parameters = {
@@ -68,44 +73,44 @@ def run_on_ray(
             "logdir": str(logdir.absolute()),
             "specs": list(specs(RUN_NAME)),
         }
+        kind = RayTrial if sweep.perturb_every is None else PopulationTrial
         trainable = tune.with_resources(
-            tune.with_parameters(RayTrial, **parameters), {"cpu": options.cpus, "gpu": options.gpus}
+            tune.with_parameters(kind, **parameters), {"cpu": options.cpus, "gpu": options.gpus}
         )
         tuner = _tuner(sweep, folder, jobs, options, trainable, reporter)
-        tuner.fit()
+        is_interrupted = _fit(tuner)
         trials = _trials(tuner)
     finally:
         ray.shutdown()
-    _end_stopped(sweep, folder, trials)
+    _end_stopped(sweep, folder, trials, is_interrupted=is_interrupted)
     found = [_result(sweep, folder, trial) for trial in trials]
-    ends = {"ERROR": "failed", "TERMINATED": "pruned"}
+    ends = {"ERROR": "failed"} if is_interrupted else {"ERROR": "failed", "TERMINATED": "pruned"}
     results = [
-        result if is_ended(result) else result._replace(state=ends[trial.status], error=trial.get_error() and KILLED)
+        result if is_ended(result) else result._replace(state=ends[trial.status], error=_reason(trial))
         for result, trial in zip(found, trials)
         if is_ended(result) or trial.status in ends
     ]
+    if sweep.perturb_every and len(results) == sweep.trials:
+        remove_copies(_stored(sweep, folder))
     return results, sweep.trials - len(results)
+
+
+def _stored(sweep: Sweep, folder: Path) -> Path:
+    return folder.absolute() / RAY_FOLDER / sweep.name
 
 
 def _tuner(
     sweep: Sweep, folder: Path, jobs: int | None, options: RayOptions, trainable: Any, reporter: Reporter
 ) -> Any:
-    stored = folder.absolute() / RAY_FOLDER / sweep.name
+    stored = _stored(sweep, folder)
     if tune.Tuner.can_restore(str(stored)):
         return tune.Tuner.restore(str(stored), trainable, resume_unfinished=True, restart_errored=True)
-    is_grid = sweep.sampler == "grid"
-    goal = {"metric": "value", "mode": sweep.goal}
-    grid = {dimension.option: tune.grid_search(dimension.grid()) for dimension in sweep.space}
-    search = None
-    if not is_grid:
-        space = {dimension.option: distribution(dimension) for dimension in sweep.space}
-        search = OptunaSearch(space, sampler=sampler(sweep, 0), **goal)
-    scheduler = ASHAScheduler(max_t=LONG, grace_period=1, **goal) if options.scheduler == "asha" else FIFOScheduler()
+    space, scheduler, search = population_settings(sweep) if sweep.perturb_every else _settings(sweep, options)
     return tune.Tuner(
         trainable,
-        param_space=grid if is_grid else None,
+        param_space=space,
         tune_config=tune.TuneConfig(
-            num_samples=1 if is_grid else sweep.trials,
+            num_samples=1 if sweep.sampler == "grid" else sweep.trials,
             search_alg=search,
             scheduler=scheduler,
             max_concurrent_trials=jobs,
@@ -120,10 +125,30 @@ def _tuner(
     )
 
 
-def _end_stopped(sweep: Sweep, folder: Path, trials: Sequence[Any]) -> None:
+def _settings(sweep: Sweep, options: RayOptions) -> tuple[dict[str, Any] | None, Any, Any]:
+    """Return the space for Ray, if Ray draws from it, the scheduler, and what chooses the values, if Ray does not."""
+    goal = {"metric": "value", "mode": sweep.goal}
+    scheduler = ASHAScheduler(max_t=LONG, grace_period=1, **goal) if options.scheduler == "asha" else FIFOScheduler()
+    if sweep.sampler == "grid":
+        return {dimension.option: tune.grid_search(dimension.grid()) for dimension in sweep.space}, scheduler, None
+    space = {dimension.option: distribution(dimension) for dimension in sweep.space}
+    return None, scheduler, OptunaSearch(space, sampler=sampler(sweep, 0), **goal)
+
+
+def _fit(tuner: Any) -> bool:
+    """Run the trials; return whether Ctrl-C has ended them, for which Ray has a handler of its own, until then."""
+    before = signal.getsignal(signal.SIGINT)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
+        tuner.fit()
+    return signal.signal(signal.SIGINT, before) is before
+
+
+def _end_stopped(sweep: Sweep, folder: Path, trials: Sequence[Any], *, is_interrupted: bool) -> None:
     """Wait for the processes of trials that the scheduler has ended, and say so in their runs.
 
-    A process is asked to end when its actor does, for which Ray does not wait.
+    Those that Ctrl-C has ended go on when the sweep does. A process is asked to end when its actor does, for which Ray
+    does not wait.
     """
     deadline = time.monotonic() + END_TIMEOUT_S
     for trial in trials:
@@ -134,7 +159,7 @@ def _end_stopped(sweep: Sweep, folder: Path, trials: Sequence[Any]) -> None:
         while not claim.try_lock() and time.monotonic() < deadline:
             time.sleep(0.1)
         claim.close()
-        if not is_ended(_result(sweep, folder, trial)):
+        if not is_interrupted and not is_ended(_result(sweep, folder, trial)):
             for run in runs_of(folder, number):
                 _mark_stopped(run)
 
@@ -148,6 +173,12 @@ def _mark_stopped(run: Path) -> None:
 
 def _result(sweep: Sweep, folder: Path, trial: Any) -> Result:
     return result_of(sweep, folder, trial_of(sweep, folder, trial.trial_id, trial.config), None)
+
+
+def _reason(trial: Any) -> str | None:
+    """Return why a trial has failed, in a line; None if it has not."""
+    lines = [line.strip() for line in str(trial.get_error() or "").splitlines() if line.strip()]
+    return None if not lines else KILLED if PROCESS_KILLED in lines[-1] else lines[-1]
 
 
 def _trials(tuner: Any) -> list[Any]:
@@ -169,3 +200,7 @@ class _Progress(tune.Callback):  # type: ignore[misc]
             result = result._replace(state="pruned")
         self._results.append(result)
         self._reporter.result(result, self._results)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002 - Ray's
+        """A trial starts again, because its process was killed, or its node is gone."""
+        self._reporter.recovered(number_of(self._folder, trial.trial_id))

@@ -26,17 +26,20 @@ from monitor.sweeps.setup import LOCK_FILE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from monitor.runs.trials.trial import Population
     from monitor.sweeps.settings import Sweep
 
 NUMBERS_FILE = "ray.json"  # in the sweep's folder: the numbers of the trials by Ray's names
-# Ray's actors ignore SIGINT, and what they start would too. When the actor ends, its trial gets one.
+# Ray's actors ignore SIGINT and block it, and what they start would too. When the actor ends, its trial gets one.
 START = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGINT)
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 os.execv(sys.argv[1], sys.argv[1:])
 """
 RUN_NAME = "monitor-run-name"  # in a spec: the name of the run
+PROCESS_KILLED = "its process was killed"
 POLL_INTERVAL_S = 0.2
 STOP_TIMEOUT_S = 30.0
 
@@ -45,25 +48,35 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
     """One trial. Ray makes it on the node that has the resources, and again where that node is gone."""
 
     def setup(self, config: dict[str, Any], sweep: Sweep, folder: str, logdir: str, specs: Sequence[str]) -> None:
-        """Start the process, unless the trial has ended already and only its driver did not get to know."""
-        self._sweep, self._folder = sweep, Path(folder)
+        """Keep what the first step needs, which starts the process."""
+        self._sweep, self._folder, self._logdir, self._specs = sweep, Path(folder), Path(logdir), specs
         self._trial = trial_of(sweep, self._folder, self.trial_id, config)
         self._reported = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._claim = Claim(self._folder, self._trial.number)
+        self._has_begun = self._is_watched = False
+
+    def _begin(self) -> None:
+        """Start the process, unless the trial has ended already and only its driver did not get to know."""
+        self._has_begun = True
         self._is_watched = not self._claim.take()
         if self._is_watched:  # the process that a dead driver has left: its values are reported from here on
             return
         end_strays(self._folder, self._trial.number, self._claim.pid)
-        if is_ended(result_of(sweep, self._folder, self._trial, None)):
+        if self._has_ended():
             return
         arguments, variables = prepare(
-            sweep, self._folder, Path(logdir), self._trial, lambda name: _specs_of(specs, name)
+            self._sweep,
+            self._folder,
+            self._logdir,
+            self._trial,
+            lambda name: _specs_of(self._specs, name),
+            self._population(),
         )
         with log_path(self._folder, self._trial.number).open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", START, sys.executable, "-m", "monitor", *arguments],
-                cwd=working_directory(sweep),
+                cwd=working_directory(self._sweep),
                 env={**trial_environment(), **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -75,6 +88,8 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """Wait for the next value of the metric, or for the end. Raises `RuntimeError` if the process was killed."""
+        if not self._has_begun:
+            self._begin()
         while True:
             has_ended, code = self._poll()
             self._claim.touch()
@@ -99,9 +114,16 @@ class RayTrial(tune.Trainable):  # type: ignore[misc]
             end_session(self._process.pid)
         result = result_of(self._sweep, self._folder, self._trial, code)
         if not is_ended(result):
-            raise RuntimeError(f"the process of trial {self._trial.number} was killed")
+            raise RuntimeError(PROCESS_KILLED)
         value = float("nan") if result.value is None else result.value
         return {"value": value, "step": result.step, "state": result.state, "done": True}
+
+    def _has_ended(self) -> bool:
+        return is_ended(result_of(self._sweep, self._folder, self._trial, None))
+
+    def _population(self) -> Population | None:
+        """Return the population that the trial is of, if it is of one."""
+        return None
 
     def _points(self) -> list[tuple[int, float]]:
         for run in runs_of(self._folder, self._trial.number):
@@ -142,7 +164,8 @@ def number_of(folder: Path, trial_id: str) -> int:
 
 def trial_of(sweep: Sweep, folder: Path, trial_id: str, config: Mapping[str, Any]) -> Trial:
     """Return the trial that Ray knows by this name."""
-    parameters = {dimension.option: config[dimension.option] for dimension in sweep.space}
+    chosen = ((dimension.option, config[dimension.option]) for dimension in sweep.space)
+    parameters = {option: value.item() if hasattr(value, "item") else value for option, value in chosen}  # of NumPy
     return Trial(number_of(folder, trial_id), parameters)
 
 

@@ -21,6 +21,7 @@ from monitor.sweeps.results import log_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from monitor.runs.trials.trial import Population
     from monitor.sweeps.results import Trial
     from monitor.sweeps.settings import Sweep
 
@@ -59,7 +60,12 @@ class TrialStarter:
 
 
 def prepare(
-    sweep: Sweep, folder: Path, logdir: Path, trial: Trial, specs: Callable[[str], Sequence[str]]
+    sweep: Sweep,
+    folder: Path,
+    logdir: Path,
+    trial: Trial,
+    specs: Callable[[str], Sequence[str]],
+    population: Population | None = None,
 ) -> tuple[list[str], dict[str, str]]:
     """Return the arguments of `monitor` that run a trial, and the variables of its environment.
 
@@ -70,8 +76,9 @@ def prepare(
     options = {"--name": [name], "--logdir": [str(logdir)], "--sink": sinks}
     arguments = sweep.target.trial_command(trial.number, trial.settings(sweep), options)
     prune = None if sweep.prune is None else parse_settings(sweep.prune).fields()
+    peers = None if population is None else population._asdict()
     known = SweepTrial(
-        sweep.name, trial.number, sweep.metric, sweep.goal, trial.values(sweep), folder, prune, sweep.is_best
+        sweep.name, trial.number, sweep.metric, sweep.goal, trial.values(sweep), folder, prune, sweep.is_best, peers
     )
     variables = {SWEEP_VARIABLE: known.to_environment()}
     if sweep.target.kind == "runner" and "--name" not in arguments:  # another's, without our options
