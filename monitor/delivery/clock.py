@@ -61,5 +61,23 @@ class Clock:
         """Run `body` on a new thread, which does not keep the program from ending."""
         threading.Thread(target=body, name=name, daemon=True).start()
 
+    def work_meter(self) -> Callable[[], float]:
+        """Return a function that says how long the calling thread has used a processor, in seconds; 0 if nobody knows.
+
+        Any thread may call it, also after the thread has ended.
+        """
+        find = getattr(time, "pthread_getcpuclockid", None)
+        if find is None:
+            return float
+        clock_id = find(threading.get_ident())
+
+        def read() -> float:
+            try:
+                return time.clock_gettime(clock_id)
+            except OSError:  # the thread has ended
+                return 0.0
+
+        return read
+
 
 CLOCK = Clock()

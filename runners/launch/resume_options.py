@@ -166,6 +166,8 @@ def _refuse_pruned(path: Path, prune: str | None) -> None:
 def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
     """Return `options` with the values that the run had, except those that the command line may change and does.
 
+    The log directory is the one that the run is in.
+
     Raises `click.BadParameter` if the command line changes another one.
     """
     if point.checkpoint is None:
@@ -174,7 +176,8 @@ def restore_options(options: OptionsT, point: ResumePoint) -> OptionsT:
         message = f"the run {str(point.path)!r} is in epoch {point.epochs_begun} already; give more to train longer."
         raise click.BadParameter(message, param_hint="'--epochs'")
     names = {field.name for field in fields(options)} - {*UNSAVED_OPTIONS}
-    restored: dict[str, Any] = {}
+    is_elsewhere = not point.is_restart and not is_given("logdir") and not _is_below(point.path, options.logdir)
+    restored: dict[str, Any] = {"logdir": point.path.parent} if is_elsewhere else {}
     for name, saved in point.saved_options.items():
         is_set = is_given("sinks" if name == "all_dashboards" else name)
         if name not in names or (is_set and name in (*CHANGEABLE_OPTIONS, *point.free_options)):
@@ -223,6 +226,11 @@ def run_directory(run: Path, logdir: Path) -> Path:
             return path
     known = [info.name for info in scan(logdir)] if logdir.is_dir() else []
     raise DataError(f"there is no run {str(run)!r}{hint(str(run), known, f'in {logdir}')}")
+
+
+def _is_below(run: Path, logdir: Path) -> bool:
+    """Tell whether a run is in a log directory."""
+    return run.absolute().is_relative_to(logdir.absolute())
 
 
 def _earlier_attempt(options: RunOptions) -> Path | None:

@@ -120,6 +120,38 @@ def test_a_sink_that_hangs_stops_neither_the_others_nor_the_end(
     gated.gate.set()
 
 
+class Starting(MemorySink):
+    """A sink whose opening takes much of a processor's time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def open(self, run: Run) -> None:
+        began = time.thread_time()
+        while time.thread_time() < began + self.seconds:
+            sum(range(1000))
+        super().open(run)
+
+
+def test_a_sink_that_works_longer_than_the_timeout_is_not_given_up(tmp_path: Path) -> None:
+    """On a busy machine, the parts of a sink may take seconds to import, and a resumed run to be read."""
+    sink = Starting(seconds=1.0)
+    log = Logger(tmp_path / "run", [sink])
+    log.scalar("a", 1.0, 0)
+    assert log.close(timeout=0.3)
+    assert sink.series("a") == [(0, 1.0)]
+
+
+def test_a_sink_that_works_without_an_end_is_given_up(tmp_path: Path) -> None:
+    sink = Starting(seconds=30.0)
+    log = Logger(tmp_path / "run", [sink])
+    log.scalar("a", 1.0, 0)
+    assert not log.close(timeout=0.1)
+    sink.seconds = 0  # now it ends
+    assert sink.series("a") == []
+
+
 def test_one_that_was_failing_gets_a_short_grace_at_the_end(tmp_path: Path, gated: Gated) -> None:
     gated.error = TimeoutError("slow")
     log = Logger(tmp_path / "run", [gated])

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from click.testing import CliRunner
 
+from monitor.cli import main
 from runners.training import checkpoints
 from runners.training.optimizers import SCHEDULERS, fit_scheduler
 from tests.support import event_reader
@@ -39,6 +41,18 @@ def test_more_epochs_than_before(tmp_path: Path, small_mnist: Path) -> None:
     assert "'--epochs': the run" in refused.stderr
     assert "is in epoch 4 already; give more to train longer" in refused.stderr
     assert checkpoints.load(tmp_path / "a")[1]["options"]["epochs"] == 4
+
+
+def test_a_run_elsewhere_is_looked_at_there(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is served and named at the end is the folder that the run is in, not `runs`."""
+    monkeypatch.chdir(tmp_path)
+    done = train(tmp_path / "lin", small_mnist, "--epochs", 1, "--name", "a", "--checkpoint-every", "epoch")
+    assert done.exit_code == 0, done.output
+    command = ["train", "mlp", "--resume", "lin/a", "--epochs", "2", "--sink", "tensorboard", "--trust-options"]
+    longer = CliRunner().invoke(main, command)
+    assert longer.exit_code == 0, longer.output
+    assert "monitor serve tensorboard --logdir lin\n" in longer.output
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)

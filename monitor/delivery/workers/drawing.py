@@ -10,7 +10,7 @@ from monitor.delivery.workers.unpacking import Unpacked, Unpacker
 from monitor.records import Scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from monitor.delivery.clock import Clock, Mailbox
     from monitor.delivery.workers.queue import Slot
@@ -34,7 +34,12 @@ class Drawn(NamedTuple):
 
 
 class Drawer:
-    """Call `Sink.prepare` for one array after the other. One thread submits and takes; `done` is its mailbox."""
+    """Call `Sink.prepare` for one array after the other. One thread submits and takes; `done` is its mailbox.
+
+    Attributes:
+        count: the arrays that were submitted and not taken yet.
+        worked: how long its thread has used a processor, in seconds.
+    """
 
     def __init__(self, name: str, sink: Sink, clock: Clock, done: Mailbox) -> None:
         self._name, self._sink, self._clock, self._done = name, sink, clock, done
@@ -43,7 +48,8 @@ class Drawer:
         self._drawn: deque[Drawn] = deque()
         self._mailbox = clock.mailbox()
         self._is_started = self._is_closed = False
-        self.count = 0  # arrays that were submitted and not taken yet
+        self.count = 0
+        self.worked: Callable[[], float] = float
 
     def submit(self, slots: Sequence[Slot]) -> None:
         """Draw these, in their order. Does not block."""
@@ -66,6 +72,7 @@ class Drawer:
         self._mailbox.put()
 
     def _main(self) -> None:
+        self.worked = self._clock.work_meter()
         while not self._is_closed:
             if not self._waiting:
                 self._mailbox.wait(float("inf"))

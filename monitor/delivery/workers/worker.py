@@ -19,6 +19,7 @@ from monitor.delivery.requests import Requests
 from monitor.delivery.workers import queue
 from monitor.delivery.workers.batch import build_parts, describe
 from monitor.delivery.workers.drawing import Drawer
+from monitor.delivery.workers.patience import Patience
 from monitor.delivery.workers.queue import WorkQueue
 from monitor.delivery.workers.unpacking import Unpacker
 from monitor.delivery.workers.writing import BatchWriter
@@ -82,13 +83,13 @@ class SinkWorker:
         self._recall = Recall(sink, history, self._attempts, clock)
         self.requests = Requests(clock, self._mailbox, self.counters)
         self._closing_since: float | None = None
-        self._patience = self._full_patience = float("inf")  # seconds without progress after which `close` gives up
-        self._last_progress = clock.now()
+        self._worked: Callable[[], float] = float  # seconds of a processor that the thread has used
         self._lock = clock.lock()  # guards the queue; never held during I/O
         self._queue = WorkQueue()
         # Only the thread uses these.
         self._slots: list[Slot] = []  # of the batch, until they are built
-        self._writer = BatchWriter(sink, self._attempts, self.counters, self._note_progress)
+        self._patience = Patience(clock, self._work)
+        self._writer = BatchWriter(sink, self._attempts, self.counters, self._patience.note_progress)
         self._is_opened = self._has_superseded = False
         self._in_blocks = type(sink).write_scalars is not Sink.write_scalars
         self._batch_scalars = queue.BATCH_SCALARS if self._in_blocks else queue.BATCH_RECORDS
@@ -126,11 +127,9 @@ class SinkWorker:
 
         It may go on as long as it makes progress; after `patience` seconds without any, it gives up.
         """
-        self._patience = min(patience, FAILING_SINK_CLOSE_S) if self._attempts.delay else patience
-        self._full_patience = patience
-        self._last_progress = now = self._clock.now()
+        self._patience.begin(patience, FAILING_SINK_CLOSE_S if self._attempts.delay else None)
         if self._closing_since is None:
-            self._closing_since = now
+            self._closing_since = self._clock.now()
         self._mailbox.put()
 
     def wake_if_behind(self) -> bool:
@@ -146,13 +145,16 @@ class SinkWorker:
 
     def join(self, timeout: float) -> bool | None:
         """Block for at most `timeout` seconds; True if the thread ended, False if it was given up, None otherwise."""
-        if self.requests.wait_for_end(min(self._clock.now() + timeout, self._give_up_time())):
+        if self.requests.wait_for_end(min(self._clock.now() + timeout, self._patience.end())):
             return True
-        return None if self._clock.now() < self._give_up_time() else False
+        if not self._attempts.delay:
+            self._patience.note_work()
+        return None if self._clock.now() < self._patience.end() else False
 
     # Called by the thread
 
     def _main(self) -> None:
+        self._worked = self._clock.work_meter()
         delay: float | None = self.sink.interval
         while delay is not None:
             self._mailbox.wait(delay)
@@ -172,7 +174,7 @@ class SinkWorker:
         elapsed = self._clock.now() - started  # includes the work of a local server, which also takes a core
         retry_delay = self._attempts.remaining()
         if is_closing:
-            gives_up = self._clock.now() + CLOSING_RETRY_S >= self._give_up_time()
+            gives_up = self._clock.now() + CLOSING_RETRY_S >= self._patience.end()
             return CLOSING_RETRY_S if (retry_delay or self._is_drawing()) and not gives_up else None
         return retry_delay or min(self.sink.max_interval, max(self.sink.interval, elapsed / MAX_BUSY_SHARE))
 
@@ -201,6 +203,7 @@ class SinkWorker:
             if self._attempts.call(lambda: self.sink.open(self.run)) == RETRY:
                 return False
             self._is_opened = True  # even if it failed for good: then each batch is counted as failed
+            self._patience.note_progress()
         return self._recall.is_done()
 
     def _take_batch(self) -> bool:
@@ -250,9 +253,5 @@ class SinkWorker:
                 dropped = self._queue.drop_superseded()
             self.counters.add(superseded=dropped)
 
-    def _note_progress(self) -> None:
-        self._patience = self._full_patience  # if it was failing when the close began, it is back
-        self._last_progress = self._clock.now()
-
-    def _give_up_time(self) -> float:
-        return self._last_progress + self._patience
+    def _work(self) -> float:
+        return self._worked() + (self._drawer.worked() if self._drawer is not None else 0.0)
