@@ -211,10 +211,11 @@ class Logger(LogMethods, EndingMethods):
         """Deliver what is left and end the run; tell whether everything was delivered, to a store too.
 
         Blocks as long as the sinks make progress, however much is left; a sink that makes none for `timeout` seconds,
-        by default `close_timeout`, is given up. After two seconds a line says what is left.
+        by default `close_timeout`, is given up, or after twelve times that if it uses a processor meanwhile. After two
+        seconds a line says what is left.
 
-        `status`, one of finished, failed, interrupted, killed, stopped, and pruned, and `error` go into `run.json`.
-        Idempotent. Raises `SinkError` under `strict` if records were not delivered, `ValueError` for another status.
+        `status` (finished, failed, interrupted, killed, stopped, or pruned) and `error` go into `run.json`. Idempotent.
+        Raises `SinkError` under `strict` if records were not delivered, `ValueError` for another status.
         """
         final = ending(status)
         with self._closing:
