@@ -210,9 +210,8 @@ class Logger(LogMethods, EndingMethods):
     def close(self, timeout: float | None = None, status: str = "finished", error: str | None = None) -> bool:
         """Deliver what is left and end the run; tell whether everything was delivered, to a store too.
 
-        Blocks as long as the sinks make progress, however much is left; a sink that makes none for `timeout` seconds,
-        by default `close_timeout`, is given up, or after twelve times that if it uses a processor meanwhile. After two
-        seconds a line says what is left.
+        Blocks as long as the sinks make progress, however much is left; one that makes none for `timeout` seconds, by
+        default `close_timeout`, is given up, or after twelve times that if it works. A line says what is left.
 
         `status` (finished, failed, interrupted, killed, stopped, or pruned) and `error` go into `run.json`. Idempotent.
         Raises `SinkError` under `strict` if records were not delivered, `ValueError` for another status.
