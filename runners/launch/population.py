@@ -57,10 +57,12 @@ def change_optimizer(
 
 
 def note_exploit(log: Logger, point: ResumePoint, config: Mapping[str, Any], state: TrainState) -> None:
-    """Record in the run which trial's weights it goes on with, and which settings change; nothing if neither does.
+    """Record in a run of a population which trial's weights it goes on with, and which settings change, if they do.
 
     The metrics of a test of these weights, which the other trial made, are logged again.
     """
+    if point.population is None:
+        return
     fields, settings = read_run_file(log.run.path), to_settings(config)
     known, saved = read_settings(fields.get("config") or {}), point.config
     earlier = fields.get(EXPLOITS_FIELD) or []

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 POINTS = 10_000_000  # of one curve
 LOADER_POINTS = 200_000  # for TensorBoard's loader in Python, which would take minutes for more
+LARGE_RUNS = 10
 OTHER_RUNS, OTHER_POINTS = 1000, 10_000
 SOONER = 10
 REPEATS = 3
@@ -58,8 +59,12 @@ def rows() -> list[Row]:
         for number in range(OTHER_RUNS):
             link_run(folder / "small", among / f"run-{number:04d}", f"2026-01-01T{number // 60:02}:{number % 60:02}:00")
         link_run(folder / "alone" / "large", among / "large", "2026-02-01T00:00:00")
+        for number in range(1, LARGE_RUNS):
+            link_run(folder / "alone" / "large", folder / "large" / f"other-{number}", f"2026-01-{number:02}T00:00:00")
+        link_run(folder / "alone" / "large", folder / "large" / "large", "2026-02-01T00:00:00")
         return [
             row(f"a run of {POINTS:,} points", folder / "alone", POINTS),
+            row(f"the newest of {LARGE_RUNS} such runs", folder / "large", POINTS),
             row(f"the same run among {OTHER_RUNS:,} runs of {OTHER_POINTS:,} points", among, POINTS),
             loader_row(folder / "loader"),
         ]

@@ -44,6 +44,8 @@ def test_each_trial_is_a_row(tmp_path: Path, serve: Callable[..., Served], monke
         monkeypatch.setenv(SWEEP_VARIABLE, environment)
         with Logger(logdir / f"search-{number}", ["tensorboard"], {"lr": values["lr"], "seed": 1}) as log:
             log.scalar("test/accuracy", 0.9 - 0.1 * number, 1)
+            if number:  # one that ended without having heard of the decision would be finished
+                wait_until(lambda: log.should_stop, 60, "the decision to prune it")
     monkeypatch.delenv(SWEEP_VARIABLE)
     board = serve("tensorboard", "--logdir", str(logdir), "--port", "0")
     body = {

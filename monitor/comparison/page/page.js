@@ -118,15 +118,19 @@ function draw(plot) {
 
 let isScheduled = false;
 function schedule() { // one chart per frame, so that the page stays quick and the first one is there soon
-  if (isScheduled) return;
+  if (isScheduled || !window.Plotly) return;
   isScheduled = true;
   requestAnimationFrame(() => {
     isScheduled = false;
-    const next = [...visible].find((plot) => dirty.has(plot));
-    if (!next) return;
-    draw(next);
-    schedule();
+    drawNext();
   });
+}
+
+function drawNext() {
+  const next = [...visible].find((plot) => dirty.has(plot));
+  if (!next) return;
+  draw(next);
+  schedule();
 }
 
 function redraw() {
@@ -351,8 +355,9 @@ watchTables();
 watchPictures();
 watchEnlarged();
 if (data.charts.length || data.parallel) {
+  watchPlots(); // now, so that it is known which ones are visible
   unpackPlotly().then(() => {
-    watchPlots();
+    drawNext();
     drawParallel();
   });
 }
