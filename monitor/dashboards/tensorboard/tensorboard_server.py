@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.ownership.parent_watch import Pages, yield_to_training
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 2000  # of a curve of a view that TensorBoard keeps all of; a curve of an index has at most 1,280
 LOST_RUN_CHECK_S = 30.0  # between two checks for runs whose process died
+
+
+class EndSignals:
+    """Signals that end a server, to wait for."""
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        """Handle them from now on; not SIGHUP, if it is ignored, as under `nohup`."""
+        self._came: SimpleQueue[int] = SimpleQueue()  # the lock of an event may be taken where a handler interrupts
+        for number in numbers:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda number, _frame: self._came.put(number))
+
+    def wait(self, seconds: float) -> bool:
+        """Block for so long, or until one comes; tell whether one has come since the last call."""
+        with contextlib.suppress(Empty):
+            self._came.get(timeout=seconds)
+            return True
+        return False
 
 
 def serve(
@@ -47,10 +66,7 @@ def serve(
     _import_file_access()
     from tensorboard import program
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, lambda *_: stop.set())
+    end = EndSignals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     show_settings_of_all_runs()
     pack_files_when_asked_for()
@@ -67,7 +83,7 @@ def serve(
     with nullcontext() if view is None else _followed(view):
         while True:
             mark_lost_runs(logdir)
-            if stop.wait(LOST_RUN_CHECK_S):
+            if end.wait(LOST_RUN_CHECK_S):
                 return
 
 
