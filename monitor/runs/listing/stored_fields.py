@@ -47,8 +47,11 @@ class StoredFields(Mapping[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a field, or else `default`."""
-        if name in self._known:
-            return self._known[name]
+        known = self._known
+        if name in known:
+            return known[name]
+        if name in HEAD:
+            return default
         self._need(name)
         return self._known.get(name, default)
 
