@@ -9,6 +9,8 @@ import numpy as np
 from monitor.comparison.compare import ComparedRun, differing_settings
 from monitor.comparison.event_data import RunCurves, read_curves, read_points
 from monitor.comparison.groups import RunGroup, aggregate
+from monitor.metrics import is_system
+from monitor.render.charts.changes import ChangeMark
 from monitor.render.charts.curve import Band, ChartCurve
 from monitor.render.charts.curves import curve_chart
 from monitor.render.charts.parallel import ParallelRun, parallel_chart
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
     from monitor.comparison.event_data import OnError
     from monitor.comparison.groups import Aggregate
     from monitor.render.charts.style import Figure as Chart
+    from monitor.steering.changes import Change
 
 MAX_POINTS = 40_000  # of all charts together
 POINTS_PER_BUCKET = 4
 MIN_BUCKETS = 16
+MAX_CHANGES = 50  # that are marked in a curve, the newest
 MIN_PARALLEL_RUNS = 3  # two are seen in the table
 
 
@@ -46,7 +50,9 @@ def run_curves(
     for index, (run, found) in enumerate(zip(runs, read)):
         for tag in tags:
             if found.series[tag].count:
-                curves[tag].append(series_curve(run.name, index, found.series[tag]))
+                curve = series_curve(run.name, index, found.series[tag])
+                changes = () if is_system(tag) else change_marks(run.changes, curve.x[-1])
+                curves[tag].append(curve._replace(changes=changes))
     return curves, read
 
 
@@ -54,6 +60,12 @@ def series_curve(name: str, index: int, series: DownsampledSeries) -> ChartCurve
     """Return the curve of a run, whose number chooses the color."""
     x, y = series.points()
     return ChartCurve(name, x, y, color(index), index, first_non_finite=series.first_non_finite)
+
+
+def change_marks(changes: Sequence[Change], last_step: int) -> list[ChangeMark]:
+    """Return the marks of the newest changes, without those that are planned for a step behind the last one."""
+    made = [change for change in changes if change.step <= last_step]
+    return [ChangeMark(change.step, change.time, str(change)) for change in made[-MAX_CHANGES:]]
 
 
 def group_curves(

@@ -21,6 +21,7 @@ from monitor.runs.run_file import RUN_FILE, parse_number
 from monitor.runs.settings.convert import read_settings
 from monitor.runs.trials.sweep_runs import group_sweeps
 from monitor.runs.trials.trial import SWEEP_SUFFIX
+from monitor.steering.changes import changed_settings
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from monitor.comparison.event_data import OnError
     from monitor.events.reading.history import Batch
+    from monitor.steering.changes import Change
 
 DEFAULT_METRIC_COUNT = 6  # metrics that are compared, unless they are named
 
@@ -41,6 +43,7 @@ class ComparedRun(NamedTuple):
         status: empty for a run that other programs wrote.
         config: its settings.
         metrics: by tag, `last` and `step`, and `best` and `best_step` for a metric with a goal.
+        changes: of settings, made from a page while it was trained.
     """
 
     name: str
@@ -48,6 +51,7 @@ class ComparedRun(NamedTuple):
     status: str
     config: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
+    changes: Sequence[Change] = ()
 
 
 def find_runs(names: Sequence[str], logdir: Path) -> dict[str, Path]:
@@ -108,11 +112,13 @@ def load_run(name: str, path: Path, on_error: OnError = None) -> ComparedRun:
     `on_error` is called for an event file that cannot be read, which is then left out; by default, `OSError` is raised.
     """
     info = load(path, name)
+    changes = changed_settings(info.fields)
     if info.metrics:
-        return ComparedRun(name, path, info.status_text, info.config, info.metrics)
+        return ComparedRun(name, path, info.status_text, info.config, info.metrics, changes)
     summary, config = _summarize(path, metrics.Goals(info.fields.get("goals")), on_error)
     config = info.config or config
-    return ComparedRun(name, path, info.status_text if (path / RUN_FILE).exists() else "", config, summary.summary())
+    status = info.status_text if (path / RUN_FILE).exists() else ""
+    return ComparedRun(name, path, status, config, summary.summary(), changes)
 
 
 def _summarize(path: Path, goals: metrics.Goals, on_error: OnError) -> tuple[metrics.MetricSummary, dict[str, Any]]:

@@ -128,8 +128,8 @@ def _is_metric(value: Any) -> bool:
 def _is_change(value: Any) -> bool:
     if not (isinstance(value, dict) and _is_text(value.get("control"))):
         return False
-    changed = value.get("value")
-    return _is_count(value.get("step")) and value["step"] >= 0 and (changed is None or _is_number(changed))
+    values = [value.get("value"), value.get("before")]
+    return _is_count(value.get("step")) and value["step"] >= 0 and all(one is None or _is_number(one) for one in values)
 
 
 def _is_sweep(value: Any) -> bool:

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.runs.run_file import read_run_file, timestamp
+from monitor.runs.run_file import parse_time, read_run_file, timestamp
 
 if TYPE_CHECKING:
     import os
@@ -48,6 +48,16 @@ class Change(NamedTuple):
         if self.value is None:
             return self.control
         return f"{self.control}: {format_value(self.before)}{ARROW}{format_value(self.value)}"
+
+
+def changed_settings(fields: Mapping[str, Any]) -> list[Change]:
+    """Return the changes of settings that the fields of a `run.json` tell of, in their order."""
+    changes = []
+    for change in fields.get("controls") or ():
+        if change.get("value") is not None:
+            time = parse_time(change.get("time")) or 0.0
+            changes.append(Change(change["step"], change["control"], change["value"], change.get("before"), time))
+    return changes
 
 
 def is_change(tag: str, text: str) -> bool:

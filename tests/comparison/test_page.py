@@ -45,6 +45,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "run0" / "diff.patch").write_text("--- a.py\n+++ a.py\n-old\n+new\n")
     fields = json.loads((folder / "run0" / "run.json").read_text())
     fields["command"] = ["/home/me/.venv/bin/python", "/home/me/.venv/bin/monitor", "train", "mlp", "--name", "a b"]
+    changes = [{"step": step, "control": "lr", "value": 0.01, "before": 0.1} for step in (20, 10**6)]  # one is planned
+    fields["controls"] = [*changes, {"step": 5, "control": "pause"}]
     (folder / "run0" / "run.json").write_text(json.dumps(fields))
     tagged = CliRunner().invoke(main, ["tag", "run1", "baseline", "--logdir", str(folder)])
     assert tagged.exit_code == 0, tagged.output
@@ -86,6 +88,21 @@ def test_axes_smoothing_and_spikes(opened: Page) -> None:
     smooth, raw = opened.evaluate(f"({TRACES})().filter(t => t.meta.run === 0).map(t => Array.from(t.y)).reverse()")
     assert raw[1] == pytest.approx(1 / 3, abs=1e-6)
     assert smooth[1] == pytest.approx((0.9 * 0.1 / 2 + 0.1 / 3) / (1 - 0.9**2), abs=1e-6)
+    assert opened.problems == []
+
+
+def test_a_change_of_a_setting_is_marked_in_the_charts_of_the_training(opened: Page) -> None:
+    marks = "part => part.data.filter(trace => trace.meta.part === 'change').map(trace => [trace.meta.run, trace.x])"
+    assert opened.evaluate(f"({marks})(document.querySelector('[data-chart=\"0\"]'))") == [[0, [20]]]
+    opened.locator("[data-x=relative]").click()
+    opened.poll(f"() => ({marks})(document.querySelector('[data-chart=\"0\"]'))[0][1][0] < 20")
+    opened.locator("#smoothing").fill("0.9")
+    opened.locator("#filter").fill("run1")
+    opened.poll(f"() => ({marks})(document.querySelector('[data-chart=\"0\"]')).length === 0")
+    opened.locator("[data-system]").scroll_into_view_if_needed()
+    opened.locator("#filter").fill("")
+    opened.poll("() => document.querySelector('[data-system]').data !== undefined")
+    assert opened.evaluate(f"({marks})(document.querySelector('[data-system]'))") == []
     assert opened.problems == []
 
 

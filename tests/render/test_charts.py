@@ -211,3 +211,20 @@ def test_marks_of_changes_move_with_the_x_axis_on_a_page_without_our_scripts() -
     assert (places["step"], places["epoch"]) == ([40, 60], [4.0, 6.0])
     assert places["relative"][0] == pytest.approx(80.0)
     assert places["time"][0] == figure["data"][0]["meta"]["start"] + 80_000
+
+
+def test_marks_of_changes_are_those_of_a_run_among_others() -> None:
+    curves = []
+    for number, name in enumerate(("a", "<b>")):
+        series = DownsampledSeries()
+        series.extend(np.arange(9), np.arange(9.0) + number)
+        changes = [ChangeMark(3 + number, 0.0, "lr: 1 → 2")]
+        curves.append(curve_of(name, series, color(number), Clock(), number=number)._replace(changes=changes))
+    marks = [trace for trace in curve_chart("loss", curves)["data"] if trace["meta"].get("part") == "change"]
+    assert [mark["meta"]["run"] for mark in marks] == [0, 1]
+    assert [mark["x"] for mark in marks] == [[3], [4]]
+    assert [mark["marker"]["color"] for mark in marks] == [color(0), color(1)]
+    assert [mark["customdata"] for mark in marks] == [["a: lr: 1 → 2"], ["&lt;b&gt;: lr: 1 → 2"]]
+    assert marks[0]["uid"] != marks[1]["uid"]
+    (alone,) = (trace for trace in curve_chart("loss", curves[:1])["data"] if trace["meta"].get("part") == "change")
+    assert alone["customdata"] == ["lr: 1 → 2"]

@@ -74,7 +74,7 @@ function tracesOf(figure, axis) {
     const info = data.runs[run];
     if (!isShown(run) || !axis.has(info) || (part === 'cut' && !isCut)) continue;
     const own = { ...trace, x: axis.map(info, trace.x), showlegend: false };
-    if (state.smoothing && part !== 'cut') {
+    if (state.smoothing && part !== 'cut' && part !== 'change') {
       if (!part) {
         const raw = { ...own, opacity: 0.22, mode: 'lines', hoverinfo: 'skip', meta: { run, part: 'raw' } };
         delete raw.hovertemplate;

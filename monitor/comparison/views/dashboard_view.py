@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from monitor.comparison.compare import ComparedRun
     from monitor.comparison.event_data import OnError
     from monitor.records import Record
     from monitor.render.charts.style import Figure as Chart
@@ -77,7 +78,7 @@ class ComparisonView:
                 curves = charts.group_curves(groups, self._tags, self._spread, self._on_error)
             else:
                 clocks = [Clock(self._starts.get(name), _epochs(path)) for name, path in runs.items()]
-                curves = {tag: self._curves(list(runs), clocks, tag) for tag in self._tags}
+                curves = {tag: self._curves(compared, clocks, tag) for tag in self._tags}
             for tag, own in curves.items():
                 if own:
                     chart = curve_chart(tag, own)
@@ -146,14 +147,16 @@ class ComparisonView:
         elif isinstance(record, Scalar):
             self._sink.write([record._replace(tag=f"{record.tag}/{curve}")])
 
-    def _curves(self, names: Sequence[str], clocks: Sequence[Clock], tag: str) -> list[ChartCurve]:
-        found = [(number, self._series[name].get(tag)) for number, name in enumerate(names)]
-        is_smoothed = len(names) <= MAX_SMOOTHED
-        return [
-            curve_of(names[number], series, color(number), clocks[number], number=number, is_smoothed=is_smoothed)
-            for number, series in found
-            if series is not None
-        ]
+    def _curves(self, runs: Sequence[ComparedRun], clocks: Sequence[Clock], tag: str) -> list[ChartCurve]:
+        is_smoothed = len(runs) <= MAX_SMOOTHED
+        curves = []
+        for number, (run, clock) in enumerate(zip(runs, clocks)):
+            series = self._series[run.name].get(tag)
+            if series is not None:
+                curve = curve_of(run.name, series, color(number), clock, number=number, is_smoothed=is_smoothed)
+                changes = charts.change_marks(run.changes, int(curve.x[-1])) if len(curve.x) else ()
+                curves.append(curve._replace(changes=changes))
+        return curves
 
     def _show(self, tag: str, figure: Chart) -> None:
         content = encode_figure(figure)

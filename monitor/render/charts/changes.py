@@ -32,14 +32,24 @@ class ChangeMark(NamedTuple):
     text: str
 
 
-def add_changes(figure: Figure, changes: Sequence[ChangeMark], clock: Clock) -> None:
-    """Add the marks to a chart over steps; those of the same step are one. `clock` maps them to other x axes."""
+def add_changes(
+    figure: Figure, changes: Sequence[ChangeMark], clock: Clock, *, color: str = COLOR, run: int | None = None
+) -> None:
+    """Add the marks to a chart over steps; those of the same step are one.
+
+    Args:
+        figure: the chart.
+        changes: what is marked.
+        clock: what maps the marks to other x axes.
+        color: of the marks.
+        run: the number of the run that was changed, by which a page shows and hides them; None for all of the chart.
+    """
     by_step: dict[int, list[ChangeMark]] = {}
     for change in changes:
         by_step.setdefault(change.step, []).append(change)
     if not by_step:
         return
-    meta: dict[str, Any] = {**trace_clock(clock), "part": "change"}
+    meta: dict[str, Any] = {**trace_clock(clock), "part": "change", **({} if run is None else {"run": run})}
     if clock.start is not None:
         times = np.array([max(own[-1].time, clock.start) for own in by_step.values()])
         meta["times"] = local_ms(times).tolist()
@@ -53,13 +63,13 @@ def add_changes(figure: Figure, changes: Sequence[ChangeMark], clock: Clock) -> 
             "x": list(by_step),
             "y": [1] * count,
             "yaxis": AXIS.replace("axis", ""),
-            "error_y": {**down, "thickness": 1, "width": 0, "color": COLOR},
-            "marker": {"color": COLOR, "size": 7, "symbol": "triangle-down", "line": {}},
+            "error_y": {**down, "thickness": 1, "width": 0, "color": color},
+            "marker": {"color": color, "size": 7, "symbol": "triangle-down", "line": {}},
             "cliponaxis": False,
             "showlegend": False,
             "customdata": ["<br>".join(as_text(change.text) for change in own) for own in by_step.values()],
             "hovertemplate": "%{customdata}<extra></extra>",
-            "uid": "changes",
+            "uid": "changes" if run is None else f"changes{run}",
             "meta": meta,
         }
     )

@@ -10,8 +10,11 @@ from monitor.render.charts.smoothing import is_noisy, smoothed
 from monitor.render.charts.x_axes import Clock, local_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from monitor.render.charts.changes import ChangeMark
     from monitor.render.downsampling import DownsampledSeries
 
 THIN, MEDIUM, THICK = 1.2, 1.8, 2.6  # widths of lines, in pixels
@@ -61,6 +64,7 @@ class ChartCurve(NamedTuple):
         width: of the line, in pixels.
         smooth: a smoothed curve that is drawn over this one.
         clock: what maps the points to other x axes.
+        changes: what was changed in this run while it was trained.
     """
 
     name: str
@@ -74,6 +78,7 @@ class ChartCurve(NamedTuple):
     width: float = MEDIUM
     smooth: Smooth | None = None
     clock: Clock = Clock()
+    changes: Sequence[ChangeMark] = ()
 
 
 def curve_of(

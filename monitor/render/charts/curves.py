@@ -77,6 +77,9 @@ def curve_chart(
     figure = {"data": _identified(traces), "layout": figure_layout}
     if curves:
         add_changes(figure, changes, curves[0].clock)
+    for curve, name in zip(curves, names):
+        own = [mark._replace(text=f"{name}: {mark.text}") for mark in curve.changes] if len(curves) > 1 else curve.changes
+        add_changes(figure, own, curve.clock, color=curve.color, run=curve.number)
     if x_title == "step":
         add_choices(figure)
     return figure
