@@ -45,7 +45,8 @@ def curve_chart(
     seen, and named. Where it helps, buttons make the y axis logarithmic, show the curves without the smoothed ones, and
     count something else than steps.
     """
-    names = [as_text(name) for name in distinct_names([curve.name for curve in curves])]
+    plain_names = distinct_names([curve.name for curve in curves])
+    names = [as_text(name) for name in plain_names]
     same = identical(curves)
     metas = [{"run": curve.number, **trace_clock(curve.clock)} for curve in curves]
     traces: list[dict[str, Any]] = []
@@ -77,8 +78,9 @@ def curve_chart(
     figure = {"data": _identified(traces), "layout": figure_layout}
     if curves:
         add_changes(figure, changes, curves[0].clock)
-    for curve, name in zip(curves, names):
-        own = [mark._replace(text=f"{name}: {mark.text}") for mark in curve.changes] if len(curves) > 1 else curve.changes
+    for curve, name in zip(curves, plain_names):
+        who = f"{name}: " if len(curves) > 1 else ""
+        own = [mark._replace(text=who + mark.text) for mark in curve.changes]
         add_changes(figure, own, curve.clock, color=curve.color, run=curve.number)
     if x_title == "step":
         add_choices(figure)
