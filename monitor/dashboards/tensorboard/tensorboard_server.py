@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from monitor.dashboards.ownership.parent_watch import Pages, yield_to_training
 from monitor.dashboards.tensorboard.tensorboard_assets import pack_files_when_asked_for
 from monitor.network import free_port, local_opener
-from monitor.runs.resume import mark_lost_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,6 +79,8 @@ def serve(
     _wait_for(url, 30)
     yield_to_training()  # not earlier: somebody waits for the start
     ready(url)
+    from monitor.runs.resume import mark_lost_runs  # not earlier, for the same reason
+
     with nullcontext() if view is None else _followed(view):
         while True:
             mark_lost_runs(logdir)
