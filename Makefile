@@ -11,7 +11,7 @@ SOURCES := setup.cfg pyproject.toml constraints.txt
 .PHONY: demo test test-slow test-frameworks coverage lint docs lessons bench pictures fuzz soak guarantees clean
 
 demo: .venv/installed
-	$(BIN)/monitor train mlp --optimizer adam --lr 0.001 $$(test -t 1 && echo --wait)
+	@if test -t 1; then wait=--wait; else wait=; fi; set -x; $(BIN)/monitor train mlp --optimizer adam --lr 0.001 $$wait
 
 # With COVERAGE=1, the same run measures coverage, and fails below the floor in setup.cfg.
 test: .venv/installed-tests

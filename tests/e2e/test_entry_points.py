@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.terminal import Terminal
+
+ROOT = Path(__file__).parents[2]
 ENTRY_POINTS = {
     "monitor": ([str(Path(sys.executable).with_name("monitor"))], "Usage: monitor [OPTIONS] COMMAND"),
     "python -m monitor": ([sys.executable, "-m", "monitor"], "Usage: monitor [OPTIONS] COMMAND"),
@@ -25,3 +28,17 @@ def test_every_entry_point_helps(name: str) -> None:
     done = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(says)
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_the_demo_waits_on_a_terminal(tmp_path: Path, on_terminal: bool) -> None:
+    program = tmp_path / "monitor"
+    program.write_text('#!/bin/sh\necho "given: $*."\n')
+    program.chmod(0o755)
+    command = ["make", "--old-file", ".venv/installed", "demo", f"BIN={tmp_path}"]
+    terminal = Terminal()
+    stdout = terminal.end if on_terminal else subprocess.PIPE
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, text=True, timeout=60)
+    said = terminal.close() + (done.stdout or "")
+    assert done.returncode == 0
+    assert said.rstrip().endswith("0.001 --wait." if on_terminal else "0.001.")
