@@ -6,7 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from monitor.metrics import sort_key
+from monitor.metrics import is_system, sort_key
 from monitor.records import Progress, Record, Scalar
 from monitor.render.charts.curve import ChartCurve
 from monitor.render.charts.curves import curve_chart
@@ -38,7 +38,8 @@ PLOTLY_TYPE = "application/vnd.plotly.v1+json"
 class NotebookSink(Sink):
     """Show the curves of the run below the cell that makes the sink: in Jupyter, VS Code, Colab, and the like.
 
-    Elsewhere it shows nothing, and says so once.
+    Those of the machine, such as `system/cpu_percent`, are left to the dashboards. Elsewhere than in a notebook, it
+    shows nothing, and says so once.
     """
 
     name = "notebook"
@@ -93,7 +94,7 @@ class NotebookSink(Sink):
 
     def _series_of(self, tag: str) -> DownsampledSeries | None:
         series = self._series.get(tag)
-        if series is None and len(self._series) < MAX_TAGS:
+        if series is None and len(self._series) < MAX_TAGS and not is_system(tag):
             series = self._series[tag] = DownsampledSeries(MAX_BUCKETS)
         return series
 

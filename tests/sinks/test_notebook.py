@@ -21,11 +21,13 @@ def test_the_output_has_the_curves_and_the_progress(tmp_path: Path) -> None:
             log.scalar("train/<b>", step / 10, step)
             log.scalars({"train/loss": 1.0, "test/loss": 2.0}, step)
         log.scalar("test/nothing", float("nan"), 3)
+        log.scalar("system/cpu_percent/machine", 50.0, 1)
         log.progress(1, 2, 100, 200)
     last = shown[-1]
     assert last["text/plain"] == "run · epoch 1 of 2 · step 100 of 200"
     assert "train/&lt;b&gt;" in last["text/html"]
     assert "<b>run" in last["text/html"]
+    assert "system/" not in last["text/html"]
     titles = [note["text"] for note in last[PLOTLY_TYPE]["layout"]["annotations"]]
     assert "<b>train/&lt;b&gt;</b>" in titles
     assert any("nan at step 3" in title for title in titles)
