@@ -7,20 +7,31 @@ them; a subclass is pickled as it wants to be. Left out is what drawing never re
 from __future__ import annotations
 
 import copyreg
+import gc
 import io
 import pickle
 from functools import lru_cache
 from typing import Any
 
+from monitor.capture.figure_axes import complete_axes, reduce_axes
+
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 MAX_VALUES = 256  # larger arrays are copied faster by NumPy's own way
+BOX_ARRAYS = ("_points", "_minpos", "_points_orig")  # 2×2, 2, and 2×2
+BOX_FLAGS = ("_invalid", "_shorthand_name", "_ignore")
 _new = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
 def copy_figure(figure: Any) -> bytes:
     """Copy a figure. Raises what pickling raises, such as for a formatter that is a lambda."""
     file = io.BytesIO()
-    _Pickler(file, figure).dump(figure)
+    is_collecting = gc.isenabled()
+    gc.disable()  # so many new objects would set the collector off, which takes a fifth of the time and finds nothing
+    try:
+        _Pickler(file, figure).dump(figure)
+    finally:
+        if is_collecting:
+            gc.enable()
     return file.getvalue()
 
 
@@ -33,31 +44,63 @@ class _Pickler(pickle.Pickler):
     def __init__(self, file: io.BytesIO, figure: Any) -> None:
         super().__init__(file, PROTOCOL)
         self.nodes: list[Any] = []  # transforms that are pickled without what depends on them
+        self.axes: list[
+            Any
+        ] = []  # that are pickled without some of their parts, and what is needed to make these again
         self._clip_boxes: dict[Any, Any] = {}
         self._may_hide_ticks = not figure.subfigs and not any(map(list, figure._align_label_groups.values()))
-        self._kinds, clip_box, axes, others = _classes()
+        self._kinds, methods, functions = _shorter_ways()
         self.dispatch_table = {
             **copyreg.dispatch_table,
-            **others,
-            **dict.fromkeys(self._kinds, self._reduce_node),
-            **dict.fromkeys(axes, self._reduce_axis),
-            clip_box: self._reduce_clip_box,
+            **functions,
+            **{kind: getattr(self, name) for kind, name in methods.items()},
             type(figure): self._reduce_figure,
         }
 
     def _reduce_figure(self, figure: Any) -> Any:
         make, arguments, state, *_ = figure.__reduce_ex__(PROTOCOL)
         state.pop("_restore_to_pylab", None)  # it would open a window
-        nodes = self.nodes  # of the whole figure: they are pickled after its state
-        return make, arguments, (state, nodes), None, None, _set_state
+        # The lists are those of the whole figure: they are pickled after its state.
+        return make, arguments, (state, self.nodes, self.axes), None, None, _set_state
 
     def _reduce_node(self, node: Any) -> Any:
         """A node refers weakly to what depends on it, which follows from the other direction if that is a node here."""
         self.nodes.append(node)
         state = vars(node).copy()
-        parents = {key: reference() for key, reference in state["_parents"].items()}
-        state["_parents"] = {key: parent for key, parent in parents.items() if type(parent) not in self._kinds}
+        state["_parents"] = self._other_parents(node)
         return _new, (type(node),), state
+
+    def _reduce_wrapper(self, node: Any) -> Any:
+        """A wrapper has methods of what it wraps, and gets them again when that is set."""
+        make, arguments, state = self._reduce_node(node)
+        child = state["_child"]
+        wrapped = [name for name, value in state.items() if getattr(value, "__self__", None) is child]
+        for name in wrapped:
+            del state[name]
+        return make, arguments, state
+
+    def _reduce_box(self, box: Any) -> Any:
+        """A box is ten numbers and some flags."""
+        import numpy as np
+
+        state = vars(box)
+        if len(state) != len(BOX_ARRAYS) + len(BOX_FLAGS) + 1 or self._other_parents(box):
+            return self._reduce_node(box)
+        arrays = [state[name] for name in BOX_ARRAYS]
+        if any(type(array) is not np.ndarray or array.dtype.char != "d" for array in arrays):
+            return self._reduce_node(box)
+        return _box, (b"".join([array.tobytes() for array in arrays]), *[state[name] for name in BOX_FLAGS])
+
+    def _other_parents(self, node: Any) -> dict[int, Any]:
+        """Return what depends on a node and is none."""
+        kinds = self._kinds
+        for reference in node._parents.values():
+            if type(reference()) not in kinds:
+                break
+        else:
+            return {}
+        parents = {key: reference() for key, reference in node._parents.items()}
+        return {key: parent for key, parent in parents.items() if type(parent) not in kinds}
 
     def _reduce_clip_box(self, box: Any) -> Any:
         """Each artist has a clip box of its own, which equals those of the other artists in its axes."""
@@ -71,6 +114,11 @@ class _Pickler(pickle.Pickler):
             return self._reduce_node(box)
         first = self._clip_boxes.setdefault((key, *map(type, nodes)), box)
         return self._reduce_node(box) if first is box else (_same, (first,))
+
+    def _reduce_axes(self, axes: Any) -> Any:
+        state = axes.__getstate__()
+        self.axes.append((axes, reduce_axes(axes, state, is_free=self._may_hide_ticks)))
+        return _new, (type(axes),), state
 
     def _reduce_axis(self, axis: Any) -> Any:
         """Ticks that are not drawn are made again where the place of a title depends on their sides."""
@@ -115,24 +163,43 @@ def _reduce_array(array: Any) -> Any:
     return array.__reduce_ex__(PROTOCOL)
 
 
+def _reduce_number(number: Any) -> Any:
+    return type(number), (number.item(),)
+
+
 def _reduce_callbacks(registry: Any) -> Any:
     if registry._pickled_cids:
         return registry.__reduce_ex__(PROTOCOL)
     return _callbacks, (registry.exception_handler, registry._signals)
 
 
-def _set_state(figure: Any, state_and_nodes: tuple[Any, list[Any]]) -> None:
+def _set_state(figure: Any, parts: tuple[Any, list[Any], list[Any]]) -> None:
     """Link the nodes first, because the figure may change one of them."""
-    state, nodes = state_and_nodes
+    state, nodes, axes = parts
     for node in nodes:
-        node.set_children(*(value for value in vars(node).values() if hasattr(value, "set_children")))
+        if type(node).__name__ == "TransformWrapper":
+            node.set(node._child)
+        else:
+            node.set_children(*(value for value in vars(node).values() if hasattr(value, "set_children")))
     figure.__setstate__(state)
+    for own, left_out in axes:
+        complete_axes(own, left_out)
 
 
 def _array(values: bytes, kind: str, shape: tuple[int, ...]) -> Any:
     import numpy as np
 
     return np.frombuffer(bytearray(values), kind).reshape(shape)
+
+
+def _box(values: bytes, *flags: Any) -> Any:
+    from matplotlib.transforms import Bbox
+
+    box = Bbox.__new__(Bbox)
+    numbers = _array(values, "d", (5, 2))
+    arrays = numbers[:2].copy(), numbers[2].copy(), numbers[3:].copy()
+    vars(box).update(_parents={}, **dict(zip(BOX_ARRAYS, arrays)), **dict(zip(BOX_FLAGS, flags)))
+    return box
 
 
 def _callbacks(handler: Any, signals: Any) -> Any:
@@ -146,10 +213,11 @@ def _same(value: Any) -> Any:
 
 
 @lru_cache
-def _classes() -> tuple[frozenset[type], type, list[type], dict[type, Any]]:
-    """Return the kinds of nodes, that of clip boxes among them, those of axes, and the others with their functions."""
+def _shorter_ways() -> tuple[frozenset[type], dict[type, str], dict[type, Any]]:
+    """Return the kinds of nodes, the methods of the pickler by the classes they are for, and functions likewise."""
     import numpy as np
     from matplotlib import transforms as t
+    from matplotlib.axes import Axes
     from matplotlib.axis import XAxis, YAxis
     from matplotlib.cbook import CallbackRegistry
     from matplotlib.text import Text
@@ -157,6 +225,9 @@ def _classes() -> tuple[frozenset[type], type, list[type], dict[type, Any]]:
     nodes = [t.Bbox, t.TransformedBbox, t.BboxTransform, t.BboxTransformTo, t.BboxTransformFrom, t.Affine2D]
     nodes += [t.IdentityTransform, t.TransformWrapper, t.ScaledTranslation, t.BlendedGenericTransform]
     nodes += [t.BlendedAffine2D, t.CompositeGenericTransform, t.CompositeAffine2D]
-    others = {np.ndarray: _reduce_array, np.float64: lambda number: (np.float64, (float(number),))}
-    others |= {CallbackRegistry: _reduce_callbacks, Text: _reduce_text}
-    return frozenset(nodes), t.TransformedBbox, [XAxis, YAxis], others
+    methods = dict.fromkeys(nodes, "_reduce_node")
+    methods |= {t.Bbox: "_reduce_box", t.TransformedBbox: "_reduce_clip_box", t.TransformWrapper: "_reduce_wrapper"}
+    methods |= {Axes: "_reduce_axes", XAxis: "_reduce_axis", YAxis: "_reduce_axis"}
+    functions = {np.ndarray: _reduce_array, np.float64: _reduce_number, np.int64: _reduce_number}
+    functions |= {CallbackRegistry: _reduce_callbacks, Text: _reduce_text}
+    return frozenset(nodes), methods, functions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 from typing import Any
 
@@ -62,3 +63,17 @@ def test_a_figure_of_a_subclass_and_one_of_pyplot() -> None:
         assert figure.canvas.manager is not None
     finally:
         pyplot.close(figure)
+
+
+def test_the_garbage_collector_is_as_it_was() -> None:
+    unpicklable = make("lines")
+    unpicklable.axes[0].xaxis.set_major_formatter(lambda value, _: str(value))
+    for is_on in (False, True):
+        (gc.enable if is_on else gc.disable)()
+        try:
+            copy_figure(make("lines"))
+            with pytest.raises((AttributeError, pickle.PicklingError)):
+                copy_figure(unpicklable)
+            assert gc.isenabled() is is_on
+        finally:
+            gc.enable()
