@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 TITLES = ("title", "_left_title", "_right_title")
 SIDES = ("left", "right", "bottom", "top")
-SURROUNDINGS = ("xaxis", "yaxis", "_axis_map", "spines", "patch")
-UNDRAWN = ("_get_lines", "_get_patches_for_fill")  # they choose the colors of what is plotted later
+SURROUNDINGS = ("xaxis", "yaxis", "_axis_map", "spines", "patch", "_xaxis_transform", "_yaxis_transform")
+UNDRAWN = ("_get_lines", "_get_patches_for_fill", "_mouseover_set", "_remove_method")  # for plotting, mice, and removal
 
 
 class LeftOut(NamedTuple):
@@ -49,6 +49,7 @@ def complete_axes(axes: Any, left_out: LeftOut) -> None:
     """Make what was left out of axes, once all else of the figure is there."""
     from matplotlib.spines import Spines
     from matplotlib.text import Text
+    from matplotlib.transforms import blended_transform_factory
 
     for name, x, y in left_out.titles:
         title = Text(x, y)
@@ -56,6 +57,8 @@ def complete_axes(axes: Any, left_out: LeftOut) -> None:
         title.set_transform(axes.transAxes + axes.titleOffsetTrans)
         setattr(axes, name, title)
     if left_out.autoscaled is not None:
+        axes._xaxis_transform = blended_transform_factory(axes.transData, axes.transAxes)
+        axes._yaxis_transform = blended_transform_factory(axes.transAxes, axes.transData)
         axes.patch = axes._gen_axes_patch()
         axes._set_artist_props(axes.patch)
         axes.spines = Spines.from_dict(axes._gen_axes_spines())

@@ -10,6 +10,7 @@ import copyreg
 import gc
 import io
 import pickle
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -17,8 +18,7 @@ from monitor.capture.figure_axes import complete_axes, reduce_axes
 
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 MAX_VALUES = 256  # larger arrays are copied faster by NumPy's own way
-BOX_ARRAYS = ("_points", "_minpos", "_points_orig")  # 2×2, 2, and 2×2
-BOX_FLAGS = ("_invalid", "_shorthand_name", "_ignore")
+BOX_PARTS = {"_parents", "_points", "_minpos", "_points_orig", "_invalid", "_shorthand_name", "_ignore"}
 _new = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
@@ -27,9 +27,12 @@ def copy_figure(figure: Any) -> bytes:
     file = io.BytesIO()
     is_collecting = gc.isenabled()
     gc.disable()  # so many new objects would set the collector off, which takes a fifth of the time and finds nothing
+    pickler = _Pickler(file, figure)
     try:
-        _Pickler(file, figure).dump(figure)
+        pickler.dump(figure)
     finally:
+        pickler.dispatch_table = {}  # whose methods refer to the pickler, and so to all that it has copied
+        del pickler
         if is_collecting:
             gc.enable()
     return file.getvalue()
@@ -50,6 +53,7 @@ class _Pickler(pickle.Pickler):
         self._clip_boxes: dict[Any, Any] = {}
         self._may_hide_ticks = not figure.subfigs and not any(map(list, figure._align_label_groups.values()))
         self._kinds, methods, functions = _shorter_ways()
+        self._array = sys.modules["numpy"].ndarray
         self.dispatch_table = {
             **copyreg.dispatch_table,
             **functions,
@@ -81,15 +85,14 @@ class _Pickler(pickle.Pickler):
 
     def _reduce_box(self, box: Any) -> Any:
         """A box is ten numbers and some flags."""
-        import numpy as np
-
-        state = vars(box)
-        if len(state) != len(BOX_ARRAYS) + len(BOX_FLAGS) + 1 or self._other_parents(box):
+        arrays = box._points, box._minpos, box._points_orig
+        for array in arrays:
+            if type(array) is not self._array or array.dtype.char != "d":
+                return self._reduce_node(box)
+        if self._other_parents(box):
             return self._reduce_node(box)
-        arrays = [state[name] for name in BOX_ARRAYS]
-        if any(type(array) is not np.ndarray or array.dtype.char != "d" for array in arrays):
-            return self._reduce_node(box)
-        return _box, (b"".join([array.tobytes() for array in arrays]), *[state[name] for name in BOX_FLAGS])
+        values = b"".join([array.tobytes() for array in arrays])
+        return _box, (values, box._invalid, box._shorthand_name, box._ignore)
 
     def _other_parents(self, node: Any) -> dict[int, Any]:
         """Return what depends on a node and is none."""
@@ -163,6 +166,27 @@ def _reduce_array(array: Any) -> Any:
     return array.__reduce_ex__(PROTOCOL)
 
 
+def _reduce_masked(array: Any) -> Any:
+    import numpy as np
+
+    is_plain = array._mask is np.ma.nomask and array._fill_value is None and array._baseclass is np.ndarray
+    if not is_plain or array._hardmask or array._sharedmask or array._optinfo:
+        return array.__reduce_ex__(PROTOCOL)
+    return _masked, (array.view(np.ndarray),)
+
+
+def _reduce_colors(colors: Any) -> Any:
+    """A list of hundreds of colors, if it is one of Matplotlib's own, is found by its name."""
+    import matplotlib
+
+    state = vars(colors).copy()
+    known = vars(matplotlib.colormaps).get("_cmaps", {}).get(state["name"])
+    if state["colors"] is not getattr(known, "colors", None):
+        return _new, (type(colors),), state
+    del state["colors"]
+    return _known_colors, (type(colors), state["name"]), state
+
+
 def _reduce_number(number: Any) -> Any:
     return type(number), (number.item(),)
 
@@ -192,14 +216,28 @@ def _array(values: bytes, kind: str, shape: tuple[int, ...]) -> Any:
     return np.frombuffer(bytearray(values), kind).reshape(shape)
 
 
-def _box(values: bytes, *flags: Any) -> Any:
+def _box(values: bytes, invalid: int, shorthand_name: str, ignore: bool) -> Any:
     from matplotlib.transforms import Bbox
 
-    box = Bbox.__new__(Bbox)
+    box: Any = Bbox.__new__(Bbox)
     numbers = _array(values, "d", (5, 2))
-    arrays = numbers[:2].copy(), numbers[2].copy(), numbers[3:].copy()
-    vars(box).update(_parents={}, **dict(zip(BOX_ARRAYS, arrays)), **dict(zip(BOX_FLAGS, flags)))
+    box._points, box._minpos, box._points_orig = numbers[:2].copy(), numbers[2].copy(), numbers[3:].copy()
+    box._parents, box._invalid, box._shorthand_name, box._ignore = {}, invalid, shorthand_name, ignore
     return box
+
+
+def _masked(array: Any) -> Any:
+    import numpy as np
+
+    return array.view(np.ma.MaskedArray)
+
+
+def _known_colors(kind: Any, name: str) -> Any:
+    import matplotlib
+
+    colors = _new(kind)
+    colors.colors = vars(matplotlib.colormaps)["_cmaps"][name].colors
+    return colors
 
 
 def _callbacks(handler: Any, signals: Any) -> Any:
@@ -220,14 +258,18 @@ def _shorter_ways() -> tuple[frozenset[type], dict[type, str], dict[type, Any]]:
     from matplotlib.axes import Axes
     from matplotlib.axis import XAxis, YAxis
     from matplotlib.cbook import CallbackRegistry
+    from matplotlib.colors import ListedColormap
     from matplotlib.text import Text
 
     nodes = [t.Bbox, t.TransformedBbox, t.BboxTransform, t.BboxTransformTo, t.BboxTransformFrom, t.Affine2D]
     nodes += [t.IdentityTransform, t.TransformWrapper, t.ScaledTranslation, t.BlendedGenericTransform]
     nodes += [t.BlendedAffine2D, t.CompositeGenericTransform, t.CompositeAffine2D]
     methods = dict.fromkeys(nodes, "_reduce_node")
-    methods |= {t.Bbox: "_reduce_box", t.TransformedBbox: "_reduce_clip_box", t.TransformWrapper: "_reduce_wrapper"}
+    methods |= {t.TransformedBbox: "_reduce_clip_box", t.TransformWrapper: "_reduce_wrapper"}
+    if vars(t.Bbox.unit()).keys() == BOX_PARTS:  # or else it is another release
+        methods[t.Bbox] = "_reduce_box"
     methods |= {Axes: "_reduce_axes", XAxis: "_reduce_axis", YAxis: "_reduce_axis"}
     functions = {np.ndarray: _reduce_array, np.float64: _reduce_number, np.int64: _reduce_number}
+    functions |= {np.ma.MaskedArray: _reduce_masked, ListedColormap: _reduce_colors}
     functions |= {CallbackRegistry: _reduce_callbacks, Text: _reduce_text}
     return frozenset(nodes), methods, functions
