@@ -11,7 +11,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
-from monitor.capture.figure_snapshot import snapshot_figure
+from monitor.capture.figures.snapshot import snapshot_figure
 from monitor.capture.media_checks import (
     MAX_POINTS,
     MAX_REGIONS,

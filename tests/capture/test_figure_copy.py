@@ -12,7 +12,7 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from monitor.capture.figure_copy import copy_figure, restore_figure
+from monitor.capture.figures.copying import copy_figure, restore_figure
 from tests.support.figures import KINDS, make
 
 

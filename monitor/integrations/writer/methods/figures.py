@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.figure_copy import copy_figure, restore_figure
+from monitor.capture.figures.copying import copy_figure, restore_figure
 from monitor.render.figures import drawing_lock
 
 if TYPE_CHECKING:

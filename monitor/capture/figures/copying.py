@@ -14,7 +14,7 @@ import sys
 from functools import lru_cache
 from typing import Any
 
-from monitor.capture.figure_axes import complete_axes, reduce_axes
+from monitor.capture.figures.axes import complete_axes, reduce_axes
 
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 MAX_VALUES = 256  # larger arrays are copied faster by NumPy's own way

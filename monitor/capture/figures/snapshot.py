@@ -9,7 +9,7 @@ import copy
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
-from monitor.capture.figure_copy import copy_figure, restore_figure
+from monitor.capture.figures.copying import copy_figure, restore_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""Copies of figures, made during a log call and drawn by a worker."""
