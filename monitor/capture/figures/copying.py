@@ -15,11 +15,9 @@ from functools import lru_cache
 from typing import Any
 
 from monitor.capture.figures.axes import complete_axes, reduce_axes
+from monitor.capture.figures.values import PROTOCOL, new, restore_array, shorter_ways
 
-PROTOCOL = pickle.HIGHEST_PROTOCOL
-MAX_VALUES = 256  # larger arrays are copied faster by NumPy's own way
 BOX_PARTS = {"_parents", "_points", "_minpos", "_points_orig", "_invalid", "_shorthand_name", "_ignore"}
-_new = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
 def copy_figure(figure: Any) -> bytes:
@@ -72,7 +70,7 @@ class _Pickler(pickle.Pickler):
         self.nodes.append(node)
         state = vars(node).copy()
         state["_parents"] = self._other_parents(node)
-        return _new, (type(node),), state
+        return new, (type(node),), state
 
     def _reduce_wrapper(self, node: Any) -> Any:
         """A wrapper has methods of what it wraps, and gets them again when that is set."""
@@ -121,7 +119,7 @@ class _Pickler(pickle.Pickler):
     def _reduce_axes(self, axes: Any) -> Any:
         state = axes.__getstate__()
         self.axes.append((axes, reduce_axes(axes, state, is_free=self._may_hide_ticks)))
-        return _new, (type(axes),), state
+        return new, (type(axes),), state
 
     def _reduce_axis(self, axis: Any) -> Any:
         """Ticks that are not drawn are made again where the place of a title depends on their sides."""
@@ -137,7 +135,7 @@ class _Pickler(pickle.Pickler):
             del state["majorTicks"]
         if (hidden or type(axis.minor.locator) is NullLocator) and _is_as_made(axis.minorTicks, axis._minor_tick_kw):
             state.pop("minorTicks", None)
-        return _new, (type(axis),), state
+        return new, (type(axis),), state
 
 
 def _is_as_made(ticks: Any, options: Any) -> bool:
@@ -146,55 +144,6 @@ def _is_as_made(ticks: Any, options: Any) -> bool:
     here = [(tick.tick1line, "tick1On", True), (tick.label1, "label1On", True)]
     there = [(tick.tick2line, "tick2On", False), (tick.label2, "label2On", False)]
     return all(artist.get_visible() == bool(options.get(name, default)) for artist, name, default in here + there)
-
-
-def _reduce_text(text: Any) -> Any:
-    state = text.__getstate__()
-    if not state["_clipon"]:
-        state["clipbox"] = None
-    return _new, (type(text),), state
-
-
-def _reduce_array(array: Any) -> Any:
-    if (
-        0 < array.size < MAX_VALUES
-        and array.dtype.char in "dflB?"
-        and array.dtype.isnative
-        and array.flags.c_contiguous
-    ):
-        return _array, (array.tobytes(), array.dtype.char, array.shape)
-    return array.__reduce_ex__(PROTOCOL)
-
-
-def _reduce_masked(array: Any) -> Any:
-    import numpy as np
-
-    is_plain = array._mask is np.ma.nomask and array._fill_value is None and array._baseclass is np.ndarray
-    if not is_plain or array._hardmask or array._sharedmask or array._optinfo:
-        return array.__reduce_ex__(PROTOCOL)
-    return _masked, (array.view(np.ndarray),)
-
-
-def _reduce_colors(colors: Any) -> Any:
-    """A list of hundreds of colors, if it is one of Matplotlib's own, is found by its name."""
-    import matplotlib
-
-    state = vars(colors).copy()
-    known = vars(matplotlib.colormaps).get("_cmaps", {}).get(state["name"])
-    if state["colors"] is not getattr(known, "colors", None):
-        return _new, (type(colors),), state
-    del state["colors"]
-    return _known_colors, (type(colors), state["name"]), state
-
-
-def _reduce_number(number: Any) -> Any:
-    return type(number), (number.item(),)
-
-
-def _reduce_callbacks(registry: Any) -> Any:
-    if registry._pickled_cids:
-        return registry.__reduce_ex__(PROTOCOL)
-    return _callbacks, (registry.exception_handler, registry._signals)
 
 
 def _set_state(figure: Any, parts: tuple[Any, list[Any], list[Any]]) -> None:
@@ -210,40 +159,14 @@ def _set_state(figure: Any, parts: tuple[Any, list[Any], list[Any]]) -> None:
         complete_axes(own, left_out)
 
 
-def _array(values: bytes, kind: str, shape: tuple[int, ...]) -> Any:
-    import numpy as np
-
-    return np.frombuffer(bytearray(values), kind).reshape(shape)
-
-
 def _box(values: bytes, invalid: int, shorthand_name: str, ignore: bool) -> Any:
     from matplotlib.transforms import Bbox
 
     box: Any = Bbox.__new__(Bbox)
-    numbers = _array(values, "d", (5, 2))
+    numbers = restore_array(values, "d", (5, 2))
     box._points, box._minpos, box._points_orig = numbers[:2].copy(), numbers[2].copy(), numbers[3:].copy()
     box._parents, box._invalid, box._shorthand_name, box._ignore = {}, invalid, shorthand_name, ignore
     return box
-
-
-def _masked(array: Any) -> Any:
-    import numpy as np
-
-    return array.view(np.ma.MaskedArray)
-
-
-def _known_colors(kind: Any, name: str) -> Any:
-    import matplotlib
-
-    colors = _new(kind)
-    colors.colors = vars(matplotlib.colormaps)["_cmaps"][name].colors
-    return colors
-
-
-def _callbacks(handler: Any, signals: Any) -> Any:
-    from matplotlib.cbook import CallbackRegistry
-
-    return CallbackRegistry(handler, signals=signals)
 
 
 def _same(value: Any) -> Any:
@@ -253,13 +176,9 @@ def _same(value: Any) -> Any:
 @lru_cache
 def _shorter_ways() -> tuple[frozenset[type], dict[type, str], dict[type, Any]]:
     """Return the kinds of nodes, the methods of the pickler by the classes they are for, and functions likewise."""
-    import numpy as np
     from matplotlib import transforms as t
     from matplotlib.axes import Axes
     from matplotlib.axis import XAxis, YAxis
-    from matplotlib.cbook import CallbackRegistry
-    from matplotlib.colors import ListedColormap
-    from matplotlib.text import Text
 
     nodes = [t.Bbox, t.TransformedBbox, t.BboxTransform, t.BboxTransformTo, t.BboxTransformFrom, t.Affine2D]
     nodes += [t.IdentityTransform, t.TransformWrapper, t.ScaledTranslation, t.BlendedGenericTransform]
@@ -269,7 +188,4 @@ def _shorter_ways() -> tuple[frozenset[type], dict[type, str], dict[type, Any]]:
     if vars(t.Bbox.unit()).keys() == BOX_PARTS:  # or else it is another release
         methods[t.Bbox] = "_reduce_box"
     methods |= {Axes: "_reduce_axes", XAxis: "_reduce_axis", YAxis: "_reduce_axis"}
-    functions = {np.ndarray: _reduce_array, np.float64: _reduce_number, np.int64: _reduce_number}
-    functions |= {np.ma.MaskedArray: _reduce_masked, ListedColormap: _reduce_colors}
-    functions |= {CallbackRegistry: _reduce_callbacks, Text: _reduce_text}
-    return frozenset(nodes), methods, functions
+    return frozenset(nodes), methods, shorter_ways()
