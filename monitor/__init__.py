@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from monitor import testing as testing
-    from monitor.alerts import Rule as Rule
-    from monitor.alerts import StallRule as StallRule
     from monitor.comparison.comparison import Comparison as Comparison
     from monitor.comparison.comparison import compare as compare
     from monitor.comparison.stored_runs import StoredRun as StoredRun
@@ -54,6 +52,8 @@ if TYPE_CHECKING:
     from monitor.records import Table as Table
     from monitor.records import Text as Text
     from monitor.records import Video as Video
+    from monitor.rules.alerts import Rule as Rule
+    from monitor.rules.alerts import StallRule as StallRule
     from monitor.runs.resume import reopen as reopen
     from monitor.runs.run import Run as Run
     from monitor.runs.status import RunStatus as RunStatus
@@ -133,14 +133,14 @@ _MODULES = {
     "Logger": "monitor.logger",
     "MemorySink": "monitor.sinks.memory",
     "MissingExtra": "monitor.errors",
-    "Rule": "monitor.alerts",
+    "Rule": "monitor.rules.alerts",
     "Run": "monitor.runs.run",
     "RunStatus": "monitor.runs.status",
     "ScalarBlock": "monitor.scalar_block",
     "Sink": "monitor.sinks.base",
     "SinkStats": "monitor.stats",
     "SlowDown": "monitor.errors",
-    "StallRule": "monitor.alerts",
+    "StallRule": "monitor.rules.alerts",
     "SummaryWriter": "monitor.integrations.writer.summary_writer",
     "Stats": "monitor.stats",
     "StoredRun": "monitor.comparison.stored_runs",

@@ -10,7 +10,6 @@ from functools import partial
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any
 
-from monitor.alerts import Rule, StallRule, parse_rules
 from monitor.capture import validation
 from monitor.capture.calls.log_methods import LogMethods
 from monitor.capture.run_config import RunConfig
@@ -27,9 +26,10 @@ from monitor.recording.options import NOTHING, parse_record
 from monitor.recording.recorder import Recorder
 from monitor.records import Checkpoint, Config
 from monitor.remote.sending import start_upload
+from monitor.rules.alerts import Rule, StallRule, parse_rules
 from monitor.runs.opening import open_run
-from monitor.runs.process import interrupt_main_thread
-from monitor.runs.rank import process_rank
+from monitor.runs.processes.process import interrupt_main_thread
+from monitor.runs.processes.rank import process_rank
 from monitor.runs.run import Run
 from monitor.runs.status import RunStatus, ending
 from monitor.sinks import registry
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from monitor.capture.calls.null_logger import NullLogger
-    from monitor.halving import PruneRule
     from monitor.render.charts.grouping import Charts
+    from monitor.rules.halving import PruneRule
     from monitor.sinks.base import Sink
     from monitor.steering.controls import Controls
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from monitor.files import FileRange
+    from monitor.machine.files import FileRange
 
 TagGroup = tuple[str, ...]  # the tags of one log call
 

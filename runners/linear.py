@@ -59,8 +59,8 @@ def main(**params: Any) -> dict[str, float]:
     from runners.data.dataset import Dataset, Split
     from runners.launch.job import open_job
     from runners.training import losses, models, optimizers
+    from runners.training.checkpointing.state import TrainConfig
     from runners.training.loop import train
-    from runners.training.state import TrainConfig
 
     with open_job("linear", options) as job:
         options = job.options

@@ -123,9 +123,9 @@ def main(**params: Any) -> dict[str, float]:
     from runners.launch.job import open_job
     from runners.logistic_report import LogisticReport
     from runners.training import models, optimizers
+    from runners.training.checkpointing.state import TrainConfig
     from runners.training.evaluation import predict
     from runners.training.loop import train
-    from runners.training.state import TrainConfig
 
     with open_job("logistic", options) as job:
         options = job.options

@@ -74,8 +74,8 @@ def main(**params: Any) -> dict[str, float]:
     from runners.data import images
     from runners.launch.job import open_job
     from runners.training import losses, models, optimizers
+    from runners.training.checkpointing.state import TrainConfig
     from runners.training.loop import train
-    from runners.training.state import TrainConfig
 
     with open_job("mlp", options) as job:
         options = job.options

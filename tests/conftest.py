@@ -19,7 +19,8 @@ os.environ["MONITOR_RECORD"] = "none"
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.assets.cache import fetch
-from monitor.runs import environment, run
+from monitor.runs import run
+from monitor.runs.processes import environment
 from monitor.testing import wait_until
 from tests.support import fault_records
 from tests.support.browser import Page, chromium

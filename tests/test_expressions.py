@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.alerts import Rule, StallRule, parse_rule
-from monitor.expressions import parse_duration
+from monitor.rules.alerts import Rule, StallRule, parse_rule
+from monitor.rules.expressions import parse_duration
 from monitor.runs.filter import Filter
 
 DURATIONS = {"90s": 90, "90 s": 90, "90 seconds": 90, "1 minute": 60, "1.5h": 5400, "2 hours": 7200, "3d": 259200}

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from monitor import Logger, SpecError
 from monitor.cli import main
-from monitor.network import listener_user, tensorboard_port, visdom_port
+from monitor.machine.network import listener_user, tensorboard_port, visdom_port
 from monitor.sinks import registry
 from monitor.sinks.visdom.sink import VisdomSink
 

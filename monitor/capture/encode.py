@@ -22,7 +22,7 @@ from monitor.capture.snapshot import (
 )
 from monitor.metrics import GOALS, MAX_TAG_CHARS, Definition
 from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 
 if TYPE_CHECKING:
     from collections.abc import Callable

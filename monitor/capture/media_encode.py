@@ -70,7 +70,7 @@ def audio(known_tags: set[str], tag: str, samples: Any, step: int | None, sample
     snapshot = ArraySnapshot(samples)
 
     def build() -> Audio:
-        from monitor.render.media import encode_wav
+        from monitor.render.pictures.media import encode_wav
 
         array = snapshot.numpy()
         array = array[:, None] if array.ndim == 1 else array if array.shape[1] in (1, 2) else array.T
@@ -89,7 +89,7 @@ def video(known_tags: set[str], tag: str, frames: Any, step: int | None, fps: fl
     snapshot = ArraySnapshot(validation.images(frames, tag), MAX_FRAMES)
 
     def build() -> Video:
-        from monitor.render.media import encode_gif
+        from monitor.render.pictures.media import encode_gif
 
         frames = to_uint8(snapshot.numpy())
         return Video(tag, encode_gif(frames, fps), frames.shape[3], frames.shape[2], step, now)
@@ -154,7 +154,7 @@ def pr_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: int
     check = check_now(partial(check_output, pair, tag, are_probabilities=True), *pair)
 
     def build() -> PRCurve:
-        from monitor.render.classifier_curves import precision_recall
+        from monitor.render.reduction.classifier_curves import precision_recall
 
         check()
         counts, precision, recall = precision_recall(*output_of(pair), thresholds)
@@ -170,7 +170,7 @@ def roc_curve(known_tags: set[str], tag: str, target: Any, scores: Any, step: in
     check = check_now(partial(check_output, pair, tag, are_probabilities=False), *pair)
 
     def build() -> Curve:
-        from monitor.render.classifier_curves import receiver_operating_characteristic
+        from monitor.render.reduction.classifier_curves import receiver_operating_characteristic
 
         check()
         x, y, area = receiver_operating_characteristic(*output_of(pair), MAX_CURVE_POINTS)

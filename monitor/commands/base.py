@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from monitor.errors import MonitorError
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from monitor.commands.completion import complete_runs
 from monitor.commands.option_values import GivenPath, PlaceToRead, run_name
 from monitor.errors import DataError
 from monitor.remote.urls import cached_url, is_url
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.runs import editing
 from monitor.suggestions import hint
 

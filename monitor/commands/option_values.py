@@ -109,7 +109,7 @@ def is_installed(spec: str) -> bool:
 
 def alerts(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that alert rules can be parsed."""
-    from monitor.alerts import parse_rules
+    from monitor.rules.alerts import parse_rules
 
     return _checked(parse_rules, value, ctx, param)
 

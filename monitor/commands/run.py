@@ -35,8 +35,8 @@ from monitor.render.charts.grouping import CHARTS_VARIABLE
 from monitor.runs.listing import load
 from monitor.runs.opening import default_name
 from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
-from monitor.runs.process import signals_as_exit
-from monitor.runs.rank import process_rank
+from monitor.runs.processes.process import signals_as_exit
+from monitor.runs.processes.rank import process_rank
 from monitor.runs.run import Run
 from monitor.runs.scripts.script_runs import ScriptRuns, ending_of
 from monitor.runs.scripts.script_session import (

@@ -14,7 +14,7 @@ from monitor.commands.option_values import GivenPath, NameChoice, check_sinks, i
 from monitor.dashboards.session import echo, print_commands, start_dashboards, view_commands
 from monitor.runs.listing.found_runs import FoundRuns
 from monitor.runs.listing.stored_fields import PARTS
-from monitor.runs.process import signals_as_exit
+from monitor.runs.processes.process import signals_as_exit
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
 from monitor.sweeps.population import PERTURB_EVERY

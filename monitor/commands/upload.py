@@ -10,7 +10,7 @@ import click
 from monitor.commands.base import MonitorCommand, fail
 from monitor.errors import DataError, MonitorError
 from monitor.remote.urls import is_url, spool, spool_path, url_of
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.runs.listing import RunInfo, load, scan
 from monitor.runs.run_file import RUN_FILE
 from monitor.runs.status import RunStatus

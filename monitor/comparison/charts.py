@@ -10,12 +10,12 @@ from monitor.comparison.compare import ComparedRun, differing_settings
 from monitor.comparison.event_data import RunCurves, read_curves, read_points
 from monitor.comparison.groups import RunGroup, aggregate
 from monitor.metrics import is_system
-from monitor.render.charts.changes import ChangeMark
-from monitor.render.charts.curve import Band, ChartCurve
-from monitor.render.charts.curves import curve_chart
+from monitor.render.charts.curves.changes import ChangeMark
+from monitor.render.charts.curves.chart import curve_chart
+from monitor.render.charts.curves.curve import Band, ChartCurve
 from monitor.render.charts.parallel import ParallelRun, parallel_chart
 from monitor.render.charts.style import color
-from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.render.reduction.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.runs.run_file import parse_number
 
 if TYPE_CHECKING:

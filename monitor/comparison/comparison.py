@@ -11,7 +11,7 @@ from monitor.comparison.compare import find_runs, load_run
 from monitor.comparison.side_by_side import SideBySide
 from monitor.comparison.views.page_builder import build_page
 from monitor.errors import DataError
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 from monitor.runs.run import Run
 
 if TYPE_CHECKING:

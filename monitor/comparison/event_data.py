@@ -15,7 +15,7 @@ from monitor.events.index.index_update import current_index, update_index
 from monitor.events.index.run_index import TooManyCurves
 from monitor.events.reading.history import fold_history, select_tags
 from monitor.events.reading.reader import EventReader, read_history
-from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.render.reduction.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.runs.run_file import RUN_FILE
 from monitor.scalar_block import ScalarBlock
 

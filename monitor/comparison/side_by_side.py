@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.comparison.event_data import OnError, RunCurves
-    from monitor.render.charts.curve import ChartCurve
+    from monitor.render.charts.curves.curve import ChartCurve
     from monitor.render.charts.style import Figure
 
 MAX_CHARTS = 36  # of a page; the metrics that most runs share come first

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from monitor.errors import MonitorError
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.sinks.base import DashboardSink
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def where_to_look(run: Run, sinks: Iterable[Sink]) -> str:
 
 def _is_up(url: str) -> bool:
     """Tell whether a server is there, as far as that is known without waiting for a network."""
-    from monitor.network import is_loopback, listens
+    from monitor.machine.network import is_loopback, listens
 
     address = urlsplit(url)
     host = address.hostname or ""
@@ -79,7 +79,7 @@ def _is_up(url: str) -> bool:
 
 def _page(sink: DashboardSink, run: Run) -> str:
     """Return the address of the run's page; on a server of this machine, the page is there then."""
-    from monitor.network import is_loopback
+    from monitor.machine.network import is_loopback
     from monitor.sinks import registry
 
     address = sink.page_url(run)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from monitor.dashboards.ownership.lease_files import BY_USER, is_same_server, served, served_urls
 from monitor.dashboards.ownership.leases import Lease, ServerEndingError
 from monitor.dashboards.server_process import DashboardServer, wait_until_gone
-from monitor.network import fetch_json, free_port, is_loopback, listener_user, listens, tensorboard_port
+from monitor.machine.network import fetch_json, free_port, is_loopback, listener_user, listens, tensorboard_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.ownership.lease_files import served_urls
 from monitor.errors import MonitorError
-from monitor.files import atomic_write
-from monitor.network import fetch_json, visdom_port
+from monitor.machine.files import atomic_write
+from monitor.machine.network import fetch_json, visdom_port
 from monitor.records import Text
 from monitor.runs.run import Run
 from monitor.sinks import registry

@@ -21,10 +21,10 @@ from monitor.dashboards.keeper import DashboardKeeper
 from monitor.dashboards.launcher import serve_sink, serve_tensorboard
 from monitor.dashboards.ownership.leases import start_lock
 from monitor.dashboards.ownership.parent_watch import idle_minutes
-from monitor.network import is_loopback
+from monitor.machine.network import is_loopback
 from monitor.remote.urls import display_path
-from monitor.render.escaping import escape_control_chars
-from monitor.runs.rank import is_on_several_machines
+from monitor.render.text.escaping import escape_control_chars
+from monitor.runs.processes.rank import is_on_several_machines
 from monitor.sinks.base import DashboardSink
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 
 
 class _ShowNamesAsText(logging.Filter):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.errors import AlertError
-from monitor.halving import parse_prune
-from monitor.runs.rank import process_rank
+from monitor.rules.halving import parse_prune
+from monitor.runs.processes.rank import process_rank
 from monitor.runs.trials.pruning import pruner_of, trial_by_hand
 from monitor.runs.trials.trial import Trial, current_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from monitor.halving import PruneRule
+    from monitor.rules.halving import PruneRule
     from monitor.runs.run import Run
     from monitor.sinks.run_status import RunStatusSink
 

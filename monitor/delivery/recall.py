@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from monitor.delivery.counters import RETRY
+from monitor.delivery.workers.counters import RETRY
 from monitor.events.files import event_files
 from monitor.records import Record
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:
     from monitor.delivery.clock import Clock
-    from monitor.delivery.counters import Attempts
+    from monitor.delivery.workers.counters import Attempts
     from monitor.runs.run import Run
 
 History = Callable[[], Iterable[Sequence[Record]]]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from monitor.runs.rank import process_rank
+from monitor.runs.processes.rank import process_rank
 from monitor.sinks.base import DashboardSink
 from monitor.steering.controls import Controls
 

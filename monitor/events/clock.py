@@ -8,7 +8,7 @@ import numpy as np
 
 from monitor.events.reading.history import select_calls
 from monitor.metrics import is_system
-from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.render.reduction.downsampling import MAX_BUCKETS, DownsampledSeries
 
 if TYPE_CHECKING:
     from monitor.scalar_block import ScalarBlock

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from crc32c import crc32c
 
 from monitor.events.wire import fits_in_memory
-from monitor.files import open_regular
+from monitor.machine.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

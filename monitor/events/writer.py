@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from monitor.events.event_file import EventFile
 from monitor.events.file_recovery import Move, restore
 from monitor.events.framing import frame
-from monitor.files import FileRange
+from monitor.machine.files import FileRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable

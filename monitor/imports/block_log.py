@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING, BinaryIO
 from zlib import crc32
 
-from monitor.files import open_regular
+from monitor.machine.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.events.decoding import MAX_BUCKETS, MAX_COUNT, MAX_EDGE, MAX_TEXT_BYTES
 from monitor.events.media.decoding import MAX_AUDIO_BYTES, MAX_CLIPS
-from monitor.files import open_regular
 from monitor.imports.plain_text import html_text, table_cells
+from monitor.machine.files import open_regular
 from monitor.records import Audio, Figure, Histogram, Images, Mesh, Record, Table, Text, Video
 
 if TYPE_CHECKING:

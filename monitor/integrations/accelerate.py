@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
 
-    from monitor.alerts import Rule, StallRule
     from monitor.logger import Logger
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 

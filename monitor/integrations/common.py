@@ -13,11 +13,11 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from monitor.alerts import parse_rules
 from monitor.logger import Logger
 from monitor.metrics import SPLIT_ORDER
 from monitor.records import Summary
-from monitor.runs.rank import process_rank
+from monitor.rules.alerts import parse_rules
+from monitor.runs.processes.rank import process_rank
 from monitor.runs.reuse import take_over
 from monitor.runs.run import Run
 from monitor.runs.scripts.script_session import alerts_from_environment, default_directory, script_run
@@ -28,7 +28,7 @@ from monitor.sinks.registry import make_all, specs_from_environment
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from monitor.alerts import Rule, StallRule
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 log = logging.getLogger("monitor")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from monitor.alerts import Rule, StallRule
     from monitor.logger import Logger
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 _loggers: list[Logger] = []  # of the jobs that run in this process, the innermost last

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from monitor.alerts import Rule, StallRule
     from monitor.logger import Logger
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 __all__ = [

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-    from monitor.alerts import Rule, StallRule
     from monitor.logger import Logger
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 # How a trial ends, as the status of its run.

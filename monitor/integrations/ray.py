@@ -21,9 +21,9 @@ from ray.train.v2._internal.execution.callback import ControllerCallback, Report
 from ray.tune.logger import LoggerCallback
 from ray.tune.result import AUTO_RESULT_KEYS
 
-from monitor.alerts import parse_rules
 from monitor.integrations import common
 from monitor.integrations.reported import log_reported
+from monitor.rules.alerts import parse_rules
 from monitor.runs.scripts.script_session import alerts_from_environment
 from monitor.runs.status import RunStatus, exception_status
 from monitor.sinks import registry
@@ -31,8 +31,8 @@ from monitor.sinks import registry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from monitor.alerts import Rule, StallRule
     from monitor.logger import Logger
+    from monitor.rules.alerts import Rule, StallRule
 
 log = logging.getLogger("monitor")
 

@@ -7,10 +7,10 @@ import secrets
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from monitor.alerts import parse_rules
 from monitor.errors import DataError
 from monitor.integrations.common import LOGDIR, add_config, default_sinks, open_logger
 from monitor.logger import Logger
+from monitor.rules.alerts import parse_rules
 from monitor.runs.resume import continue_run, refuse_running
 from monitor.runs.scripts.script_session import alerts_from_environment
 from monitor.runs.settings.convert import as_mapping
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from monitor.alerts import Rule, StallRule
     from monitor.records import Record
+    from monitor.rules.alerts import Rule, StallRule
 
 log = logging.getLogger("monitor")
 

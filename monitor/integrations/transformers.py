@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
 
-    from monitor.alerts import Rule, StallRule
     from monitor.logger import Logger
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 SPLITS = ("eval", "test")  # transformers puts these before the metrics of held-out data, and nothing before the others

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from monitor.priority import OWN_GROUP, give_lowest_priority
+from monitor.machine.priority import OWN_GROUP, give_lowest_priority
 from monitor.recording.packages import known_packages, package_list, remember_packages, write_packages
 
 if TYPE_CHECKING:

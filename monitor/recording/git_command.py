@@ -10,8 +10,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from monitor.priority import OWN_GROUP
-from monitor.runs.environment import QUIET_GIT
+from monitor.machine.priority import OWN_GROUP
+from monitor.runs.processes.environment import QUIET_GIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.delivery.clock import CLOCK
 from monitor.recording.options import NOTHING, check_environment
 from monitor.records import Scalar
-from monitor.runs.environment import code_folders
+from monitor.runs.processes.environment import code_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path

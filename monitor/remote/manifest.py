@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from monitor.files import atomic_write, open_regular
+from monitor.machine.files import atomic_write, open_regular
 from monitor.remote.segments import Segment
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from monitor.errors import DataError
-from monitor.files import atomic_write, open_regular
+from monitor.machine.files import atomic_write, open_regular
 from monitor.remote.store import RUN_FILE, Stamp, Store
 from monitor.remote.urls import cache_path, cached_url, is_url
 

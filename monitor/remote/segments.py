@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from crc32c import crc32c
 
 from monitor.events.framing import frame
-from monitor.files import open_regular
+from monitor.machine.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import MonitorError
-from monitor.priority import lower_priority
+from monitor.machine.priority import lower_priority
 from monitor.remote.store import Store
 from monitor.remote.upload import RunUpload
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
 from monitor.events.files import event_files, runs_under
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 from monitor.runs.listing import load, scan
 from monitor.runs.run_file import RUN_FILE, read_run_file, timestamp
 from monitor.runs.status import RunStatus

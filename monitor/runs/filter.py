@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from monitor.errors import FilterError
-from monitor.expressions import COMPARISONS, OPERATOR, is_unit, parse_duration
+from monitor.rules.expressions import COMPARISONS, OPERATOR, is_unit, parse_duration
 
 LookUp = Callable[[str], Any]
 Test = Callable[[LookUp], bool]

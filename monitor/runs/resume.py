@@ -18,10 +18,10 @@ from monitor.events.files import event_files
 from monitor.events.framing import CHECKSUM, FrameReader, parse_event
 from monitor.events.reading.timeline_places import TimelinePlaces
 from monitor.events.writer import EventFileWriter
-from monitor.files import FileRange, atomic_write, open_regular
+from monitor.machine.files import FileRange, atomic_write, open_regular
 from monitor.remote.claims import to_resume
-from monitor.runs import process
 from monitor.runs.listing import load, scan
+from monitor.runs.processes import process
 from monitor.runs.run import Run
 from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
 from monitor.runs.scripts.script_session import is_held_by_supervisor

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from monitor.events.files import event_files
-from monitor.runs import process
 from monitor.runs.listing import STARTUP_S, load
+from monitor.runs.processes import process
 from monitor.runs.run import Run, process_fields
 from monitor.runs.run_file import RUN_FILE, timestamp
 from monitor.runs.scripts.script_session import is_held_by_supervisor

@@ -16,9 +16,9 @@ from monitor.errors import DataError
 from monitor.metrics import Goals
 from monitor.remote.claims import claim
 from monitor.remote.urls import is_url, spool_path, url_of
-from monitor.runs import process
-from monitor.runs.environment import git_revision, versions
 from monitor.runs.jsonable import to_jsonable
+from monitor.runs.processes import process
+from monitor.runs.processes.environment import git_revision, versions
 from monitor.runs.run_file import RUN_FILE, read_run_file, timestamp, write_run_file
 from monitor.runs.run_html import run_html
 from monitor.runs.scripts.script_session import announce, is_held_by_supervisor

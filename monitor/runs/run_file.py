@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
-from monitor.files import atomic_write, open_regular
+from monitor.machine.files import atomic_write, open_regular
 from monitor.runs.run_schema import MAX_FILE_BYTES, check_fields
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from monitor.metrics import sort_key
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.runs.run_file import parse_number
 
 if TYPE_CHECKING:

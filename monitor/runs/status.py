@@ -6,7 +6,7 @@ import signal
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from monitor.runs import process
+from monitor.runs.processes import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,9 +19,9 @@ from rich.progress import (
 from rich.text import Text as RichText
 
 from monitor import records as r
-from monitor.alerts import ALERT_TAG
 from monitor.metrics import goal, is_background, sort_key
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
+from monitor.rules.alerts import ALERT_TAG
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from monitor.records import (
     Summary,
     Text,
 )
-from monitor.render.histograms import bin_counts
-from monitor.render.images import image_grid
 from monitor.render.pictures.confusion import confusion_matrix_image
 from monitor.render.pictures.confusion_numbers import with_numbers
 from monitor.render.pictures.curve import curve_image
+from monitor.render.pictures.images import image_grid
 from monitor.render.pictures.predictions import prediction_grid, prediction_labels
-from monitor.render.prediction_timeline import timeline_image, with_timeline
+from monitor.render.reduction.histograms import bin_counts
+from monitor.render.reduction.prediction_timeline import timeline_image, with_timeline
 from monitor.sinks.media_encoding import MEDIA_ENCODERS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.render.images import PngImage
+    from monitor.render.pictures.images import PngImage
 
 HISTOGRAM_BINS = 64
 

@@ -8,9 +8,9 @@ from monitor.events import summaries
 from monitor.events.media import summaries as media_summaries
 from monitor.events.media.markdown_cells import to_rows
 from monitor.records import Audio, Detections, Figure, Mesh, PRCurve, Table, Video
-from monitor.render.figures import png_size
 from monitor.render.pictures.detections import detection_image
-from monitor.render.plotly_picture import plotly_picture
+from monitor.render.pictures.figures import png_size
+from monitor.render.pictures.plotly_picture import plotly_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.metrics import is_system, sort_key
 from monitor.records import Progress, Record, Scalar
-from monitor.render.charts.curve import ChartCurve
-from monitor.render.charts.curves import curve_chart
+from monitor.render.charts.curves.chart import curve_chart
+from monitor.render.charts.curves.curve import ChartCurve
 from monitor.render.charts.grid import chart_grid
 from monitor.render.charts.grouping import place_of
 from monitor.render.charts.style import color
-from monitor.render.downsampling import DownsampledSeries
-from monitor.render.escaping import escape_control_chars
-from monitor.render.live_table import live_table
 from monitor.render.plotly_json import encode_figure
+from monitor.render.reduction.downsampling import DownsampledSeries
+from monitor.render.text.escaping import escape_control_chars
+from monitor.render.text.live_table import live_table
 from monitor.sinks.base import Sink
 from monitor.sinks.registry import default_specs
 

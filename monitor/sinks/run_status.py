@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from monitor.alerts import ALERT_TAG, Rule, StallRule
-from monitor.halving import PRUNE_TAG
 from monitor.metrics import MAX_TAG_CHARS, MetricSummary
 from monitor.records import Config, Predictions, Progress, Record, Scalar, Text
+from monitor.rules.alerts import ALERT_TAG, Rule, StallRule
+from monitor.rules.halving import PRUNE_TAG
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.run_file import timestamp
 from monitor.runs.status import RunStatus

@@ -27,7 +27,7 @@ from monitor.sinks.event_encoding import encode_record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.files import FileRange
+    from monitor.machine.files import FileRange
     from monitor.runs.run import Run
     from monitor.scalar_block import TagGroup
 

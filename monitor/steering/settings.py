@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,7 +13,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from monitor.runs import process
+from monitor.runs.processes import process
 from monitor.runs.status import HEARTBEAT_TIMEOUT_S
 from monitor.runs.trials.trial import TRIALS_FOLDER
 from monitor.sweeps.locks import lock

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.runs import process
-from monitor.runs.process import signals_handled
+from monitor.runs.processes import process
+from monitor.runs.processes.process import signals_handled
 from monitor.sweeps.claims import Claim
 from monitor.sweeps.processes.sessions import end_session, end_strays, send_signal
 from monitor.sweeps.results import Result, Trial, is_ended, result_of

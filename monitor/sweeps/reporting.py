@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from monitor.dashboards.session import echo
 from monitor.errors import DataError
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.runs.run_file import read_run_file
 from monitor.runs.trials.population import EXPLOITS_FIELD, describe_exploit
 from monitor.suggestions import hint

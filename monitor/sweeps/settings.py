@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError, MonitorError, SpaceError
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 from monitor.metrics import GOALS
 from monitor.runs.settings.masking import mask_command
 from monitor.runs.trials.trial import SWEEP_SUFFIX, TRIALS_FOLDER

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError, SpaceError
-from monitor.halving import parse_settings
 from monitor.metrics import GOALS, goal
+from monitor.rules.halving import parse_settings
 from monitor.runs.opening import default_name
 from monitor.sweeps.description import read_description
 from monitor.sweeps.locks import SweepLock

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from monitor.records import Audio, Detections, Embedding, Figure, Mesh, PRCurve, Table, Video
-from monitor.render.classifier_curves import precision_recall
-from monitor.render.images import encode_png
-from monitor.render.media import encode_gif, encode_wav
+from monitor.render.pictures.images import encode_png
+from monitor.render.pictures.media import encode_gif, encode_wav
+from monitor.render.reduction.classifier_curves import precision_recall
 
 if TYPE_CHECKING:
     from monitor.records import Record

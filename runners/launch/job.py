@@ -33,7 +33,7 @@ from runners.launch.resume_options import (
     run_directory,
 )
 from runners.launch.session import open_logger
-from runners.training.checkpoints import Checkpoints, fingerprint, restore, restore_random_state
+from runners.training.checkpointing.checkpoints import Checkpoints, fingerprint, restore, restore_random_state
 from runners.training.distributed import DistributedContext, init_distributed
 from runners.training.optimizers import fit_scheduler
 from runners.training.run import TrainingRun

@@ -15,7 +15,7 @@ from monitor.runs.settings.convert import read_settings, to_settings
 from monitor.runs.trials.population import EXPLOITS_FIELD, Gate, describe_exploit, wait_at_gate
 from monitor.runs.trials.trial import current_population, current_trial
 from monitor.steering.settings import Setting
-from runners.training.checkpoints import CHECKPOINT_FOLDER
+from runners.training.checkpointing.checkpoints import CHECKPOINT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from monitor import Logger
     from runners.launch.options import TrainOptions
     from runners.launch.resume_options import ResumePoint
+    from runners.training.checkpointing.state import TrainState
     from runners.training.optimizers import Scheduler
     from runners.training.run import TrainingRun
-    from runners.training.state import TrainState
 
 SAVE_TRIES = 6  # each waits for ten seconds until what was logged is on disk
 OPTIMIZER_OPTIONS = ("lr", "momentum", "weight_decay")

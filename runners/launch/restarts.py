@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
-from monitor.runs import process
-from monitor.runs.rank import is_under_torchrun
+from monitor.runs.processes import process
+from monitor.runs.processes.rank import is_under_torchrun
 from monitor.runs.run_file import RUN_FILE, read_run_file
 from monitor.runs.status import RunStatus
 from runners.training.distributed import restart_count

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from monitor.errors import DataError, MonitorError
-from monitor.halving import NO_RULE
 from monitor.remote.claims import to_resume
+from monitor.rules.halving import NO_RULE
 from monitor.runs.jsonable import to_jsonable
 from monitor.runs.listing import scan
 from monitor.runs.run_file import RUN_FILE, read_run_file
@@ -130,7 +130,7 @@ def find_resume_point(
 def _find(runner: str, options: RunOptions, launchers: list[dict[str, Any]]) -> ResumePoint | str | None:
     """Find the run to resume, on rank 0; return an error as text, for all processes to raise."""
     from monitor.runs.resume import refuse_running
-    from runners.training import checkpoints
+    from runners.training.checkpointing import checkpoints
 
     try:
         path = restarted_run(options.logdir, launchers) or _earlier_attempt(options)
@@ -201,7 +201,7 @@ def check_config(point: ResumePoint, config: Mapping[str, Any], fingerprint: lis
 
     The device may differ, the number of epochs if the command line gives it, and what a population changes.
     """
-    from runners.training.checkpoints import differences
+    from runners.training.checkpointing.checkpoints import differences
 
     if point.checkpoint is None:
         return

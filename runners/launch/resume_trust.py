@@ -16,8 +16,8 @@ import click
 from click.core import ParameterSource
 
 from monitor.errors import DataError
-from monitor.network import is_this_machine
-from monitor.render.escaping import escape_control_chars
+from monitor.machine.network import is_this_machine
+from monitor.render.text.escaping import escape_control_chars
 from monitor.runs.jsonable import to_jsonable
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from monitor.remote.sending import Uploading
 from monitor.remote.store import StoreError
 from monitor.remote.urls import display_path
 from monitor.runs.output.capture import OUTPUT_FILE, captured_output
-from monitor.runs.process import signals_as_exit, signals_put_off
-from monitor.runs.rank import is_under_torchrun
+from monitor.runs.processes.process import signals_as_exit, signals_put_off
+from monitor.runs.processes.rank import is_under_torchrun
 from monitor.sinks import registry
 from monitor.sinks.console import ConsoleSink
 

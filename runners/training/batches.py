@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runners.data.dataset import Split
+    from runners.training.checkpointing.state import TrainConfig
     from runners.training.distributed import DistributedContext
-    from runners.training.state import TrainConfig
 
 
 class Batch(NamedTuple):

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from runners.data.dataset import Dataset, Split
     from runners.training.batches import Batch
+    from runners.training.checkpointing.state import TrainConfig
     from runners.training.losses import Loss
     from runners.training.optimizers import Scheduler
     from runners.training.run import TrainingRun
-    from runners.training.state import TrainConfig
 
 MIN_HISTOGRAM_VALUES = 8  # a parameter with fewer gets no histogram
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from runners.data.dataset import Dataset
     from runners.training.batches import Batch
+    from runners.training.checkpointing.state import TrainConfig, TrainState
     from runners.training.run import TrainingRun
-    from runners.training.state import TrainConfig, TrainState
 
 GRADIENT_NORM_INTERVAL = 10  # steps from one gradient norm to the next, at least
 MAX_REPORTED_EPOCHS = 20  # of a run with very many epochs

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runners.training.checkpointing.state import TrainState
 from runners.training.distributed import DistributedContext
-from runners.training.state import TrainState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from monitor import Logger
-    from runners.training.checkpoints import Checkpoints
+    from runners.training.checkpointing.checkpoints import Checkpoints
 
 
 @dataclass

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from monitor.runs.environment import versions
+from monitor.runs.processes.environment import versions
 from tests.benchmarks import at_scale, calls, faults, loops, scale, serving, throughput, wholes
 from tests.benchmarks.measure import COLUMNS, Row
 

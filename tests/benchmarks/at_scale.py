@@ -7,7 +7,7 @@ import platform
 from datetime import date
 from pathlib import Path
 
-from monitor.runs.environment import versions
+from monitor.runs.processes.environment import versions
 from tests.benchmarks import arithmetic, board, listing, object_store, reading, sweeping
 
 PARTS = (reading.rows, listing.rows, sweeping.rows, object_store.rows, board.rows)

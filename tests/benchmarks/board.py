@@ -22,7 +22,7 @@ import numpy as np
 from monitor import ScalarBlock
 from monitor.events.index.index_update import update_index
 from monitor.events.scalars.encoding import encode_scalars
-from monitor.network import fetch_json
+from monitor.machine.network import fetch_json
 from tests.benchmarks import arithmetic
 from tests.benchmarks.measure import Row
 from tests.support.servers import free_port

@@ -14,7 +14,7 @@ from statistics import median
 import psutil
 
 from monitor import Logger
-from monitor.network import local_opener
+from monitor.machine.network import local_opener
 from tests.benchmarks.measure import Row
 from tests.support.servers import free_port
 

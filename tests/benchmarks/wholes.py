@@ -17,9 +17,9 @@ from torch.nn.functional import cross_entropy
 from monitor import Logger
 from runners.data.dataset import Dataset, Split
 from runners.training import loop
+from runners.training.checkpointing.state import TrainConfig
 from runners.training.models import MLP
 from runners.training.run import TrainingRun
-from runners.training.state import TrainConfig
 from tests.benchmarks.measure import Row, paired, visdom_server
 
 SIZE, BATCH, PASSES = 60_000, 200, 3

@@ -15,8 +15,8 @@ from tensorboardX import SummaryWriter
 
 from monitor import Logger
 from monitor.cli import main
-from monitor.runs import process
 from monitor.runs.listing import load
+from monitor.runs.processes import process
 from monitor.runs.run_file import timestamp
 from monitor.sinks.visdom.sink import VisdomSink
 from tests.support import event_reader

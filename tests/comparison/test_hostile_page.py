@@ -18,7 +18,7 @@ from monitor import Logger
 from monitor.cli import main
 from monitor.comparison.compare import ComparedRun
 from monitor.comparison.comparison import Comparison
-from monitor.render.escaping import CONTROL_CHARS
+from monitor.render.text.escaping import CONTROL_CHARS
 
 if TYPE_CHECKING:
     from pathlib import Path

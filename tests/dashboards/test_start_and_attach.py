@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from monitor import network
 from monitor.dashboards import launcher
+from monitor.machine import network
 from monitor.sinks.visdom.sink import VisdomSink
 from monitor.testing import wait_until
 from tests.support import event_reader

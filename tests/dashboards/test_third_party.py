@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from monitor import DashboardSink, Logger, Record, Run, Scalar
 from monitor.cli import main
 from monitor.dashboards.session import save_pages, start_dashboards, view_commands
-from monitor.network import listens
+from monitor.machine.network import listens
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from monitor import Logger
-from monitor.alerts import Rule, StallRule, parse_rule
 from monitor.cli import main
 from monitor.errors import AlertError
 from monitor.records import Text
+from monitor.rules.alerts import Rule, StallRule, parse_rule
 from monitor.sinks.memory import MemorySink
 from monitor.testing import wait_until
 from tests.support import event_reader

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import TimeoutError as TimedOut
 
 from monitor import Images, Logger
-from monitor.render.images import image_grid
+from monitor.render.pictures.images import image_grid
 from monitor.runs.resume import reopen
 from monitor.testing import wait_until
 from tests.support.class_names import CIFAR100, FASHION

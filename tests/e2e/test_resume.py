@@ -17,7 +17,7 @@ from monitor.errors import DataError
 from monitor.runs.listing import load
 from monitor.runs.resume import mark_lost_runs, reopen
 from monitor.testing import wait_until
-from runners.training import checkpoints
+from runners.training.checkpointing import checkpoints
 from tests.support import event_reader
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from monitor.cli import main
-from runners.training import checkpoints
+from runners.training.checkpointing import checkpoints
 from runners.training.optimizers import SCHEDULERS, fit_scheduler
 from tests.support import event_reader
 from tests.support.resuming import resume, train

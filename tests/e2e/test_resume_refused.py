@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from monitor import Logger
 from monitor.cli import main
-from runners.training import checkpoints
+from runners.training.checkpointing import checkpoints
 from tests.support import event_reader
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def test_what_cannot_be_resumed_is_refused(run: Path, tmp_path: Path) -> None:
 
 def test_a_run_that_goes_on_is_not_resumed(run: Path, start: Start) -> None:
     sleeper = start("-c", "import sys; print(1, flush=True); sys.stdin.read(); import time; time.sleep(60)")
-    from monitor.runs import process
+    from monitor.runs.processes import process
 
     fields = json.loads((run / "run.json").read_text())
     fields |= {"status": "running", "pid": sleeper.pid, "process": process.identity(sleeper.pid)}

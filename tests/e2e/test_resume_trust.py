@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from monitor.cli import main
 from monitor.sinks.visdom.client import VisdomClient
-from runners.training import checkpoints
+from runners.training.checkpointing import checkpoints
 from tests.runners.test_checkpoints import save_as
 
 if TYPE_CHECKING:

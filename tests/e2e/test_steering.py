@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from monitor.testing import wait_until
-from runners.training import checkpoints
+from runners.training.checkpointing import checkpoints
 from tests.support import event_reader
 from tests.support.browser import FIND_WINDOW, Page
 from tests.support.resuming import resume, settings, train

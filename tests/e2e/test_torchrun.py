@@ -18,10 +18,10 @@ from monitor import Logger
 from monitor.cli import main
 from monitor.events.files import event_files
 from monitor.runs.listing import load, scan
-from monitor.runs.rank import without_ranks
+from monitor.runs.processes.rank import without_ranks
 from monitor.runs.trials.rungs import Rungs
 from monitor.testing import wait_until
-from runners.training import checkpoints
+from runners.training.checkpointing import checkpoints
 from runners.training.distributed import DistributedContext
 from tests.support import event_reader
 from tests.support.servers import free_port
@@ -202,7 +202,7 @@ def test_a_trial_inherits_no_rank(start: Start) -> None:
     outer = {name: value for names in [*LAUNCHERS, *TASKS] for name, value in names.items()}
     clean = without_ranks({**outer, "LOCAL_RANK": "1", "PATH": "/bin"})
     assert clean == {"PATH": "/bin"}
-    code = "from monitor.runs.rank import process_rank; print(process_rank())"
+    code = "from monitor.runs.processes.rank import process_rank; print(process_rank())"
     own = start("-c", code, env=without_ranks({**os.environ, **outer}), fresh=True)
     assert own.communicate(timeout=60)[0] == "0\n"
     inner = {**without_ranks({**os.environ, **outer}), "RANK": "2", "WORLD_SIZE": "4"}

@@ -19,7 +19,7 @@ from monitor.events.framing import frame
 from monitor.events.reading.reader import read_history
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.records import Scalar
-from monitor.render.downsampling import DownsampledSeries
+from monitor.render.reduction.downsampling import DownsampledSeries
 from tests.events.test_event_file_properties import damaged
 from tests.support import foreign, hostile_events
 from tests.support.both_readers import TAGS, check, files

@@ -16,7 +16,7 @@ from monitor.events.framing import frame
 from monitor.events.index import index_update, live_index
 from monitor.events.index.index_update import current_index, update_index
 from monitor.events.index.run_index import INDEX_FILE, TooManyCurves, load_index
-from monitor.render.downsampling import DownsampledSeries
+from monitor.render.reduction.downsampling import DownsampledSeries
 from monitor.runs.listing.foreign import ForeignRun
 from tests.support import event_reader, foreign, hostile_events
 from tests.support.indexed_runs import STEPS, TAGS, events, from_files, make_run, plain

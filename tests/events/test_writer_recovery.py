@@ -22,7 +22,7 @@ from tests.support.blocked_paths import block
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from monitor.files import FileRange
+    from monitor.machine.files import FileRange
 
 
 class Points:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from monitor.render.charts.changes import ChangeMark
-from monitor.render.charts.curve import ChartCurve, curve_of
-from monitor.render.charts.curves import curve_chart
+from monitor.render.charts.curves.changes import ChangeMark
+from monitor.render.charts.curves.chart import curve_chart
+from monitor.render.charts.curves.curve import ChartCurve, curve_of
+from monitor.render.charts.curves.ranges import robust_range
+from monitor.render.charts.curves.smoothing import is_noisy
 from monitor.render.charts.grid import chart_grid
 from monitor.render.charts.parallel import ParallelRun, parallel_chart
-from monitor.render.charts.ranges import robust_range
-from monitor.render.charts.smoothing import is_noisy
 from monitor.render.charts.style import color
 from monitor.render.charts.x_axes import Clock, fill_choices
-from monitor.render.downsampling import DownsampledSeries
-from monitor.render.names import distinct_names
+from monitor.render.reduction.downsampling import DownsampledSeries
+from monitor.render.text.names import distinct_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

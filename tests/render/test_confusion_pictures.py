@@ -13,7 +13,7 @@ from monitor.metrics import CONFUSION_KEY
 from monitor.render.charts.confusion import MAX_CLASSES, confusion_chart, confusion_size
 from monitor.render.pictures.confusion import arrange_confusion_matrix, confusion_matrix_image
 from monitor.render.pictures.confusion_numbers import read_numbers, with_numbers
-from monitor.render.png_text import with_text
+from monitor.render.pictures.png_text import with_text
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.record_windows import confusion
 from tests.support.class_names import CIFAR100, FASHION, LONG, NAMES

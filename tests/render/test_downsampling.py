@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.render.downsampling import DownsampledSeries
+from monitor.render.reduction.downsampling import DownsampledSeries
 
 
 def test_a_short_series_is_kept_whole() -> None:

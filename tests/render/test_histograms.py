@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor import records as r
-from monitor.render.histograms import even_bins
+from monitor.render.reduction.histograms import even_bins
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.record_windows import histogram
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from monitor import records as r
-from monitor.render.images import PADDING_PX, PngImage, image_grid
+from monitor.render.pictures.images import PADDING_PX, PngImage, image_grid
 from monitor.sinks.visdom.windows import image_window
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from monitor import Logger, MemorySink, Text
 from monitor.events.reading.reader import read_history
-from monitor.render.markdown import MAX_CHARS, to_html
+from monitor.render.text.markdown import MAX_CHARS, to_html
 from monitor.sinks.visdom.record_windows import texts
 from tests.support import event_reader
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from monitor.prediction_timeline import FORGOTTEN, MAX_TESTS, PredictionTimeline, first_test, identity
 from monitor.render.charts.timeline import timeline_chart
-from monitor.render.prediction_timeline import COLORS, read_timeline, timeline_image
+from monitor.render.reduction.prediction_timeline import COLORS, read_timeline, timeline_image
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 1, 8, 8), np.uint8)
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from monitor.cli import main
 from monitor.events import summaries
 from monitor.events.framing import frame
-from runners.training import checkpoints
-from runners.training.checkpoint_file import digest
+from runners.training.checkpointing import checkpoints
+from runners.training.checkpointing.checkpoint_file import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from monitor import Logger, Run
 from runners import logistic, mlp
 from runners.data import images, tables
-from runners.training import checkpoints
-from runners.training.random_state import random_state
+from runners.training.checkpointing import checkpoints
+from runners.training.checkpointing.random_state import random_state
 from tests.support import event_reader
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from runners.training import loop
-from runners.training.state import TrainConfig, TrainState
+from runners.training.checkpointing.state import TrainConfig, TrainState
 
 if TYPE_CHECKING:
     import pytest

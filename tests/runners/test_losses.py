@@ -11,9 +11,9 @@ import torch
 from runners.data import images
 from runners.training import models
 from runners.training.batches import batches
+from runners.training.checkpointing.state import TrainConfig
 from runners.training.distributed import DistributedContext
 from runners.training.losses import LOSSES, Loss, binary, one_vs_rest
-from runners.training.state import TrainConfig
 
 O = (2.0, -1.0, 0.5)  # noqa: E741 - the paper's name; the true class is the first
 P = [exp(o) / sum(map(exp, O)) for o in O]  # σ(o)

@@ -14,10 +14,10 @@ from runners import choices, mlp
 from runners.data import images
 from runners.data.dataset import Split
 from runners.training import loop, losses, models, optimizers
+from runners.training.checkpointing.state import TrainConfig
 from runners.training.distributed import DistributedContext
 from runners.training.evaluation import evaluate, log_metrics
 from runners.training.run import TrainingRun
-from runners.training.state import TrainConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from monitor.runs.trials.trial import SWEEP_VARIABLE, Population, Trial
 from runners.launch.options import CHANGEABLE
 from runners.launch.population import change_optimizer
 from runners.launch.resume_options import ResumePoint
-from runners.training import checkpoints
+from runners.training.checkpointing import checkpoints
 from runners.training.optimizers import make_optimizer, make_scheduler
 from tests.support import event_reader
 from tests.support.resuming import train

@@ -12,7 +12,7 @@ import click
 import pytest
 from torch.distributed import DistStoreError, TCPStore  # type: ignore[attr-defined]
 
-from monitor.runs import process
+from monitor.runs.processes import process
 from monitor.runs.run_file import timestamp
 from runners.launch.restarts import restarted_run
 from runners.training.distributed import TIMEOUT_VARIABLE, rank_timeout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.runs.command_line import typed_command
+from monitor.runs.processes.command_line import typed_command
 
 
 @pytest.mark.parametrize(

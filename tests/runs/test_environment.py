@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from monitor.runs.environment import git_revision
+from monitor.runs.processes.environment import git_revision
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ from click.testing import CliRunner, Result
 from monitor import Logger, Run
 from monitor.cli import main
 from monitor.errors import FilterError
-from monitor.runs import process
 from monitor.runs.filter import Filter
 from monitor.runs.listing import load, scan, sort_runs, walk
+from monitor.runs.processes import process
 from monitor.runs.run_file import timestamp
 from monitor.testing import wait_until
 
@@ -45,7 +45,7 @@ def write(folder: Path, **fields: Any) -> Path:
 ENDING = """
 import os, signal, sys, time
 from monitor import Logger
-from monitor.runs.process import signals_as_exit
+from monitor.runs.processes.process import signals_as_exit
 with signals_as_exit(), Logger(sys.argv[1], []) as log:
     for step in range(5):
         log.scalars({"test/loss": [3.0, 1.0, 2.0, float("nan"), 2.5][step], "test/accuracy": step / 10}, step)

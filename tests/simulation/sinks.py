@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from monitor import BadRecord, Checkpoint, Scalar, SlowDown, Text
 from monitor.capture.snapshot import PendingRecord
 from monitor.events.scalars.encoding import encode_scalars
-from monitor.files import FileRange
+from monitor.machine.files import FileRange
 from monitor.sinks.base import Sink
 
 if TYPE_CHECKING:

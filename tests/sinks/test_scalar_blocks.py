@@ -14,8 +14,8 @@ from rich.console import Console
 
 from monitor import Scalar, ScalarBlock, Text
 from monitor import records as r
-from monitor.alerts import parse_rules
 from monitor.metrics import MAX_METRICS, MetricSummary
+from monitor.rules.alerts import parse_rules
 from monitor.sinks.console import ConsoleSink
 from monitor.sinks.run_status import FIRST_NON_FINITE, RunStatusSink
 from monitor.sinks.visdom.page_state import PageState

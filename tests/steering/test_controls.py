@@ -151,7 +151,7 @@ def read(file: Path) -> str:
 PAUSED = """
 import sys, torch
 from monitor import Logger, MemorySink
-from monitor.runs.process import signals_as_exit
+from monitor.runs.processes.process import signals_as_exit
 optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
 with signals_as_exit(), Logger(sys.argv[1], [MemorySink()], controls={"lr": optimizer}) as log:
     log.controls.listens = True

@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from monitor.runs.listing import RunInfo, scan
-from monitor.runs.process import is_alive
+from monitor.runs.processes.process import is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path

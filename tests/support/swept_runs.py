@@ -7,7 +7,7 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
-from monitor.runs import process
+from monitor.runs.processes import process
 from tests.support import foreign
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from monitor import Logger
 from monitor.errors import AlertError
-from monitor.halving import Halving, PruneRule, parse_prune, parse_settings
+from monitor.rules.halving import Halving, PruneRule, parse_prune, parse_settings
 from monitor.runs.trials.pruning import Pruner
 from monitor.runs.trials.rungs import Rungs
 

@@ -55,13 +55,13 @@ class _Matplotlib:
         try:
             self._copied = copy_figure(figure)
         except Exception:  # a lambda as a formatter, or an artist of the user that has no pickle
-            from monitor.render.figures import draw
+            from monitor.render.pictures.figures import draw
 
             self._png = draw(figure)
         self.nbytes = len(self._copied) + len(self._png)
 
     def content(self) -> tuple[bytes, str]:
-        from monitor.render.figures import draw
+        from monitor.render.pictures.figures import draw
 
         if self._copied:
             copied, self._copied = self._copied, b""

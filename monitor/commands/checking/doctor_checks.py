@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import TYPE_CHECKING, NamedTuple
 
-from monitor.network import (
+from monitor.machine.network import (
     TENSORBOARD_PORT_VARIABLE,
     VISDOM_PORT_VARIABLE,
     is_tensorboard,

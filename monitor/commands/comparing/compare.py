@@ -14,7 +14,7 @@ from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_runs, complete_sinks
 from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.comparison.compare import find_runs, find_sweep, load_run
-from monitor.runs.process import signals_as_exit
+from monitor.runs.processes.process import signals_as_exit
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def compare(
 
 def write_page(file: Path, page: str) -> None:
     """Write a page and say so; if that fails, exit with status 2 and one line."""
-    from monitor.files import atomic_write
+    from monitor.machine.files import atomic_write
 
     try:
         atomic_write(file, page)

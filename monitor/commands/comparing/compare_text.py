@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.commands.comparing.fitted_table import TextColumn, fits, fitted_table
 from monitor.comparison.compare import ComparedRun, best_runs, differing_settings
-from monitor.render.escaping import escape_control_chars
-from monitor.render.names import distinct_names
+from monitor.render.text.escaping import escape_control_chars
+from monitor.render.text.names import distinct_names
 from monitor.runs.run_file import parse_number
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from monitor.comparison.side_by_side import SideBySide
-    from monitor.render.charts.curve import ChartCurve
+    from monitor.render.charts.curves.curve import ChartCurve
 
 PLOT_LINES = 16
 MAX_PLOT_COLUMNS = 110
@@ -118,8 +118,8 @@ def plot(tag: str, curves: Sequence[ChartCurve], width: int, *, colors: bool = F
     """Return a plot of one metric of all runs, drawn with characters, as the charts of the page show it."""
     import plotext
 
-    from monitor.render.charts.curves import identical
-    from monitor.render.charts.ranges import robust_range
+    from monitor.render.charts.curves.chart import identical
+    from monitor.render.charts.curves.ranges import robust_range
 
     plotext.clear_figure()
     plotext.plotsize(width, PLOT_LINES)

@@ -9,7 +9,7 @@ import click
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_runs
 from monitor.commands.option_values import GivenPath, PlaceToRead
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.suggestions import hint
 
 

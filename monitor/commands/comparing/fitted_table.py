@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from monitor.commands.base import as_text
 from monitor.commands.listing.text_lines import width_of
-from monitor.render.escaping import escape_control_chars
-from monitor.render.names import distinct_names
+from monitor.render.text.escaping import escape_control_chars
+from monitor.render.text.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

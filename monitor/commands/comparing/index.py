@@ -9,7 +9,7 @@ import click
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_runs
 from monitor.commands.option_values import PlaceToRead
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 
 
 @click.command(cls=MonitorCommand)

@@ -21,7 +21,7 @@ from monitor.metrics import sort_key
 from monitor.remote.mirror import refresh_list
 from monitor.remote.store import StoreError
 from monitor.remote.urls import display_path
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.runs.filter import Filter
 from monitor.runs.listing import COLUMNS, RunInfo, sort_runs
 from monitor.runs.listing.found_runs import FoundRuns

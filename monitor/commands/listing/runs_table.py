@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from monitor.commands.listing.text_lines import Lines, one_line, shortened, shortened_end, width_of
 from monitor.metrics import sort_key
-from monitor.render.names import distinct_names
+from monitor.render.text.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

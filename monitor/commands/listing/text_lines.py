@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

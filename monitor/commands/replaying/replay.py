@@ -13,7 +13,7 @@ from monitor.commands.option_values import GivenPath, PlaceToRead
 from monitor.dashboards.session import echo, keep_dashboards_up, print_commands, start_dashboards, view_commands
 from monitor.remote.mirror import keep_current, refresh_runs
 from monitor.runs.listing import scan
-from monitor.runs.process import signals_as_exit
+from monitor.runs.processes.process import signals_as_exit
 from monitor.sinks import registry
 from monitor.sinks.base import DashboardSink
 from monitor.suggestions import hint

@@ -19,9 +19,9 @@ from monitor.dashboards.launcher import default_data_folder
 from monitor.dashboards.ownership.lease_files import BY_RUN, BY_USER
 from monitor.dashboards.ownership.leases import Lease, server_lease
 from monitor.dashboards.ownership.parent_watch import Pages, exit_with_last_lease, exit_with_parent
-from monitor.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, free_port, is_loopback
+from monitor.machine.network import TENSORBOARD_PORT_VARIABLE, VISDOM_PORT_VARIABLE, free_port, is_loopback
 from monitor.remote.mirror import keep_current
-from monitor.runs.process import signals_as_exit
+from monitor.runs.processes.process import signals_as_exit
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_HOST = "127.0.0.1"

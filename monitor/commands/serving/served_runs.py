@@ -14,7 +14,7 @@ from monitor.runs.filter import Filter
 from monitor.runs.listing import sort_runs
 from monitor.runs.listing.found_runs import FoundRuns
 from monitor.runs.listing.stored_fields import LISTED_PARTS
-from monitor.runs.process import signals_as_exit
+from monitor.runs.processes.process import signals_as_exit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,13 +12,13 @@ from monitor.comparison.event_data import find_index
 from monitor.comparison.groups import group_runs
 from monitor.events.reading.reader import EventReader
 from monitor.records import Figure, Restart, Scalar
-from monitor.render.charts.curve import ChartCurve, curve_of
-from monitor.render.charts.curves import MAX_LEGEND_ABOVE, curve_chart
+from monitor.render.charts.curves.chart import MAX_LEGEND_ABOVE, curve_chart
+from monitor.render.charts.curves.curve import ChartCurve, curve_of
 from monitor.render.charts.style import color
 from monitor.render.charts.x_axes import Clock
-from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
-from monitor.render.names import distinct_names
 from monitor.render.plotly_json import encode_figure
+from monitor.render.reduction.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.render.text.names import distinct_names
 from monitor.runs.listing import load
 from monitor.runs.run import Run
 from monitor.scalar_block import ScalarBlock

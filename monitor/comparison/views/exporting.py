@@ -14,7 +14,7 @@ import numpy as np
 
 from monitor.comparison.stored_runs import columns_of
 from monitor.errors import DataError, MissingExtra
-from monitor.files import replacing
+from monitor.machine.files import replacing
 from monitor.runs.jsonable import to_jsonable
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from monitor.comparison.views.pictures import Pictures, read_pictures
 from monitor.comparison.views.run_details import run_details
 from monitor.metrics import SYSTEM_PREFIX
 from monitor.render.charts.style import color
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 from monitor.runs.listing import load
 from monitor.runs.run_file import parse_number, parse_time
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from monitor.comparison.side_by_side import SideBySide
-    from monitor.render.downsampling import DownsampledSeries
+    from monitor.render.reduction.downsampling import DownsampledSeries
 
 MAX_TEXT_CHARS = 2000  # of a name or a setting
 MAX_SETTINGS = 200

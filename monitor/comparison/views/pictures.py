@@ -127,7 +127,7 @@ def _encode(record: Images, side: int) -> bytes:
     """Return the grid of pictures as a WebP file at most `side` pixels wide; a small one without loss."""
     from PIL import Image
 
-    from monitor.render.images import image_grid
+    from monitor.render.pictures.images import image_grid
 
     grid: Image.Image = Image.open(io.BytesIO(image_grid(record).png))
     file = io.BytesIO()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from monitor.alerts import ALERT_TAG
 from monitor.comparison.event_data import read_others
-from monitor.files import open_regular
+from monitor.machine.files import open_regular
 from monitor.records import Text
-from monitor.runs.command_line import typed_command
+from monitor.rules.alerts import ALERT_TAG
 from monitor.runs.editing import NOTES_TAG, TAGS_TAG
 from monitor.runs.listing import RunInfo, load
+from monitor.runs.processes.command_line import typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

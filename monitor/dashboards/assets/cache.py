@@ -19,7 +19,7 @@ from typing import NamedTuple
 from monitor.dashboards.assets import sources
 from monitor.dashboards.assets.manifest import ASSETS, Asset
 from monitor.errors import MonitorError
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 
 __all__ = ["ASSETS", "ASSET_HELP", "Asset", "State", "cache_dir", "ensure", "export", "fetch", "verify"]
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.runs import process
+from monitor.runs.processes import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

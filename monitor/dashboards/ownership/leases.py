@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.ownership.lease_files import BY_USER, lease_folder, lease_path
-from monitor.runs import process
+from monitor.runs.processes import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,8 @@ from monitor.dashboards.ownership.lease_files import BY_USER, lease_folder
 from monitor.dashboards.ownership.leases import Lease
 from monitor.dashboards.ownership.parent_watch import idle_minutes
 from monitor.dashboards.server_process import wait_until_gone
-from monitor.network import is_tensorboard, is_visdom, tensorboard_port, visdom_port
-from monitor.runs import process
+from monitor.machine.network import is_tensorboard, is_visdom, tensorboard_port, visdom_port
+from monitor.runs.processes import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

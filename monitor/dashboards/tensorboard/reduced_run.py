@@ -24,7 +24,7 @@ from monitor.events.reading.pieces import PieceReader
 from monitor.events.reading.reader import EventReader, find_restarts
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.records import Config, Summary
-from monitor.render.downsampling import DownsampledSeries
+from monitor.render.reduction.downsampling import DownsampledSeries
 from monitor.runs.run_file import RUN_FILE
 from monitor.scalar_block import ScalarBlock
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.dashboards.ownership.parent_watch import Pages, yield_to_training
 from monitor.dashboards.tensorboard.tensorboard_assets import pack_files_when_asked_for
-from monitor.network import free_port, local_opener
+from monitor.machine.network import free_port, local_opener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

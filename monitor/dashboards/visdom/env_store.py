@@ -10,7 +10,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from monitor.files import atomic_write, open_regular
+from monitor.machine.files import atomic_write, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

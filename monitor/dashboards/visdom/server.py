@@ -32,7 +32,7 @@ from monitor.dashboards.assets import cache as assets
 from monitor.dashboards.ownership.parent_watch import Pages, yield_to_training
 from monitor.dashboards.visdom import handlers
 from monitor.dashboards.visdom.env_store import MAIN_ENV, Env, EnvStore, empty_env
-from monitor.network import is_loopback
+from monitor.machine.network import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable

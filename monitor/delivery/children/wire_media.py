@@ -8,7 +8,7 @@ from monitor.capture import validation
 from monitor.events.framing import parse_event
 from monitor.events.media.decoding import AUDIO_TYPE
 from monitor.records import Audio, Detections, Embedding, Figure, Mesh, PRCurve, Summary, Table, Video
-from monitor.render.figures import png_size
+from monitor.render.pictures.figures import png_size
 from monitor.render.plotly_json import decode_figure
 
 if TYPE_CHECKING:

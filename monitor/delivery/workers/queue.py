@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from monitor.delivery.inbox import Item
-    from monitor.files import FileRange
+    from monitor.machine.files import FileRange
 
 MAX_ARRAY_BYTES = 256 * 2**20  # of arrays that wait for one sink
 MAX_SCALAR_BYTES = 32 * 2**20  # of scalars in memory; beyond, those in an event file are read back later

@@ -12,15 +12,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from monitor.delivery.clock import CLOCK, Clock
-from monitor.delivery.counters import RETRY, Attempts, Counters
 from monitor.delivery.inbox import record_type
 from monitor.delivery.recall import Recall
-from monitor.delivery.requests import Requests
 from monitor.delivery.workers import queue
 from monitor.delivery.workers.batch import build_parts, describe
+from monitor.delivery.workers.counters import RETRY, Attempts, Counters
 from monitor.delivery.workers.drawing import Drawer
 from monitor.delivery.workers.patience import Patience
 from monitor.delivery.workers.queue import WorkQueue
+from monitor.delivery.workers.requests import Requests
 from monitor.delivery.workers.unpacking import Unpacker
 from monitor.delivery.workers.writing import BatchWriter
 from monitor.sinks.base import Sink

@@ -6,15 +6,15 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from monitor.delivery.counters import RETRY
 from monitor.delivery.workers.batch import Part, cut, describe_piece, halve
+from monitor.delivery.workers.counters import RETRY
 from monitor.delivery.workers.unpacking import flat
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from monitor.delivery.counters import Attempts, Counters
+    from monitor.delivery.workers.counters import Attempts, Counters
     from monitor.sinks.base import Sink
 
 

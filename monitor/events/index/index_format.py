@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.render.downsampling import DownsampledSeries
+from monitor.render.reduction.downsampling import DownsampledSeries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from monitor.render.buckets import Point
+    from monitor.render.reduction.buckets import Point
 
 MAGIC = b"monitor index 1\n"
 LENGTH_BYTES = 8  # of the header's length

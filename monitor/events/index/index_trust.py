@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crc32c import crc32c
 
-from monitor.files import open_regular
+from monitor.machine.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

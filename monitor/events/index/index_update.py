@@ -19,7 +19,7 @@ from monitor.events.index.run_index import (
 from monitor.events.reading.history import KINDS, RestartFound, before_restart, without_superseded
 from monitor.events.reading.reader import EventReader, find_restarts
 from monitor.records import Config
-from monitor.render.downsampling import MAX_BUCKETS
+from monitor.render.reduction.downsampling import MAX_BUCKETS
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:

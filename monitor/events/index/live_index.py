@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from monitor.events.index.index_update import update_index
 from monitor.events.index.run_index import MIN_BUCKETS, TooManyCurves
-from monitor.render.downsampling import MAX_BUCKETS
+from monitor.render.reduction.downsampling import MAX_BUCKETS
 
 if TYPE_CHECKING:
     from pathlib import Path

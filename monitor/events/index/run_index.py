@@ -14,10 +14,10 @@ from monitor.events.clock import CLOCK_BUCKETS, Clock
 from monitor.events.files import event_files
 from monitor.events.index import index_format, index_trust
 from monitor.events.reading.history import select_tags
-from monitor.files import atomic_write, open_regular
+from monitor.machine.files import atomic_write, open_regular
 from monitor.metrics import Goals, MetricSummary, is_best_value, is_system
 from monitor.records import Config
-from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.render.reduction.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from monitor.files import atomic_write, open_regular
+from monitor.machine.files import atomic_write, open_regular
 from monitor.records import Embedding
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _encode_sprite(images: NDArray[np.uint8]) -> tuple[bytes, int]:
 
     from PIL import Image
 
-    from monitor.render.images import to_rgb
+    from monitor.render.pictures.images import to_rgb
 
     tiles = to_rgb(images)
     columns = math.ceil(math.sqrt(len(tiles)))

@@ -15,7 +15,7 @@ from crc32c import crc32c
 
 from monitor.events import framing
 from monitor.events.framing import CHECKSUM, HEADER, LENGTH, MAX_LENGTH, FrameReader, masked_crc, read_large
-from monitor.files import open_regular
+from monitor.machine.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

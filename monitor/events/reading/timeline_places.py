@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.events.framing import parse_event
-from monitor.files import open_regular
+from monitor.machine.files import open_regular
 from monitor.metrics import TIMELINE_KEY, TIMELINE_PREFIX
 
 if TYPE_CHECKING:
-    from monitor.files import FileRange
+    from monitor.machine.files import FileRange
     from monitor.prediction_timeline import PredictionTimeline
 
 HEAD_BYTES = 100  # of a picture, in which the name of its first text chunk is
@@ -35,7 +35,7 @@ class TimelinePlaces:
 
     def read(self) -> dict[str, PredictionTimeline]:
         """Return the newest timeline of each tag. Blocks while it reads; raises `OSError`."""
-        from monitor.render.prediction_timeline import read_timeline
+        from monitor.render.reduction.prediction_timeline import read_timeline
 
         found: dict[str, PredictionTimeline] = {}
         for tag, places in self._places.items():

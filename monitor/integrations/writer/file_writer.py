@@ -21,8 +21,8 @@ from monitor.records import Restart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from monitor.alerts import Rule, StallRule
     from monitor.integrations.writer.sink import WriterFileSink
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 MAX_STEP = 2**63

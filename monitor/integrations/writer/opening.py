@@ -11,7 +11,7 @@ from monitor.events.files import event_files
 from monitor.integrations.writer.loggers import WriterLogger
 from monitor.integrations.writer.sink import WriterFileSink
 from monitor.recording.recorder import record_of_a_writer
-from monitor.runs.rank import process_rank
+from monitor.runs.processes.rank import process_rank
 from monitor.runs.reuse import reuse
 from monitor.runs.scripts.script_session import alerts_from_environment
 from monitor.runs.trials.trial import current_trial
@@ -20,8 +20,8 @@ from monitor.sinks import registry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.alerts import Rule, StallRule
     from monitor.integrations.writer.names import Names
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 FILES = "tensorboard"  # the spec that stands for the writer's event files

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from monitor.files import FileRange
+    from monitor.machine.files import FileRange
     from monitor.records import Record
     from monitor.runs.run import Run
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from monitor.alerts import Rule, StallRule
     from monitor.integrations.writer.file_writer import FileWriter
+    from monitor.rules.alerts import Rule, StallRule
     from monitor.sinks.base import Sink
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monitor.render.charts.style import Figure, as_text, layout
-from monitor.render.names import distinct_names
+from monitor.render.text.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

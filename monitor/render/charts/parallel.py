@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.render.charts.style import Figure, as_text, layout
-from monitor.render.names import distinct_names
+from monitor.render.text.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

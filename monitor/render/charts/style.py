@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.render.escaping import PALETTE, escape_html
+from monitor.render.text.escaping import PALETTE, escape_html
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,8 +10,8 @@ from PIL import Image
 
 from monitor.prediction_timeline import FORGOTTEN, RIGHT, WRONG, PredictionTimeline
 from monitor.render.charts.style import Figure, as_text, layout
-from monitor.render.images import encode_png, to_rgb
-from monitor.render.prediction_timeline import COLORS, MAX_ROWS, STATE_NAMES, heading, row_label
+from monitor.render.pictures.images import encode_png, to_rgb
+from monitor.render.reduction.prediction_timeline import COLORS, MAX_ROWS, STATE_NAMES, heading, row_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

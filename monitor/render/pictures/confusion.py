@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from monitor.render.charts.confusion import row_shares
-from monitor.render.images import PngImage, encode_png
+from monitor.render.pictures.images import PngImage, encode_png
 from monitor.render.pictures.labels import ClassNames, Label, column, paint
 from monitor.render.pictures.lettering import Lettering
 

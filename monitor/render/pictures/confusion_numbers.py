@@ -10,10 +10,10 @@ import numpy as np
 from monitor.metrics import CONFUSION_KEY
 from monitor.records import ConfusionMatrix
 from monitor.render.charts.confusion import MAX_CLASSES
-from monitor.render.png_text import has_text, read_text, with_text
+from monitor.render.pictures.png_text import has_text, read_text, with_text
 
 if TYPE_CHECKING:
-    from monitor.render.images import PngImage
+    from monitor.render.pictures.images import PngImage
 
 MAX_TEXT_CHARS = 2**19
 MAX_COUNT = 2**53  # which a page can show

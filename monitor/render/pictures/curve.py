@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from monitor.render.figures import drawing_lock
-from monitor.render.images import PngImage, encode_png
+from monitor.render.pictures.figures import drawing_lock
+from monitor.render.pictures.images import PngImage, encode_png
 
 if TYPE_CHECKING:
     from monitor.records import Curve

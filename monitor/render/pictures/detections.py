@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
-from monitor.render.escaping import PALETTE
-from monitor.render.images import PngImage, encode_png, enlarge, to_rgb
+from monitor.render.pictures.images import PngImage, encode_png, enlarge, to_rgb
 from monitor.render.pictures.lettering import Lettering, one_line
+from monitor.render.text.escaping import PALETTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

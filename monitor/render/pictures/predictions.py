@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from monitor.render.images import PngImage, encode_png, enlarge, to_rgb
+from monitor.render.pictures.images import PngImage, encode_png, enlarge, to_rgb
 from monitor.render.pictures.labels import ClassNames, Label, column, paint
 from monitor.render.pictures.lettering import Lettering
 

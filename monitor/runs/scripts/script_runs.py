@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.errors import DataError
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 from monitor.remote.claims import release
-from monitor.runs import process
+from monitor.runs.processes import process
 from monitor.runs.resume import record_end
 from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
 from monitor.runs.scripts.script_session import RUNS_FILE

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
-from monitor.runs import process
+from monitor.runs.processes import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 from monitor.runs.trials.trial import TRIALS_FOLDER
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from monitor.halving import Halving, PruneRule
+from monitor.rules.halving import Halving, PruneRule
 from monitor.runs.trials.rungs import Rungs
 from monitor.runs.trials.trial import SWEEP_SUFFIX, Trial
 

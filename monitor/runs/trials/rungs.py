@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path

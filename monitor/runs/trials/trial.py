@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor.errors import AlertError, DataError
-from monitor.halving import Halving
 from monitor.metrics import GOALS
+from monitor.rules.halving import Halving
 from monitor.runs.run_file import RUN_FILE, read_run_file
 from monitor.runs.settings.convert import to_settings
 

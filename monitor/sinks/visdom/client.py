@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 from monitor.errors import SlowDown
-from monitor.network import is_this_machine
+from monitor.machine.network import is_this_machine
 
 LOGIN_HOST_VARIABLE = "MONITOR_VISDOM_LOGIN_HOST"
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 2.0, 5.0

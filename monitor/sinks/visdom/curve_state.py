@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from monitor.metrics import is_system
-from monitor.render.charts.curve import MEDIUM, THICK, THIN, ChartCurve, curve_of
-from monitor.render.charts.curves import curve_chart
+from monitor.render.charts.curves.chart import curve_chart
+from monitor.render.charts.curves.curve import MEDIUM, THICK, THIN, ChartCurve, curve_of
 from monitor.render.charts.grouping import ChartPlace, ChartRules, place_of
 from monitor.render.charts.style import color
 from monitor.render.charts.x_axes import Clock
-from monitor.render.downsampling import MAX_BUCKETS, DownsampledSeries
-from monitor.render.escaping import escape_control_chars
+from monitor.render.reduction.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.render.text.escaping import escape_control_chars
 from monitor.sinks.visdom.windows import PLOT_SIZE_PX, WIDE_PLOT_SIZE_PX, Message
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.records import Progress
-    from monitor.render.charts.changes import ChangeMark
+    from monitor.render.charts.curves.changes import ChangeMark
 
 MAX_BUCKETS_OF_CHART = 1024  # of all its curves together, unless they are very many
 MIN_BUCKETS = 16  # of a curve

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from monitor.render.images import encode_png
+from monitor.render.pictures.images import encode_png
 from monitor.sinks.visdom.history import WindowHistory
 from monitor.sinks.visdom.windows import Message, image_window
 

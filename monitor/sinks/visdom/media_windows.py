@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.render.escaping import PALETTE, escape_control_chars, escape_html
-from monitor.render.figures import png_size
-from monitor.render.images import PngImage
 from monitor.render.pictures import detections
+from monitor.render.pictures.figures import png_size
+from monitor.render.pictures.images import PngImage
 from monitor.render.plotly_json import decode_figure
-from monitor.render.projection import project
+from monitor.render.reduction.projection import project
+from monitor.render.text.escaping import PALETTE, escape_control_chars, escape_html
 from monitor.sinks.visdom.windows import PLOT_SIZE_PX, Message, html_window, image_window, layout
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.metrics import is_system
 from monitor.records import Config, ConfusionMatrix, Histogram, Images, Progress, Record, Restart, Scalar, Text
-from monitor.render.charts.changes import ChangeMark
+from monitor.render.charts.curves.changes import ChangeMark
 from monitor.sinks.visdom.curve_state import CurveState
 from monitor.sinks.visdom.record_state import RecordState
 from monitor.sinks.visdom.windows import without_repeated_title

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.render import histograms
 from monitor.render.charts.confusion import MAX_CLASSES, confusion_chart, confusion_size
-from monitor.render.escaping import escape_control_chars, escape_html
-from monitor.render.images import image_grid
-from monitor.render.markdown import to_html
 from monitor.render.pictures.confusion import confusion_matrix_image
+from monitor.render.pictures.images import image_grid
 from monitor.render.pictures.predictions import prediction_grid, prediction_labels
+from monitor.render.reduction import histograms
+from monitor.render.text.escaping import escape_control_chars, escape_html
+from monitor.render.text.markdown import to_html
 from monitor.sinks.visdom.windows import (
     PLOT_SIZE_PX,
     TEXT_SIZE_PX,

@@ -18,8 +18,8 @@ from urllib.parse import quote, unquote
 import orjson
 
 from monitor.errors import BadRecord, SpecError
-from monitor.files import atomic_write
-from monitor.network import is_visdom, visdom_port
+from monitor.machine.files import atomic_write
+from monitor.machine.network import is_visdom, visdom_port
 from monitor.records import RECORD_TYPES, Checkpoint, Config, Record, Summary
 from monitor.render.charts.x_axes import fill_choices
 from monitor.sinks.base import DashboardSink

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import psutil
 import websocket
 
-from monitor.network import LOGIN_REQUIRED, fetch_json, is_loopback, listens
-from monitor.render.escaping import escape_control_chars
+from monitor.machine.network import LOGIN_REQUIRED, fetch_json, is_loopback, listens
+from monitor.render.text.escaping import escape_control_chars
 from monitor.sinks.visdom import windows
 from monitor.sinks.visdom.client import RequestRefused, VisdomClient
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from monitor.render.escaping import escape_control_chars, escape_html
-from monitor.render.media import enlarged
+from monitor.render.pictures.media import enlarged
+from monitor.render.text.escaping import escape_control_chars, escape_html
 
 if TYPE_CHECKING:
-    from monitor.render.images import PngImage
+    from monitor.render.pictures.images import PngImage
 
 PLOT_SIZE_PX = {"width": 410, "height": 300}
 WIDE_PLOT_SIZE_PX = {"width": 830, "height": 300}  # with a legend beside the chart

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ray import tune
 
 from monitor.events.reading.reader import read_scalars
-from monitor.files import atomic_write
+from monitor.machine.files import atomic_write
 from monitor.sweeps.claims import Claim
 from monitor.sweeps.locks import SweepLock
 from monitor.sweeps.processes.sessions import end_session, end_strays, send_signal
@@ -174,7 +174,7 @@ def _specs_of(specs: Sequence[str], name: str) -> list[str]:
 
 
 def _identity(pid: int) -> dict[str, Any] | None:
-    from monitor.runs.process import identity
+    from monitor.runs.processes.process import identity
 
     try:
         return identity(pid)

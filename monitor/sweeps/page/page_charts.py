@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.comparison import charts
-from monitor.render.charts.curve import THICK, THIN, ChartCurve, curve_of
-from monitor.render.charts.curves import curve_chart
+from monitor.render.charts.curves.chart import curve_chart
+from monitor.render.charts.curves.curve import THICK, THIN, ChartCurve, curve_of
 from monitor.render.charts.parallel import ParallelRun, parallel_chart
 from monitor.render.charts.sweep import BEST_COLOR, TrialPoint, best_so_far_chart, ramp
 from monitor.render.charts.x_axes import Clock

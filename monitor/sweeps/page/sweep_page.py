@@ -13,8 +13,8 @@ from monitor.dashboards.launcher import default_data_folder
 from monitor.errors import BadRecord
 from monitor.records import Figure, Text
 from monitor.render.plotly_json import encode_figure
-from monitor.runs.command_line import typed_command
 from monitor.runs.listing import scan
+from monitor.runs.processes.command_line import typed_command
 from monitor.runs.run import Run
 from monitor.runs.trials.sweep_runs import group_sweeps, trial_of
 from monitor.sinks import registry

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from monitor.events.reading.reader import EventReader
 from monitor.records import Restart, Scalar
-from monitor.render.downsampling import DownsampledSeries
+from monitor.render.reduction.downsampling import DownsampledSeries
 from monitor.runs.status import RunStatus
 from monitor.scalar_block import ScalarBlock
 

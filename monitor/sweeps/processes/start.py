@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.halving import parse_settings
-from monitor.runs.rank import without_ranks
+from monitor.rules.halving import parse_settings
+from monitor.runs.processes.rank import without_ranks
 from monitor.runs.run_file import RUN_FILE
 from monitor.runs.scripts.script_session import DIRECTORY_VARIABLE
 from monitor.runs.trials.trial import SWEEP_VARIABLE, runs_path

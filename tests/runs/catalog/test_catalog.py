@@ -14,11 +14,11 @@ import pytest
 from tensorboardX import SummaryWriter
 
 from monitor.errors import DataError
-from monitor.runs import process
 from monitor.runs.editing import remove, rename, restore, trash_of
 from monitor.runs.listing import found_runs
 from monitor.runs.listing.found_runs import FoundRuns
 from monitor.runs.listing.stored_fields import LISTED_PARTS, PARTS
+from monitor.runs.processes import process
 
 if TYPE_CHECKING:
     from tests.support.processes import Start

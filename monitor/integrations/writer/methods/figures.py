@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture.figures.copying import copy_figure, restore_figure
-from monitor.render.figures import drawing_lock
+from monitor.render.pictures.figures import drawing_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

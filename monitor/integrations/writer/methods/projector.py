@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture.media_checks import MAX_POINTS
 from monitor.capture.snapshot import ArraySnapshot, is_tensor, to_uint8
-from monitor.files import atomic_write
 from monitor.integrations.writer.summaries.builders import TORCH
 from monitor.integrations.writer.summaries.capture import as_array
+from monitor.machine.files import atomic_write
 from monitor.records import Embedding
 
 if TYPE_CHECKING:

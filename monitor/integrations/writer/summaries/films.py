@@ -32,7 +32,7 @@ def video(tag: str, array: NDArray[Any], fps: float = 4, dataformats: str = AXES
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     from monitor.events.summaries import image
-    from monitor.render.media import encode_gif
+    from monitor.render.pictures.media import encode_gif
 
     order = [dataformats.upper().find(axis) for axis in AXES]
     if sorted(order) != list(range(5)) or len(dataformats) != 5 or array.ndim != 5:

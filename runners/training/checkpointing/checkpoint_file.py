@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from monitor.files import open_regular
+from monitor.machine.files import open_regular
 from monitor.runs.jsonable import to_jsonable
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from monitor.metrics import TIMELINE_KEY
 from monitor.prediction_timeline import FORGOTTEN, MAX_TESTS, RIGHT, WRONG, PredictionTimeline
-from monitor.render.images import PngImage
-from monitor.render.png_text import has_text, read_text, with_text
+from monitor.render.pictures.images import PngImage
+from monitor.render.pictures.png_text import has_text, read_text, with_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

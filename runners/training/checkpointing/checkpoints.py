@@ -23,10 +23,10 @@ from monitor.errors import DataError
 from monitor.remote.urls import display_path
 from monitor.runs.jsonable import to_jsonable
 from runners.choices import RENAMED_LOSSES
-from runners.training.checkpoint_file import CHECKPOINT_FORMAT, digest, read_checkpoint
+from runners.training.checkpointing.checkpoint_file import CHECKPOINT_FORMAT, digest, read_checkpoint
+from runners.training.checkpointing.random_state import random_state, set_random_state
+from runners.training.checkpointing.state import TrainState
 from runners.training.distributed import DistributedContext
-from runners.training.random_state import random_state, set_random_state
-from runners.training.state import TrainState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageSequence
 
-from monitor.render.images import PngImage, to_rgb
+from monitor.render.pictures.images import PngImage, to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from monitor.render.escaping import PALETTE, escape_control_chars
+from monitor.render.text.escaping import PALETTE, escape_control_chars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from monitor.render.charts.smoothing import is_noisy, smoothed
+from monitor.render.charts.curves.smoothing import is_noisy, smoothed
 from monitor.render.charts.x_axes import Clock, local_ms
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.render.charts.changes import ChangeMark
-    from monitor.render.downsampling import DownsampledSeries
+    from monitor.render.charts.curves.changes import ChangeMark
+    from monitor.render.reduction.downsampling import DownsampledSeries
 
 THIN, MEDIUM, THICK = 1.2, 1.8, 2.6  # widths of lines, in pixels
 SINGLE_PRECISION = 1e-3  # values that differ by this share of the largest are told apart in float32

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from monitor.render.figures import draw
 from monitor.render.pictures.curve import MAX_PLOT_VALUE, escape_for_matplotlib
+from monitor.render.pictures.figures import draw
 from monitor.render.plotly_json import decode_figure
 
 if TYPE_CHECKING:

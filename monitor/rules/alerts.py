@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.errors import AlertError
-from monitor.expressions import COMPARISONS, DURATION, NUMBER, OPERATOR, parse_duration
+from monitor.rules.expressions import COMPARISONS, DURATION, NUMBER, OPERATOR, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

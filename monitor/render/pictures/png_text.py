@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import PngImagePlugin
 
 if TYPE_CHECKING:
-    from monitor.render.images import PngImage
+    from monitor.render.pictures.images import PngImage
 
 CHUNKS_BEGIN = 33  # behind the signature of a PNG file and its first chunk
 HEAD_BYTES = 100  # in which the name of the first text is

@@ -11,7 +11,7 @@ from monitor.render.charts.style import array, template_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.render.charts.curve import ChartCurve
+    from monitor.render.charts.curves.curve import ChartCurve
 
 MAX_MARKS = 8  # of a curve, where it is cut
 MARK_INSET = 0.002  # of the range, by which a mark is inside it

@@ -11,7 +11,7 @@ from itertools import takewhile
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.render.buckets import Bucket, new_buckets
+from monitor.render.reduction.buckets import Bucket, new_buckets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from monitor.render.buckets import Point
+    from monitor.render.reduction.buckets import Point
 
 MAX_BUCKETS = 256  # a long series has at least half as many
 MIN_SHARE_KEPT = 4  # a restart keeps the buckets before it as they are, if they are a quarter of the most

@@ -7,18 +7,18 @@ from zlib import crc32
 
 import numpy as np
 
-from monitor.render.charts.changes import add_changes
-from monitor.render.charts.marks import cut_marks, notes, room_for_flat
-from monitor.render.charts.ranges import robust_range
+from monitor.render.charts.curves.changes import add_changes
+from monitor.render.charts.curves.marks import cut_marks, notes, room_for_flat
+from monitor.render.charts.curves.ranges import robust_range
 from monitor.render.charts.style import Figure, array, as_text, layout, template_text, with_opacity
 from monitor.render.charts.x_axes import STEP_IN_HOVER, add_choices, menu, trace_clock
-from monitor.render.names import distinct_names
+from monitor.render.text.names import distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.render.charts.changes import ChangeMark
-    from monitor.render.charts.curve import ChartCurve
+    from monitor.render.charts.curves.changes import ChangeMark
+    from monitor.render.charts.curves.curve import ChartCurve
 
 MAX_POINTS_WITH_MARKERS = 30  # of a curve
 MAX_UNIFIED = 16  # curves whose values one hover label lists; with more, it is the nearest curve's

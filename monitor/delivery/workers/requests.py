@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from monitor.delivery.clock import Clock, Mailbox
-    from monitor.delivery.counters import Counters
+    from monitor.delivery.workers.counters import Counters
 
 
 class Request:

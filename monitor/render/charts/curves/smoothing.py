@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monitor.render.downsampling import Columns, DownsampledSeries
+    from monitor.render.reduction.downsampling import Columns, DownsampledSeries
 
 MIN_POINTS = 50  # with fewer, a smoothed curve hides more than it shows
 MIN_TURNS = 0.3  # the share of points at which a noisy curve turns; that of pure noise is two thirds

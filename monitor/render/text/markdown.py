@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from monitor.render.escaping import escape_control_chars
+from monitor.render.text.escaping import escape_control_chars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""Files, network, and priorities of this machine."""

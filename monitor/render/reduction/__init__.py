@@ -1,0 +1,1 @@
+"""What many numbers are reduced to before they are drawn."""

@@ -1,0 +1,1 @@
+"""Text for pages and terminals: names, Markdown, tables, escaping."""

@@ -1,0 +1,1 @@
+"""Rules over the values of a run: alerts, and pruning by peers."""

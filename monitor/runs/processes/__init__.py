@@ -1,0 +1,1 @@
+"""The processes of a run: which one owns it, its rank, its command, its environment."""
