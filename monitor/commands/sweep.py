@@ -11,7 +11,7 @@ import click
 from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.completion import complete_metrics, complete_sinks
 from monitor.commands.option_values import GivenPath, NameChoice, check_sinks, is_installed, run_name
-from monitor.dashboards.session import echo, print_commands, start_dashboards, view_commands
+from monitor.dashboards.session import echo, keep_dashboards_up, start_dashboards, view_commands
 from monitor.runs.listing.found_runs import FoundRuns
 from monitor.runs.listing.stored_fields import PARTS
 from monitor.runs.processes.process import signals_as_exit
@@ -147,7 +147,7 @@ def _run(sweep: Sweep, logdir: Path, jobs: int | None, options: RayOptions, *, o
     spec_of = dict(zip(map(id, sinks), specs))
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
-        start_dashboards(
+        servers = start_dashboards(
             sinks,
             lambda sink: sink.url,
             cleanup,
@@ -170,7 +170,8 @@ def _run(sweep: Sweep, logdir: Path, jobs: int | None, options: RayOptions, *, o
             for url in page.urls():
                 echo(f"Sweep: {url}")
             end = run_sweep(sweep, logdir, jobs, options, specs_of)
-        print_commands(view_commands([sink for sink in sinks if not isinstance(sink, DashboardSink)], logdir, None))
+        commands = view_commands([sink for sink in sinks if not isinstance(sink, DashboardSink)], logdir, None)
+        keep_dashboards_up(servers if end.status == 0 else [], commands)
     if end.problem is not None:
         fail(f"{end.problem}; go on with: {end.resume}", 1)
     return end.status

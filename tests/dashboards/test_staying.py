@@ -18,6 +18,7 @@ from monitor.dashboards.ownership.parent_watch import Pages, idle_minutes
 from monitor.errors import SpecError
 from monitor.testing import wait_until
 from tests.support.dashboards import answers, mlp
+from tests.support.sweeps import SCRIPT
 from tests.support.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ def stop_all(own_leases: Path) -> Iterator[Path]:
     serve("--stop")
 
 
-def run_on_a_terminal(start: Start, arguments: list[str]) -> str:
+def run_on_a_terminal(start: Start, arguments: list[str], cwd: Path | None = None) -> str:
     """Run a training on a terminal until its command returns; return what it said."""
     terminal = Terminal()
     shown: dict[str, Any] = {"stdin": terminal.end, "stdout": terminal.end, "stderr": terminal.end}
-    process = start(*arguments, **shown, start_new_session=True, env=dict(os.environ))
+    process = start(*arguments, **shown, start_new_session=True, env=dict(os.environ), cwd=cwd)
     assert process.wait(100) == 0
     return terminal.close()
 
@@ -78,6 +79,21 @@ def test_the_command_returns_and_its_dashboards_go_on(tmp_path: Path, small_mnis
     assert serve("--stop").count("; ended\n") == 2
     assert not answers(url)
     assert serve("--stop") == "No dashboard is up that a run has started.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("assets", "own_default_ports", "stop_all")
+@FREE_PORTS
+def test_those_of_a_sweep_go_on_too(tmp_path: Path, start: Start) -> None:
+    (tmp_path / "trial.py").write_text(SCRIPT)
+    sweep = ["sweep", "trial.py", "--set", "x=0.1,0.2", "--trials", "2", "--metric", "loss"]
+    sweep += ["--name", "a", "--sink", "visdom", "--logdir", str(tmp_path / "runs")]
+    said = run_on_a_terminal(start, ["-m", "monitor", *sweep], cwd=tmp_path)
+    url = re.search(r"Sweep: (http://127\.0\.0\.1:\d+)/env/a", said)
+    assert url, said
+    assert "Visdom stays up until no page has been open for 10 minutes" in said
+    assert answers(url[1])
+    assert serve("--stop") == f"Visdom: {url[1]}; ended\n"
 
 
 @pytest.mark.slow
