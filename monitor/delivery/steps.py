@@ -103,4 +103,4 @@ class AutomaticSteps:
 
     def _next_other(self, tag: str) -> int:
         step = self._highest.get(tag.rpartition("/")[0], self._training)
-        return step if step >= 0 else min(self._last_others.get(tag, -1) + 1, MAX_STEP)
+        return step if step >= 0 else min(max(0, self._last_others.get(tag, -1) + 1), MAX_STEP)

@@ -208,6 +208,7 @@ def test_images(calls: list[tuple[Any, Any, Any]]) -> None:
 
 @fuzz
 @given(st.lists(st.tuples(tags, st.text(st.characters(), max_size=60), steps), min_size=1, max_size=BATCH))
+@example([("a", "a negative step", -2), ("a", "and the next", None)])
 @example([("a", "\x00 and \r\n and \u202e", 0), ("b", "\ud800", 0), ("config", "clash", 0)])
 def test_text(calls: list[tuple[Any, Any, Any]]) -> None:
     with watch() as watched:
