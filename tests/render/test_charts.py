@@ -228,3 +228,13 @@ def test_marks_of_changes_are_those_of_a_run_among_others() -> None:
     assert marks[0]["uid"] != marks[1]["uid"]
     (alone,) = (trace for trace in curve_chart("loss", curves[:1])["data"] if trace["meta"].get("part") == "change")
     assert alone["customdata"] == ["lr: 1 → 2"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_floats_are_smoothed_without_a_warning() -> None:
+    series = DownsampledSeries()
+    series.extend(np.arange(200), np.where(np.arange(200) % 2, 1.7e308, -1.7e308))
+    assert is_noisy(series.columns().values)
+    curve = curve_of("a", series, color(0), Clock())
+    assert curve.smooth is not None
+    assert curve_chart("a", [curve])["data"]

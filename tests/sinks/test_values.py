@@ -163,6 +163,7 @@ def test_scalars(calls: list[tuple[Any, Any, Any]]) -> None:
                 assert all(same(value, float(np.float32(point))) for (_, value), (_, point) in zip(read, points))
 
 
+CHANNELS = (1, 3, 4)
 shapes = hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=6)
 sizes = st.tuples(st.integers(1, 4), st.sampled_from([1, 2, 3]), st.integers(1, 40), st.integers(1, 40))
 
@@ -188,6 +189,7 @@ def pictures(draw: Callable[[Any], Any]) -> Any:
 
 @fuzz
 @given(st.lists(st.tuples(tags, pictures(), st.integers(0, 9)), min_size=1, max_size=BATCH // 5))
+@example([("a", np.array([[[1, 1, 0]], [[1, 1, 1]]], np.uint8), 0)])
 def test_images(calls: list[tuple[Any, Any, Any]]) -> None:
     with watch() as watched:
         taken = [call for call in calls if watched.call("images", *call)]
@@ -199,6 +201,8 @@ def test_images(calls: list[tuple[Any, Any, Any]]) -> None:
             array = images.detach().double().numpy() if isinstance(images, torch.Tensor) else np.asarray(images)
             if getattr(images, "dtype", None) not in (np.uint8, torch.uint8):
                 array = np.round(np.nan_to_num(np.clip(array, 0, 1).astype(np.float32), nan=0) * 255)
+            if array.ndim == 3 and array.shape[0] not in CHANNELS and array.shape[2] in CHANNELS:  # H×W×C
+                array = np.moveaxis(array, 2, 0)
             assert np.array_equal(record.images.reshape(array.shape), array.astype(np.uint8))
         found = event_reader.read(watched.log.run.path)
         for tag in {tag for tag, _, _ in taken}:

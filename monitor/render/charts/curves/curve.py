@@ -110,5 +110,5 @@ def _short(values: NDArray[np.float64]) -> NDArray[Any]:
     if not len(finite):
         return values
     largest = float(np.abs(finite).max())
-    is_told_apart = float(finite.max() - finite.min()) >= SINGLE_PRECISION * largest
+    is_told_apart = float(finite.max()) - float(finite.min()) >= SINGLE_PRECISION * largest
     return values.astype(np.float32) if is_told_apart and 1e-30 < largest < 1e30 else values

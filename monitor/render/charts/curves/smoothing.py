@@ -23,6 +23,10 @@ def is_noisy(values: NDArray[np.float64]) -> bool:
     finite = values[np.isfinite(values)]
     if len(finite) < MIN_POINTS:
         return False
+    largest = float(np.abs(finite).max())
+    if largest == 0:
+        return False
+    finite = finite / largest  # so that nothing overflows
     changes = np.diff(finite)
     low, high = np.quantile(finite, (0.02, 0.98))  # a spike is no range
     turns = np.count_nonzero(changes[1:] * changes[:-1] < 0)
@@ -43,5 +47,6 @@ def smoothed(series: DownsampledSeries) -> Columns:
     values = np.where(np.isfinite(columns.values), columns.values, 0.0)
     middle = slice(len(offsets) // 2, len(offsets) // 2 + len(counts))
     weights = np.convolve(counts, kernel)[middle]
-    sums = np.convolve(counts * values, kernel)[middle]
-    return columns._replace(values=sums / np.maximum(weights, 1e-300))
+    with np.errstate(over="ignore", invalid="ignore"):  # of the largest floats
+        sums = np.convolve(counts * values, kernel)[middle]
+        return columns._replace(values=sums / np.maximum(weights, 1e-300))
