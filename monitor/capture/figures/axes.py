@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 TITLES = ("title", "_left_title", "_right_title")
 SIDES = ("left", "right", "bottom", "top")
-SURROUNDINGS = ("xaxis", "yaxis", "_axis_map", "spines", "patch", "_xaxis_transform", "_yaxis_transform")
+SURROUNDINGS = ("xaxis", "yaxis", "_axis_map", "spines", "_xaxis_transform", "_yaxis_transform")
 UNDRAWN = ("_get_lines", "_get_patches_for_fill", "_mouseover_set", "_remove_method")  # for plotting, mice, and removal
 
 
@@ -59,8 +59,6 @@ def complete_axes(axes: Any, left_out: LeftOut) -> None:
     if left_out.autoscaled is not None:
         axes._xaxis_transform = blended_transform_factory(axes.transData, axes.transAxes)
         axes._yaxis_transform = blended_transform_factory(axes.transAxes, axes.transData)
-        axes.patch = axes._gen_axes_patch()
-        axes._set_artist_props(axes.patch)
         axes.spines = Spines.from_dict(axes._gen_axes_spines())
         axes._init_axis()
         if not hasattr(type(axes), "_axis_map"):  # Matplotlib 3.11

@@ -221,6 +221,10 @@ def _switched_off(figure: Figure) -> None:
     axes[4].inset_axes((0.5, 0.5, 0.4, 0.4)).imshow(GRAY)
     axes[5].set_xlim(5, 1)
     axes[5].text(3, 0.5, "reversed")
+    axes[5].annotate("inside", (2, 0.8), (4, 0.2), arrowprops={"arrowstyle": "->"})
+    axes[5].axvline(2)
+    axes[5].axhspan(0, 0.1)
+    axes[5].set_ylim(0, 1)
     figure.subplots_adjust(top=0.8)
 
 
