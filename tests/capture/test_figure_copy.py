@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import weakref
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,16 @@ def test_the_garbage_collector_is_as_it_was() -> None:
             assert gc.isenabled() is is_on
         finally:
             gc.enable()
+
+
+def test_a_copy_keeps_nothing_of_the_figure() -> None:
+    figure = make("images")
+    gc.collect()
+    gc.disable()
+    try:
+        copy_figure(figure)
+        known = weakref.ref(figure.axes[0].images[0])
+        figure.axes[0].images[0].remove()
+        assert known() is None
+    finally:
+        gc.enable()

@@ -25,12 +25,9 @@ def copy_figure(figure: Any) -> bytes:
     file = io.BytesIO()
     is_collecting = gc.isenabled()
     gc.disable()  # so many new objects would set the collector off, which takes a fifth of the time and finds nothing
-    pickler = _Pickler(file, figure)
     try:
-        pickler.dump(figure)
+        _Pickler(file, figure).copy()
     finally:
-        pickler.dispatch_table = {}  # whose methods refer to the pickler, and so to all that it has copied
-        del pickler
         if is_collecting:
             gc.enable()
     return file.getvalue()
@@ -45,9 +42,7 @@ class _Pickler(pickle.Pickler):
     def __init__(self, file: io.BytesIO, figure: Any) -> None:
         super().__init__(file, PROTOCOL)
         self.nodes: list[Any] = []  # transforms that are pickled without what depends on them
-        self.axes: list[
-            Any
-        ] = []  # that are pickled without some of their parts, and what is needed to make these again
+        self.axes: list[Any] = []  # that are pickled without some of their parts, with what these are made of again
         self._clip_boxes: dict[Any, Any] = {}
         self._may_hide_ticks = not figure.subfigs and not any(map(list, figure._align_label_groups.values()))
         self._kinds, methods, functions = _shorter_ways()
@@ -58,6 +53,14 @@ class _Pickler(pickle.Pickler):
             **{kind: getattr(self, name) for kind, name in methods.items()},
             type(figure): self._reduce_figure,
         }
+        self._figure = figure
+
+    def copy(self) -> None:
+        """Write the figure, once."""
+        try:
+            self.dump(self._figure)
+        finally:
+            self.dispatch_table = {}  # its methods refer to the pickler, and so to all that was copied
 
     def _reduce_figure(self, figure: Any) -> Any:
         make, arguments, state, *_ = figure.__reduce_ex__(PROTOCOL)
