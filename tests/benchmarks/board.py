@@ -120,7 +120,7 @@ def look(command: Sequence[str], points: int) -> Seen:
                 )
                 if found and found[-1][1] == points - 1:
                     return Seen(server, time.perf_counter() - began)
-            time.sleep(0.02)
+            time.sleep(0.005)
     finally:
         process.terminate()
         process.wait(60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import threading
 import zipfile
@@ -141,22 +140,6 @@ def test_a_server_over_the_runs_that_match(logdir: Path, folder: Path, serve: Ca
     said = server.stop()
     assert said == f"3 of 5 runs in {relative}; runs that come to match will appear.\n"
     assert list(folder.glob(f"{PREFIX}*")) == []
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        (["--filter", "lrr<1"], "no run has 'lrr'; did you mean 'lr'"),
-        (["--filter", "lr<"], "a value is expected, not the end"),
-        (["--last", "0"], "0 is not in the range"),
-    ],
-)
-def test_bad_options_are_one_line(logdir: Path, options: list[str], says: str) -> None:
-    log_run(logdir / "mlp", 0.1)
-    result = CliRunner().invoke(main, ["serve", "tensorboard", "--port", "0", "--logdir", str(logdir), *options])
-    assert result.exit_code == 2
-    assert re.fullmatch(r"Error: [^\n]+\n", result.stderr)
-    assert says in result.stderr
 
 
 def test_a_filter_that_nothing_matches(logdir: Path, folder: Path, serve: Callable[..., Served]) -> None:

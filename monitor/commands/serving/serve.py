@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from monitor.commands.base import MonitorGroup
@@ -15,6 +17,7 @@ from monitor.commands.serving.serve_visdom import visdom
 @click.pass_context
 def serve(ctx: click.Context, status: bool, stop: bool) -> None:
     """Serve a dashboard until Ctrl-C."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a server needs no more; NumPy's would spin during its start
     if ctx.invoked_subcommand is not None:
         if status or stop:
             raise click.UsageError("--status and --stop go without a dashboard.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -10,13 +11,13 @@ from monitor.commands.base import MonitorCommand, fail
 from monitor.commands.option_values import PlaceToRead
 from monitor.commands.serving.server_options import (
     announcer,
+    prepare_logdir,
     server_options,
-    tell_missing,
     watch_owners,
 )
+from monitor.commands.serving.view_process import ViewProcess
 from monitor.dashboards.ownership.parent_watch import Pages
 from monitor.machine.network import TENSORBOARD_PORT_VARIABLE
-from monitor.remote.mirror import keep_current
 
 
 @click.command(cls=MonitorCommand)
@@ -40,27 +41,23 @@ def tensorboard(
     open_browser: bool,
 ) -> None:
     """Serve TensorBoard for the runs of a log directory."""
-    pages = Pages()
-    lease = watch_owners(parent, pages)
-    from monitor.dashboards.tensorboard import tensorboard_server
-
     view = None
-    keep_current(logdir)
-    try:
-        if expression is not None or last is not None or quick:
-            from monitor.commands.serving.served_runs import make_view
+    if expression is not None or last is not None or quick:  # a process of its own, which starts beside this one
+        view = ViewProcess(logdir, expression, last, full=quick is False)
+    with view or nullcontext():
+        pages = Pages()
+        lease = watch_owners(parent, pages)
+        from monitor.dashboards.tensorboard import tensorboard_server
 
-            view = make_view(logdir, expression, last, full=quick is False)
-        else:
-            tell_missing(logdir)
+        if view is None:
+            prepare_logdir(logdir)
         # A view is not what a run looks for that wants its log directory served.
         facts = {"logdir" if view is None else "view_of": str(logdir.resolve())}
         ready = announcer("TensorBoard", open_browser, parent, lease, **facts)
-        tensorboard_server.serve(host, port, logdir, view=view, pages=pages, ready=ready)
-    except OSError as error:
-        fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
-    finally:
-        if view is not None:
-            view.close()
-        if lease is not None and lease.claim():
-            lease.remove()
+        try:
+            tensorboard_server.serve(host, port, logdir, view=view, pages=pages, ready=ready)
+        except OSError as error:
+            fail(f"tensorboard cannot be served on {host} port {port}: {error.strerror or error}", 1)
+        finally:
+            if lease is not None and lease.claim():
+                lease.remove()

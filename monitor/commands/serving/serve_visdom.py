@@ -19,7 +19,6 @@ from monitor.commands.serving.server_options import (
     server_options,
     watch_owners,
 )
-from monitor.dashboards.launcher import default_data_folder
 from monitor.dashboards.ownership.parent_watch import Pages
 from monitor.machine.network import VISDOM_PORT_VARIABLE, free_port, is_loopback
 from monitor.runs.processes.process import signals_as_exit
@@ -54,6 +53,8 @@ def visdom(
     open_browser: bool,
 ) -> None:
     """Serve Visdom, for live plots."""
+    from monitor.dashboards.launcher import default_data_folder
+
     try:
         from monitor.dashboards.visdom import server
         from monitor.dashboards.visdom.env_store import EnvStore

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,11 +47,6 @@ def server_options(default_port: int, port_variable: str, port_help: str) -> Cal
 def prepare_logdir(logdir: Path) -> None:
     """Download what is in a store, and say where there is nothing yet."""
     keep_current(logdir)
-    tell_missing(logdir)
-
-
-def tell_missing(logdir: Path) -> None:
-    """Say on stderr that there is no log directory yet, if there is none."""
     if not logdir.is_dir():
         click.echo(f"There is no folder {str(logdir)!r} yet; new runs will appear.", err=True)
 
@@ -92,6 +86,8 @@ def announcer(
             lease.publish(name, url, by=started_by, **facts)
         echo_at_once(f"{name}: {url}{page}")
         if open_browser:
+            import webbrowser
+
             webbrowser.open(url + page)
 
     return announce

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import logging
 import signal
 import sys
-import threading
 import time
-from contextlib import contextmanager, nullcontext
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from monitor.dashboards.ownership.parent_watch import Pages, yield_to_training
+from monitor.dashboards.tensorboard.data_server import send_without_delay
 from monitor.dashboards.tensorboard.tensorboard_assets import pack_files_when_asked_for
 from monitor.machine.network import free_port, local_opener
 
@@ -23,10 +23,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from monitor.dashboards.tensorboard.run_view import RunView
 
 MAX_POINTS = 2000  # of a curve of a view that TensorBoard keeps all of; a curve of an index has at most 1,280
+VIEW_CHECK_S = 0.1  # between two looks for a signal while a view is made
 LOST_RUN_CHECK_S = 30.0  # between two checks for runs whose process died
+
+log = logging.getLogger("monitor")
+
+
+class ServedView(Protocol):
+    """A part of a log directory to serve in its place, which another process makes and keeps up to date.
+
+    Attributes:
+        folder: where it is, once it is made.
+        chosen: the number of runs in it.
+        found: the number of runs in the log directory.
+    """
+
+    folder: Path
+    chosen: int
+    found: int
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is kept up to date."""
+
+    def wait(self, timeout: float) -> bool:
+        """Block until it is made, or for so many seconds; tell whether it is made."""
 
 
 class EndSignals:
@@ -52,40 +75,60 @@ def serve(
     port: int,
     logdir: Path,
     *,
-    view: RunView | None = None,
+    view: ServedView | None = None,
     pages: Pages | None = None,
     ready: Callable[[str], None],
 ) -> None:
     """Serve the runs under `logdir` until SIGINT, SIGTERM, or SIGHUP. Blocks.
 
-    If `port` is taken, the next free one is used. `view` is served in the place of `logdir`, and kept up to date.
-    `pages` is told of each request. `ready` is called with the address once the page answers. Raises `OSError` if the
-    address cannot be bound.
+    If `port` is taken, the next free one is used. `view` is served in the place of `logdir`, once it is made. `pages`
+    is told of each request. `ready` is called with the address once the page answers. Raises `OSError` if the address
+    cannot be bound.
     """
-    _import_file_access()
-    from tensorboard import program
-
     end = EndSignals(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    show_settings_of_all_runs()
-    pack_files_when_asked_for()
-    board = program.TensorBoard(server_class=partial(_server, pages=pages or Pages()))
-    free = free_port(host, port)
-    folder, options = (logdir, []) if view is None else (view.folder, _view_options(view, logdir))
-    address = ["--host", host, "--port", str(free)]
-    board.configure(argv=["tensorboard", "--logdir", str(folder), *address, "--reload_multifile", "true", *options])
-    _launch_quietly(board)
+    with _no_garbage():
+        _import_file_access()
+        from tensorboard import program
+
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        show_settings_of_all_runs()
+        pack_files_when_asked_for()
+        board = program.TensorBoard(server_class=partial(_server, pages=pages or Pages()))
+        free = free_port(host, port)
+        folder, options = logdir, list[str]()
+        if view is not None:
+            while not view.wait(VIEW_CHECK_S):
+                if end.wait(0):
+                    return
+            folder, options = view.folder, _view_options(view, logdir)
+        address = ["--host", host, "--port", str(free)]
+        board.configure(argv=["tensorboard", "--logdir", str(folder), *address, "--reload_multifile", "true", *options])
+        _launch_quietly(board)
+        send_without_delay()
     url = f"http://{f'[{host}]' if ':' in host else host}:{free}"
     _wait_for(url, 30)
     yield_to_training()  # not earlier: somebody waits for the start
     ready(url)
     from monitor.runs.resume import mark_lost_runs  # not earlier, for the same reason
 
-    with nullcontext() if view is None else _followed(view):
-        while True:
-            mark_lost_runs(logdir)
-            if end.wait(LOST_RUN_CHECK_S):
-                return
+    while True:
+        mark_lost_runs(logdir)
+        if end.wait(LOST_RUN_CHECK_S):
+            return
+        if view is not None and not view.is_alive:
+            log.warning("the view of %s is not kept up to date anymore: its process was ended", logdir)
+            view = None
+
+
+@contextlib.contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Keep the collector off while the block makes what stays; searching that takes a tenth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _import_file_access() -> None:
@@ -101,21 +144,9 @@ def _import_file_access() -> None:
             del sys.modules[name]
 
 
-def _view_options(view: RunView, logdir: Path) -> list[str]:
-    title = f"{len(view.found.chosen):,} of {len(view.found.runs):,} runs in {logdir.resolve().name} · TensorBoard"
+def _view_options(view: ServedView, logdir: Path) -> list[str]:
+    title = f"{view.chosen:,} of {view.found:,} runs in {logdir.resolve().name} · TensorBoard"
     return ["--window_title", title, "--samples_per_plugin", f"scalars={MAX_POINTS}"]
-
-
-@contextmanager
-def _followed(view: RunView) -> Iterator[None]:
-    """Keep a view up to date while the block runs."""
-    thread = threading.Thread(target=view.follow, name="monitor-view")
-    thread.start()
-    try:
-        yield
-    finally:
-        view.stop()
-        thread.join()
 
 
 def _server(app: Any, flags: Any, *, pages: Pages) -> Any:
