@@ -11,12 +11,16 @@ import gc
 import io
 import pickle
 import sys
+from array import array
 from functools import lru_cache
 from typing import Any
 
 from monitor.capture.figures.axes import complete_axes, reduce_axes
 from monitor.capture.figures.values import PROTOCOL, new, restore_array, shorter_ways
 
+# The clip box of an artist that is clipped to its whole axes, which is the unit square there.
+_UNIT = array("d", (0, 0, 1, 1)).tobytes()
+_WHOLE = _UNIT, _UNIT, array("d", (1, 0, 0, 0, 1, 0, 0, 0, 1)).tobytes()
 BOX_PARTS = {"_parents", "_points", "_minpos", "_points_orig", "_invalid", "_shorthand_name", "_ignore"}
 
 
@@ -47,6 +51,8 @@ class _Pickler(pickle.Pickler):
         self._may_hide_ticks = not figure.subfigs and not any(map(list, figure._align_label_groups.values()))
         self._kinds, methods, functions = _shorter_ways()
         self._array = sys.modules["numpy"].ndarray
+        transforms = sys.modules["matplotlib.transforms"]
+        self._blended, self._identity = transforms.BlendedAffine2D, transforms.IdentityTransform
         self.dispatch_table = {
             **copyreg.dispatch_table,
             **functions,
@@ -76,9 +82,12 @@ class _Pickler(pickle.Pickler):
         return new, (type(node),), state
 
     def _reduce_wrapper(self, node: Any) -> Any:
-        """A wrapper has methods of what it wraps, and gets them again when that is set."""
+        """Most wrap two linear scales. A wrapper has methods of what it wraps, and gets them again when that is set."""
+        child = node._child
+        is_linear = type(child) is self._blended and type(child._x) is type(child._y) is self._identity
+        if is_linear and not any(map(self._other_parents, (node, child, child._x, child._y))):
+            return _linear_scales, ()
         make, arguments, state = self._reduce_node(node)
-        child = state["_child"]
         wrapped = [name for name, value in state.items() if getattr(value, "__self__", None) is child]
         for name in wrapped:
             del state[name]
@@ -87,13 +96,13 @@ class _Pickler(pickle.Pickler):
     def _reduce_box(self, box: Any) -> Any:
         """A box is ten numbers and some flags."""
         arrays = box._points, box._minpos, box._points_orig
-        for array in arrays:
-            if type(array) is not self._array or array.dtype.char != "d":
+        for values in arrays:
+            if type(values) is not self._array or values.dtype.char != "d":
                 return self._reduce_node(box)
         if self._other_parents(box):
             return self._reduce_node(box)
-        values = b"".join([array.tobytes() for array in arrays])
-        return _box, (values, box._invalid, box._shorthand_name, box._ignore)
+        numbers = b"".join([values.tobytes() for values in arrays])
+        return _box, (numbers, box._invalid, box._shorthand_name, box._ignore)
 
     def _other_parents(self, node: Any) -> dict[int, Any]:
         """Return what depends on a node and is none."""
@@ -117,7 +126,10 @@ class _Pickler(pickle.Pickler):
         if not self._kinds.issuperset(map(type, nodes)):
             return self._reduce_node(box)
         first = self._clip_boxes.setdefault((key, *map(type, nodes)), box)
-        return self._reduce_node(box) if first is box else (_same, (first,))
+        if first is not box:
+            return _same, (first,)
+        is_whole = key[1:] == _WHOLE and not self._other_parents(box) and not self._other_parents(outer)
+        return (_clip_box, (outer._b,)) if is_whole else self._reduce_node(box)
 
     def _reduce_axes(self, axes: Any) -> Any:
         state = axes.__getstate__()
@@ -170,6 +182,18 @@ def _box(values: bytes, invalid: int, shorthand_name: str, ignore: bool) -> Any:
     box._points, box._minpos, box._points_orig = numbers[:2].copy(), numbers[2].copy(), numbers[3:].copy()
     box._parents, box._invalid, box._shorthand_name, box._ignore = {}, invalid, shorthand_name, ignore
     return box
+
+
+def _clip_box(place: Any) -> Any:
+    from matplotlib.transforms import Affine2D, Bbox, BboxTransformTo, TransformedBbox
+
+    return TransformedBbox(Bbox.unit(), BboxTransformTo(Bbox.unit()) + Affine2D() + place)
+
+
+def _linear_scales() -> Any:
+    from matplotlib.transforms import BlendedAffine2D, IdentityTransform, TransformWrapper
+
+    return TransformWrapper(BlendedAffine2D(IdentityTransform(), IdentityTransform()))
 
 
 def _same(value: Any) -> Any:

@@ -7,6 +7,7 @@ import pickle
 from typing import Any
 
 PROTOCOL = pickle.HIGHEST_PROTOCOL
+PLACE = ("_x0", "_y0", "_width", "_height")
 MAX_VALUES = 256  # larger arrays are copied faster by NumPy's own way
 new = copyreg.__newobj__  # type: ignore[attr-defined]
 
@@ -16,6 +17,9 @@ def shorter_ways() -> dict[type, Any]:
     import numpy as np
     from matplotlib.cbook import CallbackRegistry
     from matplotlib.colors import ListedColormap
+    from matplotlib.image import AxesImage
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
     from matplotlib.text import Text
 
     return {
@@ -26,6 +30,9 @@ def shorter_ways() -> dict[type, Any]:
         ListedColormap: _reduce_colors,
         CallbackRegistry: _reduce_callbacks,
         Text: _reduce_text,
+        Line2D: _reduce_artist,
+        AxesImage: _reduce_artist,
+        Rectangle: _reduce_rectangle,
     }
 
 
@@ -36,8 +43,25 @@ def restore_array(values: bytes, kind: str, shape: tuple[int, ...]) -> Any:
     return np.frombuffer(bytearray(values), kind).reshape(shape)
 
 
+def _reduce_artist(artist: Any) -> Any:
+    state = artist.__getstate__()
+    state["_remove_method"] = None  # nobody removes it from a figure that is drawn once
+    return new, (type(artist),), state
+
+
+def _reduce_rectangle(rectangle: Any) -> Any:
+    state = rectangle.__getstate__()
+    state["_remove_method"] = None
+    for name in PLACE:  # the bars of a histogram have them as numbers of NumPy
+        number = state.get(name)
+        if type(number) is not float and isinstance(number, float):
+            state[name] = float(number)
+    return new, (type(rectangle),), state
+
+
 def _reduce_text(text: Any) -> Any:
     state = text.__getstate__()
+    state["_remove_method"] = None
     if not state["_clipon"]:
         state["clipbox"] = None
     return new, (type(text),), state

@@ -68,6 +68,18 @@ def _clips(figure: Figure) -> None:
 
 
 @kind
+def _places_of_clips_and_bars(figure: Figure) -> None:
+    left, right = figure.subplots(1, 2)
+    part = transforms.TransformedBbox(transforms.Bbox([[0.2, 0.2], [0.7, 0.7]]), left.transAxes)
+    left.imshow(GRAY).set_clip_box(part)
+    left.add_patch(patches.Rectangle((1, 1), 3, 5, angle=30, rotation_point="center", hatch="/"))
+    left.axis("off")
+    right.bar(range(5), rng.random(5).astype(np.float32), color="b")
+    right.bar([7.5], [np.float64(3)], width=np.float32(0.3))
+    right.bar([9], [2], clip_on=False)
+
+
+@kind
 def _aspects_and_spines(figure: Figure) -> None:
     left, right = figure.subplots(1, 2)
     left.plot([0, 1], [0, 5])

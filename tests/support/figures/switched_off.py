@@ -69,3 +69,17 @@ def _titles_of_which_some_are_empty(figure: Figure) -> None:
     right.set_title("apart", loc="left", y=0.7)
     right.title.set_transform(right.transData)
     figure.subplots_adjust(top=0.6)
+
+
+@kind
+def _switched_off_with_distant_titles(figure: Figure) -> None:
+    upper, lower = figure.subplots(2, 1)
+    for own in (upper, lower):
+        own.imshow(GRAY)
+        own.xaxis.tick_top()
+        own.yaxis.tick_right()
+        own.set_title("", pad=20)
+        own.axis("off")
+    lower.set_title("title", pad=15)
+    figure.suptitle("of all")
+    figure.set_layout_engine("tight")
