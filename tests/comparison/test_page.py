@@ -63,7 +63,42 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(file: Path, page: Page) -> Page:
     page.goto(file.as_uri())
     page.poll(f"() => ({TRACES})() !== undefined")
+    assert page.locator(".js-plotly-plot .preview").count() == 0
     return page
+
+
+# Plotly never comes: what unpacks it never ends.
+NO_PLOTLY = """window.DecompressionStream = class {
+    constructor() { return new TransformStream({ transform() {}, flush: () => new Promise(() => {}) }); }
+}"""
+# Of each run, by its color, the highest and lowest place in the curve's picture, as parts of its height.
+EXTREMA = """() => {
+    const canvas = document.querySelector('[data-chart="0"] .preview');
+    if (!canvas) return null;
+    const { width, height, data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    const found = {};
+    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
+        const [r, g, b, a] = data.slice(4 * (y * width + x), 4 * (y * width + x) + 4);
+        if (a < 255) continue;
+        const color = '#' + [r, g, b].map(value => value.toString(16).padStart(2, '0')).join('');
+        found[color] = [found[color] ? found[color][0] : y / height, y / height];
+    }
+    return found;
+}"""
+
+
+def test_the_curves_are_there_before_plotly(file: Path, page: Page) -> None:
+    page.add_init_script(NO_PLOTLY)
+    page.goto(file.as_uri())
+    page.poll(f"() => ({EXTREMA})() !== null")
+    low, high = page.evaluate("data.charts[0].layout.yaxis.range")
+    for number, color in enumerate(page.evaluate("data.charts[0].data.slice(0, 3).map(trace => trace.line.color)")):
+        ends = [1 / (step + 2) + number / 10 for step in (0, 59)]
+        places = [(high - value) / (high - low) for value in ends]
+        highest = 0.0 if number == 1 else places[0]  # the spike is cut off
+        assert page.evaluate(EXTREMA)[color] == pytest.approx([highest, places[1]], abs=0.03)
+    assert page.evaluate("window.Plotly === undefined")
+    assert page.problems == []
 
 
 def runs_shown(page: Page, wanted: str) -> None:

@@ -1,4 +1,3 @@
-'use strict';
 const data = JSON.parse(document.getElementById('data').textContent);
 const state = { x: 'step', log: false, smoothing: 0, robust: true, off: new Set(), filtered: new Set(), brushed: null };
 const byId = (id) => document.getElementById(id);
@@ -8,12 +7,17 @@ const isShown = (run) => !state.off.has(run) && !state.filtered.has(run) && (!st
 // --- Plotly, which is packed to keep the page small ---
 
 async function unpackPlotly() {
-  const text = atob(byId('plotly').textContent);
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  const packed = atob(byId('plotly').textContent);
+  const bytes = new Uint8Array(packed.length);
+  for (let at = 0; at < packed.length; at++) bytes[at] = packed.charCodeAt(at);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+  const text = await new Response(stream).text();
+  await new Promise((resolve) => {
+    requestAnimationFrame(() => setTimeout(resolve)); // the previews are on the screen
+    setTimeout(resolve, 200); // or nobody looks at the page
+  });
   const script = document.createElement('script');
-  script.textContent = await new Response(stream).text();
+  script.textContent = text;
   document.head.append(script);
   byId('plotly').textContent = '';
 }
@@ -111,6 +115,7 @@ const dirty = new Set();
 
 function draw(plot) {
   dirty.delete(plot);
+  plot.querySelector('.preview')?.remove();
   const figure = data.charts[plot.dataset.chart];
   const axis = plot.dataset.system ? SECONDS : X_AXES[state.x];
   Plotly.react(plot, tracesOf(figure, axis), layoutOf(figure, axis), CONFIG);
@@ -144,11 +149,18 @@ function watchPlots() {
       if (isIntersecting) visible.add(target);
       else visible.delete(target);
     }
+    if (!window.Plotly && state.x === 'step') showPreviews();
     schedule();
   }, { rootMargin: '200px' });
   for (const plot of all('[data-chart]')) {
     dirty.add(plot);
     observer.observe(plot);
+  }
+}
+
+function showPreviews() {
+  for (const plot of visible) {
+    if (!plot.querySelector('.preview')) drawPreview(plot, data.charts[plot.dataset.chart]);
   }
 }
 

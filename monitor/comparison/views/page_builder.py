@@ -55,7 +55,7 @@ def build_page(comparison: SideBySide, title: str, step: int | None = None, *, i
         "parallel": parallel,
         "pictures": [{"steps": one["all_steps"], "images": one["by_step"]} for one in shown_pictures],
     }
-    script, plotly = _page_file("page.js"), _plotly()
+    script, plotly = _page_file("preview.js") + _page_file("page.js"), _plotly()
     settings = differing_settings(rows)
     page = _template().render(
         title=title,
