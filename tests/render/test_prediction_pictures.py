@@ -62,6 +62,18 @@ def test_nothing_overlaps(name: str, count: int) -> None:
     assert layout.width / layout.density <= 800, "so that letters keep their size in a window"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_images_keep_their_places_whatever_is_predicted(name: str) -> None:
+    record = predictions(NAMES[name], 33)
+    classes = len(NAMES[name]) or 10
+    wrong = [(record.target + shift) % classes for shift in (1, 2, classes // 2)]
+    layouts = [arrange_predictions(record._replace(predicted=predicted)) for predicted in (record.target, *wrong)]
+    columns = [sorted({left for left, _ in layout.places}) for layout in layouts]
+    rows = [np.diff(sorted({top for _, top in layout.places})).tolist() for layout in layouts]
+    assert columns[1:] == columns[:1] * 3
+    assert rows[1:] == rows[:1] * 3  # the heading and the key may have more lines, and so move all of them
+
+
 @pytest.mark.parametrize(
     "shape", [(1, 8, 8), (3, 32, 32), (4, 64, 48), (3, 224, 224), (3, 512, 512), (1, 1, 700), (1, 700, 1)]
 )

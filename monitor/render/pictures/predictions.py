@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ MAX_TILE_HEIGHT_PX = 1024  # but not beyond this height
 FONT_PX = 26  # of captions under enlarged images, which have two pixels per pixel of the page
 FONT_SHARE, MIN_FONT_PX, MAX_FONT_PX = 12, 16, 96  # under other images, the font grows with their width
 MAX_NAME_PX = 9  # the widest name, in font sizes; a wider one is a number, which a key explains
+MAX_NAMES = 256  # that are looked at for the widest one
+ONE_LINE = "predicted / true"
 MAX_FONTS_PER_ROW = 60  # the widest row, in font sizes: in a window 800 pixels wide, their letters keep their size
 ASPECT = 1.5  # of the grid, about
 MAX_KEY_PX = 1040  # the width for which a picture is made wider than its images
@@ -89,9 +92,12 @@ def arrange_predictions(record: Predictions) -> PredictionLayout:
     lettering = Lettering(font_px)
     pairs = [(int(predicted), int(target)) for predicted, target in zip(record.predicted, record.target)]
     names = ClassNames(record.label, [number for pair in pairs for number in pair], lettering, MAX_NAME_PX * font_px)
-    how, captions = _captions(pairs, names, lettering, width * scale + 2 * FRAME_PX)
-    caption_lines = max(map(len, captions), default=1)
-    text_px = max((lettering.width(line) for lines in captions for line in lines), default=0)
+    widest = _widest_name(record.names, font_px)
+    how, captions = _captions(pairs, names, lettering, width * scale + 2 * FRAME_PX, widest)
+    # As many lines, and as wide, as they can become: at each step, the images are in the same places.
+    caption_lines = 1 if how == ONE_LINE else 2
+    longest = [f"{widest} / {widest}"] if how == ONE_LINE else [widest, f"true: {widest}"]
+    text_px = max(map(lettering.width, [*longest, *(line for lines in captions for line in lines)]))
     if density == 2:  # images become as wide as their captions, within limits
         scale = max(scale, min(MAX_TILE_PX, text_px) // width if height <= width else 1)
     height, width = height * scale, width * scale
@@ -140,21 +146,30 @@ def prediction_labels(record: Predictions) -> str:
 
 
 def _captions(
-    pairs: Sequence[tuple[int, int]], names: ClassNames, lettering: Lettering, room_px: int
+    pairs: Sequence[tuple[int, int]], names: ClassNames, lettering: Lettering, room_px: int, widest: str
 ) -> tuple[str, list[list[str]]]:
     """Return what the captions say, for the heading, and the lines of each.
 
-    A caption is `predicted / true` if all of them have room in one line. Otherwise it is the predicted class, and where
-    that is incorrect, `true:` and the true class below it.
+    A caption is `predicted / true` if there is room for any two names in one line. Otherwise it is the predicted class,
+    and where that is incorrect, `true:` and the true class below it.
     """
     captions = [[f"{names[predicted]} / {names[target]}"] for predicted, target in pairs]
-    if all(lettering.width(line) <= room_px for (line,) in captions):
-        return "predicted / true", captions
+    if all(lettering.width(line) <= room_px for (line,) in [*captions, [f"{widest} / {widest}"]]):
+        return ONE_LINE, captions
     captions = [
         [names[predicted]] if predicted == target else [names[predicted], f"true: {names[target]}"]
         for predicted, target in pairs
     ]
     return "predicted class, and the true one where it differs", captions
+
+
+@lru_cache(64)
+def _widest_name(names: tuple[str, ...], font_px: int) -> str:
+    """Return the widest of what stands for the first 256 classes: a name, or its number. Empty without names."""
+    lettering = Lettering(font_px)
+    numbers = range(min(len(names), MAX_NAMES))
+    shown = ClassNames(names.__getitem__, numbers, lettering, MAX_NAME_PX * font_px)
+    return max(map(shown.__getitem__, numbers), key=lettering.width, default="")
 
 
 def _blend(color: tuple[int, int, int], levels: int) -> NDArray[np.uint8]:
