@@ -51,6 +51,6 @@ def _runs(ctx: click.Context, parts: int | None = None) -> list[RunInfo]:
     from monitor.runs.listing.found_runs import FoundRuns
     from monitor.runs.listing.stored_fields import LISTED_PARTS
 
-    logdir = Path(ctx.params.get("logdir") or DEFAULT_LOGDIR)
+    logdir = Path(ctx.params.get("folder") or ctx.params.get("logdir") or DEFAULT_LOGDIR)
     found = FoundRuns(logdir, with_foreign=False)
     return found(LISTED_PARTS if parts is None else parts) if logdir.is_dir() else []

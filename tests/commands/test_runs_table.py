@@ -179,6 +179,14 @@ def test_a_terminal_gets_a_page_and_a_pipe_gets_all(tmp_path: Path, start: Start
     assert (refused.exit_code, "--all excludes --limit and --watch" in refused.stderr) == (2, True)
 
 
+def test_the_folder_may_be_an_option_as_with_other_commands(tmp_path: Path) -> None:
+    write(tmp_path, "a", status="finished", start="2026-01-01T00:00:00+00:00")
+    listed = [CliRunner().invoke(main, ["runs", *given, str(tmp_path), "--json"]) for given in ([], ["--logdir"])]
+    assert [json.loads(result.stdout)[0]["name"] for result in listed] == ["a", "a"]
+    both = CliRunner().invoke(main, ["runs", str(tmp_path), "--logdir", str(tmp_path)])
+    assert (both.exit_code, both.stderr) == (2, "Error: LOGDIR and --logdir are the same; give one of them.\n")
+
+
 def test_hostile_names_take_one_line(tmp_path: Path) -> None:
     names = ["a\tb", "line\nbreak", "\u202eoverride", "\x1b[31mred", "漢字" * 20, "e\u0301" * 30]
     runs = [write(tmp_path, name, tags=["x\ny"]) for name in names]

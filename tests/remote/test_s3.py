@@ -278,6 +278,7 @@ def test_tensorboard_reads_the_address_by_itself(s3: S3Server, serve: Callable[.
         "-m", "tensorboard.main", "--logdir", f"s3://{BUCKET}/runs", "--host", "127.0.0.1", "--port", str(port)
     )
     ours = serve("tensorboard", "--logdir", f"s3://{BUCKET}/runs", "--port", "0")
+    newest = serve("tensorboard", "--logdir", f"s3://{BUCKET}/runs", "--port", "0", "--last", "1")
 
     def curve(base: str) -> list[int]:
         try:
@@ -287,8 +288,9 @@ def test_tensorboard_reads_the_address_by_itself(s3: S3Server, serve: Callable[.
             return []
 
     try:
-        for base in (f"http://127.0.0.1:{port}", ours.url):
+        for base in (f"http://127.0.0.1:{port}", ours.url, newest.url):
             wait_until(lambda: curve(base) == list(range(500)), 60, f"the curve at {base}")  # noqa: B023
+        assert newest.stop() == f"1 of 1 runs in s3://{BUCKET}/runs; runs that come to match will appear.\n"
     finally:
         board.terminate()
         board.communicate(timeout=60)

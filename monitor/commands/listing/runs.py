@@ -40,7 +40,8 @@ QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # k
 
 
 @click.command(cls=MonitorCommand)
-@click.argument("logdir", type=PlaceToRead(path_type=Path), default=Path("runs"))
+@click.argument("folder", metavar="[LOGDIR]", type=PlaceToRead(path_type=Path), required=False)
+@click.option("--logdir", type=PlaceToRead(path_type=Path), help="LOGDIR, as other commands take it.  [default: runs]")
 @click.option("--sort", "order", metavar="NAME", shell_complete=complete_names,
               help="A column, setting, or metric; -NAME for descending order; best:METRIC for its best.  "
               "[default: start; with --watch, running ones first, then the newest]")  # fmt: skip
@@ -59,7 +60,8 @@ QUICK = ("", "name", "status", "start", "duration", "age", "error", "path")  # k
     "--watch", is_flag=True, help="Update the table until Ctrl-C; as many runs as fit, those of a sweep together."
 )
 def runs(
-    logdir: Path,
+    folder: Path | None,
+    logdir: Path | None,
     order: str | None,
     expression: str | None,
     metrics: tuple[str, ...],
@@ -78,6 +80,9 @@ def runs(
         raise click.UsageError("--json, --csv, and --watch exclude each other.")
     if show_all and (limit is not None or watch):
         raise click.UsageError("--all excludes --limit and --watch.")
+    if folder is not None and logdir is not None:
+        raise click.UsageError("LOGDIR and --logdir are the same; give one of them.")
+    logdir = folder or logdir or Path("runs")
     refresh_list(logdir)
     if not logdir.is_dir():
         raise click.BadParameter(f"{str(logdir)!r} is not a folder.", param_hint="'LOGDIR'")

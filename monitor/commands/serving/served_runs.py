@@ -19,6 +19,7 @@ from monitor.dashboards.ownership.parent_watch import yield_to_training
 from monitor.dashboards.tensorboard.run_view import Choice, RunView
 from monitor.errors import MonitorError
 from monitor.remote.mirror import keep_current
+from monitor.remote.urls import display_path
 from monitor.runs.filter import Filter
 from monitor.runs.listing import sort_runs
 from monitor.runs.listing.found_runs import FoundRuns
@@ -65,7 +66,7 @@ def serve_view(logdir: str, expression: str | None, last: int | None, *, full: b
         except MonitorError as error:
             _say(error=str(error), status=2)
         except OSError as error:
-            _say(error=f"the runs of {logdir} cannot be shown: {error.strerror or error}", status=1)
+            _say(error=f"the runs of {display_path(logdir)} cannot be shown: {error.strerror or error}", status=1)
         else:
             try:
                 shown, runs = len(view.found.chosen), len(view.found.runs)
@@ -115,6 +116,7 @@ def _say(**facts: object) -> None:
 
 def _summary(view: RunView, logdir: str, expression: str | None) -> str:
     shown, runs = len(view.found.chosen), len(view.found.runs)
+    logdir = display_path(logdir)
     if not shown and runs and expression is not None:
         line = f"No runs in {logdir} match {expression!r} yet; those that do will appear."
     elif not shown:
