@@ -9,7 +9,6 @@ import sys
 import tempfile
 import webbrowser
 from contextlib import ExitStack
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
@@ -38,6 +37,7 @@ from monitor.runs.output.capture import OUTPUT_FILE, OutputCapture, open_capture
 from monitor.runs.processes.process import signals_as_exit
 from monitor.runs.processes.rank import process_rank
 from monitor.runs.run import Run
+from monitor.runs.scripts.modules import has_module
 from monitor.runs.scripts.script_runs import ScriptRuns, ending_of
 from monitor.runs.scripts.script_session import (
     ALERTS_VARIABLE,
@@ -248,8 +248,7 @@ def _check_script(script: str, *, is_module: bool) -> None:
         if path.is_dir() and not (path / "__main__.py").exists():
             raise click.BadParameter(f"{script!r} is a directory without __main__.py.", param_hint="'SCRIPT'")
         return
-    name, paths = script.partition(".")[0], [str(Path.cwd()), *sys.path]
-    if not name or (name not in sys.builtin_module_names and PathFinder.find_spec(name, paths) is None):
+    if not has_module(script):
         raise click.BadParameter(f"there is no module named {script!r}.", param_hint="'SCRIPT'")
 
 

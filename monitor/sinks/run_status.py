@@ -66,6 +66,7 @@ class RunStatusSink(Sink):
             False  # whether the run is at its end, and whether it knows that it is pruned
         )
         self._changed = False
+        self._has_metrics = False  # in `run.json`
         self._last_write = -math.inf
         self._last_advance = time.monotonic()  # when the step last grew
 
@@ -161,8 +162,9 @@ class RunStatusSink(Sink):
             step = self.summary.step or 0
             self._fire(rule.text, f"{rule.text}: the last step was {step}", None, None, step)
             self.on_stall()
-        if now - self._last_write >= (UPDATE_INTERVAL_S if self._changed else HEARTBEAT_INTERVAL_S):
-            self._last_write, self._changed = now, False
+        is_first = not self._has_metrics and self.summary.step is not None  # the run may be killed soon
+        if is_first or now - self._last_write >= (UPDATE_INTERVAL_S if self._changed else HEARTBEAT_INTERVAL_S):
+            self._last_write, self._changed, self._has_metrics = now, False, self._has_metrics or is_first
             self._save()
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.errors import MonitorError, SpaceError
+from monitor.runs.scripts.modules import has_module
 from monitor.suggestions import hint
 from monitor.sweeps.space import Dimension, Parameter, from_value
 
@@ -43,8 +43,7 @@ class Target:
         """Return what is meant: a runner, else a script. Raises `SpaceError` if there is neither."""
         given = tuple(arguments)
         if is_module:
-            first = name.partition(".")[0]
-            if first not in sys.builtin_module_names and PathFinder.find_spec(first, [".", *sys.path]) is None:
+            if not has_module(name):
                 raise SpaceError(f"there is no module named {name!r}")
             return cls("module", name, given)
         runners = sorted({entry.name for entry in entry_points(group=RUNNERS)})

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from monitor import Logger, MemorySink
+from monitor import Logger, MemorySink, Scalar
+from monitor.runs.run import Run
 from monitor.runs.run_file import read_run_file
+from monitor.sinks.run_status import RunStatusSink
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,3 +47,18 @@ def test_a_definition_is_no_endless_text(tmp_path: Path) -> None:
         log.define("x" * 2000, goal="min")
         with pytest.raises(ValueError, match="a metric has at most 2,000 characters, not 2,001"):
             log.define("x" * 2001, goal="min")
+
+
+def test_the_first_metrics_are_written_at_once(tmp_path: Path) -> None:
+    """A run that is killed in its first seconds has them, too."""
+    run = Run(tmp_path / "run")
+    sink = RunStatusSink()
+    sink.open(run)
+    sink.flush()
+    assert read_run_file(run.path)["metrics"] == {}
+    for step in range(2):
+        sink.write([Scalar("loss", 0.5, step, 0.0)])
+        sink.flush()  # what comes later waits its turn
+    assert read_run_file(run.path)["metrics"] == {
+        "loss": {"last": 0.5, "step": 0, "best": 0.5, "best_step": 0, "goal": "min"}
+    }
