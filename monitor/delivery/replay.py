@@ -87,7 +87,9 @@ class Replay:
             self._summarize(records)
             self._pipeline.inbox.extend(records)
             waiting += 1
-            if waiting >= LISTS_PER_FLUSH or any(isinstance(record, FLUSHED_TYPES) for record in records):
+            is_large = any(isinstance(record, FLUSHED_TYPES) for record in records)
+            del records  # they are not kept while the next ones are decoded
+            if waiting >= LISTS_PER_FLUSH or is_large:
                 self._flush()
                 waiting = 0
         if waiting:
