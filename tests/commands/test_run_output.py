@@ -59,8 +59,8 @@ print(sys.stdin.isatty(), sys.stdout.isatty(), sys.stderr.isatty(), os.get_termi
 for percent in range(0, 101, 50):
     print(f"\\r\\x1b[32m{percent:3}%\\x1b[0m", end="", file=sys.stderr, flush=True)
 print(input("name? "))
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     signal.pause()
 except KeyboardInterrupt:
     print("one interrupt", flush=True)

@@ -46,6 +46,7 @@ def started(code: str, said: list[str]) -> tuple[bool, float]:
         server.stop()
 
 
+@pytest.mark.slow
 def test_a_server_that_gets_on_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_process, "IDLE_TIMEOUT_S", 1.0)
     said: list[str] = []

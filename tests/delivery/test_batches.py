@@ -132,6 +132,7 @@ def test_a_sink_that_refuses_everything_is_asked_once_per_record(tmp_path: Path)
     assert calls < 1001 + 100
 
 
+@pytest.mark.slow
 def test_closing_drains_a_sink_that_makes_progress(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

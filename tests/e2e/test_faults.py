@@ -65,10 +65,9 @@ PICTURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("timing")
-@pytest.mark.parametrize(
-    "picture", [pytest.param(name, marks=[pytest.mark.slow] * (name != "large photos")) for name in PICTURES]
-)
+@pytest.mark.parametrize("picture", PICTURES)
 def test_pictures_hold_up_no_scalars(tmp_path: Path, start: Start, record_fault: RecordFault, picture: str) -> None:
     """Three runs, each killed while it draws pictures that take seconds."""
     script = LOGS_A_THOUSAND_A_SECOND.replace("import sys", "import numpy as np, sys").replace(

@@ -134,6 +134,7 @@ def test_the_slider_shows_steps_and_a_refresh_keeps_the_chosen_one(
     assert page.problems == []
 
 
+@pytest.mark.slow
 def test_after_a_resume_the_sliders_have_the_steps_from_before(
     page: Page, visdom_server: VisdomServer, tmp_path: Path
 ) -> None:

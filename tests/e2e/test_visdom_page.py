@@ -230,6 +230,7 @@ def test_a_login_keeps_everybody_else_out(
         server.stop()
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_the_run(page: Page, tmp_path: Path, serve: Callable[..., Served]) -> None:
     with Logger(tmp_path / "runs" / "shown", ["tensorboard"], {"lr": 0.25}) as log:
         for step in range(5):

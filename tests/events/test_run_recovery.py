@@ -49,6 +49,7 @@ def test_a_run_on_a_share_that_is_away(share: Callable[[bool], None], tmp_path: 
     goes_through(Logger(tmp_path / "logs" / "run", ["tensorboard"]), lambda: share(False), lambda: share(True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_the_way", ["a file", "a link to nowhere"])
 def test_a_run_whose_directory_cannot_be_made_again_for_three_seconds(tmp_path: Path, in_the_way: str) -> None:
     run = tmp_path / "run"

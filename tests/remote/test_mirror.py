@@ -100,6 +100,7 @@ def test_hostile_names_stay_in_the_folder(s3: S3Server, tmp_path: Path) -> None:
     assert "\x1b[31m" not in result.output
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_one_line(proxy: Proxy) -> None:
     logged("a", 3)
     proxy.stop()

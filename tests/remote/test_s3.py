@@ -142,9 +142,8 @@ def test_a_server_that_lost_everything_gets_it_again(tmp_path: Path, monkeypatch
         server.kill()
 
 
-@pytest.mark.parametrize(
-    "fault", ["refused", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("error", "hang"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["refused", "error", "hang"])
 def test_a_store_that_is_down_at_the_end_leaves_the_run_here(
     fault: str, s3: S3Server, proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,6 +183,7 @@ def test_the_rest_of_a_killed_training_goes_up_by_itself(s3: S3Server, tmp_path:
     assert status(s3) == "lost"
 
 
+@pytest.mark.slow
 def test_an_uploader_that_is_killed_starts_again(
     s3: S3Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_dry_run_shows_commands_and_writes_nothing(start: Start, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_mistakes_end_a_sweep_early_with_one_line(start: Start, folder: Path) -> None:
     def ends(*arguments: str) -> str:
         process = start(*sweep_arguments(*arguments), cwd=folder)

@@ -111,6 +111,7 @@ def test_a_killed_trial_starts_again_but_not_for_ever(start: Start, folder: Path
     assert finished_trials(folder / "runs") == [1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_trials_and_a_resumed_sweep_starts_them_again(start: Start, folder: Path) -> None:
     process = start(*script_arguments("s", 2, "--until", "go"), cwd=folder)
     wait_until(lambda: running(folder) == {0, 1}, TIMEOUT_S)
