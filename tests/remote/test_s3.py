@@ -1,4 +1,4 @@
-"""Runs on a real S3 server: live, through outages, after SIGKILL, and in TensorBoard."""
+"""Runs on a real S3 server: live, through outages, and after SIGKILL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import signal
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -22,14 +21,12 @@ from monitor.remote.urls import spool_path
 from monitor.testing import wait_until
 from tests.support import event_reader
 from tests.support.processes import start_fresh
-from tests.support.servers import FaultyServer, free_port
+from tests.support.servers import FaultyServer
 from tests.support.stores import BUCKET, Proxy, S3Server, use_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.support.servers import Served
 
 RUN = f"s3://{BUCKET}/runs/a"
 KILLED = """
@@ -264,36 +261,6 @@ def test_what_cannot_work_is_said_before_the_training(monkeypatch: pytest.Monkey
     refused = start_fresh("-c", code, env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"})
     error = refused.communicate(timeout=60)[1].splitlines()[-1]
     assert error.endswith(f"{RUN} cannot be used: Unable to locate credentials; check the credentials and the address")
-
-
-@pytest.mark.slow
-def test_tensorboard_reads_the_address_by_itself(s3: S3Server, serve: Callable[..., Served]) -> None:
-    with Logger(RUN, ["tensorboard"], record="none") as log:
-        log.scalar("x", 0.0, 0)
-        wait_until(lambda: s3.objects("runs/a/events"), 60, "a segment")
-        for step in range(1, 500):
-            log.scalar("x", step, step)
-    port = free_port()
-    board = start_fresh(
-        "-m", "tensorboard.main", "--logdir", f"s3://{BUCKET}/runs", "--host", "127.0.0.1", "--port", str(port)
-    )
-    ours = serve("tensorboard", "--logdir", f"s3://{BUCKET}/runs", "--port", "0")
-    newest = serve("tensorboard", "--logdir", f"s3://{BUCKET}/runs", "--port", "0", "--last", "1")
-
-    def curve(base: str) -> list[int]:
-        try:
-            with urlopen(f"{base}/data/plugin/scalars/scalars?run=a&tag=x", timeout=60) as answer:
-                return [step for _, step, _ in json.load(answer)]
-        except OSError:
-            return []
-
-    try:
-        for base in (f"http://127.0.0.1:{port}", ours.url, newest.url):
-            wait_until(lambda: curve(base) == list(range(500)), 60, f"the curve at {base}")  # noqa: B023
-        assert newest.stop() == f"1 of 1 runs in s3://{BUCKET}/runs; runs that come to match will appear.\n"
-    finally:
-        board.terminate()
-        board.communicate(timeout=60)
 
 
 def _children_of(pid: int) -> list[int]:

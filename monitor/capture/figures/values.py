@@ -50,21 +50,19 @@ def _reduce_artist(artist: Any) -> Any:
 
 
 def _reduce_rectangle(rectangle: Any) -> Any:
-    state = rectangle.__getstate__()
-    state["_remove_method"] = None
+    make, arguments, state = _reduce_artist(rectangle)
     for name in PLACE:  # the bars of a histogram have them as numbers of NumPy
         number = state.get(name)
         if type(number) is not float and isinstance(number, float):
             state[name] = float(number)
-    return new, (type(rectangle),), state
+    return make, arguments, state
 
 
 def _reduce_text(text: Any) -> Any:
-    state = text.__getstate__()
-    state["_remove_method"] = None
+    make, arguments, state = _reduce_artist(text)
     if not state["_clipon"]:
         state["clipbox"] = None
-    return new, (type(text),), state
+    return make, arguments, state
 
 
 def _reduce_array(array: Any) -> Any:
