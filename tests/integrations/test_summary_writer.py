@@ -132,6 +132,14 @@ def test_it_can_be_pickled(tmp_path: Path) -> None:
         (ValueError, lambda w: w.add_pr_curve("pr", __import__("numpy").zeros(9), __import__("numpy").zeros(8))),
         (TypeError, lambda w: w.add_hparams([], {})),
         (ValueError, lambda w: w.add_histogram_raw("raw", 0, 1, 2, 3, 4, [1], [])),
+        (TypeError, lambda w: w.add_histogram_raw("raw", 0, 1, "2", 3, 4, [1], [1])),
+        (TypeError, lambda w: w.add_histogram_raw("raw", 0, 1, 2, 3, 4, ["1"], [1])),
+        (ValueError, lambda w: w.add_histogram_raw("raw", 0, 1, 2, 3, 4, [1], [1], 2**63)),
+        (ValueError, lambda w: w.add_pr_curve_raw("pr", [1, 2, 3], [1], [1], [1], [1, 2], [1, 2])),
+        (TypeError, lambda w: w.add_pr_curve_raw("pr", *([["1"]] * 6))),
+        (TypeError, lambda w: w.add_pr_curve_raw("pr", *([[1]] * 6), num_thresholds="2")),
+        (UnicodeEncodeError, lambda w: w.add_hparams({"a": "\udc80"}, {})),
+        (UnicodeEncodeError, lambda w: w.add_text("text", "\udc80")),
     ],
 )
 def test_mistakes_raise_at_the_call(tmp_path: Path, error: type[Exception], call: Any) -> None:

@@ -47,6 +47,33 @@ def test_the_files_hold_the_same(tmp_path: Path, pair: str) -> None:
     assert len(ours) > 30
 
 
+def add_plain_arguments(w: Any) -> None:
+    """Call what a worker builds if the arguments are of Python's own types, with such and with others."""
+    columns = [[3, 2, 1], [3, 2, 1], [0, 1, 2], [0, 1, 2], [0.5, 0.5, 0.5], [1, 0.6, float("nan")]]
+    w.add_pr_curve_raw("plain", *columns, 1, num_thresholds=3)
+    w.add_pr_curve_raw("plain", *columns, 2, num_thresholds=200)
+    w.add_pr_curve_raw("ü", *columns, 2, walltime=4.0)
+    w.add_pr_curve_raw("empty", *([] for _ in range(6)), 3)
+    w.add_pr_curve_raw("truth values", *([[True]] * 6), 4)
+    w.add_histogram_raw("raw", 0, 4, 10, 20.0, 60.5, [1.0, 2, 3.0], [5, 3, 2.0], 1)
+    w.add_histogram_raw("raw", 0, 4, 10, 20.0, 60.5, [], [])
+    w.add_histogram_raw("raw ü", 0, 4, 10, 20.0, 60.5, [2**70], [5], 2**62, 8.0)
+    w.add_histogram_raw("numpy", *np.arange(5.0), np.arange(3.0), np.arange(3), 1)
+    w.add_histogram_raw("numbers of numpy", *np.arange(5.0), list(np.arange(3.0)), list(np.arange(3)), 1)
+    w.add_text("text ü", "ü", 1)
+    w.add_text("text", "", 1, 3.0)
+    w.add_hparams({"layers": 2, "rate": 0.1, "none": None, "bias": True, "name": "ü"}, {"hparam/accuracy": 1})
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_arguments_of_any_type_give_the_same_files(tmp_path: Path, pair: str) -> None:
+    stock, ours = both(tmp_path, pair, add_plain_arguments)
+    [run] = {name.split(":")[0] for name in stock if "hparam" in name}
+    assert ours == {name.replace(f"{run}:", ":", 1): value for name, value in stock.items() if f"{run} (" not in name}
+    assert len(ours[":plain"]) == 2
+    assert len(ours) > 20
+
+
 def add_what_torch_has(w: Any) -> None:
     w.add_scalar("new", 0.1, 1, new_style=True)
     w.add_scalar("double", 0.1, 1, new_style=True, double_precision=True)

@@ -89,22 +89,34 @@ def test_what_is_changed_after_the_call_changes_nothing(tmp_path: Path) -> None:
     array, tensor, drawn = np.ones((3, 8, 8)), torch.ones(50), figure()
     labels = ["a", "b"]
     points = np.ones((2, 3))
+    counts: Any = [[1, 1] for _ in range(6)]
+    settings, metrics = {"lr": 0.5}, {"accuracy": 1}
     with SummaryWriter(tmp_path) as writer:
+        writer.add_hparams(settings, metrics)
+        writer.add_pr_curve_raw("pr", *counts)
+        writer.add_histogram_raw("raw", 0, 1, 2, 3, 4, *counts[:2])
         writer.add_image("image", array)
         writer.add_histogram("histogram", tensor)
         writer.add_scalar("scalar", tensor[0])
         writer.add_tensor("tensor", tensor)
         writer.add_figure("figure", drawn, close=False)
         writer.add_embedding(points, labels)
-        array[:], tensor[:], points[:], labels[:] = 0, 0, 0, ["x", "y"]
+        array[:], tensor[:], points[:], labels[:], counts[0][:] = 0, 0, 0, ["x", "y"], [7, 7]
+        settings["lr"], metrics["loss"] = 0.25, 2
         drawn.axes[0].clear()
     found = contents(tmp_path)
     assert set(found[":image"][0][1][1]) == {255}
     assert found[":histogram"][0][1].min == 1.0
     assert found[":scalar"][0][1] == 1.0
+    assert found[":raw"][0][1].bucket == [1, 1]
     with SummaryWriter(tmp_path / "again") as writer:
         writer.add_figure("figure", figure())
-    assert contents(tmp_path / "again")[":figure"] == found[":figure"]
+        counts[0][:] = 1, 1
+        writer.add_pr_curve_raw("pr", *counts)
+        writer.add_hparams({"lr": 0.5}, {"accuracy": 1})
+    again = contents(tmp_path / "again")
+    assert again.items() <= found.items()
+    assert {":figure", ":pr", ":_hparams_/session_start_info (metadata)"} <= set(again)
     assert (tmp_path / "00000" / "default" / "metadata.tsv").read_text() == "a\nb\n"
     assert (tmp_path / "00000" / "default" / "tensors.tsv").read_text() == "1.0\t1.0\t1.0\n" * 2
 

@@ -43,6 +43,16 @@ class MeasuredCalls:
         self._slow_seconds += perf_counter() - started
         self._slow_calls += 1
 
+    def _measure_one(self, record: PendingRecord) -> None:
+        """Do what `_measure` does for a call that leaves one record to a worker, in half the time."""
+        started = perf_counter()
+        self._put(record)
+        if len(self._inbox) > self._limit:
+            self._hold(record)
+        self._note_array(record.nbytes)
+        self._slow_seconds += perf_counter() - started
+        self._slow_calls += 1
+
     def _sample(self, call: Any, *arguments: Any) -> None:
         """Measure one call of the fast path. It stands for the others, because timing each would double their cost."""
         self._sampling = False

@@ -11,6 +11,8 @@ from monitor.runs.run_file import parse_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from monitor.capture.snapshot import PendingRecord
+
 FLUSH_TIMEOUT_S = 30.0
 MAX_STEP = 2**63
 
@@ -21,6 +23,16 @@ class WriterLogger(Logger):
     def put(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Log the entries that `call` returns for these arguments, all or nothing; it raises what `call` raises."""
         self._measure(call, *arguments)
+
+    def put_record(self, record: PendingRecord) -> bool:
+        """Log a record that a worker builds; tell whether it was logged, or the logger was closed meanwhile."""
+        try:
+            self._measure_one(record)
+        except RuntimeError:
+            if not self.is_over:
+                raise
+            return False
+        return True
 
     def scalar_at(self, name: str, value: Any, step: int, walltime: Any) -> bool:
         """Log a scalar the quick way, at a time or now; tell whether it was logged."""
@@ -66,6 +78,11 @@ class SilentLogger(NullLogger):
     def put(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Check a call."""
         self._measure(call, *arguments)
+
+    def put_record(self, record: PendingRecord) -> bool:
+        """Check a call; return True."""
+        self._measure_one(record)
+        return True
 
     def scalar_at(self, name: str, value: Any, step: int, _walltime: Any) -> bool:
         """Check a scalar; return True."""

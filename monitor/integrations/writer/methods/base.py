@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from monitor.integrations.writer.file_writer import FileWriter
+from monitor.capture.snapshot import PendingRecord
+from monitor.integrations.writer.file_writer import MAX_STEP, FileWriter
 from monitor.integrations.writer.summaries import builders, capture
 from monitor.integrations.writer.summaries.encoding import summary_record
+from monitor.records import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -73,6 +77,31 @@ class WriterMethods:
         writer = self._get_file_writer()
         step, now = writer.step_and_time(global_step, walltime)
         writer.put(capture.built, builder or self._builders, function, tag, arrays, options, key, step, now)
+
+    def _add_later(
+        self, function: str, tag: str, arguments: tuple[Any, ...], nbytes: int, global_step: Any, walltime: Any
+    ) -> None:
+        """Let a worker build a summary of arguments that the packages accept, and that nobody changes.
+
+        Args:
+            function: the name of the function in the packages' `summary` modules.
+            tag: names the summary.
+            arguments: all that the function takes.
+            nbytes: bytes of memory that they take.
+            global_step: the step.
+            walltime: seconds since the epoch.
+        """
+        writer = self.file_writer
+        log = writer.ready if writer is not None else None
+        is_quick = log is not None and walltime is None
+        if is_quick and type(global_step) is int and -MAX_STEP <= global_step < MAX_STEP:
+            step, now = global_step, time.time()
+        else:
+            step, now = self._get_file_writer().step_and_time(global_step, walltime)
+        build = partial(capture.summary, self._builders, function, tag, arguments, step, now)
+        record = PendingRecord(Summary, tag, nbytes, build)
+        if log is None or not log.put_record(record):
+            self._get_file_writer().put(capture.ready, record)
 
     def _add_now(
         self, function: str, tag: str, global_step: Any, walltime: Any, *arguments: Any, **options: Any

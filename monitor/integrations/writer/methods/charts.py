@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.integrations.writer.methods.base import WriterMethods
+from monitor.integrations.writer.summaries import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,8 +59,13 @@ class ChartMethods(WriterMethods):
     ) -> None:
         """Add a precision–recall curve of which the points are known."""
         counts = (true_positive_counts, false_positive_counts, true_negative_counts, false_negative_counts)
-        arguments = (*counts, precision, recall, num_thresholds, weights)
-        self._add_now("pr_curve_raw", tag, global_step, walltime, tag, *arguments)
+        columns = (*counts, precision, recall)
+        has_count = type(num_thresholds) is int and num_thresholds >= 0
+        if plain.is_text(tag) and has_count and plain.are_columns(*columns):
+            arguments = (tag, *map(list.copy, columns), num_thresholds)
+            self._add_later("pr_curve_raw", tag, arguments, 48 * len(recall), global_step, walltime)
+            return
+        self._add_now("pr_curve_raw", tag, global_step, walltime, tag, *columns, num_thresholds, weights)
 
     def add_custom_scalars(self, layout: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
         """Add charts of several curves: by category and title, "Multiline" or "Margin" and the tags."""

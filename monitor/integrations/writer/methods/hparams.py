@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from monitor.integrations.writer.methods.base import WriterMethods
-from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.summaries import capture, plain
 from monitor.records import Config
 from monitor.runs.settings.convert import to_settings
 from monitor.runs.settings.masking import mask_settings
@@ -47,10 +47,12 @@ class HParamsMethods(WriterMethods):
             global_step = run_name if global_step is None else global_step
             name, hparam_domain_discrete, run_name = hparam_domain_discrete, None, None
         hparam_dict = mask_settings(hparam_dict)
-        options = (
-            {} if hparam_domain_discrete is None else {"hparam_domain_discrete": mask_settings(hparam_domain_discrete)}
-        )
-        summaries = self._builders.call("hparams", hparam_dict, metric_dict, **options)
+        summaries = None
+        if hparam_domain_discrete is not None:
+            domains = mask_settings(hparam_domain_discrete)
+            summaries = self._builders.call("hparams", hparam_dict, metric_dict, hparam_domain_discrete=domains)
+        elif not (plain.are_settings(hparam_dict) and all(map(plain.is_text, metric_dict))):
+            summaries = self._builders.call("hparams", hparam_dict, metric_dict)
         writer = self._get_file_writer()
         step, now = writer.step_and_time(global_step, None)
         settings = to_settings(hparam_dict, "hparam_dict")
@@ -58,10 +60,13 @@ class HParamsMethods(WriterMethods):
         if run_name is None and writer.settings not in (None, settings):
             run_name = str(time.time())
         directory = "" if run_name is None else f"{writer.get_logdir()}/{run_name}"
+        if summaries is None:
+            records = capture.hparams(self._builders, hparam_dict, metric_dict, directory, step, now)
+        else:
+            records = [capture.file_summary(directory, "hparams", summary, step, now) for summary in summaries]
         if run_name is None:
             writer.settings = settings
-            writer.put(capture.ready, Config(settings, now))
-        records = [capture.file_summary(directory, "hparams", summary, step, now) for summary in summaries]
+            records = [Config(settings, now), *records]
         writer.put(capture.ready, *records)
         if run_name is None:
             names = [writer.names.name(self._builders.clean_tag(tag)) for tag in metric_dict]

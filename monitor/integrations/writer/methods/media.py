@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.integrations.writer.methods import figures
 from monitor.integrations.writer.methods.base import WriterMethods
-from monitor.integrations.writer.summaries import capture
+from monitor.integrations.writer.summaries import capture, plain
 from monitor.integrations.writer.summaries.builders import TENSORBOARDX, TORCH, Builders
 from monitor.integrations.writer.summaries.encoding import summary_record
 from monitor.records import Summary
@@ -52,6 +52,10 @@ class MediaMethods(WriterMethods):
         if len(bucket_limits) != len(bucket_counts):
             raise ValueError("len(bucket_limits) != len(bucket_counts), see the document.")
         statistics = (min, max, num, sum, sum_squares)
+        if plain.is_text(tag) and plain.are_numbers(statistics) and plain.are_columns(bucket_limits, bucket_counts):
+            arguments = (tag, *statistics, bucket_limits.copy(), bucket_counts.copy())
+            self._add_later("histogram_raw", tag, arguments, 16 * len(bucket_limits), global_step, walltime)
+            return
         self._add_now("histogram_raw", tag, global_step, walltime, tag, *statistics, bucket_limits, bucket_counts)
 
     def add_image(
@@ -153,9 +157,8 @@ class MediaMethods(WriterMethods):
         if type(tag) is not str or type(text_string) is not str:
             self._add_now("text", tag, global_step, walltime, tag, text_string)
             return
-        writer = self._get_file_writer()
-        step, now = writer.step_and_time(global_step, walltime)
-        writer.put(capture.text, self._builders.candidates("text")[0], tag, text_string, step, now)
+        nbytes = len(tag.encode()) + len(text_string.encode())  # fails as the packages do, for a lone surrogate
+        self._add_later("text", tag, (tag, text_string), nbytes, global_step, walltime)
 
     def add_tensor(self, tag: str, tensor: Any, global_step: Any = None, walltime: float | None = None) -> None:
         """Add a tensor as it is. Needs torch."""

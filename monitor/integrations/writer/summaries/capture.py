@@ -5,6 +5,7 @@ Each function takes the tags that were checked before, as the functions in `moni
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, is_tensor
@@ -14,7 +15,7 @@ from monitor.integrations.writer.summaries.encoding import summary_event, summar
 from monitor.records import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from monitor.capture.encode import Entries
     from monitor.integrations.writer.summaries.builders import Builders
@@ -99,10 +100,9 @@ def later(_known_tags: set[str], kind: type, tag: str, nbytes: int, build: Calla
     return (PendingRecord(kind, tag, nbytes, build),)
 
 
-def text(_known_tags: set[str], build: Callable[..., Any], tag: str, text: str, step: int, time: float) -> Entries:
-    """Let a worker build the summary of a text. Raises `UnicodeEncodeError` for one that UTF-8 cannot encode."""
-    size = len(tag.encode()) + len(text.encode())
-    return (PendingRecord(Summary, tag, size, lambda: summary_record(tag, build(tag, text), step, time)),)
+def summary(builders: Builders, function: str, tag: str, arguments: Sequence[Any], step: int, time: float) -> Summary:
+    """Build a summary of all arguments of a function of the packages' `summary` modules."""
+    return summary_record(tag, builders.call(function, *arguments), step, time)
 
 
 def ready(_known_tags: set[str], *records: Any) -> Entries:
@@ -124,6 +124,18 @@ def as_array(value: Any, builders: Builders) -> Any:
 def file_summary(directory: str, tag: str, summary: Any, step: int, time: float) -> FileSummary:
     """Return the record of a `Summary` message that goes into a file and nowhere else."""
     return FileSummary(directory, tag, summary_event(summary.SerializeToString(), step, time), step, time)
+
+
+def hparams(
+    builders: Builders, settings: dict[str, Any], metrics: Iterable[str], directory: str, step: int, time: float
+) -> list[Any]:
+    """Return the three summaries of hyperparameters that the packages accept, which a worker builds."""
+    arguments = settings, dict.fromkeys(metrics, 0.0)
+
+    def build(part: int) -> Any:
+        return file_summary(directory, "hparams", builders.call("hparams", *arguments)[part], step, time)
+
+    return [PendingRecord(FileSummary, "hparams", 0, partial(build, part)) for part in range(3)]
 
 
 def tensor(_known_tags: set[str], tag: str, value: Any, step: int, time: float) -> Entries:
