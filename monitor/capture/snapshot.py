@@ -12,7 +12,7 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from monitor.records import Record, Scalar
+from monitor.records import Record, Scalar, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -94,6 +94,11 @@ class PendingRecord:
         self._record: Record | None = None
         self._error: Exception | None = None
         self._lock = threading.Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that it takes now: those of the copies, or of the summary that was built of them."""
+        return len(self._record.event) if isinstance(self._record, Summary) else self.nbytes
 
     def resolve(self) -> Record:
         """Return the record. If building it raised an exception, raise that one, on every call."""

@@ -28,6 +28,7 @@ CLOSE_REPORT_S = 2.0  # after this time, `close` says what is left
 INBOX_ENTRIES = 20_000  # beyond, a log call waits until the inbox was moved
 MAX_WAIT_S = 0.1  # of one log call
 INBOX_ARRAY_BYTES = 64 * 2**20  # of arrays; beyond, the inbox is moved at once
+MAX_HANG_S = 5.0  # that a log call waits for an event file
 
 
 class Pipeline:
@@ -69,6 +70,7 @@ class Pipeline:
         self._mover = clock.mailbox()
         self._is_closed = False
         self._new_array_bytes = 0
+        self._hung: Any = None  # the effort of workers that hung
         self.workers: list[SinkWorker] = []
         name_counts: dict[str, int] = {}
         with self._feeding:  # a worker that is early waits until all of them have a queue
@@ -115,11 +117,31 @@ class Pipeline:
             self.hold(entry)
 
     def note_array(self, nbytes: int) -> None:
-        """Take note of an array in the inbox, so that it is moved, and bounded, before too much waits there."""
+        """Take note of an array in the inbox; if that makes too many, move them, and wait for the event file.
+
+        The wait slows a loop down that logs arrays faster than they can be written, so that none is dropped. A file
+        that fails, or hangs for five seconds, is not waited for until it goes on.
+        """
         self._new_array_bytes += nbytes
         if self._new_array_bytes > INBOX_ARRAY_BYTES:
             self._new_array_bytes = 0
+            moved = self._moves + 2 + self._moves % 2  # when the move is over that begins next
             self._mover.put()
+            self._wait_while(lambda: self._moves < moved, self.workers)
+            behind = [worker for worker in self.workers if worker.sink.durable and worker.wake_if_behind()]
+            self._wait_while(lambda: any(worker.is_behind() for worker in behind), behind)
+
+    def _wait_while(self, condition: Callable[[], bool], workers: list[SinkWorker]) -> None:
+        """Block while the condition holds, unless the workers hang, or hang since an earlier call."""
+        changed = self._clock.now()
+        effort = None
+        while condition() and not self.is_sealed:
+            if effort != (effort := [worker.effort() for worker in workers]):
+                changed = self._clock.now()
+            if self._hung == effort or self._clock.now() - changed > MAX_HANG_S:
+                self._hung = effort
+                return
+            self._clock.sleep(0.0005)
 
     def alert(self, record: Any) -> None:
         """Deliver a record that no log call made, unless the pipeline is closed."""

@@ -67,6 +67,10 @@ class World:
         patch.setattr(queue, "MAX_SCALAR_BYTES", choose.choice([1, 3000, 10**9]))
         patch.setattr(queue, "MAX_UNSTORED_BYTES", choose.choice([5000, 10**9, 10**9]))
         patch.setattr(queue, "MAX_ARRAY_BYTES", choose.choice([250, 10**9]))
+        self.slows_down = choose.random() < 0.5  # arrays of 100 bytes wait for the file, one of each thread at most
+        if self.slows_down:
+            patch.setattr(queue, "SLOWING_ARRAY_BYTES", 50)
+            patch.setattr(pipelines, "INBOX_ARRAY_BYTES", 0)
         patch.setattr(queue, "BATCH_SCALARS", choose.choice([1, 7, 1000]))
         patch.setattr(queue, "BATCH_RECORDS", choose.choice([1, 5, 1000]))
         limit = choose.choice([2, 20, 1000])
@@ -252,6 +256,8 @@ class World:
             if not any(self.faults):
                 assert stats.pending == 0, f"{worker.name}: {stats.pending} left without a fault"
                 assert stats.failed + stats.dropped >= poisoned >= stats.failed, (worker.name, stats)
+                if self.slows_down and sink.durable:
+                    assert not [tag for tag, _ in missing if tag.endswith("picture")], "dropped, although it works"
             self._check_order(worker.name, sink.visible)
 
     def _check_order(self, name: str, visible: list[Key]) -> None:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from monitor.delivery.inbox import Item
     from monitor.machine.files import FileRange
 
-MAX_ARRAY_BYTES = 256 * 2**20  # of arrays that wait for one sink
+MAX_ARRAY_BYTES = 256 * 2**20  # of arrays that wait for one sink, beside the largest one
 MAX_SCALAR_BYTES = 32 * 2**20  # of scalars in memory; beyond, those in an event file are read back later
 SLOWING_SCALAR_BYTES = 64 * 2**20  # in memory for a sink that takes them: beyond, log calls wait for it
+SLOWING_ARRAY_BYTES = 128 * 2**20  # likewise, for a sink that keeps records through a crash
 MAX_UNSTORED_BYTES = 256 * 2**20  # of scalars that no event file holds
 BLOCK_OVERHEAD_BYTES = 1000  # of a block beside its columns
 BATCH_SCALARS = 100_000  # of one batch, which is written, flushed and counted as a whole
@@ -174,16 +175,17 @@ class WorkQueue:
 
     def drop_arrays(self) -> int:
         """Drop arrays until the rest fits, images first, oldest first; return how many."""
+        if self.array_bytes <= MAX_ARRAY_BYTES:
+            return 0
+        waiting = [(slot, slot.item) for slot in self._slots if isinstance(slot.item, PendingRecord)]
+        sizes = [item.held_bytes for _, item in waiting]
+        over = sum(sizes) - max(sizes) - MAX_ARRAY_BYTES
         dropped: list[Slot] = []
-        over = self.array_bytes - MAX_ARRAY_BYTES
-        for kinds in (PICTURES, None):
-            for slot in self._slots:
-                item = slot.item
-                if over <= 0:
-                    break
-                if isinstance(item, PendingRecord) and (kinds is None or item.kind in kinds) and slot not in dropped:
-                    over -= item.nbytes
-                    dropped.append(slot)
+        for slot, item in sorted(waiting, key=lambda pair: pair[1].kind not in PICTURES):
+            if over <= 0:
+                break
+            over -= item.held_bytes
+            dropped.append(slot)
         self._remove(dropped)
         return len(dropped)
 

@@ -18,7 +18,7 @@ from monitor.delivery.workers import queue
 from monitor.delivery.workers.batch import build_parts, describe
 from monitor.delivery.workers.counters import RETRY, Attempts, Counters
 from monitor.delivery.workers.drawing import Drawer
-from monitor.delivery.workers.patience import Patience
+from monitor.delivery.workers.patience import WORK_S, Patience
 from monitor.delivery.workers.queue import WorkQueue
 from monitor.delivery.workers.requests import Requests
 from monitor.delivery.workers.unpacking import Unpacker
@@ -133,15 +133,20 @@ class SinkWorker:
         self._mailbox.put()
 
     def wake_if_behind(self) -> bool:
-        """Tell whether too many scalars wait in memory although the sink takes them, and deliver now if so."""
+        """Tell whether too much waits in memory although the sink takes it, and deliver now if so."""
         if not self.is_behind():
             return False
         self._mailbox.put()
         return True
 
     def is_behind(self) -> bool:
-        """Tell whether too many scalars wait in memory although the sink takes them."""
-        return self._queue.scalar_bytes > queue.SLOWING_SCALAR_BYTES and not self._attempts.delay
+        """Tell whether too much waits in memory although the sink takes it: scalars, or arrays for an event file."""
+        has_arrays = self.sink.durable and self._queue.array_bytes > queue.SLOWING_ARRAY_BYTES
+        return (has_arrays or self._queue.scalar_bytes > queue.SLOWING_SCALAR_BYTES) and not self._attempts.delay
+
+    def effort(self) -> tuple[int, int]:
+        """Return what changes while the thread works, and stays while it hangs."""
+        return self.counters.settled, int(self._work() / WORK_S)
 
     def join(self, timeout: float) -> bool | None:
         """Block for at most `timeout` seconds; True if the thread ended, False if it was given up, None otherwise."""
