@@ -192,11 +192,12 @@ class ScriptSession:
         stdout, stderr = (capture.stdout, capture.stderr) if capture else (1, 2)
         try:
             process = ScriptProcess(command, environment(variables), stdout, stderr)
-            self._code = process.wait(lambda: self._update(capture), capture.resize if capture else lambda: None)
+            self._code = process.run(lambda: self._update(capture), capture.resize if capture else lambda: None)
         finally:
             self._update(capture)
             if capture is not None:
                 capture.close()
+        assert process.pid is not None
         self._runs.finish(ending_of(self._code, self._folder, process.pid), process.pid)
         info = load(self._runs.path)
         if info.status is RunStatus.PRUNED:  # by an interrupt, unless the script asks its logger

@@ -89,58 +89,6 @@ def test_the_status_is_true_however_the_script_ends(code: str, tmp_path: Path) -
         assert event_reader.series(info.path, "loss") == ([(5, 1.0)] if before else [])
 
 
-WAIT = "import signal, time\nprint('ready', flush=True)\ntime.sleep(600)\n"
-
-
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGTERM, "killed"), (signal.SIGINT, "interrupted"), (signal.SIGUSR1, "killed")]
-)
-def test_signals_are_passed_on(number: signal.Signals, status: str, tmp_path: Path) -> None:
-    process = start_script(write_script(tmp_path, WAIT), "script.py")
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(number)
-    process.communicate(timeout=200)
-    assert process.returncode == -number
-    assert only_run(tmp_path).fields["status"] == status
-
-
-def test_a_script_that_handles_signals_gets_each_once(tmp_path: Path) -> None:
-    code = """
-import signal, sys
-from queue import SimpleQueue
-got = SimpleQueue()
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-    signal.signal(number, lambda number, frame: got.put(signal.Signals(number).name))
-print("ready", flush=True)
-while True:
-    print(name := got.get(), flush=True)
-    if name == "SIGHUP":
-        sys.exit(got.qsize())
-"""
-    process = start_script(write_script(tmp_path, code), "script.py")
-    assert process.stdout is not None
-    for number, line in (
-        (None, "ready"),
-        *((number, number.name) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)),
-    ):
-        if number is not None:
-            process.send_signal(number)
-        assert process.stdout.readline().strip() == line
-    process.communicate(timeout=200)
-    assert process.returncode == 0
-    assert only_run(tmp_path).status == "finished"
-
-
-def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
-    """As under `nohup`."""
-    code = "import os, signal\nos.kill(os.getppid(), signal.SIGHUP)\nprint(signal.getsignal(signal.SIGHUP).name)\n"
-    write_script(tmp_path, code)
-    line = f"trap '' HUP; exec {sys.executable} -m monitor run --sink console script.py"
-    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.returncode) == ("SIG_IGN\n", 0)
-
-
 def test_the_script_ends_when_monitor_run_is_killed(tmp_path: Path) -> None:
     code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
     process = start_script(write_script(tmp_path, code), "script.py")

@@ -13,11 +13,11 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from monitor.integrations.script.group_signals import GroupSignals
 from monitor.runs.processes.process import signals_handled
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 STARTUP_FOLDER = Path(__file__).parent / "startup"  # with the `sitecustomize` that replaces the writers
 TICK_INTERVAL_S = 0.5
 # Signals that somebody sends to `monitor run` are meant for the script.
-PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-# A key sends these to the script as well, because it is in the foreground too: they are passed on only if sent by a
-# process, as `kill` does.
-KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGQUIT)
 
 
 def command_line(script: str, arguments: Sequence[str], *, is_module: bool) -> list[str]:
@@ -50,64 +47,56 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 class ScriptProcess:
-    """The process of a script. Signals that come to this process are passed on to it until `wait` returns."""
+    """The process of a script. Signals that come to this process alone are passed on to it.
+
+    Attributes:
+        pid: its process ID, once it has been started.
+    """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> None:
-        """Start the process, from the main thread: it is killed when the thread that started it ends."""
-        self._process = subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr)
-        self.pid = self._process.pid
-        self._is_over = False
+        self._command, self._environment, self._stdout, self._stderr = command, environment, stdout, stderr
+        self.pid: int | None = None
 
-    def wait(self, tick: Callable[[], object], resize: Callable[[], object]) -> int:
-        """Wait for the end, and return the return code, negative for a signal.
+    def run(self, tick: Callable[[], object], resize: Callable[[], object]) -> int:
+        """Run it to the end, from the main thread, and return the return code, negative for a signal.
 
         Args:
             tick: is called about twice a second.
             resize: is called when the size of the terminal changes, before the script is told.
         """
+        group = GroupSignals(PASSED_ON)
+        process: subprocess.Popen[bytes] | None = None
+        early: list[int] = []
+
+        def send(number: int) -> None:
+            early.append(number) if process is None else process.send_signal(number)
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
-            self._process.send_signal(number)
+            if process is None or not group.include(number):  # nobody but this process got it if there is no other
+                send(number)
 
         def pass_size_on(number: int, _frame: FrameType | None) -> None:
             resize()
-            self._process.send_signal(number)
+            send(number)
 
         handlers = {**dict.fromkeys(PASSED_ON, pass_on), signal.SIGWINCH: pass_size_on}
-        with signals_handled(handlers), self._keyboard_signals_passed_on(), _woken_by_children() as wake_up:
-            while (code := self._process.poll()) is None:
-                if select.select([wake_up], [], [], TICK_INTERVAL_S)[0]:
-                    os.read(wake_up, 4096)
-                tick()
-        return code
-
-    @contextmanager
-    def _keyboard_signals_passed_on(self) -> Iterator[None]:
-        """Let a thread receive SIGINT and SIGQUIT, and pass on those that no key has sent to the script already."""
-        waited = [number for number in KEYBOARD if signal.getsignal(number) is not signal.SIG_IGN]
-
-        def receive() -> None:
-            while True:
-                received = signal.sigwaitinfo(waited)
-                if self._is_over:
-                    return
-                if received.si_code <= 0:  # from a process, not from the terminal
-                    self._process.send_signal(received.si_signo)
-
-        if not waited:
-            yield
-            return
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, waited)  # for the new thread too
-        thread = threading.Thread(target=receive, name="monitor-signals", daemon=True)
-        thread.start()
         try:
-            yield
+            with signals_handled(handlers), _woken_by_children() as wake_up:
+                process = subprocess.Popen(
+                    self._command, env=self._environment, stdout=self._stdout, stderr=self._stderr
+                )
+                self.pid = process.pid
+                for number in early:
+                    process.send_signal(number)
+                while (code := process.poll()) is None:
+                    if select.select([wake_up], [], [], TICK_INTERVAL_S)[0]:
+                        os.read(wake_up, 4096)
+                    else:
+                        group.forget()
+                    tick()
         finally:
-            self._is_over = True
-            assert thread.ident is not None
-            signal.pthread_kill(thread.ident, waited[0])
-            thread.join()
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            group.close()
+        return code
 
 
 @contextmanager
