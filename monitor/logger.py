@@ -130,7 +130,7 @@ class Logger(LogMethods, EndingMethods):
             made, rules = [], []
         self.run: Run = open_run(run, config, is_written=not self._silent)
         self._upload = None if self._silent else start_upload(self.run.path, process_rank(), is_own=self.run.is_written)
-        self._leases = [] if self._silent or isinstance(run, Run) else join_servers(self.run, made)
+        self._leases = [] if self._silent else join_servers(self.run, made)
         self._status_sink = RunStatusSink(rules)
         self._is_asked = False  # whether the loop asks whether to stop
         pruning.connect(self.run, self._status_sink, self._interrupt_unasked)

@@ -28,21 +28,25 @@ def join_servers(run: Run, sinks: Iterable[Sink]) -> list[Lease]:
 
     Blocks for at most 0.3 s for each server.
     """
-    wanting = [sink for sink in sinks if isinstance(sink, DashboardSink) and not sink.has_address]
-    if not wanting:
+    dashboards = [sink for sink in sinks if isinstance(sink, DashboardSink)]
+    if not dashboards:
         return []
-    from monitor.dashboards.ownership.lease_files import served
+    from monitor.dashboards.ownership.lease_files import is_same_server, logdir_of, served
     from monitor.dashboards.ownership.leases import Lease, ServerEndingError
 
-    folders = [str(folder) for folder in run.path.resolve().parents]
+    folders = run.path.resolve().parents
     leases = []
-    for sink in wanting:
+    for sink in dashboards:
         for facts in served(sink.title):
-            if facts.get("logdir") in folders:
+            if sink.has_address:
+                if sink.logdir is None and is_same_server(facts["url"], sink.url):
+                    sink.logdir = logdir_of(facts)
+            elif logdir_of(facts) in folders:
                 with suppress(ServerEndingError):
                     lease = Lease.join(sink.title, facts["url"])
                     leases += [] if lease is None else [lease]
                     sink.connect_to(facts["url"])
+                    sink.logdir = logdir_of(facts)
                     break
     return leases
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from monitor.dashboards.ownership.lease_files import BY_USER, is_same_server, served, served_urls
+from monitor.dashboards.ownership.lease_files import BY_USER, is_same_server, logdir_of, served, served_urls
 from monitor.dashboards.ownership.leases import Lease, ServerEndingError
 from monitor.dashboards.server_process import DashboardServer, wait_until_gone
 from monitor.machine.network import fetch_json, free_port, is_loopback, listener_user, listens, tensorboard_port
@@ -65,6 +65,7 @@ def _address(sink: DashboardSink) -> tuple[str, int]:
 
 def _start(sink: DashboardSink, logdir: Path | None, port: int) -> DashboardServer:
     command_for = _commands(sink, logdir)
+    sink.logdir = logdir
     return DashboardServer(sink.title, sink.url, command_for(port) or (), command_for=command_for)
 
 
@@ -84,10 +85,8 @@ def _use(sink: DashboardSink, facts: dict[str, Any]) -> DashboardServer | None:
         return None
     if not sink.has_address:
         sink.connect_to(facts["url"])
-    logdir = facts.get("logdir")
-    return DashboardServer(
-        sink.title, facts["url"], lease=lease, command_for=_commands(sink, Path(logdir) if logdir else None)
-    )
+    sink.logdir = logdir_of(facts)
+    return DashboardServer(sink.title, facts["url"], lease=lease, command_for=_commands(sink, sink.logdir))
 
 
 def _commands(sink: DashboardSink, logdir: Path | None) -> CommandFor:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.dashboards.ownership.lease_files import served_urls
+from monitor.dashboards.ownership.lease_files import logdir_of, served
 from monitor.errors import MonitorError
 from monitor.machine.files import atomic_write
 from monitor.machine.network import fetch_json, visdom_port
@@ -34,8 +34,9 @@ def show_texts(path: Path, tag: str, texts: Sequence[str]) -> None:
         return
     records = [Text(tag, text, step, time.time()) for step, text in enumerate(texts)]
     saved = {file.stem: file for file in (path / SAVED_PAGES).glob("*.json")}
-    for page in dict.fromkeys([*saved, page_name(path.name)]):
-        urls = [url for url in _servers() if page in _pages(url)]
+    servers = [(url, page_name(path, logdir), _pages(url)) for url, logdir in _servers()]
+    for page in dict.fromkeys([*saved, *(page for _, page, _ in servers)]):
+        urls = [url for url, own, pages in servers if page in pages and (page == own or page in saved)]
         for url in urls or (["http://127.0.0.1:1"] if page in saved else []):  # none is needed for a saved one
             _show(url, page, path, records, saved.get(page), is_live=bool(urls))
 
@@ -72,11 +73,13 @@ def _merge(sink: DashboardSink, saved: Path) -> None:
 
 def rename_pages(old: Path, new: Path) -> None:
     """Give the pages of a run, which is at `new` now, its new name; a page that the user named keeps its name."""
-    before, after = page_name(old.name), page_name(new.name)
-    file = new / SAVED_PAGES / f"{before}.json"
-    if file.is_file():
-        _rename_saved(file, file.with_name(f"{after}.json"), old.name, new.name)
-    for url in _servers():
+    for logdir in old.parents:
+        file = new / SAVED_PAGES / f"{page_name(old, logdir)}.json"
+        if file.is_file():
+            _rename_saved(file, file.with_name(f"{page_name(new, logdir)}.json"), old.name, new.name)
+            break
+    for url, found in _servers():
+        before, after = page_name(old, found), page_name(new, found)
         if before in _pages(url) and after not in _pages(url):
             windows = fetch_json(f"{url}/win_data", json.dumps({"eid": before, "win": None}).encode())
             _post(url, "fork_env", prev_eid=before, eid=after)
@@ -106,25 +109,28 @@ def _renamed(windows: dict[str, Any], old: str, new: str) -> dict[str, Any]:
 
 def remove_pages(old: Path) -> None:
     """Take the page of a run that is gone from the servers; the one that is saved with the run stays there."""
-    for url in _servers():
-        if page_name(old.name) in _pages(url):
-            _post(url, "delete_env", eid=page_name(old.name))
+    for url, logdir in _servers():
+        name = page_name(old, logdir)
+        if name in _pages(url):
+            _post(url, "delete_env", eid=name)
 
 
-def page_name(run_name: str) -> str:
-    """Return what the page of a run is called, unless the user named it."""
+def page_name(path: Path, logdir: Path | None = None) -> str:
+    """Return what the page of a run is called on a server over `logdir`, unless the user named it."""
     try:
         sink = registry.make("visdom")
     except MonitorError:
-        return run_name
+        return path.name
     assert isinstance(sink, DashboardSink)
-    return sink.page_url(Run(run_name, is_written=False)).rpartition("/")[2]
+    sink.logdir = logdir
+    return sink.page_url(Run(path, is_written=False)).rpartition("/")[2]
 
 
-def _servers() -> Iterator[str]:
-    """Yield the addresses of the Visdom servers of this machine that runs use."""
+def _servers() -> Iterator[tuple[str, Path | None]]:
+    """Yield the address of each Visdom server of this machine that runs use, and the folder whose runs it shows."""
+    found = {facts["url"]: logdir_of(facts) for facts in served("Visdom")}
     default = f"http://127.0.0.1:{visdom_port()}"
-    yield from dict.fromkeys([default, *served_urls("Visdom")])
+    yield from {default: None, **found}.items()
 
 
 def _pages(url: str) -> list[str]:

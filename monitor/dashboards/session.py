@@ -78,8 +78,8 @@ def start_dashboards(
                 if shown is not None:
                     sinks.remove(shown)
                 continue
-            if shown is not None and server.process is not None:
-                shown.connect_to(server.url)
+            if shown is not None:
+                _settle(shown, server)
             servers.append(server)
             pages.append(server.url if shown is None else _made_page(shown, open_page))
             echo(f"{server.name}: {pages[-1]}{where(pages[-1])}", err=err)
@@ -88,6 +88,13 @@ def start_dashboards(
     if open_browser and pages:
         webbrowser.open(pages[0])
     return servers
+
+
+def _settle(sink: DashboardSink, server: DashboardServer) -> None:
+    """Let a sink stay at its server."""
+    if server.process is not None:
+        sink.connect_to(server.url)
+    sink.has_address = True
 
 
 def where(page: str) -> str:

@@ -9,7 +9,9 @@ taken; the worker writes them in halves until it is found, and it alone is count
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +20,6 @@ from monitor.records import RECORD_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from urllib.parse import SplitResult
 
     from monitor.records import Record
@@ -110,11 +111,20 @@ class DashboardSink(Sink):
 
     Attributes:
         title: the dashboard's name, as people read it.
-        has_address: whether the user named the server; otherwise another port may be used.
+        has_address: whether the server is settled: the user named it, or it was found. Otherwise a port may change.
+        logdir: the folder of the runs that the server shows; None if that is not known.
     """
 
     title: ClassVar[str] = ""
     has_address: bool = False
+    logdir: Path | None = None
+
+    def page_name(self, run: Run) -> str:
+        """Return a name for the page of a run that no other run of the server has, from its path below `logdir`."""
+        path = Path(os.path.realpath(run.path))
+        if self.logdir is None or not path.is_relative_to(self.logdir):
+            return run.name
+        return "_".join(path.relative_to(self.logdir).parts) or run.name
 
     @property
     @abstractmethod

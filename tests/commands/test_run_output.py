@@ -69,7 +69,7 @@ except KeyboardInterrupt:
     terminal = OnTerminal(write_script(tmp_path, code), *command("script.py"))
     terminal.read_until("name? ")
     terminal.type(b"Ada\n")
-    terminal.read_until("ready")
+    terminal.read_until("ready\r\n")
     terminal.type(b"\x03")
     assert terminal.end() == -2
     assert terminal.output.startswith("True True True True\r\n\r\x1b[32m  0%\x1b[0m\r\x1b[32m 50%")

@@ -14,6 +14,7 @@ from monitor.cli import main
 from monitor.dashboards.announcement import where_to_look
 from monitor.dashboards.ownership.lease_files import BY_RUN
 from monitor.dashboards.ownership.leases import Lease
+from monitor.integrations.common import open_logger
 from monitor.sinks import registry
 from tests.support.servers import free_port
 
@@ -82,3 +83,31 @@ def test_a_logger_joins_the_server_of_its_log_directory(tmp_path: Path, serve: C
     assert lease.claim()
     lease.remove()
     lease.close()
+
+
+def test_runs_of_one_name_in_different_folders_have_pages_of_their_own(
+    tmp_path: Path, serve: Callable[..., Served]
+) -> None:
+    """Also of an adapter, of a `Run`, and with the server's address given, and after a run was renamed."""
+    server = serve("visdom", "--port", "0", "--logdir", str(tmp_path))
+    address = f"visdom://{server.url.partition('://')[2]}"
+
+    def windows(env: str) -> str:
+        return requests.post(f"{server.url}/win_data", json={"eid": env, "win": None}, timeout=60).text
+
+    loggers = [
+        Logger(tmp_path / "a" / "x", ["visdom"]),
+        Logger(Run(tmp_path / "b" / "x"), ["visdom"]),
+        Logger(tmp_path / "c" / "x", [address]),
+        open_logger(None, name="x", logdir=tmp_path / "d", sinks=["visdom"]),
+    ]
+    for folder, log in zip("abcd", loggers):
+        log.scalar(f"only_{folder}", 1.0, 0)
+    for log in loggers:
+        assert log.close(60)
+    for folder in "abcd":
+        assert [other for other in "abcd" if f"only_{other}" in windows(f"{folder}_x")] == [folder]
+    done = CliRunner().invoke(main, ["mv", str(tmp_path / "a" / "x"), "y", "--logdir", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "only_a" in windows("a_y")
+    assert "only_a" not in windows("a_x")

@@ -128,13 +128,13 @@ def test_a_run_without_a_sink_for_it_is_followed(tmp_path: Path, serve: Callable
     assert page.problems == []
 
 
-def test_names_that_meet_keep_the_newer_run(tmp_path: Path) -> None:
+def test_runs_of_one_name_have_pages_of_their_own(tmp_path: Path) -> None:
     for place, day in (("a", "2020-01-01"), ("b", "2021-01-01")):
         Run(tmp_path / place / "mlp").finish("finished")
         save(tmp_path / place / "mlp", day, at=time.time())
     places = find_places(tmp_path, FoundRuns(tmp_path))
-    assert {name: place.path.parent.name for name, place in places.items()} == {"mlp": "b", "a_mlp": "a"}
-    assert list(places) == ["mlp", "a_mlp"]
+    assert {name: place.path.parent.name for name, place in places.items()} == {"b_mlp": "b", "a_mlp": "a"}
+    assert list(places) == ["b_mlp", "a_mlp"]
     assert find_places(tmp_path / "none", FoundRuns(tmp_path / "none")) == {}
 
 

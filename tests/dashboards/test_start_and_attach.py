@@ -179,17 +179,18 @@ def drained(master: int) -> str:
     return said
 
 
-def test_a_port_that_something_else_holds_is_left_for_another(tmp_path: Path) -> None:
+def test_a_port_that_something_else_holds_is_left_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        monkeypatch.setenv("MONITOR_VISDOM_PORT", str(port))
         assert network.listens("127.0.0.1", port)
-        board = launcher.serve_sink(VisdomSink("127.0.0.1", port), tmp_path)
+        board = launcher.serve_sink(VisdomSink(), tmp_path)
         try:
             assert board.wait(said.append)
             assert port < int(board.url.rpartition(":")[2]) <= port + network.MAX_PORTS, "the next free port"
             assert network.is_visdom(board.url)
-            second = VisdomSink("127.0.0.1", port)
+            second = VisdomSink()
             shared = launcher.serve_sink(second, tmp_path)
             assert shared.wait(said.append)
             assert (shared.process, second.url) == (None, board.url), "other runs find it there"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.runs.processes import process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 BY_RUN, BY_USER = "run", "user"  # who started a server; the user's is used and left alone
 
@@ -73,6 +73,12 @@ def served(name: str) -> Iterator[dict[str, Any]]:
                 yield found
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             continue
+
+
+def logdir_of(facts: Mapping[str, Any]) -> Path | None:
+    """Return the folder whose runs a server shows; None if it has none."""
+    logdir = facts.get("logdir")
+    return Path(logdir) if isinstance(logdir, str) else None
 
 
 def served_urls(name: str, **facts: Any) -> Iterator[str]:

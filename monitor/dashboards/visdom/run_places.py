@@ -66,17 +66,17 @@ def _places(logdir: Path, runs: FoundRuns) -> Iterator[tuple[str, RunPlace]]:
     taken, groups = {run.path for run in own}, set()
     for run in own:
         groups.add(run.path.parent)
-        yield from _of_run(run.path, run)
+        yield from _of_run(logdir, run.path, run)
     for path in runs_under(logdir).values() if logdir.is_dir() else ():
         if taken.isdisjoint([path, *path.parents]):
-            yield from _of_run(path, None)
+            yield from _of_run(logdir, path, None)
     for group in groups - taken:  # pages of several runs, such as a comparison
         for file in _saved_pages(group):
             changed = _changed(file)
             yield file.stem, RunPlace(group, file, changed, changed, is_running=False)
 
 
-def _of_run(path: Path, run: RunInfo | None) -> Iterator[tuple[str, RunPlace]]:
+def _of_run(logdir: Path, path: Path, run: RunInfo | None) -> Iterator[tuple[str, RunPlace]]:
     logged = max(map(_changed, event_files(path)), default=0.0)
     start = run and parse_time(run.fields.get("start"))
     is_running = run.status is RunStatus.RUNNING if run else time.time() - logged < FOREIGN_QUIET_S
@@ -86,7 +86,8 @@ def _of_run(path: Path, run: RunInfo | None) -> Iterator[tuple[str, RunPlace]]:
         current = file if changed + CLOCK_STEP_S >= logged else None
         yield file.stem, RunPlace(path, current, start or logged, max(changed, logged), is_running)
     if not saved:
-        yield clean_env_name(path.name), RunPlace(path, None, start or logged, logged, is_running)
+        name = clean_env_name("_".join(path.relative_to(logdir).parts) or path.name)
+        yield name, RunPlace(path, None, start or logged, logged, is_running)
 
 
 def _saved_pages(folder: Path) -> list[Path]:

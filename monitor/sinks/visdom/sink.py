@@ -64,6 +64,7 @@ class VisdomSink(DashboardSink):
         Without a `port` it is `MONITOR_VISDOM_PORT`, or 8097.
         """
         self._host = host
+        self.has_address = port is not None or host != DEFAULT_HOST
         self._env = windows.clean_env_name(env) if env else None
         self._username = username
         self._is_from_user = True
@@ -114,8 +115,8 @@ class VisdomSink(DashboardSink):
         return True
 
     def page_url(self, run: Run) -> str:
-        """Return the address of the env that shows `run`: the env of the spec, or the name of the run."""
-        return self._client.page_url(self._env or windows.clean_env_name(run.name))
+        """Return the address of the env that shows `run`: the env of the spec, or the name of its page."""
+        return self._client.page_url(self._env or windows.clean_env_name(self.page_name(run)))
 
     def open_page(self, run: Run) -> str:
         """Make the env that shows `run`, with the settings, and return its address. Raises `OSError`."""
@@ -166,7 +167,7 @@ class VisdomSink(DashboardSink):
         """Take the name of the env from the run, unless the spec names one. Sends nothing."""
         self._run_name = run.name
         self._state.arrange(self.charts)
-        self._env = self._env or windows.clean_env_name(run.name)
+        self._env = self._env or windows.clean_env_name(self.page_name(run))
         if self._controls is not None and self._steering is None:
             client = VisdomClient(self.url, self._username, from_user=self._is_from_user)
             self._steering = SteeringWindow(self._controls, client, self._env, self._run_name)
