@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from ray.tune.result import AUTO_RESULT_KEYS
 
 from monitor.integrations import common
 from monitor.integrations.reported import log_reported
+from monitor.integrations.writer.summary_writer import SummaryWriter
 from monitor.rules.alerts import parse_rules
 from monitor.runs.scripts.script_session import alerts_from_environment
 from monitor.runs.status import RunStatus, exception_status
@@ -191,3 +193,37 @@ def _one_line(error: BaseException | None) -> str | None:
 def register() -> None:
     """Let Ray Train find our callback in the environment, unless another one is there. For `monitor run`."""
     os.environ.setdefault("RAY_TRAIN_CALLBACKS", f"{__name__}.{MonitorTrainCallback.__name__}")
+
+
+def tell_endings() -> None:
+    """Let the runs of Ray Tune's own TensorBoard callback end as its trials do. For `monitor run`.
+
+    That callback closes a trial's writer in the same way however the trial has ended, and not at all when Ctrl-C ends
+    the experiment, after which Ray copies no more results.
+    """
+    from ray.tune.logger.tensorboardx import TBXLoggerCallback
+
+    end = TBXLoggerCallback.log_trial_end
+
+    def log_trial_end(self: Any, trial: Any, failed: bool = False) -> None:
+        if failed:
+            _end_writer_as(self._trial_writer.get(trial), RunStatus.FAILED, _one_line(_error_of(trial)))
+        end(self, trial, failed)
+
+    def on_experiment_end(self: Any, trials: Sequence[Any], **_info: Any) -> None:
+        unfinished = list(self._trial_writer)
+        for trial in unfinished:
+            _end_writer_as(self._trial_writer[trial], RunStatus.INTERRUPTED, UNFINISHED)
+            end(self, trial)
+        if unfinished:
+            storage = trials[0].storage
+            storage.syncer.sync_up(storage.experiment_driver_staging_path, storage.experiment_fs_path)
+            storage.syncer.wait()
+
+    TBXLoggerCallback.log_trial_end, TBXLoggerCallback.on_experiment_end = log_trial_end, on_experiment_end
+
+
+def _end_writer_as(writer: Any, status: RunStatus, error: str | None) -> None:
+    """Give the run of a writer this end when it is closed."""
+    if isinstance(writer, SummaryWriter):
+        writer.close = partial(writer._close, status, error)  # type: ignore[method-assign]  # noqa: SLF001

@@ -261,7 +261,9 @@ def test_the_trials_of_ray_tune_and_a_training_of_ray_train_are_runs(tmp_path: P
     names = [name for name in runs if name != "runs/mine"]
     assert len(names) == 2
     assert all(name.startswith("ray/search/trial_") for name in names)
-    assert {info.status for info in runs.values()} == {"finished"}
+    (failed,) = (info for info in runs.values() if info.status == "failed")
+    assert failed.fields["error"] == "ArithmeticError: out of luck"
+    assert sorted(info.status for info in runs.values()) == ["failed", "finished", "finished"]
     assert [step for step, _ in event_reader.series(tmp_path / names[0], "ray/tune/loss")] == [1, 2, 3]
     assert event_reader.series(tmp_path / "runs" / "mine", "loss") == [(0, 0.25)]
     assert [alert["rule"] for alert in runs["runs/mine"].fields["alerts"]] == ["loss < 0.3"]

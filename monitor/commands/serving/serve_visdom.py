@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--logdir", type=PlaceToRead(file_okay=False, path_type=Path),
               help="Show all runs of this log directory, from their saved windows or their event files.")  # fmt: skip
 @click.option("--env-dir", type=GivenPath(file_okay=False, path_type=Path),
-              help="Where envs are loaded from, and where the page saves them, such as a run's folder visdom.")  # fmt: skip
+              help="Where envs are loaded from, and the page saves them, such as a run's folder visdom.")  # fmt: skip
 @click.option("--username", help="Require a login; needs --password-file.")
 @click.option("--password-file", type=GivenPath(exists=True, dir_okay=False, path_type=Path),
               help="A file with the password in its first line.")  # fmt: skip

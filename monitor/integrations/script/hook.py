@@ -37,6 +37,11 @@ AFTER = {
         "register",
         "trainings of Ray Train are not watched",
     ),
+    "ray.tune.logger.tensorboardx": (
+        "monitor.integrations.ray",
+        "tell_endings",
+        "the runs of Ray Tune's trials are finished however they end",
+    ),
 }
 PR_SET_PDEATHSIG = 1
 MAX_ERROR_CHARS = 2000
