@@ -117,8 +117,6 @@ class Logger(LogMethods, EndingMethods):
                 same name, or if something cannot be a control; the message names them.
             OSError: if the directory cannot be written.
         """
-        if isinstance(sinks, str):
-            raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
         if children not in CHILDREN:
             raise ValueError(f"children must be {' or '.join(map(repr, CHILDREN))}, not {children!r}")
         super().__init__(self._refuse)

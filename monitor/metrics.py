@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LOWER_IS_BETTER = re.compile(r"loss|err|cost|perplexity|ppl|nll|mse|mae|rmse|distance|wer|cer|fid", re.IGNORECASE)
+LOWER_IS_BETTER = re.compile(
+    r"loss|err(?:or)?|cost|perplexity|ppl|nll|mse|mae|rmse|distance|wer|cer|fid", re.IGNORECASE
+)
 HIGHER_IS_BETTER = re.compile(
     r"acc|f1|auc|auroc|precision|recall|iou|dice|bleu|rouge|map|r2|score|reward|return", re.IGNORECASE
 )
@@ -39,12 +41,12 @@ def goal(tag: str) -> str | None:
     """Return `"min"` or `"max"` for a metric that should be low or high, judged by its name; None if that is unknown.
 
     The last part of the tag decides, such as `accuracy` in `test/accuracy`; if that is a split, the part before it, as
-    in `Accuracy/test`.
+    in `Accuracy/test`. What scikit-learn calls `neg_log_loss` and the like should be high.
     """
     words = [word for word in _WORD_SEPARATORS.split(split_of(tag)[1].rpartition("/")[2].lower()) if word]
     for pattern, direction in ((LOWER_IS_BETTER, "min"), (HIGHER_IS_BETTER, "max")):
         if any(pattern.fullmatch(word) or (len(word) > 5 and pattern.search(word)) for word in words):
-            return direction
+            return "max" if words[0] == "neg" else direction
     if any(word in ("acc", "accuracy", "top1", "top5") for word in words):
         return "max"
     return None

@@ -192,3 +192,14 @@ def test_split_last_in_run_json_and_tensorboard(tmp_path: Path) -> None:
             for title, patterns in charts.items()} == {
         "Loss": {"Loss/train", "Loss/test"}, "Accuracy": {"Accuracy/train", "Accuracy/test"},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tag", "direction"),
+    [
+        ("test/error", "min"), ("top1_error", "min"), ("val/max_error", "min"), ("train/neg_log_loss", "max"),
+        ("val/neg_mean_squared_error", "max"), ("neg_brier_score", "max"), ("negatives", None), ("neg", None),
+    ],
+)  # fmt: skip
+def test_the_goal_that_a_name_tells(tag: str, direction: str | None) -> None:
+    assert goal(tag) == direction

@@ -113,6 +113,11 @@ class Replay:
             if counts.logged != counts.delivered
         ]
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether nothing of the log could be read."""
+        return not self.counts and bool(self.source.unreadable or self.source.reader.damaged)
+
     def summary(self) -> str:
         """Say what the log contained, what of it was not sent, and how the run ended."""
         sent = [

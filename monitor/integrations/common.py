@@ -13,6 +13,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from monitor.capture.calls.log_methods import LogMethods
 from monitor.logger import Logger
 from monitor.metrics import SPLIT_ORDER
 from monitor.records import Summary
@@ -79,17 +80,28 @@ def open_logger(
         TypeError: if `logger` comes with sinks or alerts: it has its own.
         SpecError, MissingExtra, AlertError, OSError: as in `Logger`.
     """
-    alerts = list(alerts)
+    check_arguments(logger, name, logdir)
     if logger is None:
         chosen = default_sinks() if sinks is None else sinks
-        made, rules = make_all(chosen), parse_rules(alerts or alerts_from_environment())  # before anything is written
+        made = make_all(chosen)  # before anything is written
+        rules = parse_rules(alerts) or parse_rules(alerts_from_environment())
         chosen_name, folder = place(name, logdir)
         run = _new_run(folder / (chosen_name or default), storable(config))
         return Logger(run, made, alerts=rules, children=children)
-    if sinks is not None or alerts:
+    if sinks is not None or parse_rules(alerts):
         raise TypeError("sinks and alerts go with a new logger; the one that was passed has its own")
     add_config(logger, config)
     return logger
+
+
+def check_arguments(logger: object, name: object, logdir: object) -> None:
+    """Raise `TypeError` for a logger, a name, or a folder that is none."""
+    if logger is not None and not isinstance(logger, LogMethods):
+        raise TypeError(f"logger is a monitor.Logger, not {logger!r}")
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name is a text, such as 'mlp', not {name!r}")
+    if not isinstance(logdir, str | os.PathLike):
+        raise TypeError(f"logdir is a folder, such as 'runs', not {logdir!r}")
 
 
 def _new_run(directory: Path, config: Mapping[str, Any]) -> Run:

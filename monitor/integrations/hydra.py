@@ -20,7 +20,9 @@ from omegaconf import OmegaConf
 
 from monitor.integrations import common
 from monitor.integrations.reported import log_reported
+from monitor.rules.alerts import parse_rules
 from monitor.runs.status import RunStatus, exception_status
+from monitor.sinks.registry import as_list
 
 if TYPE_CHECKING:
     import os
@@ -57,8 +59,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Hydra is not there whe
             alerts: as in `Logger`.
         """
         self._name, self._logdir = name, logdir
-        self._sinks = None if sinks is None else list(sinks)
-        self._alerts = list(alerts)
+        self._sinks, self._alerts = as_list(sinks), parse_rules(alerts)
 
     def on_job_start(self, config: Any, **kwargs: Any) -> None:
         """Start the run."""

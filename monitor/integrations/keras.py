@@ -66,8 +66,8 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
             ValueError: if `every` is not positive.
         """
         super().__init__()
-        if every < 1:
-            raise ValueError(f"every must be at least 1, not {every}")
+        if type(every) is not int or every < 1:
+            raise ValueError(f"every must be an int of at least 1, not {every!r}")
         self._session = Session(
             logger, name=name, default="keras", logdir=logdir, sinks=sinks, config=config, alerts=alerts
         )
@@ -82,7 +82,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
         """Start or continue the run; raise `OSError` if it cannot be written."""
         if self._is_training:  # Keras does not tell callbacks that `fit` raised
             self._session.end(RunStatus.FAILED, UNFINISHED)
-        self._begin()
+        self._begin(self.params or {})
         self._is_training = True
         atexit.register(self._at_exit)
 
@@ -141,7 +141,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
     def on_test_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Start or continue the run for `evaluate`."""
         if not self._is_training:
-            self._begin()
+            self._begin({})  # its steps are not those of the training
 
     def on_test_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """Log what `evaluate` found, and end the run; the validation of `fit` comes with the end of the epoch."""
@@ -149,8 +149,8 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # Keras is not there whe
             self._log(scalars(logs or {}, "test"), self._step)
             self._session.end()
 
-    def _begin(self) -> None:
-        self._session.add_config(_settings(self.model, self.params or {}))
+    def _begin(self, params: Mapping[str, Any]) -> None:
+        self._session.add_config(_settings(self.model, params))
         self._session.logger  # noqa: B018 - opens the run
 
     def _step_after(self, batch: int) -> int:

@@ -14,6 +14,7 @@ from monitor.integrations import common
 from monitor.integrations.reported import directory_name, log_reported
 from monitor.integrations.session import Session
 from monitor.runs.status import RunStatus, exception_status
+from monitor.sinks.registry import as_list
 
 if TYPE_CHECKING:
     import os
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # How a trial ends, as the status of its run.
 STATUSES = {"COMPLETE": RunStatus.FINISHED, "PRUNED": RunStatus.PRUNED, "FAIL": RunStatus.FAILED}
+GOALS = {"MINIMIZE": "min", "MAXIMIZE": "max"}
 UNNAMED_STUDY, UNNAMED_RUN = "no-name-", "optuna"  # what Optuna calls a study without a name, and what we call its run
 
 
@@ -36,7 +38,7 @@ class MonitorCallback:
     """Log a study as one run, in which the step is the number of the trial.
 
     The curves are the value of each trial (`study/value`, or one for each objective under its metric name), the best so
-    far (`study/best`), the parameters (`params/lr`), the duration in seconds, and how many trials were completed,
+    far (`study/best`), the parameters (`params/lr`), the `duration` in seconds, and how many trials were completed,
     pruned, and failed. A parameter that is not a number is logged as text.
 
     With `trials=True`, each trial is a run of its own too, `NAME-trials/trial-0007`, when it ends: its settings are the
@@ -72,7 +74,7 @@ class MonitorCallback:
         Raises:
             TypeError, SpecError, MissingExtra, AlertError: as in `Logger`.
         """
-        sinks = sinks if sinks is None or isinstance(sinks, str) else list(sinks)  # a session refuses a text
+        sinks = as_list(sinks)
         self._session = Session(logger, name=name, default=UNNAMED_RUN, logdir=logdir, sinks=sinks, alerts=alerts)
         self._logdir, self._sinks = logdir, sinks
         self._trials = trials
@@ -90,10 +92,11 @@ class MonitorCallback:
         points = {f"study/{name}": value for name, value in values.items()}
         parameters = {f"params/{name}": value for name, value in trial.params.items()}
         if trial.duration is not None:
-            points["study/duration"] = trial.duration.total_seconds()
+            points["duration"] = trial.duration.total_seconds()
+        define_goals(logger, study)
         log_reported(logger, points | best_of(study) | counts | parameters, trial.number)
         if self._trials:
-            self._log_run(logger.run.name, trial, values)
+            self._log_run(logger.run.name, study, trial, values)
         if logger.should_stop:
             study.stop()
 
@@ -118,7 +121,7 @@ class MonitorCallback:
         if not any(self._counts.values()):
             self._session.add_config(settings(study))
 
-    def _log_run(self, parent: str, trial: FrozenTrial, values: Mapping[str, float]) -> None:
+    def _log_run(self, parent: str, study: Study, trial: FrozenTrial, values: Mapping[str, float]) -> None:
         """Write a trial as a run of its own."""
         specs = common.default_sinks() if self._sinks is None else [s for s in self._sinks if isinstance(s, str)]
         logger = common.open_logger(
@@ -128,6 +131,7 @@ class MonitorCallback:
             sinks=specs,
             config={**trial.params, **trial.user_attrs},
         )
+        define_goals(logger, study)
         for step, value in sorted(trial.intermediate_values.items()):
             logger.scalar("trial/value", value, step)
         last = max(trial.intermediate_values, default=0)
@@ -138,8 +142,23 @@ class MonitorCallback:
 def values_of(study: Study, trial: FrozenTrial) -> dict[str, float]:
     """Return the values of the objectives, by name; nothing if the trial was pruned or failed."""
     values = trial.values or [] if trial.state.name == "COMPLETE" else []
-    names = study.metric_names or (["value"] if len(values) == 1 else [f"value_{i}" for i in range(len(values))])
-    return dict(zip(names, values))
+    return dict(zip(names_of(study), values))
+
+
+def names_of(study: Study) -> list[str]:
+    """Return the names of the objectives."""
+    count = len(study.directions)
+    return study.metric_names or (["value"] if count == 1 else [f"value_{i}" for i in range(count)])
+
+
+def define_goals(logger: Logger, study: Study) -> None:
+    """Say whether each objective should be low or high."""
+    for name, direction in zip(names_of(study), study.directions):
+        if direction.name in GOALS:
+            logger.define(f"study/{name}", goal=GOALS[direction.name])
+            if len(study.directions) == 1:
+                logger.define("study/best", goal=GOALS[direction.name])
+                logger.define("trial/value", goal=GOALS[direction.name])
 
 
 def best_of(study: Study) -> dict[str, float]:

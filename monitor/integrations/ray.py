@@ -71,9 +71,7 @@ class _OpensRuns:
         super().__init__()
         self._name, folder = common.place(name, logdir)
         self._logdir = folder.absolute()  # Ray Train logs from another process
-        if isinstance(sinks, str):
-            raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
-        self._sinks = common.default_sinks() if sinks is None else list(sinks)
+        self._sinks = common.default_sinks() if sinks is None else registry.as_list(sinks) or []
         self._alerts = parse_rules(alerts) or parse_rules(alerts_from_environment())
         for sink in self._sinks:
             if not isinstance(sink, str):

@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import DataError
-from monitor.integrations.common import LOGDIR, add_config, default_sinks, open_logger
+from monitor.integrations.common import LOGDIR, add_config, check_arguments, default_sinks, open_logger
 from monitor.logger import Logger
 from monitor.rules.alerts import parse_rules
 from monitor.runs.resume import continue_run, refuse_running
@@ -16,7 +16,7 @@ from monitor.runs.scripts.script_session import alerts_from_environment
 from monitor.runs.settings.convert import as_mapping
 from monitor.runs.status import RunStatus
 from monitor.sinks.base import Sink
-from monitor.sinks.registry import make_all
+from monitor.sinks.registry import as_list, make_all
 
 if TYPE_CHECKING:
     import os
@@ -57,23 +57,19 @@ class Session:
         alerts: Iterable[str | Rule | StallRule] = (),
     ) -> None:
         """Check the arguments, which are those of `open_logger`; nothing is written yet. Raises what it raises."""
-        alerts = list(alerts)
-        if sinks is not None and not isinstance(sinks, str):
-            sinks = list(sinks)
+        check_arguments(logger, name, logdir)
+        alerts, sinks = parse_rules(alerts), as_list(sinks)
+        make_all(sinks)
         if logger is not None:
             open_logger(logger, name=name, sinks=sinks, config=config, alerts=alerts)
-        if isinstance(sinks, str):
-            raise TypeError(f"sinks is a list of sinks, such as [{sinks!r}], not the text {sinks!r}")
         self.owns = logger is None
         self.path: Path | None = None if logger is None else logger.run.path
         self._logger = logger
         self._name, self._default, self._logdir = name, default, logdir
         self._is_named = name is not None
-        self._sinks = default_sinks() if sinks is None else list(sinks)
+        self._sinks = default_sinks() if sinks is None else sinks
         self._alerts = alerts
         self._config = dict(as_mapping(config))
-        make_all(self._sinks)
-        parse_rules(alerts)
         self._key = secrets.token_hex(8)
         _sessions[self._key] = self
 

@@ -10,6 +10,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from monitor.integrations import common
+from monitor.rules.alerts import parse_rules
+from monitor.sinks.registry import as_list
 
 if TYPE_CHECKING:
     import os
@@ -70,8 +72,7 @@ class MonitorCallback:
         self.max_propagation_depth = max_propagation_depth
         self._given = logger
         self._name, self._logdir = name, logdir
-        self._sinks = None if sinks is None else list(sinks)
-        self._alerts = list(alerts)
+        self._sinks, self._alerts = as_list(sinks), parse_rules(alerts)
         self._scoring, self._every = scoring, every
         self._failed: set[str] = set()  # the kinds of estimators whose scores have raised an error
         self._loggers: dict[UUID, Logger] = {}  # of the fits that are going on
@@ -88,6 +89,9 @@ class MonitorCallback:
             alerts=self._alerts,
             children="forward" if self._given is None else "off",
         )
+        if self._given is None:
+            for tags in ("train/*", "val/*"):
+                self._loggers[context.root_uuid].define(tags, goal="max")  # so scikit-learn defines scores
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the sink objects in this process; the loggers of another forward to it."""

@@ -34,6 +34,13 @@ def record_code(folders: Sequence[str], directory: Path, is_cancelled: Callable[
             return recorded
     where = " or ".join(map(escape_name, folders)) or "the working directory, which was removed"
     reason = f"no git repository at {where}" if shutil.which("git") else "git is not installed"
+    around = [place for folder in folders for place in (Path(folder), *Path(folder).parents)]
+    refused = next((place for place in around if (place / ".git").exists()), None)
+    if refused is not None and shutil.which("git"):
+        name = escape_name(str(refused))
+        reason = (
+            f"git does not read {name}, maybe because it is another user's: git config --global safe.directory {name}"
+        )
     return {"diff": {"file": None, "left_out": reason}}
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.errors import AlertError
 from monitor.rules.expressions import COMPARISONS, DURATION, NUMBER, OPERATOR, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 ALERT_TAG = "alert"  # of the text records
 NON_FINITE_CHECKS: dict[str, Callable[[float], bool]] = {
@@ -101,6 +102,8 @@ def parse_rules(rules: Iterable[str | Rule | StallRule]) -> list[Rule | StallRul
     """Read rules in order; those that are rules already are kept as they are."""
     if isinstance(rules, str):
         raise TypeError(f"alerts is a list of rules, such as [{rules!r}], not the text {rules!r}")
+    if not isinstance(rules, Iterable):
+        raise TypeError(f"alerts is a list of rules, such as ['train/loss is nan'], not {rules!r}")
     parsed = []
     for rule in rules:
         if not isinstance(rule, str | Rule | StallRule):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,8 +14,6 @@ from monitor.sinks.base import Sink
 from monitor.suggestions import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from monitor.render.charts.grouping import Charts
 
 ENTRY_POINT_GROUP = "monitor.sinks"
@@ -83,11 +82,20 @@ def make_all(specs: Iterable[str | Sink] | None, charts: Charts = None) -> list[
 
     They show curves in the charts that the user names, see `parse_charts`. Raises what `make` and `parse_charts` raise.
     """
-    rules = parse_charts(charts)
+    rules, specs = parse_charts(charts), as_list(specs)
     made = [make(spec) for spec in (default_specs() if specs is None else specs)]
     for sink in made if rules else ():
         sink.charts = rules
     return made
+
+
+def as_list(specs: Iterable[str | Sink] | None) -> list[str | Sink] | None:
+    """Return sinks as a list, and None as it is. Raises `TypeError` for what is no list of them, such as a text."""
+    if isinstance(specs, str):
+        raise TypeError(f"sinks is a list of sinks, such as [{specs!r}], not the text {specs!r}")
+    if specs is not None and not isinstance(specs, Iterable):
+        raise TypeError(f"sinks is a list of sinks, such as ['tensorboard'], not {specs!r}")
+    return None if specs is None else list(specs)
 
 
 def default_specs() -> list[str]:

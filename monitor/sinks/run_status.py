@@ -173,7 +173,7 @@ class RunStatusSink(Sink):
         if self.pruner is not None and self._run is not None and self._run.status == RunStatus.FINISHED:
             self.pruner.finish()
         for tag, rules in sorted(self._rules.items()):
-            if rules and tag not in self._seen:
+            if rules and tag not in self._seen and (self._run is None or tag not in self._run.metrics):
                 log.warning("alert %r: nothing was logged under %r", rules[0].text, tag)
 
     def _prune(self) -> None:

@@ -101,6 +101,14 @@ def test_bad_input_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     foreign.write(tmp_path / "a" / "tfevents")
     assert "unknown sink 'nowhere'" in replay(tmp_path, "--sink", "nowhere").stderr
     assert "needs --logdir" in replay(tmp_path, "--sink", "tensorboard").stderr
+    for inside in (tmp_path, tmp_path / "copy"):  # it would read what it has written
+        refused = replay(tmp_path, "--sink", "tensorboard", "--logdir", inside)
+        assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+        assert f"{str(inside)!r} is in {str(tmp_path)!r}, which is read." in refused.stderr
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "tfevents").write_text("import torch")
+    damaged = replay(tmp_path / "b", "--sink", "console")
+    assert (damaged.exit_code, "b: nothing; skipped: 1 × damaged" in damaged.stdout) == (1, True)
 
 
 WRITES = """

@@ -92,14 +92,16 @@ def test_secrets_of_an_unchanged_script(tmp_path: Path, start: Start) -> None:
     (tmp_path / "train.py").write_text(
         "import sys\nfrom torch.utils.tensorboard import SummaryWriter\n"
         f"writer = SummaryWriter('logs')\nwriter.add_hparams({{'hf_token': {SECRET!r}, 'lr': 0.5}}, {{'score': 1.0}})\n"
-        "writer.close()\n"
+        f"writer.close()\nraise OSError('no login with api_key={SECRET}')\n"
     )
     command = ["-m", "monitor", "run", "--sink", "tensorboard", "train.py", "--api-key", SECRET, f"hub.token={SECRET}"]
     process = start(*command, cwd=tmp_path)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    assert process.returncode == 1, err
     facts = json.loads((tmp_path / "logs" / "run.json").read_text())
     assert facts["command"][-3:] == ["--api-key", "***", "hub.token=***"]
     assert facts["config"] == {"hf_token": "***", "lr": 0.5}
+    assert facts["error"] == "OSError: no login with api_key=***"
     (tmp_path / "train.py").unlink()
+    (tmp_path / "logs" / "output.log").unlink()  # what the script prints stays as it is
     assert SECRET.encode() not in contents(tmp_path)

@@ -161,7 +161,10 @@ def test_a_second_fit_continues_the_curves(callback: MonitorCallback, memory: Me
     for _ in range(2):
         fit(model, callback, epochs=1)
     assert [step for step, _ in memory.series("train/loss")] == list(range(1, 9))
+    model.evaluate(X, Y, batch_size=9, callbacks=[callback], verbose=0)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    config = run_file(tmp_path / "run")["config"]
+    assert (config["epochs"], config["steps"]) == (1, 4), "those of the training"
 
 
 def test_evaluate_alone(callback: MonitorCallback, memory: MemorySink, tmp_path: Path) -> None:
@@ -222,5 +225,5 @@ def test_a_broken_sink_does_not_end_the_training(tmp_path: Path) -> None:
 
 
 def test_every_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="every must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="every must be an int of at least 1, not 0"):
         MonitorCallback(every=0)

@@ -56,6 +56,8 @@ def test_a_study_is_a_run_of_curves(tmp_path: Path) -> None:
     assert run_file(run)["config"]["directions"] == ["minimize"]
     assert run_file(run)["config"]["sampler"] == "RandomSampler"
     assert ending(run) == ("finished", None)
+    found = run_file(run)["metrics"]["study/value"]
+    assert (found["goal"], found["best"]) == ("min", pytest.approx(searched.best_value))
 
 
 def test_each_trial_as_a_run_too(tmp_path: Path) -> None:
@@ -73,7 +75,7 @@ def test_each_trial_as_a_run_too(tmp_path: Path) -> None:
     assert dict(event_reader.series(runs / "trial-0000", "study/value")) == pytest.approx({2: first.value})
 
 
-def test_several_objectives() -> None:
+def test_several_objectives(tmp_path: Path) -> None:
     memory = MemorySink()
     searched = study(directions=["minimize", "maximize"])
     searched.set_metric_names(["size", "accuracy"])
@@ -82,6 +84,8 @@ def test_several_objectives() -> None:
     assert [value for _, value in memory.series("study/accuracy")] == [0.5, 0.5]
     assert len(memory.series("study/size")) == 2
     assert memory.series("study/best") == []
+    metrics = run_file(tmp_path / "runs" / "optuna")["metrics"]
+    assert [metrics[f"study/{name}"]["goal"] for name in ("size", "accuracy")] == ["min", "max"]
 
 
 def test_choices_are_texts() -> None:

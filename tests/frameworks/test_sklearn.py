@@ -54,6 +54,7 @@ def test_the_snippet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = event_reader.series(run, "train/neg_log_loss")
     assert len(losses) > 3
     assert losses[-1][1] > losses[0][1]
+    assert run_file(run)["metrics"]["train/neg_log_loss"]["best"] == pytest.approx(max(loss for _, loss in losses))
     assert [step for step, _ in event_reader.series(run, "val/score")] == [0, 1, 2]
     assert ending(run) == ("finished", None)
 

@@ -12,6 +12,7 @@ import torch
 
 from monitor import Config, Logger, MemorySink, SpecError
 from monitor.integrations import common
+from monitor.integrations.session import Session
 from tests.support.logged_runs import run_file
 
 if TYPE_CHECKING:
@@ -145,3 +146,26 @@ def test_a_graph_that_cannot_be_traced_is_told(tmp_path: Path, caplog: pytest.Lo
     with Logger(tmp_path / "run", ["tensorboard"]) as log:
         common.log_graph(log, torch.nn.Linear(2, 1), torch.zeros(1, 3))
         assert "the graph of the model is not logged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sinks": 5}, "sinks is a list of sinks, such as ['tensorboard'], not 5"),
+        ({"sinks": "tensorboard"}, "sinks is a list of sinks, such as ['tensorboard'], not the text 'tensorboard'"),
+        ({"alerts": 5}, "alerts is a list of rules, such as ['train/loss is nan'], not 5"),
+        ({"alerts": "a > 1"}, "alerts is a list of rules, such as ['a > 1'], not the text 'a > 1'"),
+        ({"name": 5}, "name is a text, such as 'mlp', not 5"),
+        ({"logdir": 5}, "logdir is a folder, such as 'runs', not 5"),
+        ({"logger": "x"}, "logger is a monitor.Logger, not 'x'"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_named(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    def open_one(**given: Any) -> Any:
+        return common.open_logger(given.pop("logger", None), **{"name": "run", **given})
+
+    for adapter in (Session, open_one):
+        with pytest.raises(TypeError) as caught:
+            adapter(**{"logdir": tmp_path, **options})
+        assert str(caught.value) == message
+    assert not list(tmp_path.iterdir())

@@ -82,7 +82,7 @@ def test_use_after_the_end_continues_the_run(tmp_path: Path) -> None:
     assert b"\x08\x01" in ends[0].plugin_data.content  # STATUS_SUCCESS: the end that was recorded first is gone
 
 
-def test_metrics_of_before_stay_in_the_run_file(tmp_path: Path) -> None:
+def test_metrics_of_before_stay_in_the_run_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     session = Session(name="run", logdir=tmp_path, alerts=["loss > 0.4"])
     log_one(session, 1)
     session.end()
@@ -91,6 +91,7 @@ def test_metrics_of_before_stay_in_the_run_file(tmp_path: Path) -> None:
     fields = run_file(tmp_path / "run")
     assert set(fields["metrics"]) == {"loss", "test/loss"}
     assert [alert["rule"] for alert in fields["alerts"]] == ["loss > 0.4"]
+    assert not [line for line in caplog.messages if "nothing was logged" in line], "it was, before"
 
 
 def test_a_sink_object_is_used_again_with_what_it_has(tmp_path: Path) -> None:

@@ -214,3 +214,16 @@ def test_without_a_repository_the_run_says_so(tmp_path: Path, monkeypatch: pytes
         pass
     reason = {"file": None, "left_out": f"no git repository at {tmp_path}"}
     assert read_run_file(tmp_path / "run")["recorded"] == {"diff": reason}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to give files to another user")
+def test_of_a_repository_that_git_refuses_the_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "repository"
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 12345, 12345)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Logger(tmp_path / "run", [MemorySink()], record="git"):
+        pass
+    assert f"git does not read {folder}" in read_run_file(tmp_path / "run")["recorded"]["diff"]["left_out"]

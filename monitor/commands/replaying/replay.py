@@ -49,6 +49,8 @@ def replay(
     for spec, sink in templates.items():
         if logdir is None and sink.writes_event_files:
             raise click.BadParameter(f"--sink {spec} needs --logdir, where to write.", param_hint="'--logdir'")
+        if logdir is not None and sink.writes_event_files and logdir.resolve().is_relative_to(path.resolve()):
+            raise click.BadParameter(f"{str(logdir)!r} is in {str(path)!r}, which is read.", param_hint="'--logdir'")
     folder = user_data_path("training-monitor")
     with ExitStack() as cleanup:
         cleanup.enter_context(signals_as_exit())
@@ -74,7 +76,7 @@ def replay(
             print_commands(commands)
         else:
             keep_dashboards_up(servers, commands, "Everything has been sent", wait=wait)
-    return 1 if undelivered else 0
+    return 1 if undelivered or replays.has_unreadable else 0
 
 
 def _check(path: Path, *, follow: bool) -> Path:

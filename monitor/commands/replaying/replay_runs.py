@@ -36,6 +36,7 @@ class Replays:
         templates: by spec, the sinks that each run gets copies of.
         opens_browser: whether to open the page of the first run that appears.
         saved: the names of the sinks that have saved a page.
+        has_unreadable: whether there was a log of which nothing could be read.
     """
 
     def __init__(self, path: Path, templates: Mapping[str, Sink], logdir: Path | None, folder: Path) -> None:
@@ -47,7 +48,7 @@ class Replays:
             logdir: where new event files go; None if no sink writes any.
             folder: where the pages of dashboards are saved.
         """
-        self.templates, self.opens_browser = templates, False
+        self.templates, self.opens_browser, self.has_unreadable = templates, False, False
         self.saved: set[str] = set()
         self._path, self._logdir, self._folder = path, logdir, folder
         self._unnamed: dict[Path, Source] = {}  # runs whose logs do not say their names yet
@@ -147,6 +148,7 @@ class Replays:
     def _end(self, replay: Replay) -> None:
         """End a run's replay, and save its pages where a server of ours finds them."""
         self._undelivered += replay.close()
+        self.has_unreadable = self.has_unreadable or replay.is_unreadable
         echo(replay.summary())
         self.saved |= {sink.name for sink in save_pages(replay.sinks, self._folder)}
 

@@ -17,6 +17,8 @@ from monitor.integrations.writer.summaries import capture
 from monitor.integrations.writer.summaries.encoding import summary_record
 from monitor.integrations.writer.summaries.raw_events import event_record, graph_records
 from monitor.records import Restart
+from monitor.rules.alerts import parse_rules
+from monitor.sinks.registry import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -72,8 +74,7 @@ class FileWriter:
         self._logdir = os.fspath(logdir) if isinstance(logdir, os.PathLike) else str(logdir)
         self.max_queue, self.flush_secs = max_queue, flush_secs
         self._suffix, self._purge_step, self._writes = filename_suffix or "", purge_step, bool(write_to_disk)
-        self._sinks = list(sinks) if sinks is not None else None
-        self._alerts, self._children = list(alerts), children
+        self._sinks, self._alerts, self._children = as_list(sinks), parse_rules(alerts), children
         self.names = Names()
         self.ready: WriterLogger | SilentLogger | None = None
         self.settings: dict[str, Any] | None = None

@@ -19,8 +19,10 @@ from monitor.integrations.writer.methods.media import MediaMethods
 from monitor.integrations.writer.methods.models import ModelMethods
 from monitor.integrations.writer.methods.series import SeriesMethods
 from monitor.integrations.writer.summaries.capture import is_numpy_number
+from monitor.rules.alerts import parse_rules
 from monitor.runs.scripts.script_session import default_directory
 from monitor.runs.status import exception_status
+from monitor.sinks.registry import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -92,8 +94,8 @@ class SummaryWriter(SeriesMethods, HParamsMethods, MediaMethods, ChartMethods, M
         self.filename_suffix = filename_suffix
         self._options: dict[str, Any] = {
             "write_to_disk": write_to_disk,
-            "sinks": None if sinks is None else list(sinks),
-            "alerts": list(alerts),
+            "sinks": as_list(sinks),
+            "alerts": parse_rules(alerts),
             "children": children,
         }
         self.comet_config, self.kwargs = comet_config, kwargs

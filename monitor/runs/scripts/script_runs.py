@@ -16,6 +16,7 @@ from monitor.runs.processes import process
 from monitor.runs.resume import record_end
 from monitor.runs.run_file import RUN_FILE, parse_time, read_run_file, timestamp
 from monitor.runs.scripts.script_session import RUNS_FILE
+from monitor.runs.settings.masking import mask_text
 from monitor.runs.status import SIGNAL_EXIT_CODES, RunStatus
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def ending_of(return_code: int, folder: Path, pid: int) -> Ending:
     if return_code == 1:  # Python's own for an exception
         with suppress(OSError, ValueError, LookupError, TypeError):
             error = json.loads((folder / f"ending-{pid}").read_text("utf-8"))["error"]
-    return Ending(RunStatus.FAILED, error if isinstance(error, str) else f"exit status {return_code}")
+    return Ending(RunStatus.FAILED, mask_text(error) if isinstance(error, str) else f"exit status {return_code}")
 
 
 def _write_end(path: Path, fields: dict[str, Any], ending: Ending) -> None:
