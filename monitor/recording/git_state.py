@@ -38,9 +38,7 @@ def record_code(folders: Sequence[str], directory: Path, is_cancelled: Callable[
     refused = next((place for place in around if (place / ".git").exists()), None)
     if refused is not None and shutil.which("git"):
         name = escape_name(str(refused))
-        reason = (
-            f"git does not read {name}, maybe because it is another user's: git config --global safe.directory {name}"
-        )
+        reason = f"git does not read {name}, maybe because it is another user's; `git status` there says why"
     return {"diff": {"file": None, "left_out": reason}}
 
 

@@ -95,7 +95,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     file = log_file(tmp_path, 0)
     write(file, run("id0"), *rows(3), end(), version=7)
     result = replay(tmp_path, "--sink", "console")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     expected = "nothing; skipped: run-id0.wandb (version 7 of W&B's log format is not known); lost: the log has no end"
     assert result.stdout == f"{file.parent.name}: {expected}\n"
     file.unlink()

@@ -45,6 +45,9 @@ SECRET_NAMES = [
     "PWD",
     "creds",
     "aws-creds",
+    "passcode",
+    "wandb_key",
+    "AZURE_STORAGE_KEY",
     "creds.aws",
 ]
 HARMLESS_NAMES = [
@@ -226,3 +229,10 @@ def test_long_texts_take_linear_time() -> None:
     mask_command(texts)
     mask_settings({"texts": texts})
     assert time.process_time() - started < 30  # a few seconds; quadratic time would take hours
+
+
+def test_signatures_of_urls_are_masked() -> None:
+    signed = "https://h/f?X-Amz-Date=2026&X-Amz-Signature=abc123&sig=x%2Fy#top and signature=valid_default"
+    assert (
+        mask_text(signed) == "https://h/f?X-Amz-Date=2026&X-Amz-Signature=***&sig=***#top and signature=valid_default"
+    )

@@ -19,8 +19,8 @@ MAX_NAME_CHARS = 1000  # that are looked at
 MIN_URL_TOKEN_CHARS = 20  # a user name in a URL of this length, without a password, is a token
 
 SECRETS = re.compile(
-    r"passw(?:or)?d|passphrase|secret|credential|authorization"
-    r"|(?:api|private|access|auth|ssh|encryption|signing)[\W_]*key",
+    r"passw(?:or)?d|passphrase|passcode|secret|credential|authorization"
+    r"|(?:api|private|access|account|auth|ssh|encryption|signing|storage|wandb)[\W_]*key",
     re.IGNORECASE,
 )
 SHORT_SECRETS = frozenset({"pwd", "creds"})  # as the last word of a name or of one of its parts; `pwd` may be a path
@@ -50,6 +50,7 @@ _USER = re.compile(
     re.IGNORECASE,
 )
 _QUERY = re.compile(r"(?P<name>[?&#;](?P<key>[\w.-]+)=)(?P<value>[^\s&#;\"']+)")
+_SIGNATURE = re.compile(r"(?P<name>[?&](?:x-(?:amz|goog)-signature|signature|sig)=)[^\s&#;\"']+", re.IGNORECASE)
 _ASSIGNED = re.compile(r"(?P<name>[-+~\w./@\[\]]+)=(?P<value>.*)", re.DOTALL)
 _KEY = r"(?<![\w.-])(?P<name>(?P<key>[\w.-]+)"
 _QUOTED_PAIR = re.compile(_KEY + r"""["']?\s*[:=]\s*)(?P<quote>["'])(?P<value>[^"']*)(?P=quote)""")
@@ -84,11 +85,11 @@ def mask_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def mask_text(text: str) -> str:
     """Return a text with `***` for the secrets that its syntax tells.
 
-    Found are passwords and secret parameters of URLs, `password=X`, `"password": "X"`, `--password X`, `Bearer X`, and
-    the headers `Authorization: X` and `X-Api-Key: X`. What prose says of a password stays.
+    Found are passwords, signatures, and secret parameters of URLs, `password=X`, `"password": "X"`, `--password X`,
+    `Bearer X`, and the headers `Authorization: X` and `X-Api-Key: X`. What prose says of a password stays.
     """
     if "://" in text:
-        text = _QUERY.sub(_mask_pair, _USER.sub(_mask_user, text))
+        text = _QUERY.sub(_mask_pair, _USER.sub(_mask_user, _SIGNATURE.sub(rf"\g<name>{MASK}", text)))
     text = _BEARER.sub(rf"\g<name>{MASK}", _HEADER.sub(rf"\g<name>{MASK}", text))
     return _TEXT_OPTION.sub(_mask_option, _TEXT_PAIR.sub(_mask_text_pair, _QUOTED_PAIR.sub(_mask_pair, text)))
 
