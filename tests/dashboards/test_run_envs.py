@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from monitor import Logger, Run
+from monitor import Logger, Run, SummaryWriter
 from monitor.dashboards.session import save_pages
+from monitor.dashboards.visdom.rebuilding import Rebuilding
 from monitor.dashboards.visdom.run_places import find_places
+from monitor.integrations.writer.flavors import TensorBoardXSummaryWriter
 from monitor.runs.listing.found_runs import FoundRuns
 from monitor.sinks import registry
 from monitor.testing import wait_until
@@ -85,12 +87,12 @@ def test_saved_windows_and_those_made_from_event_files(
         os.utime(file, (started, started))
 
     server = serve("visdom", "--port", "0", "--logdir", str(logdir))
-    assert server.line == f"Visdom: {server.url}/env/events", "the address of the newest run"
-    envs = {"main", "saved", "damaged-page", "events", "foreign", "broken"}
+    assert server.line == f"Visdom: {server.url}/env/group_events", "the address of the newest run"
+    envs = {"main", "saved", "damaged-page", "group_events", "foreign", "broken"}
     assert set(ask(server.url, "env_state")) == envs
     assert not (logdir / ".visdom").exists(), "nothing is written to look at runs"
     assert losses(server.url, "saved") == [1, 2, 3, 4, 5]
-    for env, value in (("events", 20.0), ("foreign", 30.0), ("damaged-page", 1.0)):
+    for env, value in (("group_events", 20.0), ("foreign", 30.0), ("damaged-page", 1.0)):
         assert "ACTIVE_ENV = '" + env in requests.get(f"{server.url}/env/{env}", timeout=60).text
         ask(server.url, f"env/{env}", sid="none")  # as a page does that is opened
         wait_until(lambda env=env: len(losses(server.url, env)) == 5, 60, f"the windows of {env}")  # type: ignore[misc]
@@ -126,6 +128,23 @@ def test_a_run_without_a_sink_for_it_is_followed(tmp_path: Path, serve: Callable
         log.flush()
         page.wait("() => document.querySelector('.js-plotly-plot').data[0].x.length === 4")
     assert page.problems == []
+
+
+@pytest.mark.parametrize("writer_class", [SummaryWriter, TensorBoardXSummaryWriter])
+def test_curves_of_add_scalars_are_rebuilt_too(
+    tmp_path: Path, visdom_server: VisdomServer, writer_class: type[SummaryWriter]
+) -> None:
+    with writer_class(tmp_path / "run") as writer:
+        writer.add_scalar("loss", 1.0, 0)
+        writer.add_scalars("group/of", {"a": 3.0, "b": 4.0}, 0)
+    with Logger(tmp_path / "run" / "another", ["tensorboard"]) as log:
+        log.scalar("other", 5.0, 0)
+    rebuilding = Rebuilding("rebuilt", tmp_path / "run", visdom_server.url)
+    rebuilding.update()
+    rebuilding.close()
+    shown = json.dumps(windows(visdom_server.url, "rebuilt"))
+    assert rebuilding.problem == ""
+    assert [text in shown for text in ("loss", '"a"', '"b"', "other")] == [True, True, True, False]
 
 
 def test_runs_of_one_name_have_pages_of_their_own(tmp_path: Path) -> None:
