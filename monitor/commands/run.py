@@ -198,7 +198,8 @@ class ScriptSession:
             if capture is not None:
                 capture.close()
         assert process.pid is not None
-        self._runs.finish(ending_of(self._code, self._folder, process.pid), process.pid)
+        ending = ending_of(self._code, self._folder, process.pid, was_interrupted=process.was_interrupted)
+        self._runs.finish(ending, process.pid)
         info = load(self._runs.path)
         if info.status is RunStatus.PRUNED:  # by an interrupt, unless the script asks its logger
             echo(f"Pruned: {info.error}", err=True)

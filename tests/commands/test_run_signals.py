@@ -138,3 +138,19 @@ def test_the_key_ends_a_script_that_does_not_handle_it(tmp_path: Path) -> None:
     assert terminal.output.count("Traceback") == 1
     assert "Run: runs" in terminal.output
     assert only_run(tmp_path).status == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "error"),
+    [("sys.exit(1)", "interrupted", "exit status 1"), ("raise OSError('disk')", "failed", "OSError: disk")],
+)
+def test_a_script_that_handles_the_key_and_exits_was_interrupted(
+    end: str, status: str, error: str, tmp_path: Path
+) -> None:
+    code = SAVING.replace("import signal", "import sys, signal") + end
+    terminal = OnTerminal(write_script(tmp_path, code), *command("script.py"))
+    terminal.read_until("ready")
+    terminal.type(b"\x03")
+    assert terminal.end() == 1
+    info = only_run(tmp_path)
+    assert (info.status, info.fields["error"]) == (status, error)

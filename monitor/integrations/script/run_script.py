@@ -7,12 +7,14 @@ process, everything is as without `monitor run`, and this process watches from o
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import select
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 STARTUP_FOLDER = Path(__file__).parent / "startup"  # with the `sitecustomize` that replaces the writers
 TICK_INTERVAL_S = 0.5
+SHUTDOWN_S = 60.0  # from a Ctrl-C to the end of a script that handles it
 # Signals that somebody sends to `monitor run` are meant for the script.
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGQUIT)
 
@@ -51,11 +54,13 @@ class ScriptProcess:
 
     Attributes:
         pid: its process ID, once it has been started.
+        was_interrupted: whether SIGINT, such as Ctrl-C, came in the last minute before its end.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> None:
         self._command, self._environment, self._stdout, self._stderr = command, environment, stdout, stderr
         self.pid: int | None = None
+        self.was_interrupted = False
 
     def run(self, tick: Callable[[], object], resize: Callable[[], object]) -> int:
         """Run it to the end, from the main thread, and return the return code, negative for a signal.
@@ -67,11 +72,14 @@ class ScriptProcess:
         group = GroupSignals(PASSED_ON)
         process: subprocess.Popen[bytes] | None = None
         early: list[int] = []
+        interrupts = [-math.inf]
 
         def send(number: int) -> None:
             early.append(number) if process is None else process.send_signal(number)
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
+            if number == signal.SIGINT:
+                interrupts.append(time.monotonic())
             if process is None or not group.include(number):  # nobody but this process got it if there is no other
                 send(number)
 
@@ -96,6 +104,7 @@ class ScriptProcess:
                     tick()
         finally:
             group.close()
+        self.was_interrupted = time.monotonic() - interrupts[-1] < SHUTDOWN_S
         return code
 
 

@@ -158,8 +158,11 @@ class ScriptRuns:
             pass  # the next heartbeat tries again
 
 
-def ending_of(return_code: int, folder: Path, pid: int) -> Ending:
-    """Return how a process ended, from its return code, negative for a signal, and from what it told in `folder`."""
+def ending_of(return_code: int, folder: Path, pid: int, *, was_interrupted: bool = False) -> Ending:
+    """Return how a process ended, from its return code, negative for a signal, and from what it told in `folder`.
+
+    One that was interrupted may handle that and exit with any status, as a Lightning `Trainer` does with 1.
+    """
     if return_code == 0:
         return Ending(RunStatus.FINISHED)
     if return_code < 0:
@@ -176,7 +179,9 @@ def ending_of(return_code: int, folder: Path, pid: int) -> Ending:
     if return_code == 1:  # Python's own for an exception
         with suppress(OSError, ValueError, LookupError, TypeError):
             error = json.loads((folder / f"ending-{pid}").read_text("utf-8"))["error"]
-    return Ending(RunStatus.FAILED, mask_text(error) if isinstance(error, str) else f"exit status {return_code}")
+    if isinstance(error, str):
+        return Ending(RunStatus.FAILED, mask_text(error))
+    return Ending(RunStatus.INTERRUPTED if was_interrupted else RunStatus.FAILED, f"exit status {return_code}")
 
 
 def _write_end(path: Path, fields: dict[str, Any], ending: Ending) -> None:
