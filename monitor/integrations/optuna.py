@@ -86,6 +86,8 @@ class MonitorCallback:
         with self._lock:
             self._begin(study)
             logger = self._session.logger
+            if not any(self._counts.values()):
+                define_goals(logger, study)
             self._counts[trial.state.name] = self._counts.get(trial.state.name, 0) + 1
             counts = {f"trials/{state.lower()}": count for state, count in self._counts.items()}
         values = values_of(study, trial)
@@ -93,7 +95,6 @@ class MonitorCallback:
         parameters = {f"params/{name}": value for name, value in trial.params.items()}
         if trial.duration is not None:
             points["duration"] = trial.duration.total_seconds()
-        define_goals(logger, study)
         log_reported(logger, points | best_of(study) | counts | parameters, trial.number)
         if self._trials:
             self._log_run(logger.run.name, study, trial, values)

@@ -59,7 +59,6 @@ class Session:
         """Check the arguments, which are those of `open_logger`; nothing is written yet. Raises what it raises."""
         check_arguments(logger, name, logdir)
         alerts, sinks = parse_rules(alerts), as_list(sinks)
-        make_all(sinks)
         if logger is not None:
             open_logger(logger, name=name, sinks=sinks, config=config, alerts=alerts)
         self.owns = logger is None
@@ -70,6 +69,7 @@ class Session:
         self._sinks = default_sinks() if sinks is None else sinks
         self._alerts = alerts
         self._config = dict(as_mapping(config))
+        make_all(self._sinks)
         self._key = secrets.token_hex(8)
         _sessions[self._key] = self
 

@@ -32,33 +32,6 @@ def test_signals_are_passed_on(number: signal.Signals, status: str, tmp_path: Pa
     assert only_run(tmp_path).fields["status"] == status
 
 
-def test_a_script_that_handles_signals_gets_each_once(tmp_path: Path) -> None:
-    code = """
-import signal, sys
-from queue import SimpleQueue
-got = SimpleQueue()
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-    signal.signal(number, lambda number, frame: got.put(signal.Signals(number).name))
-print("ready", flush=True)
-while True:
-    print(name := got.get(), flush=True)
-    if name == "SIGHUP":
-        sys.exit(got.qsize())
-"""
-    process = start_script(write_script(tmp_path, code), "script.py")
-    assert process.stdout is not None
-    for number, line in (
-        (None, "ready"),
-        *((number, number.name) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)),
-    ):
-        if number is not None:
-            process.send_signal(number)
-        assert process.stdout.readline().strip() == line
-    process.communicate(timeout=200)
-    assert process.returncode == 0
-    assert only_run(tmp_path).status == "finished"
-
-
 def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     """As under `nohup`."""
     code = "import os, signal\nos.kill(os.getppid(), signal.SIGHUP)\nprint(signal.getsignal(signal.SIGHUP).name)\n"
@@ -100,9 +73,10 @@ except KeyboardInterrupt:
 """
 
 
-def test_a_signal_to_the_group_or_to_monitor_run_alone_comes_once(tmp_path: Path) -> None:
-    options = command("script.py")[2:]
-    process = start_fresh("-c", WITH_A_THREAD, *options, cwd=write_script(tmp_path, COUNTING), start_new_session=True)
+@pytest.mark.parametrize("start", [["-m", "monitor"], ["-c", WITH_A_THREAD]], ids=["alone", "with a thread"])
+def test_a_signal_to_the_group_or_to_monitor_run_alone_comes_once(start: list[str], tmp_path: Path) -> None:
+    folder, options = write_script(tmp_path, COUNTING), command("script.py")[2:]
+    process = start_fresh(*start, *options, cwd=folder, start_new_session=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,9 @@ import requests
 
 from monitor import Logger, Run, SummaryWriter
 from monitor.dashboards.session import save_pages
-from monitor.dashboards.visdom.rebuilding import Rebuilding
+from monitor.dashboards.visdom.env_store import EnvStore
+from monitor.dashboards.visdom.rebuilding import Rebuilding, folders_of_series
+from monitor.dashboards.visdom.run_envs import RunEnvs
 from monitor.dashboards.visdom.run_places import find_places
 from monitor.integrations.writer.flavors import TensorBoardXSummaryWriter
 from monitor.runs.listing.found_runs import FoundRuns
@@ -145,6 +148,19 @@ def test_curves_of_add_scalars_are_rebuilt_too(
     shown = json.dumps(windows(visdom_server.url, "rebuilt"))
     assert rebuilding.problem == ""
     assert [text in shown for text in ("loss", '"a"', '"b"', "other")] == [True, True, True, False]
+    (tmp_path / "run" / "run.json").unlink()
+    assert folders_of_series(tmp_path / "run") == [], "each folder is a run of its own"
+
+
+def test_a_run_gets_a_page_beside_another_of_its_name_that_is_sent(tmp_path: Path) -> None:
+    """The other one's windows begin with the same name; those in an env that is no run's are the run's own."""
+    with Logger(tmp_path / "a" / "mlp", []), Logger(tmp_path / "b" / "mlp", []):
+        for named, pages in (("a_mlp", {"a_mlp", "b_mlp"}), ("lesson", {"lesson"})):
+            envs = RunEnvs(tmp_path, EnvStore(tmp_path / "envs"))
+            state: dict[str, Any] = {named: {"jsons": {"mlp loss": {}}}}
+            envs._server = SimpleNamespace(state=state, tell_envs=list)  # noqa: SLF001
+            envs._take(find_places(tmp_path, FoundRuns(tmp_path)), time.monotonic())  # noqa: SLF001
+            assert set(state) == pages
 
 
 def test_runs_of_one_name_have_pages_of_their_own(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_nothing_is_written_before_the_first_use(tmp_path: Path) -> None:
     assert event_reader.series(session.path, "loss") == [(1, 0.5)]
 
 
-def test_wrong_arguments_raise_at_once(tmp_path: Path) -> None:
+def test_wrong_arguments_raise_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError):
         Session(name="run", logdir=tmp_path, sinks=["visdum"])
     with pytest.raises(AlertError):
@@ -60,6 +60,9 @@ def test_wrong_arguments_raise_at_once(tmp_path: Path) -> None:
         Session(name="run", logdir=tmp_path, sinks="console")
     with Logger(tmp_path / "run", []) as log, pytest.raises(TypeError, match="has its own"):
         Session(log, name="run", sinks=["console"])
+    monkeypatch.setenv("MONITOR_SINKS", "visdum")
+    with pytest.raises(SpecError):
+        Session(name="run", logdir=tmp_path)
 
 
 def test_use_after_the_end_continues_the_run(tmp_path: Path) -> None:

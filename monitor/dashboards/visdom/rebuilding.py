@@ -77,8 +77,11 @@ class Rebuilding:
 
 
 def folders_of_series(run: Path) -> list[Path]:
-    """Return the folders where the `SummaryWriter` of a run has curves of `add_scalars`, and none of another run."""
-    folders = runs_under(run).values() if run.is_dir() else ()
+    """Return the folders where our `SummaryWriter` of a run has curves of `add_scalars`, and none of another run.
+
+    Below a run of another program, each folder with event files is a run of its own.
+    """
+    folders = runs_under(run).values() if (run / RUN_FILE).is_file() else ()
     return [folder for folder in folders if folder != run and not _is_in_another(folder, run)]
 
 

@@ -193,21 +193,25 @@ class RunEnvs:
         for name, place in places.items():
             env = state.get(name)
             is_stale = isinstance(env, RunEnv) and not env.is_live and env.place != place and name not in self._made
-            if is_stale or (env is None and self._is_due(name, place, now)):
+            if is_stale or (env is None and self._is_due(name, places, now)):
                 state[name] = self._env(name, place)
         self._places = places
         if set(state) != before:
             self._server.tell_envs()
 
-    def _is_due(self, name: str, place: RunPlace, now: float) -> bool:
-        """Tell whether a run gets an env from here: not one that has just begun, and whose own sink may make it."""
+    def _is_due(self, name: str, places: dict[str, RunPlace], now: float) -> bool:
+        """Tell whether a run gets an env from here: not one that has just begun, and whose own sink may make it.
+
+        Nor one that is in an env which the user has named. Envs of other runs, which may have its name, do not count.
+        """
+        place = places[name]
         if not place.is_running:
             return True
         if now - self._first_seen.get(name, now) < PATIENCE_S:
             return False
         start = f"{place.path.name} "  # of the ids that the sink gives its windows
-        return not any(window.startswith(start) for env in self._server.state.values() if isinstance(env, dict)
-                       for window in env["jsons"])  # fmt: skip
+        return not any(window.startswith(start) for other, env in self._server.state.items()
+                       if isinstance(env, dict) and other not in places for window in env["jsons"])  # fmt: skip
 
     def _env(self, name: str, place: RunPlace) -> RunEnv:
         return RunEnv(place, self._store.arrangement(name))

@@ -72,14 +72,15 @@ class ScriptProcess:
         group = GroupSignals(PASSED_ON)
         process: subprocess.Popen[bytes] | None = None
         early: list[int] = []
-        interrupts = [-math.inf]
+        interrupted = -math.inf
 
         def send(number: int) -> None:
             early.append(number) if process is None else process.send_signal(number)
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
+            nonlocal interrupted
             if number == signal.SIGINT:
-                interrupts.append(time.monotonic())
+                interrupted = time.monotonic()
             if process is None or not group.include(number):  # nobody but this process got it if there is no other
                 send(number)
 
@@ -104,7 +105,7 @@ class ScriptProcess:
                     tick()
         finally:
             group.close()
-        self.was_interrupted = time.monotonic() - interrupts[-1] < SHUTDOWN_S
+        self.was_interrupted = time.monotonic() - interrupted < SHUTDOWN_S
         return code
 
 
