@@ -124,7 +124,7 @@ class DashboardSink(Sink):
         path = Path(os.path.realpath(run.path))
         if self.logdir is None or not path.is_relative_to(self.logdir):
             return run.name
-        return "_".join(path.relative_to(self.logdir).parts) or run.name
+        return ".".join(path.relative_to(self.logdir).parts) or run.name
 
     @property
     @abstractmethod

@@ -106,8 +106,8 @@ def test_runs_of_one_name_in_different_folders_have_pages_of_their_own(
     for log in loggers:
         assert log.close(60)
     for folder in "abcd":
-        assert [other for other in "abcd" if f"only_{other}" in windows(f"{folder}_x")] == [folder]
+        assert [other for other in "abcd" if f"only_{other}" in windows(f"{folder}.x")] == [folder]
     done = CliRunner().invoke(main, ["mv", str(tmp_path / "a" / "x"), "y", "--logdir", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    assert "only_a" in windows("a_y")
-    assert "only_a" not in windows("a_x")
+    assert "only_a" in windows("a.y")
+    assert "only_a" not in windows("a.x")

@@ -90,12 +90,12 @@ def test_saved_windows_and_those_made_from_event_files(
         os.utime(file, (started, started))
 
     server = serve("visdom", "--port", "0", "--logdir", str(logdir))
-    assert server.line == f"Visdom: {server.url}/env/group_events", "the address of the newest run"
-    envs = {"main", "saved", "damaged-page", "group_events", "foreign", "broken"}
+    assert server.line == f"Visdom: {server.url}/env/group.events", "the address of the newest run"
+    envs = {"main", "saved", "damaged-page", "group.events", "foreign", "broken"}
     assert set(ask(server.url, "env_state")) == envs
     assert not (logdir / ".visdom").exists(), "nothing is written to look at runs"
     assert losses(server.url, "saved") == [1, 2, 3, 4, 5]
-    for env, value in (("group_events", 20.0), ("foreign", 30.0), ("damaged-page", 1.0)):
+    for env, value in (("group.events", 20.0), ("foreign", 30.0), ("damaged-page", 1.0)):
         assert "ACTIVE_ENV = '" + env in requests.get(f"{server.url}/env/{env}", timeout=60).text
         ask(server.url, f"env/{env}", sid="none")  # as a page does that is opened
         wait_until(lambda env=env: len(losses(server.url, env)) == 5, 60, f"the windows of {env}")  # type: ignore[misc]
@@ -155,7 +155,7 @@ def test_curves_of_add_scalars_are_rebuilt_too(
 def test_a_run_gets_a_page_beside_another_of_its_name_that_is_sent(tmp_path: Path) -> None:
     """The other one's windows begin with the same name; those in an env that is no run's are the run's own."""
     with Logger(tmp_path / "a" / "mlp", []), Logger(tmp_path / "b" / "mlp", []):
-        for named, pages in (("a_mlp", {"a_mlp", "b_mlp"}), ("lesson", {"lesson"})):
+        for named, pages in (("a.mlp", {"a.mlp", "b.mlp"}), ("lesson", {"lesson"})):
             envs = RunEnvs(tmp_path, EnvStore(tmp_path / "envs"))
             state: dict[str, Any] = {named: {"jsons": {"mlp loss": {}}}}
             envs._server = SimpleNamespace(state=state, tell_envs=list)  # noqa: SLF001
@@ -168,8 +168,8 @@ def test_runs_of_one_name_have_pages_of_their_own(tmp_path: Path) -> None:
         Run(tmp_path / place / "mlp").finish("finished")
         save(tmp_path / place / "mlp", day, at=time.time())
     places = find_places(tmp_path, FoundRuns(tmp_path))
-    assert {name: place.path.parent.name for name, place in places.items()} == {"b_mlp": "b", "a_mlp": "a"}
-    assert list(places) == ["b_mlp", "a_mlp"]
+    assert {name: place.path.parent.name for name, place in places.items()} == {"b.mlp": "b", "a.mlp": "a"}
+    assert list(places) == ["b.mlp", "a.mlp"]
     assert find_places(tmp_path / "none", FoundRuns(tmp_path / "none")) == {}
 
 

@@ -56,7 +56,7 @@ def find_places(logdir: Path, runs: FoundRuns) -> dict[str, RunPlace]:
     for given, place in found:
         name = given
         if name in places and places[name].path != place.path:
-            name = clean_env_name("_".join(place.path.relative_to(logdir).parts[:-1]) + "_" + given)
+            name = clean_env_name(".".join([*place.path.relative_to(logdir).parts[:-1], given]))
         places.setdefault(name, place)
     return places
 
@@ -86,7 +86,7 @@ def _of_run(logdir: Path, path: Path, run: RunInfo | None) -> Iterator[tuple[str
         current = file if changed + CLOCK_STEP_S >= logged else None
         yield file.stem, RunPlace(path, current, start or logged, max(changed, logged), is_running)
     if not saved:
-        name = clean_env_name("_".join(path.relative_to(logdir).parts) or path.name)
+        name = clean_env_name(".".join(path.relative_to(logdir).parts) or path.name)
         yield name, RunPlace(path, None, start or logged, logged, is_running)
 
 
