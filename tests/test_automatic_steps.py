@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from monitor import Logger, reopen
-from monitor.capture.snapshot import DeviceScalar, PendingScalars
+from monitor.capture.pending import DeviceScalar, PendingScalars
 from monitor.delivery.children import forwarding
 from monitor.delivery.inbox import Inbox, count_records
 from monitor.records import Images, Scalar, Text

@@ -12,14 +12,8 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
-from monitor.capture.snapshot import (
-    ArraySnapshot,
-    DeviceScalar,
-    PendingRecord,
-    PendingScalars,
-    to_uint8,
-    value_range,
-)
+from monitor.capture.pending import DeviceScalar, PendingRecord, PendingScalars
+from monitor.capture.snapshot import ArraySnapshot, to_uint8, value_range
 from monitor.metrics import GOALS, MAX_TAG_CHARS, Definition
 from monitor.records import ConfusionMatrix, Curve, Histogram, Images, Predictions, Progress, Record, Scalar, Text
 from monitor.render.text.escaping import escape_control_chars

@@ -28,7 +28,8 @@ from monitor.capture.media_checks import (
     to_colors,
     triples,
 )
-from monitor.capture.snapshot import ArraySnapshot, PendingRecord, to_uint8
+from monitor.capture.pending import PendingRecord
+from monitor.capture.snapshot import ArraySnapshot, to_uint8
 from monitor.capture.table_cells import mistake, read_table
 from monitor.records import Audio, Curve, Detections, Embedding, Figure, Mesh, PRCurve, Table, Video
 

@@ -7,7 +7,7 @@ import warnings
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 from monitor.records import Summary
 
 if TYPE_CHECKING:

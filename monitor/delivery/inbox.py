@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import DeviceScalar, PendingRecord, PendingScalars
+from monitor.capture.pending import DeviceScalar, PendingRecord, PendingScalars
 from monitor.delivery.steps import AutomaticSteps
 from monitor.delivery.timelines import Timelines
 from monitor.metrics import Definition, Goals

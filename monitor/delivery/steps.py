@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import DeviceScalar, PendingRecord
+from monitor.capture.pending import DeviceScalar, PendingRecord
 from monitor.metrics import is_system
 from monitor.records import Progress
 

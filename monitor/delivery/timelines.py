@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 from monitor.records import Predictions
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import torch
 
 from monitor import Logger, Run
 from monitor import records as r
-from monitor.capture.snapshot import DeviceScalar, read_together, resolve_device_scalars
+from monitor.capture.pending import DeviceScalar, read_together, resolve_device_scalars
 from monitor.delivery.pipeline import Pipeline
 from monitor.sinks.memory import MemorySink
 

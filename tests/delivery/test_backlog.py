@@ -205,7 +205,7 @@ def test_what_a_newer_record_replaces_is_not_drawn_when_closing_takes_long(
 
 def test_nothing_is_superseded_across_a_checkpoint() -> None:
     from monitor import Checkpoint
-    from monitor.capture.snapshot import PendingRecord
+    from monitor.capture.pending import PendingRecord
 
     def curve(step: int) -> PendingRecord:
         return PendingRecord(Curve, "c", 1, lambda: Curve("c", np.zeros(1), np.zeros(1), step, 0.0))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from monitor import Checkpoint, Images, Logger, MemorySink, Record, Scalar
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 from monitor.delivery.workers import queue
 from monitor.delivery.workers.queue import WorkQueue
 from monitor.events.reading.reader import EventReader

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary as Values
 
 from monitor import Logger, MemorySink, Run
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 from monitor.delivery.pipeline import Pipeline
 from monitor.delivery.workers.unpacking import CONTENT
 from monitor.errors import BadRecord

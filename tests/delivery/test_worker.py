@@ -12,7 +12,7 @@ import pytest
 
 from monitor import Logger, Run
 from monitor import records as r
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 from monitor.delivery.pipeline import Pipeline
 from monitor.delivery.workers import queue
 from monitor.sinks.memory import MemorySink

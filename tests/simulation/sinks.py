@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from monitor import BadRecord, Checkpoint, Scalar, SlowDown, Text
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 from monitor.events.scalars.encoding import encode_scalars
 from monitor.machine.files import FileRange
 from monitor.sinks.base import Sink

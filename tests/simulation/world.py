@@ -11,7 +11,7 @@ import numpy as np
 
 from monitor import Checkpoint, Histogram, Images
 from monitor.capture.calls.log_methods import LogMethods
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 from monitor.delivery import pipeline as pipelines
 from monitor.delivery.pipeline import Pipeline
 from monitor.delivery.workers import queue

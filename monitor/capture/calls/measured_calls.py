@@ -6,7 +6,7 @@ import sys
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized

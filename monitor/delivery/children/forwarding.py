@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.capture import validation
 from monitor.capture.calls.null_logger import NullLogger
-from monitor.capture.snapshot import DeviceScalar, PendingRecord, PendingScalars, read_together
+from monitor.capture.pending import DeviceScalar, PendingRecord, PendingScalars, read_together
 from monitor.delivery.children import local_socket, wire
 from monitor.delivery.children.fork_hooks import ForkAware
 from monitor.delivery.children.receiving import SENDER_BYTES, Receiver

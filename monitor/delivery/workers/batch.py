@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from monitor.capture.snapshot import DeviceScalar, PendingRecord, resolve_device_scalars
+from monitor.capture.pending import DeviceScalar, PendingRecord, resolve_device_scalars
 from monitor.delivery.inbox import record_type
 from monitor.delivery.workers.unpacking import Unpacked
 from monitor.errors import DataError

@@ -11,7 +11,7 @@ from monitor.runs.run_file import parse_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from monitor.capture.snapshot import PendingRecord
+    from monitor.capture.pending import PendingRecord
 
 FLUSH_TIMEOUT_S = 30.0
 MAX_STEP = 2**63

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import PendingRecord
+from monitor.capture.pending import PendingRecord
 from monitor.integrations.writer.file_writer import MAX_STEP, FileWriter
 from monitor.integrations.writer.summaries import builders, capture
 from monitor.integrations.writer.summaries.encoding import summary_record

@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.snapshot import ArraySnapshot, DeviceScalar, PendingRecord, is_tensor
+from monitor.capture.pending import DeviceScalar, PendingRecord
+from monitor.capture.snapshot import ArraySnapshot, is_tensor
 from monitor.integrations.writer.records import FileSummary
 from monitor.integrations.writer.summaries.checking import check
 from monitor.integrations.writer.summaries.encoding import summary_event, summary_record
