@@ -9,9 +9,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from monitor.capture.arena import Arena, Part
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+ARENA_FROM_BYTES = 16 << 10  # a smaller copy costs no more anywhere else
+_arena = Arena()
 
 
 def is_tensor(value: object) -> bool:
@@ -29,24 +34,43 @@ class ArraySnapshot:
         shape: the shape of the copy.
     """
 
-    __slots__ = ("_data", "_ready", "nbytes", "shape")
+    __slots__ = ("_data", "_dtype", "_ready", "nbytes", "shape")
 
     def __init__(self, value: Any, limit: int | None = None) -> None:
         """Copy `value`, or its first `limit` rows. Does not wait for a GPU."""
         self._ready: Any = None
+        self._data: Any = None
         if is_tensor(value):
-            value = value.detach()
-            self._data = (value if limit is None else value[:limit]).clone()
-            if self._data.device.type == "cuda":
-                self._ready = record_event(self._data)
-            self.nbytes = self._data.numel() * self._data.element_size()
+            value = value if limit is None else value[:limit]
+            self.nbytes = value.numel() * value.element_size()
+            if self.nbytes >= ARENA_FROM_BYTES:
+                self._data = self._lent_copy(_as_array(value))
+            if self._data is None:
+                self._data = value.detach().clone()
+                if self._data.device.type == "cuda":
+                    self._ready = record_event(self._data)
         else:
             import numpy as np
 
-            array = np.asarray(value)
-            self._data = np.array(array if limit is None else array[:limit], copy=True)
-            self.nbytes = self._data.nbytes
-        self.shape = tuple(self._data.shape)
+            value = np.asarray(value)
+            value = value if limit is None else value[:limit]
+            self.nbytes = value.nbytes
+            if self.nbytes >= ARENA_FROM_BYTES:
+                self._data = self._lent_copy(value)
+            if self._data is None:
+                self._data = np.array(value, copy=True)
+        self.shape = tuple(value.shape)
+
+    def _lent_copy(self, array: Any) -> Part | None:
+        """Copy an array into lent memory; return None if there is no room, or it is not one block of plain numbers."""
+        if array is None or array.dtype.hasobject:
+            return None
+        try:
+            content = memoryview(array).cast("B")
+        except (TypeError, ValueError):
+            return None
+        self._dtype = array.dtype
+        return _arena.copy(content)
 
     @property
     def is_on_host(self) -> bool:
@@ -55,6 +79,8 @@ class ArraySnapshot:
 
     def numpy(self) -> NDArray[Any]:
         """Return the copy as a NumPy array, bfloat16 as float32. Blocks until the device is done; for workers only."""
+        if isinstance(self._data, Part):
+            return self._data.array(self._dtype, self.shape)
         if not is_tensor(self._data):
             return self._data  # type: ignore[no-any-return]
         import torch
@@ -63,6 +89,17 @@ class ArraySnapshot:
         if tensor.dtype == torch.bfloat16:
             tensor = tensor.float()
         return tensor.resolve_conj().resolve_neg().numpy()  # type: ignore[no-any-return]
+
+
+def _as_array(tensor: Any) -> Any:
+    """Return a tensor on the host as an array of the same memory; None if NumPy has no array of its kind."""
+    torch = sys.modules["torch"]
+    if tensor.device.type != "cpu" or type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+        return None
+    try:
+        return tensor.data.numpy()  # `detach` lets go of the interpreter's lock
+    except (RuntimeError, TypeError):
+        return None
 
 
 def record_event(tensor: Any) -> Any:
