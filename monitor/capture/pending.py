@@ -34,7 +34,7 @@ class PendingRecord:
         self.kind, self.tag, self.step = kind, tag, step
         self.nbytes = nbytes
         self.complete: Callable[[Record], Record] | None = None
-        self._build: Callable[[], Record] | None = build
+        self._build: Callable[..., Any] | None = build
         self._record: Record | None = None
         self._error: Exception | None = None
         self._lock = threading.Lock()
@@ -49,7 +49,7 @@ class PendingRecord:
         with self._lock:
             if self._build is not None:
                 try:
-                    record = self._with_step(self._build())
+                    record = self._with_step(self._built())
                     self._record = record if self.complete is None else self.complete(record)
                 except Exception as error:
                     self._error = error
@@ -58,6 +58,10 @@ class PendingRecord:
             raise self._error
         assert self._record is not None
         return self._record
+
+    def _built(self) -> Record:
+        assert self._build is not None
+        return self._build()  # type: ignore[no-any-return]
 
     def _with_step(self, record: Any) -> Record:
         return record._replace(step=self.step) if record.step is None else record  # type: ignore[no-any-return]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import wave
+from collections import OrderedDict, deque
 from io import BytesIO
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +60,7 @@ def add_plain_arguments(w: Any) -> None:
     w.add_histogram_raw("raw", 0, 4, 10, 20.0, 60.5, [1.0, 2, 3.0], [5, 3, 2.0], 1)
     w.add_histogram_raw("raw", 0, 4, 10, 20.0, 60.5, [], [])
     w.add_histogram_raw("raw ü", 0, 4, 10, 20.0, 60.5, [2**70], [5], 2**62, 8.0)
+    w.add_histogram_raw("unknown", 0, 4, 10, None, 60.5, [1.0], [5], 1)
     w.add_histogram_raw("numpy", *np.arange(5.0), np.arange(3.0), np.arange(3), 1)
     w.add_histogram_raw("numbers of numpy", *np.arange(5.0), list(np.arange(3.0)), list(np.arange(3)), 1)
     w.add_text("text ü", "ü", 1)
@@ -72,6 +75,29 @@ def test_arguments_of_any_type_give_the_same_files(tmp_path: Path, pair: str) ->
     assert ours == {name.replace(f"{run}:", ":", 1): value for name, value in stock.items() if f"{run} (" not in name}
     assert len(ours[":plain"]) == 2
     assert len(ours) > 20
+
+
+LAYOUTS: dict[str, Any] = {
+    "several": {
+        "a": {"all": ["Multiline", ["x", "y"]], "band": ["Margin", ["v", "low", "high"]]},
+        "b": {"one": ("Multiline", ("z",))},
+    },
+    "empty": {},
+    "an empty category": {"a": {}, "b": {"none": ["Multiline", []]}},
+    "another kind": {"a": {"b": ["Something", ["x"]]}},
+    "other letters": {"ä": {"ü": ["Margin", ["ö", "ß", "ñ"]]}},
+    "a text of tags": {"a": {"b": ["Multiline", "xyz"]}},
+    "more than is read": {"a": {"b": ["Multiline", ["x"], "ignored"]}},
+    "other mappings": MappingProxyType({"a": OrderedDict(b=deque(["Multiline", ["x"]]))}),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_layouts_of_any_type_give_the_same_files(tmp_path: Path, pair: str, layout: Any) -> None:
+    stock, ours = both(tmp_path, pair, lambda w: w.add_custom_scalars(layout))
+    assert ours == stock
+    assert ours
 
 
 def add_what_torch_has(w: Any) -> None:

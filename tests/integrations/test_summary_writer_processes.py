@@ -91,8 +91,10 @@ def test_what_is_changed_after_the_call_changes_nothing(tmp_path: Path) -> None:
     points = np.ones((2, 3))
     counts: Any = [[1, 1] for _ in range(6)]
     settings, metrics = {"lr": 0.5}, {"accuracy": 1}
+    layout: Any = {"category": {"chart": ["Multiline", ["a", "b"]]}}
     with SummaryWriter(tmp_path) as writer:
         writer.add_hparams(settings, metrics)
+        writer.add_custom_scalars(layout)
         writer.add_pr_curve_raw("pr", *counts)
         writer.add_histogram_raw("raw", 0, 1, 2, 3, 4, *counts[:2])
         writer.add_image("image", array)
@@ -102,6 +104,7 @@ def test_what_is_changed_after_the_call_changes_nothing(tmp_path: Path) -> None:
         writer.add_figure("figure", drawn, close=False)
         writer.add_embedding(points, labels)
         array[:], tensor[:], points[:], labels[:], counts[0][:] = 0, 0, 0, ["x", "y"], [7, 7]
+        layout["category"]["chart"][1][:], layout["category"]["other"] = ["c"], ["Multiline", ["d"]]
         settings["lr"], metrics["loss"] = 0.25, 2
         drawn.axes[0].clear()
     found = contents(tmp_path)
@@ -114,9 +117,10 @@ def test_what_is_changed_after_the_call_changes_nothing(tmp_path: Path) -> None:
         counts[0][:] = 1, 1
         writer.add_pr_curve_raw("pr", *counts)
         writer.add_hparams({"lr": 0.5}, {"accuracy": 1})
+        writer.add_custom_scalars({"category": {"chart": ["Multiline", ["a", "b"]]}})
     again = contents(tmp_path / "again")
     assert again.items() <= found.items()
-    assert {":figure", ":pr", ":_hparams_/session_start_info (metadata)"} <= set(again)
+    assert {":figure", ":pr", ":custom_scalars__config__", ":_hparams_/session_start_info (metadata)"} <= set(again)
     assert (tmp_path / "00000" / "default" / "metadata.tsv").read_text() == "a\nb\n"
     assert (tmp_path / "00000" / "default" / "tensors.tsv").read_text() == "1.0\t1.0\t1.0\n" * 2
 

@@ -37,19 +37,9 @@ class MeasuredCalls:
             self._put(entry)
             if len(self._inbox) > self._limit:
                 self._hold(entry)
-            if type(entry) is PendingRecord:
+            if isinstance(entry, PendingRecord):
                 self._note_array(entry.nbytes)
             self._slow_tuples += type(entry) is tuple
-        self._slow_seconds += perf_counter() - started
-        self._slow_calls += 1
-
-    def _measure_one(self, record: PendingRecord) -> None:
-        """Do what `_measure` does for a call that leaves one record to a worker, in half the time."""
-        started = perf_counter()
-        self._put(record)
-        if len(self._inbox) > self._limit:
-            self._hold(record)
-        self._note_array(record.nbytes)
         self._slow_seconds += perf_counter() - started
         self._slow_calls += 1
 

@@ -19,6 +19,7 @@ _torch_builders, _tensorboardx_builders = Builders((TORCH,)), Builders((TENSORBO
 class TorchSummaryWriter(SummaryWriter):
     """Stand in for `torch.utils.tensorboard.SummaryWriter`."""
 
+    _builders = _torch_builders
     _keeps_scalars = False  # PyTorch's has no `export_scalars_to_json`
 
     def __new__(cls, log_dir: Any = None, *_arguments: Any, **_options: Any) -> TorchSummaryWriter:
@@ -39,10 +40,6 @@ class TorchSummaryWriter(SummaryWriter):
     ) -> None:
         """Make the directory; `options` are the keyword arguments of `monitor.SummaryWriter`."""
         super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix, **options)
-
-    @property
-    def _builders(self) -> Builders:
-        return _torch_builders
 
     def add_scalar(  # type: ignore[override]
         self,
@@ -76,15 +73,13 @@ class TorchSummaryWriter(SummaryWriter):
 class TensorBoardXSummaryWriter(SummaryWriter):
     """Stand in for `tensorboardX.SummaryWriter`."""
 
+    _builders = _tensorboardx_builders
+
     def __new__(cls, logdir: Any = None, *_arguments: Any, **_options: Any) -> TensorBoardXSummaryWriter:
         """Return a stock writer for a directory that ours cannot write to."""
         if cls is TensorBoardXSummaryWriter and is_remote(logdir or _options.get("log_dir")):
             return _stock("tensorboardX.writer")(logdir, *_arguments, **_options)  # type: ignore[no-any-return]
         return super().__new__(cls)
-
-    @property
-    def _builders(self) -> Builders:
-        return _tensorboardx_builders
 
     def _series_directory(self, logdir: str, main_tag: str, tag: str) -> str:
         return f"{logdir}/{main_tag}/{tag}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture.calls.null_logger import NullLogger
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 FLUSH_TIMEOUT_S = 30.0
 MAX_STEP = 2**63
+NOTED_BYTES = 4096  # the number of entries in the inbox bounds what is smaller
 
 
 class WriterLogger(Logger):
@@ -26,12 +28,19 @@ class WriterLogger(Logger):
 
     def put_record(self, record: PendingRecord) -> bool:
         """Log a record that a worker builds; tell whether it was logged, or the logger was closed meanwhile."""
+        started = perf_counter()
         try:
-            self._measure_one(record)
+            self._put(record)
+            if len(self._inbox) > self._limit:
+                self._hold(record)
         except RuntimeError:
             if not self.is_over:
                 raise
             return False
+        if record.nbytes > NOTED_BYTES:
+            self._note_array(record.nbytes)
+        self._slow_seconds += perf_counter() - started
+        self._slow_calls += 1
         return True
 
     def scalar_at(self, name: str, value: Any, step: int, walltime: Any) -> bool:
@@ -81,7 +90,7 @@ class SilentLogger(NullLogger):
 
     def put_record(self, record: PendingRecord) -> bool:
         """Check a call; return True."""
-        self._measure_one(record)
+        self._measure(_one, record)
         return True
 
     def scalar_at(self, name: str, value: Any, step: int, _walltime: Any) -> bool:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from functools import partial
+from time import time
 from typing import TYPE_CHECKING, Any
 
-from monitor.capture.pending import PendingRecord
 from monitor.integrations.writer.file_writer import MAX_STEP, FileWriter
 from monitor.integrations.writer.summaries import builders, capture
 from monitor.integrations.writer.summaries.encoding import summary_record
-from monitor.records import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
 
 class WriterMethods:
     """Add summaries to a `FileWriter`."""
 
+    _builders: builders.Builders = builders.EITHER
     logdir: Any
     purge_step: int | None
     max_queue: int
@@ -27,11 +25,6 @@ class WriterMethods:
     _options: dict[str, Any]
     file_writer: FileWriter | None
     all_writers: dict[str, FileWriter] | None
-
-    @property
-    def _builders(self) -> builders.Builders:
-        """The functions that build summaries."""
-        return builders.either()
 
     def _get_file_writer(self) -> FileWriter:
         """Return the writer of the directory, made anew after `close`."""
@@ -79,27 +72,26 @@ class WriterMethods:
         writer.put(capture.built, builder or self._builders, function, tag, arrays, options, key, step, now)
 
     def _add_later(
-        self, function: str, tag: str, arguments: tuple[Any, ...], nbytes: int, global_step: Any, walltime: Any
+        self, build: Callable[..., Any], tag: str, arguments: tuple[Any, ...], nbytes: int, step: Any, walltime: Any
     ) -> None:
         """Let a worker build a summary of arguments that the packages accept, and that nobody changes.
 
         Args:
-            function: the name of the function in the packages' `summary` modules.
+            build: builds it of the builders, the tag, and the arguments.
             tag: names the summary.
-            arguments: all that the function takes.
+            arguments: the other arguments.
             nbytes: bytes of memory that they take.
-            global_step: the step.
+            step: the step.
             walltime: seconds since the epoch.
         """
         writer = self.file_writer
         log = writer.ready if writer is not None else None
-        is_quick = log is not None and walltime is None
-        if is_quick and type(global_step) is int and -MAX_STEP <= global_step < MAX_STEP:
-            step, now = global_step, time.time()
+        is_plain = step is None or (type(step) is int and -MAX_STEP <= step < MAX_STEP)
+        if log is not None and is_plain and walltime is None:
+            number, now = step or 0, time()
         else:
-            step, now = self._get_file_writer().step_and_time(global_step, walltime)
-        build = partial(capture.summary, self._builders, function, tag, arguments, step, now)
-        record = PendingRecord(Summary, tag, nbytes, build)
+            number, now = self._get_file_writer().step_and_time(step, walltime)
+        record = capture.PendingSummary(build, self._builders, tag, arguments, nbytes, number, now)
         if log is None or not log.put_record(record):
             self._get_file_writer().put(capture.ready, record)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from monitor.integrations.writer.methods.base import WriterMethods
-from monitor.integrations.writer.summaries import plain
+from monitor.integrations.writer.summaries import capture, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+LAYOUT_TAG = "custom_scalars__config__"
 
 
 class ChartMethods(WriterMethods):
@@ -58,18 +60,25 @@ class ChartMethods(WriterMethods):
         walltime: float | None = None,
     ) -> None:
         """Add a precision–recall curve of which the points are known."""
-        counts = (true_positive_counts, false_positive_counts, true_negative_counts, false_negative_counts)
-        columns = (*counts, precision, recall)
-        has_count = type(num_thresholds) is int and num_thresholds >= 0
-        if plain.is_text(tag) and has_count and plain.are_columns(*columns):
-            arguments = (tag, *map(list.copy, columns), num_thresholds)
-            self._add_later("pr_curve_raw", tag, arguments, 48 * len(recall), global_step, walltime)
-            return
+        tp, fp, tn, fn = true_positive_counts, false_positive_counts, true_negative_counts, false_negative_counts
+        are_lists = type(tp) is type(fp) is type(tn) is type(fn) is type(precision) is type(recall) is list
+        if are_lists and len(tp) == len(fp) == len(tn) == len(fn) == len(precision) == len(recall):
+            is_plain = type(tag) is str and tag.isascii() and type(num_thresholds) is int and num_thresholds >= 0
+            numbers = (*tp, *fp, *tn, *fn, *precision, *recall)
+            if is_plain and plain.are_numbers(numbers):
+                arguments = (num_thresholds, *numbers)
+                self._add_later(capture.pr_curve_raw, tag, arguments, 8 * len(numbers), global_step, walltime)
+                return
+        columns = (tp, fp, tn, fn, precision, recall)
         self._add_now("pr_curve_raw", tag, global_step, walltime, tag, *columns, num_thresholds, weights)
 
     def add_custom_scalars(self, layout: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
         """Add charts of several curves: by category and title, "Multiline" or "Margin" and the tags."""
-        self._add_now("custom_scalars", "custom_scalars__config__", None, None, layout)
+        found = plain.copy_of_layout(layout)
+        if found is None:
+            self._add_now("custom_scalars", LAYOUT_TAG, None, None, layout)
+        else:
+            self._add_later(capture.custom_scalars, LAYOUT_TAG, (found[0],), found[1], None, None)
 
     def add_custom_scalars_multilinechart(
         self, tags: Sequence[str], category: str = "default", title: str = "untitled"

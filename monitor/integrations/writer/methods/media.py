@@ -51,12 +51,13 @@ class MediaMethods(WriterMethods):
         """Add a distribution of which the buckets are known."""
         if len(bucket_limits) != len(bucket_counts):
             raise ValueError("len(bucket_limits) != len(bucket_counts), see the document.")
-        statistics = (min, max, num, sum, sum_squares)
-        if plain.is_text(tag) and plain.are_numbers(statistics) and plain.are_columns(bucket_limits, bucket_counts):
-            arguments = (tag, *statistics, bucket_limits.copy(), bucket_counts.copy())
-            self._add_later("histogram_raw", tag, arguments, 16 * len(bucket_limits), global_step, walltime)
-            return
-        self._add_now("histogram_raw", tag, global_step, walltime, tag, *statistics, bucket_limits, bucket_counts)
+        if type(tag) is str and tag.isascii() and type(bucket_limits) is type(bucket_counts) is list:
+            numbers = (min, max, num, sum, sum_squares, *bucket_limits, *bucket_counts)
+            if plain.are_numbers(numbers):
+                self._add_later(capture.histogram_raw, tag, numbers, 8 * len(numbers), global_step, walltime)
+                return
+        arguments = (min, max, num, sum, sum_squares, bucket_limits, bucket_counts)
+        self._add_now("histogram_raw", tag, global_step, walltime, tag, *arguments)
 
     def add_image(
         self,
@@ -158,7 +159,7 @@ class MediaMethods(WriterMethods):
             self._add_now("text", tag, global_step, walltime, tag, text_string)
             return
         nbytes = len(tag.encode()) + len(text_string.encode())  # fails as the packages do, for a lone surrogate
-        self._add_later("text", tag, (tag, text_string), nbytes, global_step, walltime)
+        self._add_later(capture.text, tag, (text_string,), nbytes, global_step, walltime)
 
     def add_tensor(self, tag: str, tensor: Any, global_step: Any = None, walltime: float | None = None) -> None:
         """Add a tensor as it is. Needs torch."""

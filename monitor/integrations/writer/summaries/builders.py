@@ -7,7 +7,7 @@ by the package that it stands in for.
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +74,18 @@ def first_that_accepts(candidates: list[Callable[..., Any]], *arguments: Any, **
     raise refusal
 
 
-@lru_cache
-def either() -> Builders:
-    """Return the builders of a writer that stands in for either package: PyTorch's first, if it is installed."""
-    return Builders((TORCH, TENSORBOARDX) if find_spec("torch") is not None else (TENSORBOARDX,))
+class _Installed(Builders):
+    """Build summaries with PyTorch's functions first, if it is installed, and then with tensorboardX's."""
+
+    def __init__(self) -> None:
+        """Look for PyTorch at the first use."""
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (TORCH, TENSORBOARDX) if find_spec("torch") is not None else (TENSORBOARDX,)
+
+
+EITHER = _Installed()  # for a writer that stands in for either package
 
 
 @lru_cache

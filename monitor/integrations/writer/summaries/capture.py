@@ -5,6 +5,7 @@ Each function takes the tags that were checked before, as the functions in `moni
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +102,55 @@ def later(_known_tags: set[str], kind: type, tag: str, nbytes: int, build: Calla
     return (PendingRecord(kind, tag, nbytes, build),)
 
 
-def summary(builders: Builders, function: str, tag: str, arguments: Sequence[Any], step: int, time: float) -> Summary:
-    """Build a summary of all arguments of a function of the packages' `summary` modules."""
-    return summary_record(tag, builders.call(function, *arguments), step, time)
+class PendingSummary(PendingRecord):
+    """The record of a summary that one of the functions below builds of arguments that nobody changes."""
+
+    __slots__ = ("_arguments", "_builders", "_number", "_time")
+    _building = threading.Lock()  # for all of them, which are built in microseconds
+
+    def __init__(
+        self,
+        build: Callable[..., Any],
+        builders: Builders,
+        tag: str,
+        arguments: tuple[Any, ...],
+        nbytes: int,
+        step: int,
+        time: float,
+    ) -> None:
+        """Keep the arguments: of `build`, after `builders` and the tag, and of the event."""
+        self._build, self._builders, self._arguments, self._number, self._time = build, builders, arguments, step, time
+        self.kind, self.tag, self.nbytes = Summary, tag, nbytes
+        self.step = self.complete = self._record = self._error = None
+        self._lock = self._building
+
+    def _built(self) -> Summary:
+        assert self._build is not None
+        summary = self._build(self._builders, self.tag, *self._arguments)
+        return summary_record(self.tag, summary, self._number, self._time)
+
+
+def text(builders: Builders, tag: str, content: str) -> Any:
+    """Build the summary of a text."""
+    return builders.call("text", tag, content)
+
+
+def histogram_raw(builders: Builders, tag: str, *numbers: float) -> Any:
+    """Build the summary of a histogram: its five statistics, the limits of its buckets, and their counts."""
+    middle = 5 + (len(numbers) - 5) // 2
+    return builders.call("histogram_raw", tag, *numbers[:5], numbers[5:middle], numbers[middle:])
+
+
+def pr_curve_raw(builders: Builders, tag: str, num_thresholds: int, *numbers: float) -> Any:
+    """Build the summary of a precision–recall curve: six columns, one after the other."""
+    rows = len(numbers) // 6
+    columns = [numbers[start : start + rows] for start in range(0, len(numbers), rows)] if rows else [()] * 6
+    return builders.call("pr_curve_raw", tag, *columns, num_thresholds)
+
+
+def custom_scalars(builders: Builders, _tag: str, layout: dict[str, Any]) -> Any:
+    """Build the summary of the layout of custom scalars."""
+    return builders.call("custom_scalars", layout)
 
 
 def ready(_known_tags: set[str], *records: Any) -> Entries:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 _NUMBERS = frozenset({int, float})
+_LISTS = frozenset({list, tuple})
 _VALUES = frozenset({int, float, bool, str, type(None)})
 
 
@@ -17,18 +18,30 @@ def is_text(value: Any) -> bool:
 
 
 def are_numbers(values: tuple[Any, ...]) -> bool:
-    """Tell whether all of these are plain numbers."""
-    return _NUMBERS.issuperset(map(type, values))
+    """Tell whether all of these are plain numbers: any other kind of number gives the sum its type."""
+    try:
+        return type(sum(values)) in _NUMBERS
+    except (ArithmeticError, TypeError):
+        return False
 
 
-def are_columns(*columns: Any) -> bool:
-    """Tell whether these are lists of plain numbers, all of one length."""
-    joined: list[Any] = []
-    for values in columns:
-        if type(values) is not list or len(values) != len(columns[0]):
-            return False
-        joined += values
-    return _NUMBERS.issuperset(map(type, joined))
+def copy_of_layout(layout: Any) -> tuple[dict[str, Any], int] | None:
+    """Copy the layout of custom scalars; also return its bytes. Return None if it is not of plain texts."""
+    copy: dict[str, Any] = {}
+    texts: list[str] = []
+    try:
+        for category, charts in layout.items():
+            texts.append(category)
+            copies = copy[category] = {}
+            for title, (kind, tags) in charts.items():
+                if type(tags) not in _LISTS or (kind == "Margin" and len(tags) != 3):
+                    return None
+                texts += title, kind, *tags
+                copies[title] = kind, [*tags]
+        joined = "".join(texts)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return (copy, len(joined)) if joined.isascii() else None
 
 
 def are_settings(settings: dict[Any, Any]) -> bool:
