@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ARENA_FROM_BYTES = 16 << 10  # a smaller copy costs no more anywhere else
+ARENA_FROM_BYTES = 4096  # a smaller copy costs less elsewhere
 _arena = Arena()
 
 

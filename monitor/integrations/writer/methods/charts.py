@@ -107,6 +107,6 @@ class ChartMethods(WriterMethods):
         """Add meshes or point clouds: `vertices` is B×N×3, as are `colors`, in [0, 255], and `faces`, indices."""
         import json
 
-        key = json.dumps(config_dict, sort_keys=True)
-        options = {"config_dict": None if config_dict is None else json.loads(key)}
+        key = None if config_dict is None else json.dumps(config_dict, sort_keys=True)
+        options = {"config_dict": None if key is None else json.loads(key)}
         self._add("mesh", tag, [vertices, colors, faces], options, key, global_step, walltime)
