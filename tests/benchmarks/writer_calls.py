@@ -1,7 +1,8 @@
 """What each call of a `SummaryWriter` costs the training thread: ours, PyTorch's, and tensorboardX's, in turns.
 
-`python -m tests.benchmarks.writer_calls` prints the table in docs/integrations.md. The calls come as fast as a loop
-makes them, so the time has also what the writer's threads take of the interpreter meanwhile.
+`python -m tests.benchmarks.writer_calls` prints the table in docs/integrations.md. First, the calls come as fast as a
+loop makes them, so the time has also what the writer's threads take of the interpreter meanwhile. Then each call
+follows a step of a training, which leaves the caches full of other data.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +31,7 @@ KINDS: dict[str, Any] = {
     "torch": torch.utils.tensorboard.SummaryWriter,
     "tensorboardX": tensorboardX.SummaryWriter,
 }
-CALLS, FEW_CALLS, REPEATS = 300, 20, 5
+CALLS, FEW_CALLS, STEPS, REPEATS = 300, 20, 60, 5
 LARGE_CALLS = 100  # of 600 kB each; beyond 128 MiB, a loop that only logs waits for the disk
 
 
@@ -90,9 +92,41 @@ def timed_with(kind: Any, folder: Path, call: Callable[[Any, int], Any], count: 
     return way
 
 
+def timed_between_steps(kind: Any, folder: Path, call: Callable[[Any, int], Any]) -> Callable[[], float]:
+    """Return a way that measures the median of the seconds a call of a new writer, each after a step of a training."""
+    net = torch.nn.Sequential(torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
+    optimizer = torch.optim.SGD(net.parameters(), 0.01)
+    images, labels = torch.rand(128, 784), torch.randint(0, 10, (128,))
+
+    def train() -> None:
+        optimizer.zero_grad()
+        loss: Any = torch.nn.functional.cross_entropy(net(images), labels)
+        loss.backward()
+        optimizer.step()
+
+    def way() -> float:
+        writer, seconds = kind(tempfile.mkdtemp(dir=folder)), []
+        try:
+            call(writer, 0)
+            writer.flush()
+            for step in range(1, STEPS + 1):
+                train()
+                began = time.perf_counter()
+                call(writer, step)
+                seconds.append(time.perf_counter() - began)
+        finally:
+            writer.close()
+        return median(seconds)
+
+    return way
+
+
 def table() -> str:
     """Measure all calls; return the rows."""
-    lines = ["| call | ours | of PyTorch | | of tensorboardX | |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| call | ours | of PyTorch | | of tensorboardX | | between steps: ours | of PyTorch | |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     with tempfile.TemporaryDirectory() as name:
         for what, (call, count) in calls().items():
             has = {kind: own for kind, own in KINDS.items() if kind != "tensorboardX" or has_call(what)}
@@ -102,6 +136,10 @@ def table() -> str:
             for kind in ("torch", "tensorboardX"):
                 seconds = found.get(kind)
                 cells += ["–", ""] if seconds is None else [f"{seconds * 1e6:.0f}", f"{seconds / found['ours']:.0f} ×"]
+            ways = {kind: timed_between_steps(KINDS[kind], Path(name), call) for kind in ("ours", "torch")}
+            found = interleaved(ways, REPEATS)
+            ours, stock = found["ours"], found["torch"]
+            cells += [f"{ours * 1e6:.1f}", f"{stock * 1e6:.0f}", f"{stock / ours:.1f} ×"]
             lines.append(f"| {what} | {' | '.join(cells)} |")
             print(lines[-1], flush=True)
     return "\n".join(lines)

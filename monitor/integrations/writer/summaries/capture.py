@@ -14,6 +14,7 @@ from monitor.capture.snapshot import ArraySnapshot, is_tensor
 from monitor.integrations.writer.records import FileSummary
 from monitor.integrations.writer.summaries.checking import check
 from monitor.integrations.writer.summaries.encoding import summary_event, summary_record
+from monitor.integrations.writer.summaries.plain import is_text
 from monitor.records import Summary
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from monitor.capture.encode import Entries
     from monitor.integrations.writer.summaries.builders import Builders
+
+_written_types: set[Any] = set()  # of tensors that PyTorch's writer has accepted
 
 
 def scalars(
@@ -191,7 +194,9 @@ def tensor(_known_tags: set[str], tag: str, value: Any, step: int, time: float) 
     from torch.utils.tensorboard import summary
 
     build: Any = summary.tensor_proto
-    build(tag, value[:0] if is_tensor(value) and value.ndim else value)  # refuses some types
+    if not (is_tensor(value) and value.dtype in _written_types and is_text(tag)):
+        build(tag, value[:0] if is_tensor(value) and value.ndim else value)  # refuses some types
+        _written_types.add(value.dtype)
     copy, dtype = ArraySnapshot(value), value.dtype
 
     def resolve() -> Summary:
