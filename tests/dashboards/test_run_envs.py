@@ -15,11 +15,12 @@ import requests
 from monitor import Logger, Run, SummaryWriter
 from monitor.dashboards.session import save_pages
 from monitor.dashboards.visdom.env_store import EnvStore
-from monitor.dashboards.visdom.rebuilding import Rebuilding, folders_of_series
+from monitor.dashboards.visdom.rebuilding import Rebuilding
 from monitor.dashboards.visdom.run_envs import RunEnvs
 from monitor.dashboards.visdom.run_places import find_places
 from monitor.integrations.writer.flavors import TensorBoardXSummaryWriter
 from monitor.runs.listing.found_runs import FoundRuns
+from monitor.runs.listing.series_folders import folders_of_series
 from monitor.sinks import registry
 from monitor.testing import wait_until
 
@@ -149,7 +150,7 @@ def test_curves_of_add_scalars_are_rebuilt_too(
     assert rebuilding.problem == ""
     assert [text in shown for text in ("loss", '"a"', '"b"', "other")] == [True, True, True, False]
     (tmp_path / "run" / "run.json").unlink()
-    assert folders_of_series(tmp_path / "run") == [], "each folder is a run of its own"
+    assert folders_of_series(tmp_path / "run") == {}, "each folder is a run of its own"
 
 
 def test_a_run_gets_a_page_beside_another_of_its_name_that_is_sent(tmp_path: Path) -> None:

@@ -7,11 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from monitor.errors import BadRecord
-from monitor.events.files import runs_under
 from monitor.imports.sources import open_source
 from monitor.records import Config, Scalar
+from monitor.runs.listing.series_folders import folders_of_series, series_tag
 from monitor.runs.run import Run
-from monitor.runs.run_file import RUN_FILE
 from monitor.runs.settings.convert import read_settings
 from monitor.sinks import registry
 
@@ -47,10 +46,10 @@ class Rebuilding:
         try:
             for records in self._source.records():
                 self._write([_readable(record) for record in records if type(record) in self._sink.accepts])
-            for folder in folders_of_series(self._path):
-                name = folder.relative_to(self._path).as_posix()
+            for name, folder in folders_of_series(self._path).items():
                 for records in self._below.setdefault(folder, open_source(folder, name)).records():
-                    self._write([_series(name, record) for record in records if type(record) is Scalar])
+                    scalars = [record for record in records if type(record) is Scalar]
+                    self._write([record._replace(tag=series_tag(name, record.tag)) for record in scalars])
             self._sink.flush()
         except Exception as error:  # the run is untrusted: whatever is in it, the others are shown
             self._tell(str(error) if isinstance(error, BadRecord) else f"{type(error).__name__}: {error}")
@@ -74,30 +73,6 @@ class Rebuilding:
         if problem != self.problem:
             log.warning("Visdom: the run %r is shown in part: %s", self._path.name, problem)
         self.problem = problem
-
-
-def folders_of_series(run: Path) -> list[Path]:
-    """Return the folders where our `SummaryWriter` of a run has curves of `add_scalars`, and none of another run.
-
-    Below a run of another program, each folder with event files is a run of its own.
-    """
-    folders = runs_under(run).values() if (run / RUN_FILE).is_file() else ()
-    return [folder for folder in folders if folder != run and not _is_in_another(folder, run)]
-
-
-def _is_in_another(folder: Path, run: Path) -> bool:
-    """Tell whether a folder below a run is, or is in, another run."""
-    between = [place for place in (folder, *folder.parents) if place != run and place.is_relative_to(run)]
-    return any((place / RUN_FILE).exists() for place in between)
-
-
-def _series(folder: str, record: Scalar) -> Scalar:
-    """Return a point of a curve of `add_scalars` as the writer's other sinks get it: under both of its names."""
-    of_torch, of_tensorboardx = f"{record.tag.replace('/', '_')}_", f"{record.tag}/"
-    for prefix in (of_torch, of_tensorboardx):
-        if folder.startswith(prefix):
-            return record._replace(tag=f"{record.tag}/{folder.removeprefix(prefix)}")
-    return record._replace(tag=f"{folder}/{record.tag}")
 
 
 def _readable(record: Record) -> Record:
