@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +14,10 @@ from monitor.events.clock import CLOCK_BUCKETS, Clock
 from monitor.events.files import event_bytes, event_files
 from monitor.events.index.index_update import current_index, update_index
 from monitor.events.index.run_index import TooManyCurves
-from monitor.events.reading.history import fold_history, select_tags
+from monitor.events.reading.history import KINDS, fold_history, select_tags
 from monitor.events.reading.reader import EventReader, read_history
 from monitor.render.reduction.downsampling import MAX_BUCKETS, DownsampledSeries
+from monitor.runs.listing.series_folders import read_series_folders
 from monitor.runs.run_file import RUN_FILE
 from monitor.scalar_block import ScalarBlock
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.events.index.run_index import RunIndex
-    from monitor.events.reading.history import Batch
+    from monitor.events.reading.history import Batch, Folded
     from monitor.records import Record
 
     Points = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -66,12 +68,30 @@ class RunCurves:
     epochs: DownsampledSeries
 
 
+def fold_run(
+    run: Path,
+    fold: Callable[[Iterator[Batch]], Folded],
+    is_wanted: Callable[[str], bool] | None = None,
+    on_error: OnError = None,
+    kinds: frozenset[type] = KINDS,
+) -> Folded:
+    """Do what `fold_history` does, with the curves of `add_scalars` as the last blocks."""
+
+    def fold_all(batches: Iterator[Batch]) -> Folded:
+        return fold(chain(batches, read_series_folders(run, is_wanted, on_error)))
+
+    return fold_history(run, fold_all, is_wanted, on_error, kinds)
+
+
 def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_buckets: int = MAX_BUCKETS) -> RunCurves:
     """Return the downsampled points of each tag, without those that a restart supersedes. Blocks while it reads."""
     wanted = list(tags)
     index = find_index(run, {*wanted, EPOCH_TAG})
     if index is not None and max_buckets <= index.max_buckets:
         series = {tag: index.series(tag).copy(max_buckets) for tag in wanted}
+        for block in read_series_folders(run, set(wanted).__contains__, on_error):
+            for tag, steps, values, _ in block.series():
+                series[tag].extend(steps, values)
         return RunCurves(series, index.clock.series, index.series(EPOCH_TAG).copy(CLOCK_BUCKETS))
 
     def fold(batches: Iterator[Batch]) -> RunCurves:
@@ -87,7 +107,7 @@ def read_curves(run: Path, tags: Iterable[str], on_error: OnError = None, max_bu
                         epochs.extend(steps, values)
         return RunCurves(series, clock.series, epochs)
 
-    return fold_history(run, fold, on_error=on_error)
+    return fold_run(run, fold, on_error=on_error)
 
 
 def find_index(run: Path, tags: set[str] | None) -> RunIndex | None:
@@ -131,18 +151,21 @@ def read_others(run: Path, kinds: frozenset[type], on_error: OnError = None) -> 
 
 def find_tags(run: Path, prefix: str, on_error: OnError = None) -> set[str]:
     """Return the tags of the scalars that begin with `prefix`. Blocks while it reads."""
-    index = find_index(run, None)
-    if index is not None:
-        return {tag for tag in index.tags if tag.startswith(prefix)}
 
-    def fold(batches: Iterator[Batch]) -> set[str]:
+    def fold(batches: Iterable[Batch]) -> set[str]:
         tags: set[str] = set()
         for block in batches:
             if isinstance(block, ScalarBlock):
                 tags.update(tag for number in np.unique(block.group).tolist() for tag in block.groups[number])
         return tags
 
-    return fold_history(run, fold, lambda tag: tag.startswith(prefix), on_error)
+    def is_wanted(tag: str) -> bool:
+        return tag.startswith(prefix)
+
+    index = find_index(run, None)
+    if index is not None:
+        return set(filter(is_wanted, index.tags)) | fold(read_series_folders(run, is_wanted, on_error))
+    return fold_run(run, fold, is_wanted, on_error)
 
 
 def read_series(run: Path, tags: Iterable[str], on_error: OnError = None) -> dict[str, DownsampledSeries]:
@@ -164,7 +187,7 @@ def read_points(
                     found[tag].append((steps, values))
         return {tag: _last_by_step(parts) for tag, parts in found.items()}
 
-    return fold_history(run, fold, set(wanted).__contains__, on_error)
+    return fold_run(run, fold, set(wanted).__contains__, on_error)
 
 
 def _last_by_step(parts: list[Points]) -> Points:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from monitor.comparison.compare import find_runs, load_run
+from monitor.comparison.event_data import fold_run
 from monitor.comparison.tables import make_table
 from monitor.errors import DataError
 from monitor.events.files import event_files
 from monitor.events.index.index_marks import ranges
 from monitor.events.index.index_update import current_index
-from monitor.events.reading.history import KINDS, before_restart, fold_history, select_tags, without_superseded
+from monitor.events.reading.history import KINDS, before_restart, select_tags, without_superseded
 from monitor.events.reading.reader import EventReader, find_restarts
 from monitor.metrics import is_best_value, is_system
 from monitor.records import Config
 from monitor.remote.mirror import local_name
+from monitor.runs.listing.series_folders import read_series_folders
 from monitor.runs.run import Run
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -92,9 +95,10 @@ class StoredRun:
         if self._tags is None:
             index = current_index(self.path)
             if index is None:
-                self._tags = fold_history(self.path, _fold_tags, kinds=WITHOUT_COPIES)
+                self._tags = fold_run(self.path, _fold_tags, kinds=WITHOUT_COPIES)
             else:
-                self._tags = [tag for tag in index.tags if not (index.has_settings and is_best_value(tag))]
+                own = [tag for tag in index.tags if not (index.has_settings and is_best_value(tag))]
+                self._tags = list(dict.fromkeys((*own, *_fold_tags(read_series_folders(self.path)))))
         return list(self._tags)
 
     def pieces(self, tags: Sequence[str] | None = None) -> Iterator[dict[str, Points]]:
@@ -106,7 +110,8 @@ class StoredRun:
         wanted = None if tags is None else set(tags)
         is_wanted = None if wanted is None else wanted.__contains__
         reader = EventReader(self.path, is_wanted, files, kinds=WITHOUT_COPIES if wanted is None else KINDS)
-        for block in without_superseded(reader.batches(), find_restarts(files)):
+        own = without_superseded(reader.batches(), find_restarts(files))
+        for block in chain(own, read_series_folders(self.path, is_wanted)):
             if isinstance(block, ScalarBlock):
                 yield {tag: Points(steps, values, times) for tag, steps, values, times in block.series()}
 
@@ -132,7 +137,7 @@ class StoredRun:
         low, high = -(2**63) if first is None else first, 2**63 - 1 if last is None else last
         wanted = self.tags() if tags is None else list(tags)
 
-        def fold(batches: Iterator[Batch]) -> dict[str, Points]:
+        def fold(batches: Iterable[Batch]) -> dict[str, Points]:
             found: dict[str, list[Points]] = {tag: [] for tag in wanted}
             for block in batches:
                 if isinstance(block, ScalarBlock):
@@ -146,8 +151,9 @@ class StoredRun:
         if (first, last) != (None, None) and not any(map(is_system, wanted)):
             parts = self._parts(low, high)
             if parts is not None:
-                return fold(_read_parts(self.path, *parts, is_wanted))
-        return fold_history(self.path, fold, is_wanted)
+                own = _read_parts(self.path, *parts, is_wanted)
+                return fold(chain(own, read_series_folders(self.path, is_wanted)))
+        return fold_run(self.path, fold, is_wanted)
 
     def frame(self, tags: Sequence[str] | None = None, library: str | None = None) -> Any:
         """Return a table with the columns `tag`, `step`, `time`, and `value`, one row for each point.
@@ -203,7 +209,7 @@ def columns_of(found: Mapping[str, Points]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _fold_tags(batches: Iterator[Batch]) -> list[str]:
+def _fold_tags(batches: Iterable[Batch]) -> list[str]:
     tags: dict[str, None] = {}
     for block in batches:
         if isinstance(block, ScalarBlock):

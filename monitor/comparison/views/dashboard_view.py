@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from monitor.comparison import charts
@@ -20,11 +21,12 @@ from monitor.render.plotly_json import encode_figure
 from monitor.render.reduction.downsampling import MAX_BUCKETS, DownsampledSeries
 from monitor.render.text.names import distinct_names
 from monitor.runs.listing import load
+from monitor.runs.listing.series_folders import folders_of_series, series_reader, with_series_tags
 from monitor.runs.run import Run
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from monitor.comparison.compare import ComparedRun
@@ -63,6 +65,7 @@ class ComparisonView:
         self._draws = Figure in sink.accepts
         self._group_by, self._ignore, self._spread = group_by, ignore, spread
         self._readers: dict[str, EventReader] = {}
+        self._below: dict[tuple[str, str], EventReader] = {}  # by run and folder
         self._series: dict[str, dict[str, DownsampledSeries]] = {}  # by run and tag
         self._starts: dict[str, float] = {}  # by run: the time of its first point
         self._shown: dict[str, str] = {}  # the figures that the sink has, by tag
@@ -99,7 +102,7 @@ class ComparisonView:
             reader = EventReader(path, set(self._tags).__contains__, on_error=self._on_error, kinds=kinds)
             self._readers[name] = reader
             has_news = self._draws and self._take_index(name, path, reader)
-        for batch in reader.batches():
+        for batch in chain(reader.batches(), self._read_below(name, path)):
             has_news = True
             if not self._draws:
                 for record in batch.records() if isinstance(batch, ScalarBlock) else batch:
@@ -109,6 +112,16 @@ class ComparisonView:
             else:
                 self._take(name, batch)
         return has_news
+
+    def _read_below(self, name: str, path: Path) -> Iterator[ScalarBlock]:
+        """Yield what is new in the curves of `add_scalars`."""
+        for folder, place in folders_of_series(path).items():
+            if (name, folder) not in self._below:
+                self._below[name, folder] = series_reader(folder, place, set(self._tags).__contains__, self._on_error)
+            for batch in self._below[name, folder].batches():
+                block = with_series_tags(folder, batch)
+                if block is not None:
+                    yield block
 
     def _take_block(self, name: str, block: ScalarBlock) -> None:
         for tag, steps, values, times in block.series():

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from monitor.events.files import event_files, runs_under
 from monitor.events.reading.history import KINDS, without_superseded
 from monitor.events.reading.reader import EventReader, find_restarts
+from monitor.records import Scalar
 from monitor.runs.run_file import RUN_FILE
 from monitor.scalar_block import ScalarBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from monitor.events.reading.history import Batch
 
 
 def folders_of_series(run: Path) -> dict[str, Path]:
@@ -48,8 +51,9 @@ def read_series_folders(
         restarts = find_restarts(files, _ignore_error if on_error is not None else None)
         reader = series_reader(folder, path, is_wanted, on_error)
         for batch in without_superseded(reader.batches(), restarts):
-            if isinstance(batch, ScalarBlock):
-                yield with_series_tags(folder, batch)
+            block = with_series_tags(folder, batch)
+            if block is not None:
+                yield block
 
 
 def series_reader(
@@ -63,10 +67,13 @@ def series_reader(
     return EventReader(path, wanted, on_error=on_error, kinds=KINDS)
 
 
-def with_series_tags(folder: str, block: ScalarBlock) -> ScalarBlock:
-    """Return a block of one of these folders with the names of its curves in the run."""
-    groups = [tuple(series_tag(folder, tag) for tag in tags) for tags in block.groups]
-    return ScalarBlock(groups, block.group, block.steps, block.times, block.values, block.starts)
+def with_series_tags(folder: str, batch: Batch) -> ScalarBlock | None:
+    """Return the scalars of one of these folders with their names in the run; None if there are none."""
+    if not isinstance(batch, ScalarBlock):
+        scalars = [record for record in batch if isinstance(record, Scalar)]
+        return with_series_tags(folder, ScalarBlock.of(scalars)) if scalars else None
+    groups = [tuple(series_tag(folder, tag) for tag in tags) for tags in batch.groups]
+    return ScalarBlock(groups, batch.group, batch.steps, batch.times, batch.values, batch.starts)
 
 
 def _is_in_another(folder: Path, run: Path) -> bool:
