@@ -134,6 +134,14 @@ def test_a_run_without_a_sink_for_it_is_followed(tmp_path: Path, serve: Callable
     assert page.problems == []
 
 
+def test_pages_that_may_close_nothing_get_no_notice(tmp_path: Path, serve: Callable[..., Served]) -> None:
+    log_run(tmp_path / "runs" / "run")
+    server = serve("visdom", "--port", "0", "--readonly", "--logdir", str(tmp_path / "runs"))
+    ask(server.url, "env/run", sid="none")
+    assert "are being made" not in str(windows(server.url, "run"))
+    wait_until(lambda: len(losses(server.url, "run")) == 5, 60, "the windows")
+
+
 @pytest.mark.parametrize("writer_class", [SummaryWriter, TensorBoardXSummaryWriter])
 def test_curves_of_add_scalars_are_rebuilt_too(
     tmp_path: Path, visdom_server: VisdomServer, writer_class: type[SummaryWriter]

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from monitor import Logger
 from monitor.testing import wait_until
@@ -170,6 +171,22 @@ def test_hostile_strings_are_text(page: Page, visdom_server: VisdomServer, tmp_p
         )
         == 0
     )
+    assert page.problems == []
+
+
+def test_a_window_that_is_closed_at_once_does_not_come(page: Page, visdom_server: VisdomServer) -> None:
+    def send(path: str, name: str) -> None:
+        window = {"eid": "closed", "win": name, "data": [{"type": "text", "content": f"text {name}"}], "opts": {}}
+        assert requests.post(f"{visdom_server.url}/{path}", json=window, timeout=60).ok
+
+    send("events", "zero")
+    opened(page, visdom_server, "closed").wait("() => document.body.textContent.includes('text zero')")
+    for name in ("one", "two"):
+        send("events", name)
+        send("close", name)
+    send("events", "three")
+    page.wait("() => document.body.textContent.includes('text three')")
+    assert page.evaluate("() => document.querySelectorAll('.window').length") == 2
     assert page.problems == []
 
 

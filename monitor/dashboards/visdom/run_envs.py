@@ -35,6 +35,7 @@ class Server(Protocol):
     """What the envs need of the server. All but `are_watched` must be called on its own thread."""
 
     state: dict[str, Any]
+    readonly: bool
 
     def are_watched(self) -> set[str]:
         """Return the names of the envs that pages show."""
@@ -111,7 +112,8 @@ class RunEnvs:
         """Take notice that a page shows an env. On the server's thread."""
         env = self._server.state.get(name)
         if isinstance(env, RunEnv) and not env.is_live and not env.is_rebuilt and not env.has_windows:
-            env["jsons"][NOTICE] = _notice("The windows are being made from the run's event files …")
+            if not self._server.readonly:  # pages of such a server close no window
+                env["jsons"][NOTICE] = _notice("The windows are being made from the run's event files …")
             self._wanted.put(name)
 
     def note_window(self, name: str) -> None:

@@ -107,6 +107,7 @@
     var sizes = {}; // by window: the size that it was sent with
     var relayout = app.relayout;
     var process = app.processBatchedPanes;
+    var close = app.closePane;
     var position = function (pane) { return Number.isInteger(pane.order) ? pane.order : pane.i; };
 
     app.relayout = function () {
@@ -144,6 +145,12 @@
       process.apply(app, arguments);
       if (changes && isOurs(app)) app.relayout();
       else if (added.length && isRun(app)) append(app, added);
+    };
+
+    // New windows wait for a tenth of a second; one that is closed meanwhile would come after all.
+    app.closePane = function (id) {
+      app._pendingPanes = app._pendingPanes.filter(function (pane) { return pane.id !== id; });
+      return close.apply(app, arguments);
     };
 
     ['movePane', 'resizePane'].forEach(function (name) {
