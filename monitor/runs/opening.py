@@ -53,6 +53,9 @@ def program_name() -> str:
     if "ipykernel" in sys.modules:
         notebook = os.environ.get("JPY_SESSION_NAME") or getattr(main, "__vsc_ipynb_file__", None)
         return Path(notebook).stem if notebook else "notebook"
+    if spec is not None and spec.name == "__main__" and file:  # python DIRECTORY, or an archive
+        place = Path(file).resolve().parent
+        return place.stem if place.is_file() else place.name
     if spec is not None:  # python -m
         return str(spec.name).removesuffix(".__main__")
     return Path(file).stem if file else "python"  # without a file, as in a REPL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import zipapp
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,19 @@ TIME = r"-\d{8}-\d{6}"
     [
         (["my loop.py"], "my-loop"),
         (["-m", "package.script"], "package.script"),
+        (["program.d"], "program.d"),
+        (["archive.pyz"], "archive"),
         (["-c", LOOP], "python"),
         (["-c", f"import sys; sys.modules['ipykernel'] = sys\n{LOOP}"], "notebook"),
     ],
-    ids=["script", "module", "code", "notebook"],
+    ids=["script", "module", "directory", "archive", "code", "notebook"],
 )
 def test_the_name_is_the_programs_and_the_time(how: list[str], name: str, tmp_path: Path) -> None:
     (tmp_path / "my loop.py").write_text(LOOP)
     write_script(tmp_path / "package", LOOP)
+    (tmp_path / "program.d").mkdir()
+    (tmp_path / "program.d" / "__main__.py").write_text(LOOP)
+    zipapp.create_archive(tmp_path / "program.d", tmp_path / "archive.pyz")
     done = subprocess.run([sys.executable, *how], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert re.fullmatch(f"runs/{name}{TIME}", done.stdout.strip())
     fields = read_run_file(tmp_path / done.stdout.strip())
