@@ -136,10 +136,10 @@ class Starting(MemorySink):
 
 def test_a_sink_that_works_longer_than_the_timeout_is_not_given_up(tmp_path: Path) -> None:
     """On a busy machine, the parts of a sink may take seconds to import, and a resumed run to be read."""
-    sink = Starting(seconds=1.0)
+    sink = Starting(seconds=0.6)
     log = Logger(tmp_path / "run", [sink])
     log.scalar("a", 1.0, 0)
-    assert log.close(timeout=0.3)
+    assert log.close(timeout=0.5)
     assert sink.series("a") == [(0, 1.0)]
 
 
