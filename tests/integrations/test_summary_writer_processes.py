@@ -14,6 +14,7 @@ import torch
 
 from monitor import GlobalSummaryWriter, RunStatus, SummaryWriter
 from monitor.events.files import event_files
+from monitor.integrations.writer.summaries.capture import PendingSummary
 from monitor.runs.listing import load
 from tests.integrations.writer_calls import contents, figure
 from tests.support import event_reader
@@ -33,8 +34,9 @@ def test_a_forked_child_writes_a_file_of_its_own(tmp_path: Path) -> None:
         writer.add_text("text", "from the child", 2)
 
     children = [fork.Process(target=work) for _ in range(2)]
-    for child in children:
-        child.start()
+    with PendingSummary.building:  # as a worker of the parent holds it
+        for child in children:
+            child.start()
     for child in children:
         child.join(60)
         assert child.exitcode == 0

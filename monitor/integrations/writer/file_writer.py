@@ -234,6 +234,7 @@ def _close_dropped(log: WriterLogger) -> None:
 
 
 def _after_fork() -> None:
+    capture.PendingSummary.building = threading.Lock()  # a worker of the parent may have held it
     for writer in list(_open_writers):
         writer.after_fork_in_child()
 

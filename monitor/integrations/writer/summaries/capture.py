@@ -106,10 +106,14 @@ def later(_known_tags: set[str], kind: type, tag: str, nbytes: int, build: Calla
 
 
 class PendingSummary(PendingRecord):
-    """The record of a summary that one of the functions below builds of arguments that nobody changes."""
+    """The record of a summary that one of the functions below builds of arguments that nobody changes.
+
+    Attributes:
+        building: a lock for all of them, which are built in microseconds. A forked child needs another one.
+    """
 
     __slots__ = ("_arguments", "_builders", "_number", "_time")
-    _building = threading.Lock()  # for all of them, which are built in microseconds
+    building = threading.Lock()
 
     def __init__(
         self,
@@ -125,11 +129,12 @@ class PendingSummary(PendingRecord):
         self._build, self._builders, self._arguments, self._number, self._time = build, builders, arguments, step, time
         self.kind, self.tag, self.nbytes = Summary, tag, nbytes
         self.step = self.complete = self._record = self._error = None
-        self._lock = self._building
+        self._lock = self.building
 
     def _built(self) -> Summary:
         assert self._build is not None
-        summary = self._build(self._builders, self.tag, *self._arguments)
+        arguments, self._arguments = self._arguments, ()
+        summary = self._build(self._builders, self.tag, *arguments)
         return summary_record(self.tag, summary, self._number, self._time)
 
 
