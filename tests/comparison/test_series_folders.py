@@ -48,7 +48,6 @@ def test_a_stored_run_has_them(tmp_path: Path, kind: Any, has_index: bool) -> No
     assert test.values.tolist() == [step / 2 for step in range(30)]
     assert run.scalars("acc/all/train", 10, 12).values.tolist() == [10, 11, 12]
     assert {tag: len(points.steps) for tag, points in run.all_scalars().items()} == dict.fromkeys(TAGS, 30)
-    assert len(run.frame(["acc/all/train"], "pandas")) == 30
     pieces: Counter[str] = Counter()
     for piece in run.pieces():
         pieces.update({tag: len(points.steps) for tag, points in piece.items()})

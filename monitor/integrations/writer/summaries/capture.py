@@ -5,6 +5,7 @@ Each function takes the tags that were checked before, as the functions in `moni
 
 from __future__ import annotations
 
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -87,17 +88,21 @@ def built(
     Raises:
         Exception: what the function raises.
     """
-    arrays = [as_array(array, builders) for array in arrays]
-    if any(array is not None and not is_tensor(array) and array.dtype == object for array in arrays):
-        return (summary_record(tag, builders.call(function, tag, *arrays, **options), step, time),)
+    arrays = [None if array is None else as_array(array, builders) for array in arrays]
+    for array in arrays:
+        if array is not None and not is_tensor(array) and array.dtype.hasobject:
+            return (summary_record(tag, builders.call(function, tag, *arrays, **options), step, time),)
     build = check(builders, function, tag, arrays, options, key)
     copies = [None if array is None else ArraySnapshot(array) for array in arrays]
+    nbytes = 0
+    for copy in copies:
+        nbytes += 0 if copy is None else copy.nbytes
 
     def resolve() -> Summary:
         values = [None if copy is None else copy.numpy() for copy in copies]
         return summary_record(tag, build(tag, *values, **options), step, time)
 
-    return (PendingRecord(Summary, tag, sum(copy.nbytes for copy in copies if copy is not None), resolve),)
+    return (PendingRecord(Summary, tag, nbytes, resolve),)
 
 
 def later(_known_tags: set[str], kind: type, tag: str, nbytes: int, build: Callable[[], Any]) -> Entries:
@@ -168,12 +173,11 @@ def ready(_known_tags: set[str], *records: Any) -> Entries:
 
 def as_array(value: Any, builders: Builders) -> Any:
     """Return an array or a dense tensor with data, as it is; convert anything else as the packages do."""
-    import numpy as np
-
-    if value is None or isinstance(value, np.ndarray):
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if numpy is not None and isinstance(value, numpy.ndarray):
         return value
-    if is_tensor(value) and value.device.type != "meta" and not value.is_quantized and not value.is_sparse:
-        return value if str(value.layout) == "torch.strided" else builders.make_np(value)
+    if torch is not None and is_tensor(value) and not value.is_meta and not value.is_quantized:
+        return value if value.layout is torch.strided else builders.make_np(value)
     return builders.make_np(value)
 
 

@@ -38,8 +38,8 @@ def check(
     Raises:
         Exception: what the function raises.
     """
-    shapes = tuple(None if array is None else (type(array).__name__, *_shape(array), array.dtype) for array in arrays)
-    signature = builders.names, function, shapes, key
+    kinds = [None if array is None else (type(array).__name__, array.shape, array.dtype) for array in arrays]
+    signature = builders.names, function, *kinds, key
     found = _checked.get(signature)
     if found is not None:
         return found
