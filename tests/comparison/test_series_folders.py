@@ -66,7 +66,7 @@ def test_a_comparison_reads_them(tmp_path: Path, kind: Any, has_index: bool) -> 
     assert read_points(path, ["acc/all/train"])["acc/all/train"][1].tolist() == list(range(30))
 
 
-@KINDS
+@pytest.mark.parametrize("kind", [TorchSummaryWriter, pytest.param(TensorBoardXSummaryWriter, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("assets")
 def test_a_page_that_follows_two_runs_shows_them(tmp_path: Path, visdom_server: VisdomServer, kind: Any) -> None:
     runs = {name: log(tmp_path / name, kind, range(10), offset) for name, offset in (("a", 0.0), ("b", 0.5))}

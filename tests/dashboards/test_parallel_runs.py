@@ -249,6 +249,7 @@ def test_a_run_that_ends_just_after_its_server_was_killed(tmp_path: Path, start:
     runs[0].end()
 
 
+@pytest.mark.slow
 def test_a_server_ends_with_the_last_run_that_is_killed(tmp_path: Path, start: Start, own_leases: Path) -> None:
     runs = [Training(start, tmp_path, f"run{number}") for number in range(2)]
     for run in runs:

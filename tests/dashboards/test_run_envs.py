@@ -134,6 +134,7 @@ def test_a_run_without_a_sink_for_it_is_followed(tmp_path: Path, serve: Callable
     assert page.problems == []
 
 
+@pytest.mark.slow
 def test_pages_that_may_close_nothing_get_no_notice(tmp_path: Path, serve: Callable[..., Served]) -> None:
     log_run(tmp_path / "runs" / "run")
     server = serve("visdom", "--port", "0", "--readonly", "--logdir", str(tmp_path / "runs"))

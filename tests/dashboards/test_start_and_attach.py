@@ -179,6 +179,7 @@ def drained(master: int) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_port_that_something_else_holds_is_left_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:

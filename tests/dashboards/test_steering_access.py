@@ -93,6 +93,7 @@ def test_a_page_steers_and_other_sites_cannot(tmp_path: Path, visdom_server: Vis
     assert "The run has ended" in server.windows("steered")["controls"]["content"]
 
 
+@pytest.mark.slow
 def test_the_window_comes_back_with_the_server(tmp_path: Path, own_visdom_server: VisdomServer) -> None:
     server = own_visdom_server
     with steered(tmp_path, server.spec()) as loop:

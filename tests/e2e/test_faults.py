@@ -40,6 +40,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("timing")
 def test_a_killed_run_loses_at_most_its_last_second(tmp_path: Path, start: Start, record_fault: RecordFault) -> None:
     """Twenty runs, five at a time, each killed at a random moment of its life."""
@@ -152,11 +153,19 @@ def has_points(sink: MemorySink, count: int) -> bool:
     return len(sink.series("a")) >= count
 
 
-FAULTS = ["hangs", "sleeps", "raises", "raises at every third call", "raises at close"]
+WAITING = ("hangs", "sleeps")
+FAULTS = [*WAITING, "raises", "raises at every third call", "raises at close"]
 
 
 @pytest.mark.xdist_group("timing")
-@pytest.mark.parametrize(("bad", "strict"), [*((fault, False) for fault in FAULTS), ("raises", True)], indirect=["bad"])
+@pytest.mark.parametrize(
+    ("bad", "strict"),
+    [
+        *(pytest.param(fault, False, marks=[pytest.mark.slow] if fault in WAITING else []) for fault in FAULTS),
+        ("raises", True),
+    ],
+    indirect=["bad"],
+)
 def test_a_bad_sink_is_alone_with_its_trouble(
     tmp_path: Path, bad: Bad, strict: bool, record_fault: RecordFault
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_signal_every_thirteen_milliseconds(tmp_path: Path, start: Start) -> N
     assert event_reader.series(tmp_path / "run", "main") == [(step, float(step)) for step in range(steps)]
 
 
+@pytest.mark.slow
 def test_sigterm_closes_the_logger_at_any_moment(tmp_path: Path, start: Start) -> None:
     for number in range(8):
         run = tmp_path / f"run{number}"

@@ -134,6 +134,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 def test_hostile_strings_are_text(page: Page, visdom_server: VisdomServer, tmp_path: Path) -> None:
     import numpy as np
 
@@ -218,6 +219,7 @@ def test_nan_and_infinity_leave_a_gap_and_a_note(page: Page, visdom_server: Visd
     assert page.problems == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("assets")
 def test_a_login_keeps_everybody_else_out(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Served]

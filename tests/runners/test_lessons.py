@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.support.servers import VisdomServer
 
 TRAINED = [name for name, lesson in LESSONS.items() if lesson.runs]
-SLOW = ("losses", "torch-losses", "optimizers", "init-matters", "activations", "hours-optimizers", "mlp")
+SLOW = ("losses", "torch-losses", "optimizers", "init-matters", "activations", "hours", "hours-optimizers", "mlp")
 
 
 def lessons(*arguments: object) -> Result:

@@ -114,6 +114,7 @@ def test_a_stop_ends_the_loop_and_the_run_says_so(tmp_path: Path, optimizer: tor
     assert (fields["status"], fields["error"]) == ("stopped", "stopped from a dashboard at step 3")
 
 
+@pytest.mark.slow
 def test_a_pause_waits_takes_changes_and_is_no_stall(tmp_path: Path, optimizer: torch.optim.Optimizer) -> None:
     rules = ["no progress for 1 second"]
     with Logger(tmp_path / "a", [MemorySink()], controls={"lr": optimizer}, alerts=rules) as log:

@@ -169,6 +169,7 @@ def forms() -> str:
     return FORMS
 
 
+@pytest.mark.slow
 def test_optuna_is_loaded_by_drivers_alone() -> None:
     script = """
 import sys

@@ -94,7 +94,7 @@ class Changes:
         file.unlink()
 
 
-@pytest.mark.parametrize("disk", ["local", "network"])
+@pytest.mark.parametrize("disk", ["local", pytest.param("network", marks=pytest.mark.slow)])
 def test_any_sequence_of_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str) -> None:
     """What a process that watches sees, and what a new one sees, is what is there: after each of 150 changes."""
     monkeypatch.setattr(found_runs, "is_local", lambda _: disk == "local")
