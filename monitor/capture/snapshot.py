@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ARENA_FROM_BYTES = 4096  # a smaller copy costs less elsewhere
-_arena = Arena()
+arena = Arena()  # for the copies of all loggers
 
 
 def is_tensor(value: object) -> bool:
@@ -70,7 +70,7 @@ class ArraySnapshot:
         except (TypeError, ValueError):
             return None
         self._dtype = array.dtype
-        return _arena.copy(content)
+        return arena.copy(content)
 
     @property
     def is_on_host(self) -> bool:

@@ -7,11 +7,13 @@ import random
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from monitor.capture import snapshot
 from monitor.capture.arena import Arena, Part
 from monitor.capture.snapshot import ARENA_FROM_BYTES, ArraySnapshot
 
@@ -195,6 +197,26 @@ def test_a_tensor_of_an_inference_is_copied() -> None:
         tensor = torch.arange(COUNT) + 1.0
     copy = ArraySnapshot(tensor)
     assert copy.numpy()[-1] == COUNT
+
+
+@pytest.mark.parametrize(
+    ("value", "is_lent"),
+    [
+        (torch.ones(COUNT), True),
+        (torch.nn.Parameter(torch.ones(COUNT)), True),
+        (np.ones(COUNT), True),
+        (torch.ones(10), False),
+        (np.ones(10), False),
+        (torch.ones(COUNT, 2).T, False),
+        (torch.ones(COUNT, dtype=torch.bfloat16), False),
+        (np.ones(COUNT, object), False),
+    ],
+)
+def test_what_the_arena_is_for(value: Any, is_lent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "arena", arena := Arena())
+    copy = ArraySnapshot(value)
+    assert (arena.nbytes > 0) == is_lent
+    assert copy.numpy().shape == tuple(value.shape)
 
 
 def test_copies_are_right_when_the_arena_is_full() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.events.files import event_files, runs_under
-from monitor.events.reading.history import KINDS, without_superseded
-from monitor.events.reading.reader import EventReader, find_restarts
+from monitor.events.files import runs_under
+from monitor.events.reading.reader import EventReader
 from monitor.records import Scalar
 from monitor.runs.run_file import RUN_FILE
 from monitor.scalar_block import ScalarBlock
@@ -42,15 +41,12 @@ def read_series_folders(
     is_wanted: Callable[[str], bool] | None = None,
     on_error: Callable[[Path, OSError], None] | None = None,
 ) -> Iterator[ScalarBlock]:
-    """Yield the scalars in these folders, by their names in the run, without those that a restart supersedes. Blocks.
+    """Yield the scalars in these folders, by their names in the run. Blocks; a writer marks no restarts there.
 
     The arguments and errors are those of `EventReader`.
     """
     for folder, path in folders_of_series(run).items():
-        files = event_files(path)
-        restarts = find_restarts(files, _ignore_error if on_error is not None else None)
-        reader = series_reader(folder, path, is_wanted, on_error)
-        for batch in without_superseded(reader.batches(), restarts):
+        for batch in series_reader(folder, path, is_wanted, on_error).batches():
             block = with_series_tags(folder, batch)
             if block is not None:
                 yield block
@@ -64,7 +60,7 @@ def series_reader(
 ) -> EventReader:
     """Return a reader of the scalars in one of these folders; `is_wanted` takes their names in the run."""
     wanted = None if is_wanted is None else lambda tag: is_wanted(series_tag(folder, tag))
-    return EventReader(path, wanted, on_error=on_error, kinds=KINDS)
+    return EventReader(path, wanted, on_error=on_error, kinds=frozenset({Scalar}))
 
 
 def with_series_tags(folder: str, batch: Batch) -> ScalarBlock | None:
@@ -80,7 +76,3 @@ def _is_in_another(folder: Path, run: Path) -> bool:
     """Tell whether a folder below a run is, or is in, another run."""
     between = [place for place in (folder, *folder.parents) if place != run and place.is_relative_to(run)]
     return any((place / RUN_FILE).exists() for place in between)
-
-
-def _ignore_error(_path: Path, _error: OSError) -> None:
-    """Do nothing: the reader reports the error."""
